@@ -1,0 +1,94 @@
+"""Traffic comes in: bytes and lines become rows of the table ``queries``.
+
+This file is the contract of a reader. Each format is one module beside it; the registry that knows
+them all is ``capture.readers``. Malformed traffic is counted and quarantined, it never raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from remnant.capture.stream import ByteStream
+    from remnant.watchlist import Watchlist
+
+__all__ = ["QUARANTINE_LIMIT", "Batch", "ReadOptions", "Reader"]
+
+QUARANTINE_LIMIT: Final = 10_000
+"""Records of one source that are kept in quarantine; all of them are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a person says about a source that the source does not say itself.
+
+    Attributes:
+        now: the time that "later than now + 1 day" is measured against (UTC).
+        year: year of the first line, for logs whose lines carry none.
+        timezone: zone of the lines, for logs whose lines carry none; ``None`` means UTC.
+        vantage: where the sensor stood, when it is not the reader's default.
+    """
+
+    now: datetime
+    year: int | None = None
+    timezone: tzinfo | None = None
+    vantage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one chunk of a source held.
+
+    Attributes:
+        end: offset in the decompressed stream after the last complete record read so far. A reader
+            yields a batch each time it has used up the bytes that the stream gave it, so that a
+            batch can end exactly at one of the stream's checkpoints.
+        queries: rows of ``schema.QUERIES``. A row may belong to a record before this batch (its
+            ``offset`` says which): a query waits up to 10 s for its response.
+        counts: rows of ``schema.COVERAGE_COUNTS`` for the records of this batch, one per sensor,
+            vantage and hour; ``matched`` is left 0 here (``collate`` counts it per case).
+        quarantine: rows of ``schema.QUARANTINE`` with a null source, at most QUARANTINE_LIMIT
+            over the whole source.
+        records: records in this batch = messages + malformed + skipped.
+        query_messages: of the messages, those that are observations (queries that came in).
+        notes: what a person should be told about the source (a zone that was assumed, say).
+    """
+
+    end: int
+    queries: pa.RecordBatch
+    counts: pa.RecordBatch
+    quarantine: pa.RecordBatch
+    records: int
+    query_messages: int
+    notes: tuple[str, ...] = field(default=())
+
+
+class Reader(Protocol):
+    """One format.
+
+    Attributes:
+        name: the word used for ``--input-format``.
+        title: what a person calls it.
+        vantage: where its sensor stands unless the source or the person says otherwise.
+    """
+
+    name: str
+    title: str
+    vantage: str
+
+    def sniff(self, head: bytes) -> bool:
+        """Return whether the first bytes (up to 64 KiB, decompressed) are of this format."""
+        ...
+
+    def read(
+        self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
+    ) -> Iterator[Batch]:
+        """Yield the batches of a source, in order, with bounded memory."""
+        ...

@@ -1,0 +1,278 @@
+"""The bytes of a source: opened, decompressed, digested, handed out chunk by chunk.
+
+A source is its *decompressed* stream: the digest covers what a reader has consumed, so the same
+content renamed or recompressed has the same digest. Compression is recognised from the first bytes:
+gzip (RFC 1952), xz, Zstandard (RFC 8878) and LZ4 frames, with any number of concatenated members.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import zlib
+from typing import IO, TYPE_CHECKING, Final, Protocol, Self, cast
+
+import numpy as np
+import xxhash
+
+from remnant.errors import DamagedInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    import numpy.typing as npt
+    from typing_extensions import Buffer
+
+__all__ = ["CHUNK_BYTES", "HEAD_BYTES", "ByteStream", "compression_of", "decompressed"]
+
+CHUNK_BYTES: Final = 8 << 20
+HEAD_BYTES: Final = 64 << 10
+_INPUT_BYTES: Final = 256 << 10
+
+_DAMAGE: Final = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError)
+"""What the decompressors raise on damaged data."""
+
+_MAGIC: Final = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+)
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return gzip, xz, zstd or lz4 by the first bytes, or ``None``."""
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    return None
+
+
+def decompressed(raw: io.BufferedReader) -> IO[bytes]:
+    """Return a stream of the decompressed bytes of a buffered binary stream."""
+    match compression_of(raw.peek(6)[:6]):
+        case "gzip":
+            return cast("IO[bytes]", _Members(raw, _Gzip))
+        case "xz":
+            return cast("IO[bytes]", _Members(raw, lzma.LZMADecompressor))
+        case "lz4":
+            import lz4.frame  # noqa: PLC0415 - only where needed
+
+            return cast("IO[bytes]", _Members(raw, lz4.frame.LZ4FrameDecompressor))
+        case "zstd":
+            return cast("IO[bytes]", _Zstandard(raw))
+        case _:
+            return raw
+
+
+class _Decompressor(Protocol):
+    """One compressed member: what ``lzma.LZMADecompressor`` offers."""
+
+    eof: bool
+    needs_input: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class _Gzip:
+    """One gzip member behind the interface of ``lzma.LZMADecompressor``."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
+        return out
+
+
+class _Members(io.RawIOBase):
+    """Concatenated compressed members; hands out all that was read before any damage."""
+
+    def __init__(self, raw: IO[bytes], member: Callable[[], _Decompressor]) -> None:
+        super().__init__()
+        self._raw = raw
+        self._member = member
+        self._current: _Decompressor | None = None
+        self._input = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer)
+        while True:
+            if self._current is None:
+                # Zero bytes between members are padding (RFC 1952 leaves it open, xz allows it).
+                while not self._input.lstrip(b"\0"):
+                    self._input = self._raw.read(_INPUT_BYTES)
+                    if not self._input:
+                        return 0
+                self._input = self._input.lstrip(b"\0")
+                self._current = self._member()
+            elif self._current.needs_input and not self._input:
+                self._input = self._raw.read(_INPUT_BYTES)
+                if not self._input:
+                    raise EOFError("the compressed data ends before its end marker")
+            data, self._input = self._input, b""
+            out = self._current.decompress(data, len(target))
+            if self._current.eof:
+                self._input = self._current.unused_data or b""
+                self._current = None
+            if out:
+                target[: len(out)] = out
+                return len(out)
+
+
+class _Zstandard(io.RawIOBase):
+    """A Zstandard stream whose errors are ValueErrors, as those of other damaged data."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        import zstandard  # noqa: PLC0415 - only where needed
+
+        super().__init__()
+        self._error = zstandard.ZstdError
+        # 128 MiB is the largest window that decompressors accept by default.
+        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        self._reader = decompressor.stream_reader(raw, read_across_frames=True)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        try:
+            return int(self._reader.readinto(buffer))
+        except self._error as error:
+            raise ValueError(str(error)) from error
+
+
+class ByteStream:
+    """Hands a reader the unread bytes of a source and digests what it has used.
+
+    The reader's loop: ``while stream.more(): ... use stream.view ... stream.advance(n)``. What is
+    not advanced over stays at the front of the next view. A view never reaches across a checkpoint
+    that it has not reached before, so that a reader's batch can end there.
+
+    Args:
+        raw: the stream as stored, perhaps compressed.
+        name: how errors call it.
+        chunk: bytes to read at a time; also how much room is added when a record does not fit.
+
+    Attributes:
+        view: the unread bytes (uint8; valid until the next call of ``more``).
+        offset: position of ``view[0]`` in the decompressed stream.
+        matched: the checkpoints whose digest agreed, by offset.
+        damage: why decompression ended early, or ``None``.
+    """
+
+    def __init__(self, raw: IO[bytes], name: str, *, chunk: int = CHUNK_BYTES) -> None:
+        self.name = name
+        self.offset = 0
+        self.matched: set[int] = set()
+        self.damage: str | None = None
+        self._chunk = chunk
+        self._buffer = np.empty(max(chunk, HEAD_BYTES), np.uint8)
+        self._stop = 0
+        self.view: npt.NDArray[np.uint8] = self._buffer[:0]
+        self._start = 0
+        self._raw = (
+            raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
+        )
+        self._hash = xxhash.xxh3_128()
+        self._checkpoints: list[tuple[int, str]] = []
+        try:
+            self._source = decompressed(self._raw)
+        except _DAMAGE as error:
+            raise DamagedInput("the data cannot be read", where=name, got=error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._source.close()
+        self._raw.close()
+
+    @property
+    def digest(self) -> str:
+        """xxh3-128 of the bytes advanced over so far (32 hex digits)."""
+        return cast("str", self._hash.hexdigest())
+
+    @property
+    def raw_position(self) -> int:
+        """Bytes taken from the stored (perhaps compressed) stream, for progress."""
+        try:
+            return self._raw.tell()
+        except (OSError, ValueError):
+            return self.offset
+
+    def head(self) -> bytes:
+        """Return up to 64 KiB of the start without using them up; call before ``more``."""
+        while self._stop < HEAD_BYTES and self._pull(HEAD_BYTES - self._stop):
+            pass
+        return self._buffer[:HEAD_BYTES][: self._stop].tobytes()
+
+    def watch(self, checkpoints: Iterable[tuple[int, str]]) -> None:
+        """Compare the digest at these offsets with these values on the way past them."""
+        self._checkpoints = sorted(c for c in checkpoints if c[0] > self.offset)
+
+    def more(self) -> bool:
+        """Add bytes to the view; return False when there are none left."""
+        shown = self._start + self.view.size
+        if shown == self._stop:
+            if self._start:
+                # The tail of the last view moves to the front; it is at most one record.
+                self._buffer[: self.view.size] = self.view.copy()
+                self._stop = shown = self.view.size
+                self._start = 0
+            if self._stop == self._buffer.size:
+                self._buffer = np.concatenate([self._buffer, np.empty(self._chunk, np.uint8)])
+            if not self._pull(min(self._chunk, self._buffer.size - self._stop)):
+                self.view = self._buffer[self._start : shown]
+                return False
+        end = self.offset + shown - self._start
+        ahead = (at for at, _ in self._checkpoints if at > end)
+        limit = next(ahead, None)
+        stop = self._stop if limit is None else min(self._stop, shown + limit - end)
+        self.view = self._buffer[self._start : stop]
+        return True
+
+    def advance(self, count: int) -> None:
+        """Use up the first bytes of the view and digest them."""
+        used = self.view[:count]
+        while self._checkpoints and self._checkpoints[0][0] <= self.offset + used.size:
+            at, digest = self._checkpoints.pop(0)
+            part = at - self.offset
+            self._hash.update(memoryview(used[:part]))
+            self.offset += part
+            used = used[part:]
+            if self._hash.hexdigest() == digest:
+                self.matched.add(at)
+        self._hash.update(memoryview(used))
+        self.offset += used.size
+        self._start += count
+        self.view = self.view[count:]
+
+    def _pull(self, count: int) -> int:
+        try:
+            got = self._source.readinto(memoryview(self._buffer)[self._stop : self._stop + count])  # type: ignore[attr-defined]
+        except _DAMAGE as error:
+            self.damage = str(error) or type(error).__name__
+            return 0
+        self._stop += got or 0
+        return int(got or 0)

@@ -1,0 +1,339 @@
+"""Every column of every table, declared once.
+
+Rooms meet in these tables. A stored file carries its table's name and version in the Parquet
+key-value metadata; readers unify columns by name and refuse a newer version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from remnant.errors import SchemaMismatch
+
+__all__ = [
+    "ACTIVITY",
+    "CLIENTS",
+    "COVERAGE",
+    "COVERAGE_COUNTS",
+    "QUARANTINE",
+    "QUERIES",
+    "SIGHTINGS",
+    "STORED",
+    "TIME",
+    "UNITS",
+    "VANTAGES",
+    "Column",
+    "Table",
+    "check_version",
+]
+
+TIME: Final = pa.timestamp("us", tz="UTC")
+"""All times: UTC, microseconds."""
+
+VANTAGES: Final = (
+    "resolver",
+    "sinkhole_http",
+    "sinkhole_tcp",
+    "sinkhole_dns",
+    "authority",
+    "flow",
+    "report",
+)
+"""Where a sighting was made, in the order in which a reading verb chooses by default."""
+
+UNITS: Final = ("ipv4", "ipv6_64")
+"""What one client is: an IPv4 address, or an IPv6 /64."""
+
+_WORD: Final = pa.dictionary(pa.int32(), pa.string())
+_VERSION_KEY: Final = b"remnant.version"
+_TABLE_KEY: Final = b"remnant.table"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its Arrow type, what it means, and what a null in it means.
+
+    ``null`` is ``None`` where the column is never null.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str | None = None
+    null: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its name, schema version, grain and columns."""
+
+    name: str
+    version: int
+    grain: str
+    columns: tuple[Column, ...]
+    partitions: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema, with table name and version in the metadata."""
+        return pa.schema(
+            [pa.field(c.name, c.type, nullable=c.null is not None) for c in self.columns],
+            metadata={_TABLE_KEY: self.name.encode(), _VERSION_KEY: str(self.version).encode()},
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def empty(self) -> pa.Table:
+        """Return a table of this schema without rows."""
+        return self.arrow.empty_table()
+
+
+def check_version(table: Table, schema: pa.Schema, where: str) -> None:
+    """Refuse a file whose schema version is newer than this program's.
+
+    Raises:
+        SchemaMismatch: the file says another table, or a newer version.
+    """
+    metadata = schema.metadata or {}
+    name = metadata.get(_TABLE_KEY, b"").decode("utf-8", "replace")
+    version = metadata.get(_VERSION_KEY, b"0").decode("utf-8", "replace")
+    if name != table.name:
+        raise SchemaMismatch(
+            "this is not a file of the table", where=where, got=name, expected=table.name
+        )
+    if not version.isdecimal() or int(version) > table.version:
+        raise SchemaMismatch(
+            f"the file of table {table.name} was written by a newer Remnant",
+            where=where,
+            got=f"version {version}",
+            expected=f"version {table.version} or older",
+            hint="update Remnant, or read this store with the version that wrote it",
+        )
+
+
+# The columns that a query and a sighting have in common.
+_TIME = Column("time", TIME, "when the query arrived at the sensor", "UTC microseconds")
+_SENSOR = Column(
+    "sensor", _WORD, "the sensor: --sensor, else the dnstap identity, else 'default'"
+)
+_VANTAGE = Column("vantage", _WORD, "where it was seen: one of schema.VANTAGES")
+_CLIENT_PORT = Column(
+    "client_port", pa.uint16(), "source port of the query", null="not in the source"
+)
+_SERVICE_PORT = Column(
+    "service_port", pa.uint16(), "destination port of the query", null="not in the source"
+)
+_TRANSPORT = Column(
+    "transport",
+    _WORD,
+    "udp, tcp, dot, doh, doq, dnscrypt_udp or dnscrypt_tcp",
+    null="not in the source",
+)
+_NAME = Column(
+    "name", pa.string(), "the name asked for: folded to lower case, no trailing dot, \\DDD escapes"
+)
+_CASE_BITS = Column(
+    "case_bits",
+    pa.int64(),
+    "bit i is set when the i-th ASCII letter of the name was upper case (first 63 letters)",
+    null="no letter was upper case, or the source does not keep case",
+)
+_QTYPE = Column("qtype", pa.uint16(), "query type number (RFC 1035, IANA)", null="no DNS query")
+_RCODE = Column(
+    "rcode", pa.int16(), "response code", null="no response within 10 s in the same source"
+)
+_PROOF = Column(
+    "proof",
+    _WORD,
+    "how sure it is that the source address is genuine: "
+    "dns_udp, dns_tcp, tcp, tls, http or checkin",
+)
+_WEIGHT = Column("weight", pa.int64(), "events that this row stands for, at least 1", "events")
+_DETAIL = Column(
+    "detail", pa.string(), "bounded JSON with HTTP, TLS or policy facts", null="nothing to add"
+)
+_LIMITED = Column("limited", pa.bool_(), "the answer was held back by a rate limit")
+
+QUERIES: Final = Table(
+    "queries",
+    1,
+    "one row per observed query message and watchlist entry it hit (in memory only)",
+    (
+        _TIME,
+        Column("offset", pa.int64(), "where the query's record starts in the stream", "bytes"),
+        Column(
+            "response",
+            pa.bool_(),
+            "the row was made from a response whose query is not in the source",
+        ),
+        Column(
+            "sensor", _WORD, "the identity that the source states", null="the source states none"
+        ),
+        _VANTAGE,
+        Column(
+            "address", pa.binary(16), "source address; an IPv4 address as ::ffff:a.b.c.d", "bytes"
+        ),
+        Column(
+            "ecs",
+            pa.binary(17),
+            "client subnet (RFC 7871): 16 address bytes as in 'address', then the prefix length "
+            "in bits of those 16 bytes",
+            null="none",
+        ),
+        _CLIENT_PORT,
+        _SERVICE_PORT,
+        _TRANSPORT,
+        _NAME,
+        _CASE_BITS,
+        _QTYPE,
+        _RCODE,
+        Column("entry", pa.int32(), "index into the watchlist's entries"),
+        _PROOF,
+        _WEIGHT,
+        _DETAIL,
+        _LIMITED,
+    ),
+)
+
+SIGHTINGS: Final = Table(
+    "sightings",
+    1,
+    "one observed query message that matched the case",
+    (
+        _TIME,
+        _SENSOR,
+        _VANTAGE,
+        Column(
+            "client",
+            pa.int64(),
+            "keyed hash (SipHash-2-4, the site's key) of the counting unit of the source address",
+        ),
+        Column("unit", _WORD, "what one client is: ipv4, or ipv6_64"),
+        Column("ecs", pa.int64(), "keyed hash of the client-subnet prefix", null="none sent"),
+        Column("asn", pa.int64(), "origin AS of the source address", null="not in the data"),
+        Column("country", _WORD, "ISO 3166-1 alpha-2, upper case", null="not in the data"),
+        _CLIENT_PORT,
+        _SERVICE_PORT,
+        _TRANSPORT,
+        _NAME,
+        _CASE_BITS,
+        _QTYPE,
+        _RCODE,
+        Column("indicator", _WORD, "the watch rule that matched, as written in the case"),
+        _PROOF,
+        _WEIGHT,
+        _DETAIL,
+        _LIMITED,
+        Column("source", _WORD, "the source it was read from (ledger id)"),
+    ),
+    ("case", "day"),
+)
+
+CLIENTS: Final = Table(
+    "clients",
+    1,
+    "one client, source, day, sensor and vantage",
+    (
+        Column("client", pa.int64(), "the keyed hash that sightings carry"),
+        Column("unit", _WORD, "what one client is: ipv4, or ipv6_64"),
+        Column("address", pa.string(), "the counting unit: an IPv4 address, or an IPv6 /64"),
+        Column("prefix", pa.string(), "routed prefix that covers it", null="not in the data"),
+        Column("asn", pa.int64(), "origin AS", null="not in the data"),
+        Column("as_name", pa.string(), "name of the AS", null="not in the data"),
+        Column("country", _WORD, "ISO 3166-1 alpha-2", null="not in the data"),
+        Column(
+            "role",
+            _WORD,
+            "what the address is known to be: resolver, public_resolver, sinkhole",
+            null="nothing known",
+        ),
+        Column("first_time", TIME, "first sighting of the day", "UTC microseconds"),
+        Column("last_time", TIME, "last sighting of the day", "UTC microseconds"),
+        Column("queries", pa.int64(), "sightings of the day, weighted", "events"),
+        Column("as_of", pa.string(), "date of the reference data", null="no reference data"),
+        Column("source", _WORD, "the source it was read from (ledger id)"),
+    ),
+    ("case", "day"),
+)
+
+_COUNTS = (
+    Column(
+        "sensor", _WORD, "the sensor; null in a batch where the source states none", null="unnamed"
+    ),
+    Column("vantage", _WORD, "where it was seen: one of schema.VANTAGES"),
+    Column(
+        "hour", TIME, "start of the hour", "UTC microseconds", null="messages without usable time"
+    ),
+    Column("messages", pa.int64(), "messages read: queries and responses", "messages"),
+    Column("matched", pa.int64(), "observations that matched the case", "messages"),
+    Column("malformed", pa.int64(), "records that could not be read", "records"),
+    Column("skipped", pa.int64(), "records that are not observations by definition", "records"),
+    Column("lost", pa.int64(), "messages that the sensor itself reports as lost", "messages"),
+    Column(
+        "first_time", TIME, "first message in the hour", "UTC microseconds", null="no usable time"
+    ),
+    Column(
+        "last_time", TIME, "last message in the hour", "UTC microseconds", null="no usable time"
+    ),
+    Column(
+        "clock_faults",
+        pa.int64(),
+        "of the messages: timed before 2000, more than a day ahead, or not at all",
+        "messages",
+    ),
+)
+
+COVERAGE_COUNTS: Final = Table(
+    "coverage_counts", 1, "one sensor, vantage and hour of a batch (in memory only)", _COUNTS
+)
+
+COVERAGE: Final = Table(
+    "coverage",
+    1,
+    "one source, sensor, vantage and hour",
+    (Column("source", _WORD, "the source (ledger id)"), *_COUNTS),
+    ("case",),
+)
+
+QUARANTINE: Final = Table(
+    "quarantine",
+    1,
+    "one record that could not be read (at most 10,000 a source are kept; all are counted)",
+    (
+        Column("source", _WORD, "the source (ledger id)", null="not stored yet"),
+        Column("offset", pa.int64(), "where the record starts in the stream", "bytes"),
+        Column("reason", _WORD, "why it could not be read"),
+        Column("head", pa.binary(), "the first 64 bytes of the record", "bytes"),
+    ),
+    ("case",),
+)
+
+ACTIVITY: Final = Table(
+    "activity",
+    1,
+    "exact roll-ups of sightings, one row per grain, vantage, unit and key",
+    (
+        Column("grain", _WORD, "hour, day, network or name: which key columns are set"),
+        Column("start", TIME, "start of the hour or the day", "UTC microseconds"),
+        Column("vantage", _WORD, "where it was seen"),
+        Column(
+            "unit", _WORD, "ipv4, ipv6_64, or 'mixed' when both kinds of client are in the count"
+        ),
+        Column("sensor", _WORD, "grain hour and day: the sensor", null="all sensors together"),
+        Column("asn", pa.int64(), "grain network: origin AS", null="not in the data, or no key"),
+        Column("country", _WORD, "grain network: country", null="not in the data, or no key"),
+        Column("name", pa.string(), "grain name: the folded name", null="no key of this grain"),
+        Column("queries", pa.int64(), "sightings, weighted", "events"),
+        Column("clients", pa.int64(), "distinct clients", "clients"),
+    ),
+    ("case", "day"),
+)
+
+STORED: Final = (SIGHTINGS, CLIENTS, COVERAGE, QUARANTINE, ACTIVITY)
+"""The tables that are kept as Parquet files."""
