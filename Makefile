@@ -1,0 +1,52 @@
+# Two commands do everything: `make run` and `make test`. `make` alone lists the others.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba-cache
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix bench quality fuzz docs clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict and the report's place
+	$(BIN)/remnant demo beebone --no-serve
+
+test: $(VENV)/.dev ## install what the tests need, run all of them
+	$(BIN)/python -m pytest -n auto --dist loadgroup -q $(TESTS)
+
+check: $(VENV)/.dev ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: $(VENV)/.dev ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+quality: $(VENV)/.dev ## statistics on hidden truth, with the tables printed
+	$(BIN)/python -m pytest tests/quality -q -s -p no:randomly
+
+fuzz: $(VENV)/.dev ## the long fuzzing campaign, kernels with bounds checks
+	NUMBA_BOUNDSCHECK=1 REMNANT_FUZZ_ROUNDS=2000000 $(BIN)/python -m pytest tests/fuzz -q
+
+bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratios
+	$(BIN)/python bench/ingest_dnstap.py
+
+docs: $(VENV)/.dev ## write the reference pages that are generated from code
+	$(BIN)/python docs/generate.py
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	PYTHON="$(PYTHON)" .ci/venv "$(VENV)"
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $(VENV)/.run $@
