@@ -1,0 +1,245 @@
+"""Numbers, times, states and hostile text in words.
+
+Everything that a person reads passes through here, so that the page, the figures and the exported
+tables say the same thing in the same way. English, UTC, a thin space between thousands.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from remnant.errors import printable
+from remnant.report.suppress import Hidden
+
+if TYPE_CHECKING:
+    from remnant.report.suppress import Count
+    from remnant.windows import Window
+
+__all__ = [
+    "STATES",
+    "UNIT_WORDS",
+    "VANTAGE_WORDS",
+    "country_name",
+    "day",
+    "interval",
+    "legible",
+    "measure_name",
+    "network_name",
+    "number",
+    "percent",
+    "published",
+    "unit_word",
+    "window_words",
+]
+
+_MARKS_IN_A_ROW: Final = 2
+_THIN: Final = "\u202f"
+
+STATES: Final[dict[str, tuple[str, str, str]]] = {
+    "effective": ("Clean-up is effective", "▼▼", "falling"),
+    "working": ("Clean-up is working", "▼", "falling"),
+    "no_effective_cleanup": ("No effective clean-up", "▬", "standing"),
+    "growing": ("Growing", "▲", "growing"),
+    "cannot_tell": ("Cannot tell yet", "?", "open"),
+}
+"""State of a verdict -> heading, sign (so that nothing depends on colour), style class."""
+
+VANTAGE_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "resolver": (
+        "DNS resolver, client side",
+        "A client is an address that asked the resolver. It sees only the networks that use this "
+        "resolver, and no bot that uses another one.",
+    ),
+    "sinkhole_http": (
+        "sinkhole, HTTP",
+        "A client is an address that completed a connection and sent a request to the sinkhole: "
+        "its address is genuine. Machines whose resolver blocks the names never arrive.",
+    ),
+    "sinkhole_tcp": (
+        "sinkhole, TCP",
+        "A client is an address that completed a TCP handshake with the sinkhole: its address is "
+        "genuine. Scanners are among them.",
+    ),
+    "sinkhole_dns": (
+        "sinkhole's name server",
+        "A client is usually a resolver, not a machine: one resolver stands for many machines, "
+        "and its cache hides most of their requests.",
+    ),
+    "authority": (
+        "authoritative name server",
+        "A client is usually a resolver, not a machine: one resolver stands for many machines, "
+        "and its cache hides most of their requests.",
+    ),
+    "flow": (
+        "flow records",
+        "A client is an address that exchanged packets with a watched address. Source addresses "
+        "of single packets may be forged.",
+    ),
+    "report": (
+        "victim reports of others",
+        "A client is an address that somebody else reported. Reports hold only hits, so how much "
+        "was not reported is unknown.",
+    ),
+}
+"""Vantage -> its name, and what a client is there."""
+
+UNIT_WORDS: Final = {
+    "ipv4": "IPv4 addresses",
+    "ipv6_64": "IPv6 /64 networks",
+    "mixed": "IPv4 addresses and IPv6 /64 networks",
+}
+"""What one client is."""
+
+_MEASURES: Final = {
+    "queries": "Requests",
+    "requests": "Requests",
+    "clients": "Distinct clients",
+    "distinct_clients": "Distinct clients",
+    "footprint": "Distinct clients ever seen",
+    "online": "Online at a time",
+    "online_hosts": "Online at a time",
+    "decay_rate": "Decline a day",
+    "rate_per_day": "Decline a day",
+    "half_life": "Half-life",
+    "half_life_days": "Half-life",
+    "peak_day": "Busiest day",
+}
+
+
+def legible(text: str, limit: int = 253) -> str:
+    r"""Return hostile text as a person may safely read it, bounded.
+
+    Control, format and bidirectional override characters are shown as escapes; more than two
+    combining marks in a row are dropped, for they draw over the lines around them.
+
+    >>> legible("evil\u202emoc.example")
+    'evil\\u202emoc.example'
+    """
+    out: list[str] = []
+    marks = 0
+    for char in text[: 4 * limit]:
+        marks = marks + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        if marks <= _MARKS_IN_A_ROW:
+            out.append(char)
+    return printable("".join(out), limit)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number as people write it: whole thousands grouped, ``digits`` where it is small.
+
+    >>> number(37012.4), number(0.00204), number(None)
+    ('37\u202f012', '0.00204', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == int(value) or abs(value) >= 10 ** (digits - 1):
+        return f"{round(value):,}".replace(",", _THIN)
+    text = f"{value:.{digits}g}"
+    return text if "e" not in text else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def published(count: Count, minimum: int) -> str:
+    """Return a count as published: the number, ``<10`` when small, ``hidden`` when linked.
+
+    >>> published(Hidden.SMALL, 10)
+    '<10'
+    """
+    if count is Hidden.SMALL:
+        return f"<{minimum}"
+    if isinstance(count, Hidden):
+        return "hidden"
+    return number(count)
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage; never 100 % for less than everything.
+
+    >>> percent(0.9999)
+    '>99.9 %'
+    """
+    if share is None or not math.isfinite(share):
+        return "–"
+    shown = f"{100 * share:.{digits}f}"
+    if share < 1 and float(shown) >= 100:
+        return f">{100 - 10**-digits:.{digits}f} %"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
+
+
+def interval(low: float | None, high: float | None, *, as_percent: bool = False) -> str:
+    """Return an interval in words; a null bound is infinite.
+
+    >>> interval(112.0, None)
+    'at least 112'
+    """
+    show = _rate if as_percent else number
+    if low is None and high is None:
+        return "no bound"
+    if high is None:
+        return f"at least {show(low)}"
+    if low is None:
+        return f"at most {show(high)}"
+    return f"{show(low)} to {show(high)}"
+
+
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f} %".replace("-", "−")
+
+
+def day(time: datetime | None) -> str:
+    """Return the UTC day of a time.
+
+    >>> day(datetime(2015, 4, 8, tzinfo=UTC))
+    '8 Apr 2015'
+    """
+    if time is None:
+        return "–"
+    time = time.astimezone(UTC)
+    return f"{time.day} {time:%b} {time.year}"
+
+
+def moment(time: datetime | None) -> str:
+    """Return a UTC time to the minute."""
+    return "–" if time is None else f"{day(time)} {time.astimezone(UTC):%H:%M} UTC"
+
+
+def window_words(window: Window) -> str:
+    """Return a window of days in words, its last day included; hours where it is not whole days.
+
+    >>> from remnant.windows import Window
+    >>> window_words(Window(datetime(2015, 4, 8, tzinfo=UTC), datetime(2015, 4, 10, tzinfo=UTC)))
+    '8 Apr 2015 to 9 Apr 2015'
+    """
+    since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
+    if any(time.hour or time.minute or time.second for time in (since, until)):
+        return f"{moment(since)} to {moment(until)}"
+    last = until - timedelta(days=1)
+    return day(since) if last <= since else f"{day(since)} to {day(last)}"
+
+
+def measure_name(quantity: str) -> str:
+    """Return the heading of a quantity; an unknown one is shown as it is called."""
+    return _MEASURES.get(quantity, legible(quantity, 60).replace("_", " ").capitalize())
+
+
+def unit_word(unit: str) -> str:
+    """Return what one client is."""
+    return UNIT_WORDS.get(unit, legible(unit, 60))
+
+
+def country_name(code: str | None) -> str:
+    """Return the country code, or that it is not known (codes are not expanded: no list ages)."""
+    return "unknown" if not code else legible(code, 8)
+
+
+def network_name(asn: int | None, as_name: str | None) -> str:
+    """Return an AS as operators write it.
+
+    >>> network_name(64500, "Example Net")
+    'AS64500 Example Net'
+    """
+    if asn is None:
+        return "unknown network"
+    return f"AS{asn} {legible(as_name, 120)}" if as_name else f"AS{asn}"
