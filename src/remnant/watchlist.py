@@ -1,15 +1,29 @@
 """What is watched, compiled: the table that every reader matches names and addresses against.
 
-CONTRACT (being built): see the docstrings. Rules of many cases live in one table, so that one pass
-over the traffic serves them all. A hash hit is always verified against the name's bytes.
+Rules of many cases live in one table, so that one pass over the traffic serves them all.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-__all__ = ["Kind", "Role", "Rule", "State"]
+import numpy as np
+import xxhash
+
+from remnant.errors import CaseError
+from remnant.names import text_to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy.typing as npt
+
+    from remnant.watchtable import Tables
+
+__all__ = ["Kind", "Role", "Rule", "State", "Watchlist"]
 
 Kind = Literal["exact", "below", "address"]
 Role = Literal["c2", "download", "dga", "fastflux", "nameserver"]
@@ -47,3 +61,185 @@ class Rule:
     valid_from: int | None = None
     valid_until: int | None = None
     source: str | None = None
+
+
+_EXACT: Final = 2000
+_BELOW: Final = 1000
+"""Specificity of a name entry: these, plus the number of labels; of a prefix: its length."""
+
+
+class Watchlist:
+    """The rules of one or many cases, ready to be matched.
+
+    An *entry* is one distinct thing to look for, (kind, name or prefix); it may stand for rules of
+    several cases, or for several rules of one (generated names that return on other dates).
+    Matching ignores the dates of the rules: ``collate`` judges those.
+
+    Attributes:
+        rules: the rules, in the order given.
+        entry_offsets: int64[entries + 1]: the rules of entry ``e`` are
+            ``entry_rules[entry_offsets[e]:entry_offsets[e + 1]]``.
+        entry_rules: int32[rules]: indexes into ``rules``.
+        specificity: int32[entries]: higher is more specific. An exact name is above any suffix, a
+            longer suffix above a shorter one, any name above any prefix, a longer prefix (in bits
+            of the 16-byte address) above a shorter one.
+    """
+
+    def __init__(
+        self, rules: tuple[Rule, ...], keys: list[tuple[Kind, bytes, int]], rows: list[int]
+    ) -> None:
+        self.rules = rules
+        self._keys = keys
+        entry_of_rule = np.array(rows, np.int32)
+        self.entry_rules = np.argsort(entry_of_rule, kind="stable").astype(np.int32)
+        self.entry_offsets = np.zeros(len(keys) + 1, np.int64)
+        np.cumsum(np.bincount(entry_of_rule, minlength=len(keys)), out=self.entry_offsets[1:])
+        self.specificity = np.fromiter(map(_specificity, keys), np.int32, len(keys))
+
+    @classmethod
+    def compile(cls, rules: Iterable[Rule]) -> Self:
+        """Return the watchlist of these rules (none is allowed: it then matches nothing).
+
+        Raises:
+            NameSyntaxError: the text of a rule is not a name.
+            CaseError: the text of an address rule is not an address or a prefix.
+
+        >>> watched = Watchlist.compile([Rule("demo", "below", "*.evil.example")])
+        >>> watched.entry_rules.tolist()
+        [0]
+        """
+        rules = tuple(rules)
+        index: dict[tuple[Kind, bytes, int], int] = {}
+        rows = [index.setdefault(_key(rule), len(index)) for rule in rules]
+        return cls(rules, list(index), rows)
+
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """The names of the cases, in order of their first rule."""
+        return tuple(dict.fromkeys(rule.case for rule in self.rules))
+
+    @cached_property
+    def has_addresses(self) -> bool:
+        """Whether any entry is an address prefix."""
+        return any(kind == "address" for kind, _, _ in self._keys)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The arrays that kernels take."""
+        from remnant.watchtable import build  # noqa: PLC0415 - loads Numba
+
+        names: dict[bytes, int] = {}
+        exact: list[int] = []
+        below: list[int] = []
+        prefixes = []
+        for entry, (kind, value, length) in enumerate(self._keys):
+            if kind == "address":
+                prefixes.append((value, length, entry))
+                continue
+            name = names.setdefault(value, len(names))
+            if name == len(exact):
+                exact.append(-1)
+                below.append(-1)
+            (exact if kind == "exact" else below)[name] = entry
+        return build(list(names), np.array(exact, np.int32), np.array(below, np.int32), prefixes)
+
+    def digest(self, case: str) -> str:
+        """Return 32 hex digits that change when what one case watches changes.
+
+        Roles, states, sources and the order of the rules do not matter: they change no match.
+        """
+        parts = sorted(
+            f"{rule.kind}\t{rule.text}\t{rule.valid_from}\t{rule.valid_until}\n"
+            for rule in self.rules
+            if rule.case == case
+        )
+        return str(xxhash.xxh3_128_hexdigest("".join(dict.fromkeys(parts)).encode()))
+
+    def match_wire(
+        self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return every entry that each of n names hits.
+
+        Args:
+            buffer: uncompressed wire names end to end, folded or not.
+            offsets: int64[n + 1]: name i is ``buffer[offsets[i]:offsets[i + 1]]``. Bytes that are
+                not a name hit nothing.
+
+        Returns:
+            (rows, entries), sorted by row, the most specific entry of a row first.
+        """
+        from remnant import watchtable  # noqa: PLC0415 - loads Numba
+
+        tables = self.tables
+        buffer = np.ascontiguousarray(buffer, np.uint8)
+        offsets = np.ascontiguousarray(offsets, np.int64)
+        return _grown(
+            lambda rows, entries: watchtable.match_names(tables, buffer, offsets, rows, entries)
+        )
+
+    def match_addresses(
+        self, addresses: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return every prefix entry that covers each of n addresses.
+
+        Args:
+            addresses: uint8[n, 16]; an IPv4 address as ``::ffff:a.b.c.d``.
+
+        Returns:
+            (rows, entries), sorted by row, the longest prefix of a row first.
+        """
+        from remnant import watchtable  # noqa: PLC0415 - loads Numba
+
+        tables = self.tables
+        addresses = np.ascontiguousarray(addresses, np.uint8).reshape(-1, 16)
+        return _grown(
+            lambda rows, entries: watchtable.match_addresses(tables, addresses, rows, entries)
+        )
+
+
+def _grown(
+    kernel: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int32]], int],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Run a kernel that reports how many hits it had room for, again if they were too many."""
+    room = 4096
+    while True:
+        rows = np.empty(room, np.int64)
+        entries = np.empty(room, np.int32)
+        total = int(kernel(rows, entries))
+        if total <= room:
+            return rows[:total].copy(), entries[:total].copy()
+        room = total
+
+
+def _key(rule: Rule) -> tuple[Kind, bytes, int]:
+    match rule.kind:
+        case "exact":
+            return "exact", text_to_wire(rule.text), 0
+        case "below":
+            return "below", text_to_wire(rule.text.removeprefix("*.") or "."), 0
+        case "address":
+            return "address", *_prefix(rule.text)
+
+
+def _prefix(text: str) -> tuple[bytes, int]:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise CaseError(
+            "this is not an address or a prefix", got=text, expected="192.0.2.0/24 or 2001:db8::/32"
+        ) from None
+    packed = network.network_address.packed
+    if network.version == 4:
+        return b"\0" * 10 + b"\xff\xff" + packed, 96 + network.prefixlen
+    return packed, network.prefixlen
+
+
+def _specificity(key: tuple[Kind, bytes, int]) -> int:
+    kind, value, length = key
+    if kind == "address":
+        return length
+    position = count = 0
+    while value[position]:
+        position += value[position] + 1
+        count += 1
+    return (_EXACT if kind == "exact" else _BELOW) + count
