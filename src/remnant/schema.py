@@ -119,9 +119,7 @@ def check_version(table: Table, schema: pa.Schema, where: str) -> None:
 
 # The columns that a query and a sighting have in common.
 _TIME = Column("time", TIME, "when the query arrived at the sensor", "UTC microseconds")
-_SENSOR = Column(
-    "sensor", _WORD, "the sensor: --sensor, else the dnstap identity, else 'default'"
-)
+_SENSOR = Column("sensor", _WORD, "the sensor: --sensor, else the dnstap identity, else 'default'")
 _VANTAGE = Column("vantage", _WORD, "where it was seen: one of schema.VANTAGES")
 _CLIENT_PORT = Column(
     "client_port", pa.uint16(), "source port of the query", null="not in the source"

@@ -1,0 +1,101 @@
+"""Writes the reference pages that are made from code, or checks that they are current.
+
+python docs/generate.py            write them
+python docs/generate.py --check    exit with 1 and their names where they are stale
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from remnant import schema, settings
+from remnant.schema import Table
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def tables_page() -> str:
+    """Return the page about every column of every table."""
+    parts = [
+        "# Tables\n",
+        "Generated from `schema.py`. Rooms meet in these tables; the stored ones are Parquet files "
+        "(zstd) under `store/` in the home folder. Times are UTC microseconds.\n",
+    ]
+    tables = [value for value in vars(schema).values() if isinstance(value, Table)]
+    for table in tables:
+        parts.append(f"\n## {table.name}\n")
+        where = (
+            f"stored under `{table.name}/"
+            + "/".join(f"{key}=…" for key in table.partitions)
+            + "/`"
+            if table.partitions
+            else "in memory only"
+        )
+        parts.append(f"Version {table.version}; one row is {table.grain}; {where}.\n")
+        parts.append("| column | type | meaning | unit | null means |\n|---|---|---|---|---|")
+        for column in table.columns:
+            kind = str(column.type).split("<values=")[0].replace("dictionary", "text, dictionary")
+            parts.append(
+                f"| `{column.name}` | {kind} | {column.meaning} | {column.unit or ''} "
+                f"| {column.null or 'never null'} |"
+            )
+    return "\n".join(parts) + "\n"
+
+
+def commands_page() -> str:
+    """Return the page about every command, from its own help text."""
+    parts = ["# Commands\n", "Generated from the help texts.\n"]
+    for words in commands():
+        done = subprocess.run(
+            [sys.executable, "-m", "remnant", *words, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": "", "COLUMNS": "100", "LANG": "C.UTF-8", "HOME": "/nonexistent"},
+        )
+        parts.append(f"\n## {' '.join(['remnant', *words])}\n\n```\n{done.stdout.rstrip()}\n```")
+    return "\n".join(parts) + "\n"
+
+
+def commands() -> list[list[str]]:
+    """Return the words of every command, the root first."""
+    import typer  # noqa: PLC0415 - a script
+
+    from remnant.cli import app  # noqa: PLC0415 - a script
+
+    found: list[list[str]] = []
+
+    def walk(command: object, words: list[str]) -> None:
+        found.append(words)
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, [*words, name])
+
+    walk(typer.main.get_command(app), [])
+    return found
+
+
+PAGES = {
+    "tables.md": tables_page,
+    "commands.md": commands_page,
+    "settings.md": settings.reference,
+}
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    stale = []
+    for name, make in PAGES.items():
+        path = REFERENCE / name
+        text = make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    if "--check" in sys.argv and stale:
+        sys.exit(f"stale: {', '.join(stale)}; run: make docs")
+
+
+if __name__ == "__main__":
+    main()

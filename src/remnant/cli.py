@@ -1,0 +1,105 @@
+"""The command line: one verb per room. Only this file and its siblings run whole rooms.
+
+Exit codes: 0 done, 1 refused or failed with a clear message, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from remnant import __version__, cli_case, cli_keep, cli_read, cli_run
+from remnant.cli_shared import HOME
+from remnant.errors import RemnantError
+
+__all__ = ["INTERRUPTED", "app", "main"]
+
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="remnant",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Measure what is left of a botnet after its takedown, and whether clean-up is working.",
+    epilog="Start with: remnant demo beebone",
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - Typer's callback protocol
+    if value:
+        typer.echo(f"remnant {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    home: Annotated[
+        Path | None,
+        typer.Option(help="Where data lives.", envvar="REMNANT_HOME", show_envvar=True),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Hold the options that every command has."""
+    del version
+    HOME.set(home)
+
+
+# One verb per room, in the order in which a person needs them.
+app.command("demo")(cli_run.demo)
+app.add_typer(cli_case.app, name="case")
+app.command("ingest")(cli_run.ingest)
+app.command("traffic")(cli_read.traffic)
+app.command("clients")(cli_read.clients)
+app.command("measure")(cli_read.measure)
+app.command("judge")(cli_read.judge)
+app.command("report")(cli_read.report)
+app.command("enrich")(cli_keep.enrich)
+app.command("simulate")(cli_run.simulate)
+app.add_typer(cli_keep.sensor_app, name="sensor")
+app.add_typer(cli_keep.settings_app, name="settings")
+
+
+def _home_first(arguments: list[str]) -> list[str]:
+    """Let ``--home DIR`` stand anywhere on the line, as people write it."""
+    moved: list[str] = []
+    rest: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--":
+            rest += [argument, *left]
+        elif argument == "--home":
+            value = next(left, None)
+            moved += [argument] if value is None else [argument, value]
+        elif argument.startswith("--home="):
+            moved.append(argument)
+        else:
+            rest.append(argument)
+    return moved + rest
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=_home_first(given), prog_name="remnant")
+    except RemnantError as error:
+        typer.echo(f"remnant: {error.text()}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"remnant: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            typer.echo("remnant: interrupted; what was already stored is unchanged", err=True)
+        raise

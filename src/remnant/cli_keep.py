@@ -1,0 +1,75 @@
+"""Commands that keep the house: reference data, sensors, settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remnant.cli_shared import (
+    CaseArgument,
+    Format,
+    FormatOption,
+    emit,
+    load_reference,
+    open_settings,
+    open_store,
+    open_view,
+    say,
+)
+
+__all__ = ["enrich", "sensor_app", "settings_app"]
+
+sensor_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The sensors.")
+settings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The settings.")
+
+
+def enrich(case: CaseArgument) -> None:
+    """Fill AS, country and prefix again, after the reference data changed."""
+    from remnant.enrich.reference import missing_hint
+    from remnant.enrich.refill import refill
+
+    settings = open_settings()
+    reference = load_reference(settings, case)
+    with open_store(settings, write=True) as store:
+        open_view(settings, store, case)
+        result = refill(store, case, reference)
+    say(result.sentence)
+    if reference.is_empty:
+        say(missing_hint())
+
+
+@sensor_app.command("list")
+def sensor_list(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
+    """List the sensors of a case: first and last hour, hours delivered, retirement."""
+    settings = open_settings()
+    with open_store(settings) as store:
+        open_view(settings, store, case)
+        rows = store.sensors(case)
+    emit(rows, output, ("sensor", "vantage", "first", "last", "hours", "messages", "retired"))
+
+
+@sensor_app.command("retire")
+def sensor_retire(
+    name: Annotated[str, typer.Argument(help="Name of the sensor.", metavar="NAME")],
+    *,
+    at: Annotated[
+        str, typer.Option(help="When it stopped on purpose: a date or a time with a zone.")
+    ],
+) -> None:
+    """Say that a sensor was switched off on purpose, so that its silence is not a gap."""
+    from remnant.windows import iso, parse_time
+
+    time = parse_time(at)
+    settings = open_settings()
+    with open_store(settings, write=True) as store:
+        store.retire_sensor(name, time)
+    say(f"Sensor {name} is not expected any more from {iso(time)}.")
+
+
+@settings_app.command("show")
+def settings_show(*, output: FormatOption = Format.TABLE) -> None:
+    """Show every setting, its value and where it comes from."""
+    from remnant.settings import show
+
+    emit(show(open_settings()), output, ("key", "value", "origin"))

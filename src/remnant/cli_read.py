@@ -1,0 +1,278 @@
+"""Commands that read the store and answer a question."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from remnant.cli_shared import (
+    CaseArgument,
+    Format,
+    FormatOption,
+    SinceOption,
+    UntilOption,
+    VantageOption,
+    emit,
+    emit_json,
+    open_settings,
+    open_store,
+    open_view,
+    say,
+    window_of,
+)
+
+__all__ = ["By", "clients", "judge", "measure", "report", "traffic"]
+
+
+class By(StrEnum):
+    """What ``traffic`` counts by."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    NAME = "name"
+    NETWORK = "network"
+    COUNTRY = "country"
+    SENSOR = "sensor"
+
+
+_KEYS = {
+    By.NAME: ("name",),
+    By.NETWORK: ("asn", "as_name", "country"),
+    By.COUNTRY: ("country",),
+    By.SENSOR: ("sensor",),
+}
+
+
+def traffic(
+    case: CaseArgument,
+    *,
+    by: Annotated[By, typer.Option(help="What to count by.")] = By.DAY,
+    vantage: VantageOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show queries and distinct clients, over time or by name, network, country or sensor.
+
+    A gap (no sensor delivered) shows no number, never a zero.
+    """
+    from remnant.estimate.traffic import by_key, by_time
+
+    settings = open_settings()
+    with open_store(settings) as store:
+        _, view = open_view(settings, store, case)
+        window = window_of(view, since, until)
+        if by in _KEYS:
+            rows = by_key(view, by.value, window=window, vantage=vantage)
+            columns = (*_KEYS[by], "queries", "clients", "vantage", "unit")
+        else:
+            rows = by_time(view, by.value, window=window, vantage=vantage)
+            columns = ("start", "queries", "clients", "coverage", "vantage", "unit")
+        _tell_watchlist_age(case, view, output)
+    emit(rows, output, columns)
+
+
+def clients(
+    case: CaseArgument,
+    *,
+    network: Annotated[
+        str | None, typer.Option(help="Only this AS (AS64500) or prefix (192.0.2.0/24).")
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List the addresses that were seen, with first and last time.
+
+    A client is an address. It may stand for one infected host, several, or a resolver.
+    """
+    from remnant.enrich.clients import list_clients
+
+    settings = open_settings()
+    with open_store(settings) as store:
+        _, view = open_view(settings, store, case)
+        rows = list_clients(
+            view, network=network, window=window_of(view, since, until), limit=limit
+        )
+    emit(
+        rows,
+        output,
+        (
+            "address",
+            "first",
+            "last",
+            "queries",
+            "client_port",
+            "proof",
+            "role",
+            "asn",
+            "as_name",
+            "country",
+            "unit",
+        ),
+    )
+
+
+def measure(
+    case: CaseArgument,
+    *,
+    vantage: VantageOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Estimate how much is left, each number with its interval, population and method."""
+    from remnant.estimate.measures import measure as measure_case
+
+    settings = open_settings()
+    with open_store(settings) as store:
+        loaded, view = open_view(settings, store, case)
+        estimates = measure_case(
+            view, loaded, settings, window=window_of(view, since, until), vantage=vantage
+        )
+        _tell_watchlist_age(case, view, output)
+    rows = [estimate.to_json() for estimate in estimates]
+    columns = (
+        "quantity",
+        "value",
+        "low",
+        "high",
+        "level",
+        "unit",
+        "since",
+        "until",
+        "population",
+        "method",
+        "n",
+        "coverage",
+        "assumptions",
+    )
+    if output is Format.TABLE:
+        from remnant.report.text import estimates_table
+
+        typer.echo(estimates_table(rows), nl=False)
+        return
+    emit(rows, output, columns)
+
+
+def judge(
+    case: CaseArgument,
+    *,
+    vantage: VantageOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Say whether clean-up is working, with the evidence, or that it cannot be told yet."""
+    from remnant.judge.verdict import judge as judge_case
+
+    settings = open_settings()
+    with open_store(settings) as store:
+        loaded, view = open_view(settings, store, case)
+        verdict = judge_case(
+            view, loaded, settings, window=window_of(view, since, until), vantage=vantage
+        ).to_json()
+    if output is Format.JSON:
+        emit_json(verdict)
+    elif output is Format.CSV:
+        flat: dict[str, Any] = {"state": verdict["state"], "sentence": verdict["sentence"]}
+        for key in ("rate_per_day", "half_life_days"):
+            flat |= {f"{key}_{part}": verdict[key][part] for part in ("value", "low", "high")}
+        flat |= {"series": verdict["series"], "can_tell_by": verdict["can_tell_by"]}
+        emit([flat], output, tuple(flat))
+    else:
+        from remnant.report.text import verdict_text
+
+        typer.echo(verdict_text(verdict), nl=False)
+
+
+def report(
+    case: CaseArgument,
+    *,
+    path: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")],
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write each figure here as SVG, PNG and CSV.")
+    ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Embed Vega, so that figures can be explored.")
+    ] = False,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Show small counts; not for publication.")
+    ] = False,
+    vantage: VantageOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+) -> None:
+    """Write the report: one self-contained HTML file."""
+    settings = open_settings()
+    with open_store(settings) as store:
+        loaded, view = open_view(settings, store, case)
+        write_report(
+            settings,
+            loaded,
+            view,
+            path,
+            figures=figures,
+            interactive=interactive,
+            internal=internal,
+            vantage=vantage,
+            since=since,
+            until=until,
+        )
+
+
+def write_report(  # noqa: D103 - shared with the demo
+    settings: Any,
+    case: Any,
+    view: Any,
+    path: Path,
+    *,
+    figures: Path | None = None,
+    interactive: bool = False,
+    internal: bool = False,
+    vantage: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> None:
+    from datetime import UTC, datetime
+
+    from remnant.report.content import gather
+    from remnant.report.html import write
+
+    content = gather(
+        view,
+        case,
+        settings,
+        window=window_of(view, since, until),
+        vantage=vantage,
+        internal=internal,
+        now=datetime.now(tz=UTC),
+    )
+    write(content, path, figures=figures, interactive=interactive)
+    say(f"Report: {path.resolve()}")
+    if figures is not None:
+        say(f"Figures: {figures.resolve()}")
+
+
+def _tell_watchlist_age(case: str, view: Any, output: Format) -> None:
+    """Say how many sources were read with an older watchlist (only where a person reads)."""
+    if output is not Format.TABLE:
+        return
+    from remnant.cli_shared import open_library
+    from remnant.watchlist import Watchlist
+
+    settings = open_settings()
+    from remnant.cases.rules import compile_rules
+
+    current = Watchlist.compile(compile_rules(open_library(settings).get(case))).digest(case)
+    older = sum(1 for source in view.sources if source.watchlist != current)
+    if older:
+        say(
+            f"{older} of {len(view.sources)} sources were read with an older watchlist; "
+            f"to read them again: remnant ingest {case} PATH..."
+        )

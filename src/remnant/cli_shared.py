@@ -1,0 +1,203 @@
+"""What the commands share: the home folder, output formats, and how options are read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from remnant.cases.casefile import Case
+    from remnant.cases.library import Library
+    from remnant.enrich.reference import Reference
+    from remnant.settings import Settings
+    from remnant.store import Store, View
+    from remnant.windows import Window
+
+__all__ = ["HOME", "Format", "FormatOption", "emit", "open_settings", "open_store", "window_of"]
+
+
+class Format(StrEnum):
+    """How a reading verb prints its rows."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="How to print; JSON is a contract.", show_default=True)
+]
+CaseArgument = Annotated[str, typer.Argument(help="Name of the case.", metavar="CASE")]
+SinceOption = Annotated[
+    str | None, typer.Option(help="Start: a date (UTC) or a time with a zone.", metavar="TIME")
+]
+UntilOption = Annotated[
+    str | None, typer.Option(help="End, exclusive: a date or a time with a zone.", metavar="TIME")
+]
+VantageOption = Annotated[
+    str | None, typer.Option(help="Which point of view, when there are several.", metavar="V")
+]
+
+
+class _Home:
+    """The folder that ``--home`` names, for the run of one command."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+
+    def set(self, path: Path | None) -> None:
+        self._path = path
+
+    def get(self) -> Path | None:
+        return self._path
+
+
+HOME = _Home()
+
+
+def open_settings() -> Settings:
+    """Return the settings of the home folder in use."""
+    from remnant.settings import load
+
+    return load(HOME.get())
+
+
+def open_library(settings: Settings) -> Library:
+    """Return the stored cases."""
+    from remnant.cases.library import Library
+
+    return Library(settings.home)
+
+
+def open_store(settings: Settings, *, write: bool = False) -> AbstractContextManager[Store]:
+    """Return the store, opened for reading or, for one process at a time, for writing."""
+    from remnant.store import Store
+
+    return Store.open(settings, write=write)
+
+
+def open_view(settings: Settings, store: Store, name: str) -> tuple[Case, View]:
+    """Return a stored case and the snapshot of its tables.
+
+    Raises:
+        CaseError: there is no case of that name.
+        NoData: nothing was ingested for it yet.
+    """
+    from remnant.errors import NoData
+
+    case = open_library(settings).get(name)
+    view = store.view(name)
+    if not view.sources:
+        raise NoData(
+            "nothing was ingested for this case yet",
+            where=name,
+            hint=f"remnant ingest {name} PATH...   (files or folders of DNS traffic)",
+        )
+    return case, view
+
+
+def load_reference(settings: Settings, name: str) -> Reference:
+    """Return the reference data: what the settings name, and a table kept with the case."""
+    from remnant.enrich.reference import Reference
+
+    own = settings.home / "cases" / name / "prefixes.tsv"
+    return Reference.load(settings, extra_tables=[own] if own.is_file() else [])
+
+
+def window_of(view: View, since: str | None, until: str | None) -> Window | None:
+    """Return the window that ``--since`` and ``--until`` describe; ``None`` is the default one."""
+    from remnant.estimate.coverage import default_window
+    from remnant.windows import Window, parse_time
+
+    if since is None and until is None:
+        return None
+    whole = default_window(view)
+    return Window(
+        parse_time(since) if since else whole.since, parse_time(until) if until else whole.until
+    )
+
+
+def emit(rows: Sequence[dict[str, Any]], output: Format, columns: Sequence[str]) -> None:
+    """Print rows as a table, a JSON array or CSV."""
+    from remnant.report.text import render
+
+    typer.echo(render(rows, columns, output.value), nl=False)
+
+
+def emit_json(value: object) -> None:
+    """Print one JSON value."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Tell a person something that is not the answer itself (standard error)."""
+    typer.echo(text, err=True)
+
+
+def progress(title: str, total: int | None) -> AbstractContextManager[Progress]:
+    """Show the progress of long work on a terminal; stay quiet in a pipe."""
+    return Progress(title, total)
+
+
+class Progress:
+    """A bar with rate, share done and time left, on a terminal only.
+
+    Args:
+        title: what is being done.
+        total: bytes to do in all, or ``None`` when that is not known.
+    """
+
+    def __init__(self, title: str, total: int | None) -> None:
+        self._title = title
+        self._total = total
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=self._total)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def to(self, done: int, title: str | None = None) -> None:
+        """Set how much is done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=title or self._title)
+
+
+def split_names(text: str) -> Iterator[str]:
+    """Yield the names of a comma-separated list."""
+    for part in text.split(","):
+        if part.strip():
+            yield part.strip()
