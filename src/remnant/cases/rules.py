@@ -1,0 +1,184 @@
+"""A case compiled into rules: what the watchlist is made of.
+
+Repeated indicators become one rule. Generated names become exact rules that hold only around their
+date, because a name of another day is asked for by something else: a machine with a wrong clock,
+another variant, or a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from remnant.cases import dga
+from remnant.cases.indicators import bare
+from remnant.cases.model import MAX_NAMES
+from remnant.cases.zones import zone_of
+from remnant.errors import CaseError
+from remnant.watchlist import Rule
+from remnant.windows import ceil, floor, to_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from remnant.cases.model import Case, Watch
+    from remnant.watchlist import Kind
+
+__all__ = ["GRACE", "compile_rules", "generated_days"]
+
+GRACE: Final = timedelta(days=1)
+"""How far from its UTC date a generated name is counted: clocks and time zones of infected hosts."""
+
+_DAY: Final = timedelta(days=1)
+
+
+def compile_rules(
+    case: Case, *, since: datetime | None = None, until: datetime | None = None
+) -> list[Rule]:
+    """Return the rules of a case: written indicators first, in file order, then generated names.
+
+    Args:
+        case: what is watched.
+        since: generated names whose rule ends at or before this time are left out (UTC).
+        until: generated names whose rule begins at or after this time are left out (UTC,
+            exclusive).
+
+    An indicator that is stated several times gives one rule: the earliest ``since``, the latest
+    ``until`` (unknown where any is unknown), the first zone and source. A generated name that is
+    also written as an exact name gives no further rule. The same generated name on several days
+    gives one rule for each unbroken run of time, all with the same text.
+
+    Raises:
+        CaseError: more than ``MAX_NAMES`` rules.
+
+    >>> from remnant.cases.casefile import loads
+    >>> text = '''
+    ... case = {name = "x", takedown = 2015-04-08}
+    ... watch = [{names = ["*.Evil.Example"], state = "seized"}]
+    ... '''
+    >>> [(rule.kind, rule.text, rule.zone) for rule in compile_rules(loads(text, "x.toml"))]
+    [('below', '*.evil.example', 'evil.example')]
+    """
+    written: dict[str, Rule] = {}
+    for watch in case.watches:
+        for rule in _written(case.name, watch):
+            known = written.get(rule.text)
+            written[rule.text] = rule if known is None else _merged(known, rule)
+    rules = list(written.values())
+    for family in dict.fromkeys(watch.dga for watch in case.watches if watch.dga is not None):
+        for rule in _generated(case, family, since, until, MAX_NAMES - len(rules)):
+            if rule.text not in written:
+                rules.append(rule)
+    return rules
+
+
+def generated_days(
+    watch: Watch, since: datetime | None = None, until: datetime | None = None
+) -> list[date]:
+    """Return the UTC days for which a ``dga`` watch generates names, in order.
+
+    With ``since`` or ``until`` only the days whose names are counted in that window.
+    """
+    if watch.dga is None or watch.since is None or watch.until is None:
+        return []
+    start, end = floor(watch.since, "day"), ceil(watch.until, "day")
+    if since is not None:
+        start = max(start, floor(since, "day") - GRACE)
+    if until is not None:
+        end = min(end, ceil(until, "day") + GRACE)
+    return [(start + _DAY * number).date() for number in range(max(0, (end - start).days))]
+
+
+def _written(case: str, watch: Watch) -> Iterator[Rule]:
+    since = None if watch.since is None else to_us(watch.since)
+    until = None if watch.until is None else to_us(watch.until)
+    for text in watch.names:
+        kind: Kind = "below" if text.startswith("*.") else "exact"
+        zone = watch.zone or zone_of(bare(text))
+        yield Rule(
+            case, kind, text, watch.role, watch.state, zone, since, until, source=watch.source
+        )
+    for text in watch.addresses:
+        yield Rule(
+            case,
+            "address",
+            text,
+            watch.role,
+            watch.state,
+            since=since,
+            until=until,
+            source=watch.source,
+        )
+
+
+def _merged(first: Rule, second: Rule) -> Rule:
+    since = None
+    if first.since is not None and second.since is not None:
+        since = min(first.since, second.since)
+    until = None
+    if first.until is not None and second.until is not None:
+        until = max(first.until, second.until)
+    return replace(
+        first,
+        since=since,
+        until=until,
+        zone=first.zone or second.zone,
+        source=first.source or second.source,
+    )
+
+
+def _generated(
+    case: Case, family: str, since: datetime | None, until: datetime | None, room: int
+) -> Iterator[Rule]:
+    """Yield the rules of one family, over all watches that name it."""
+    watches = [watch for watch in case.watches if watch.dga == family]
+    days: dict[date, Watch] = {}
+    for watch in watches:
+        for day in generated_days(watch, since, until):
+            days.setdefault(day, watch)
+    if len(days) * dga.family(family).per_day > room:
+        raise CaseError(
+            "the case watches too much",
+            where=f"case {case.name}, dga {family}",
+            got=f"{len(days):,} days of {dga.family(family).per_day:,} names",
+            expected=f"at most {MAX_NAMES:,} names in the whole case",
+            hint="bring from and until closer together",
+        )
+    open_rules: dict[str, Rule] = {}
+    for day, watch in sorted(days.items()):
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        start, end = to_us(midnight - GRACE), to_us(midnight + _DAY + GRACE)
+        for name in dga.generate(family, day):
+            known = open_rules.get(name)
+            if (
+                known is not None
+                and known.valid_until is not None
+                and start <= known.valid_until
+                and known.state == watch.state
+            ):
+                open_rules[name] = replace(known, valid_until=end)
+                continue
+            if known is not None:
+                yield known
+            open_rules[name] = _generated_rule(case.name, watch, name, start, end)
+    yield from open_rules.values()
+
+
+def _generated_rule(case: str, watch: Watch, name: str, start: int, end: int) -> Rule:
+    assert watch.since is not None
+    assert watch.until is not None
+    return Rule(
+        case=case,
+        kind="exact",
+        text=name,
+        role=watch.role,
+        state=watch.state,
+        zone=watch.zone or zone_of(name),
+        since=to_us(watch.since),
+        until=to_us(watch.until),
+        valid_from=start,
+        valid_until=end,
+        source=watch.source,
+    )
