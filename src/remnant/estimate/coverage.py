@@ -1,0 +1,263 @@
+"""How much of the time we were looking: sensor-hours with traffic / sensor-hours expected.
+
+A sensor is expected from its first hour until it is retired, whether it delivers or not, so a
+sensor that dies lowers the coverage and is never mistaken for a clean-up. Nothing is expected
+after the last hour in which any sensor delivered: there the data end. A vantage whose sources hold
+hits only (``report``) states no period: an hour without hits may be an hour without a look, and its
+coverage is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from remnant import schema
+from remnant.errors import NoData
+from remnant.windows import STEPS, Step, Window, ceil, floor, iso, to_us
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from remnant.store import View
+
+    Counts = NDArray[np.int64]
+
+__all__ = [
+    "COMPLETE",
+    "Hours",
+    "SensorSpan",
+    "by_step",
+    "choose_vantage",
+    "default_window",
+    "hours",
+    "of_window",
+    "sensors",
+    "vantages",
+]
+
+COMPLETE: Final = 0.95
+"""A day with less coverage is a gap in fits and figures."""
+
+HITS_ONLY: Final = frozenset({"report"})
+"""Vantages whose sources state no period."""
+
+_HOUR_US: Final = 3_600_000_000
+_HOUR: Final = timedelta(hours=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hours:
+    """Sensors expected and sensors that delivered, hour by hour, at one vantage.
+
+    Attributes:
+        first: the first hour, in hours since 1970-01-01 UTC.
+        expected: sensors expected, one count an hour.
+        delivered: of those, sensors with at least one message.
+    """
+
+    first: int
+    expected: Counts
+    delivered: Counts
+
+    def between(self, start: int, stop: int) -> tuple[Counts, Counts]:
+        """Return expected and delivered for hours [start, stop); zero outside the data."""
+        expected = np.zeros(max(0, stop - start), dtype=np.int64)
+        delivered = np.zeros_like(expected)
+        low, high = max(start, self.first), min(stop, self.first + len(self.expected))
+        if low < high:
+            here, there = slice(low - start, high - start), slice(low - self.first, high - self.first)
+            expected[here] = self.expected[there]
+            delivered[here] = self.delivered[there]
+        return expected, delivered
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSpan:
+    """When one sensor delivered at one vantage.
+
+    Attributes:
+        sensor: its name.
+        first: start of its first hour with traffic (UTC).
+        last: start of its last hour with traffic (UTC).
+        hours: hours with traffic.
+        messages: messages read.
+        retired: when a person retired it; null if it is still expected.
+    """
+
+    sensor: str
+    first: datetime
+    last: datetime
+    hours: int
+    messages: int
+    retired: datetime | None
+
+
+def vantages(view: View) -> list[str]:
+    """Return the vantages of a case in the order in which one is chosen by default.
+
+    Those with sightings come first, then those that delivered traffic without any; both in the
+    order of ``schema.VANTAGES``.
+    """
+    activity = view.table(schema.ACTIVITY)
+    seen = set(activity.select("vantage").distinct().to_pyarrow()["vantage"].to_pylist())
+    coverage = view.table(schema.COVERAGE)
+    looked = set(coverage.select("vantage").distinct().to_pyarrow()["vantage"].to_pylist())
+    ordered = [v for v in schema.VANTAGES if v in seen]
+    return ordered + [v for v in schema.VANTAGES if v in looked and v not in seen]
+
+
+def choose_vantage(view: View, vantage: str | None = None) -> str:
+    """Return the vantage asked for, else the default one.
+
+    Raises:
+        NoData: the case has no data, or none of that vantage.
+    """
+    present = vantages(view)
+    if not present:
+        raise _nothing(view)
+    if vantage is None:
+        return present[0]
+    if vantage not in present:
+        raise NoData(
+            "the case has no data of this vantage",
+            where=f"case {view.case}",
+            got=vantage,
+            expected=", ".join(present),
+            hint="leave out --vantage for the default one",
+        )
+    return vantage
+
+
+def default_window(view: View) -> Window:
+    """Return the window from the first to the end of the last hour in which any sensor delivered.
+
+    Raises:
+        NoData: no sensor of the case ever delivered a message with a usable time.
+    """
+    delivered = _delivered(view)
+    span = delivered.aggregate(first=delivered.hour.min(), last=delivered.hour.max()).to_pyarrow()
+    first, last = span["first"][0].as_py(), span["last"][0].as_py()
+    if first is None or last is None:
+        raise _nothing(view)
+    return Window(floor(first.astimezone(UTC), "hour"), floor(last.astimezone(UTC), "hour") + _HOUR)
+
+
+def hours(view: View, vantage: str) -> Hours:
+    """Return the sensors expected and delivering in each hour of the data, at one vantage.
+
+    Raises:
+        NoData: the case has no covered hour at all.
+    """
+    window = default_window(view)
+    first, stop = _hour(window.since), _hour(window.until)
+    expected = np.zeros(stop - first + 1, dtype=np.int64)
+    delivered = np.zeros(stop - first, dtype=np.int64)
+    if vantage not in HITS_ONLY:
+        rows = _delivered(view)
+        rows = rows.filter(rows.vantage == vantage).select("sensor", "hour").distinct().to_pyarrow()
+        if rows.num_rows:
+            import pyarrow.compute as pc  # noqa: PLC0415 - needed only where there are rows
+
+            names = pc.dictionary_encode(pc.fill_null(rows["sensor"], "")).combine_chunks()
+            sensor = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+            hour = rows["hour"].cast("int64").to_numpy() // _HOUR_US - first
+            start = np.full(len(names.dictionary), len(delivered), dtype=np.int64)
+            np.minimum.at(start, sensor, hour)
+            ends = [_retirement(view, name, first, len(delivered)) for name in names.dictionary.to_pylist()]
+            end = np.maximum(np.array(ends, dtype=np.int64), start)
+            np.add.at(expected, start, 1)
+            np.add.at(expected, end, -1)
+            # What a sensor sends after its retirement is not expected, so it covers nothing.
+            np.add.at(delivered, hour[hour < end[sensor]], 1)
+    return Hours(first, np.cumsum(expected[:-1]), delivered)
+
+
+def by_step(view: View, window: Window, step: Step, vantage: str) -> pa.Table:
+    """Return the coverage of every hour, day or week that overlaps the window.
+
+    Returns:
+        One row per interval, in order: ``start`` (UTC microseconds, of the whole interval),
+        ``expected`` and ``delivered`` (sensor-hours inside the window), ``coverage`` (0 to 1, null
+        where no sensor was expected).
+    """
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    known = hours(view, vantage)
+    since, until = _hour(floor(window.since, "hour")), _hour(ceil(window.until, "hour"))
+    starts = np.array([to_us(start) for start in window.starts(step)], dtype=np.int64)
+    width = int(STEPS[step] / _HOUR)
+    low = np.maximum(starts // _HOUR_US, since) - since
+    high = np.minimum(starts // _HOUR_US + width, until) - since
+    expected, delivered = (
+        (total := np.concatenate([[0], np.cumsum(counts)]))[high] - total[low]
+        for counts in known.between(since, until)
+    )
+    share = delivered / np.maximum(expected, 1)
+    return pa.table(
+        {
+            "start": pa.array(starts).cast(schema.TIME),
+            "expected": expected,
+            "delivered": delivered,
+            "coverage": pa.array(share, mask=expected == 0),
+        }
+    )
+
+
+def of_window(view: View, window: Window, vantage: str) -> float | None:
+    """Return the coverage of the whole window; null where no sensor was expected."""
+    expected, delivered = hours(view, vantage).between(
+        _hour(floor(window.since, "hour")), _hour(ceil(window.until, "hour"))
+    )
+    total = int(expected.sum())
+    return int(delivered.sum()) / total if total else None
+
+
+def sensors(view: View, vantage: str) -> list[SensorSpan]:
+    """Return when each sensor of a vantage delivered, in the order of their first hours."""
+    rows = _delivered(view)
+    rows = rows.filter(rows.vantage == vantage)
+    found = rows.group_by("sensor").aggregate(
+        first=rows.hour.min(), last=rows.hour.max(), hours=rows.hour.nunique(), messages=rows.messages.sum()
+    )
+    spans = [
+        SensorSpan(
+            sensor=row["sensor"] or "",
+            first=row["first"].astimezone(UTC),
+            last=row["last"].astimezone(UTC),
+            hours=row["hours"],
+            messages=row["messages"],
+            retired=view.retired.get(row["sensor"] or ""),
+        )
+        for row in found.to_pyarrow().to_pylist()
+    ]
+    return sorted(spans, key=lambda span: (span.first, span.sensor))
+
+
+def _delivered(view: View):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ibis is untyped
+    """Return the rows of COVERAGE that hold messages with a usable time."""
+    table = view.table(schema.COVERAGE)
+    return table.filter(table.hour.notnull(), table.messages > 0)
+
+
+def _retirement(view: View, sensor: str, first: int, stop: int) -> int:
+    """Return the first hour (index from ``first``) in which a sensor is no longer expected."""
+    at = view.retired.get(sensor)
+    return stop if at is None else min(stop, max(0, _hour(ceil(at.astimezone(UTC), "hour")) - first))
+
+
+def _hour(time: datetime) -> int:
+    return (time - _EPOCH) // _HOUR
+
+
+def _nothing(view: View) -> NoData:
+    return NoData(
+        "the case has no traffic yet",
+        where=f"case {view.case}",
+        hint=f"read some: remnant ingest {view.case} PATH",
+    )

@@ -1,0 +1,246 @@
+"""How much traffic: queries and distinct clients, over time and by key, as observed.
+
+Distinct clients do not add up: not over hours, days, networks or sensors. Whole hours and days come
+from the exact roll-ups; anything else is counted anew from the sightings of its window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from remnant import schema
+from remnant.estimate.coverage import by_step, choose_vantage, default_window, sensors, vantages
+from remnant.windows import STEPS, Step, Window, ceil, floor, iso
+
+if TYPE_CHECKING:
+    from remnant.store import View
+
+__all__ = ["Count", "Key", "by_key", "by_time", "count", "sightings", "unit_of", "vantages"]
+
+Key = Literal["name", "network", "country", "sensor"]
+
+_COLUMNS: Final[dict[Key, tuple[str, ...]]] = {
+    "name": ("name",),
+    "network": ("asn", "country"),
+    "country": ("country",),
+    "sensor": ("sensor",),
+}
+
+_MONDAY_S: Final = 4 * 86_400
+"""1970-01-05, the first Monday, in seconds since 1970-01-01."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What was seen: query messages (weighted), distinct clients, and what one client is."""
+
+    queries: int
+    clients: int
+    unit: str
+
+
+def by_time(
+    view: View, step: Step, window: Window | None = None, vantage: str | None = None
+) -> list[dict[str, object]]:
+    """Return queries and distinct clients of every hour, day or week that overlaps the window.
+
+    Returns:
+        Rows in time order: ``start`` (ISO 8601, of the whole interval, of which only what lies in
+        the window is counted), ``queries`` and ``clients`` (null in a gap, 0 only where a sensor
+        delivered), ``coverage``, ``vantage``, ``unit``.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    vantage = choose_vantage(view, vantage)
+    window = window or default_window(view)
+    seen = _counts(view, step, window, vantage)
+    usual = _merge_units({count.unit for count in seen.values()})
+    rows: list[dict[str, object]] = []
+    for interval in by_step(view, window, step, vantage).select(["start", "coverage"]).to_pylist():
+        found = seen.get(interval["start"].astimezone(UTC))
+        blank = 0 if interval["coverage"] else None
+        rows.append(
+            {
+                "start": iso(interval["start"]),
+                "queries": found.queries if found else blank,
+                "clients": found.clients if found else blank,
+                "coverage": interval["coverage"],
+                "vantage": vantage,
+                "unit": found.unit if found else usual,
+            }
+        )
+    return rows
+
+
+def by_key(
+    view: View,
+    key: Key,
+    window: Window | None = None,
+    vantage: str | None = None,
+    *,
+    limit: int | None = None,
+) -> list[dict[str, object]]:
+    """Return queries and distinct clients of the window by name, network, country or sensor.
+
+    Networks are one row per AS and country, with the AS's name. A sensor that delivered in the
+    window without a sighting has a row of zeros.
+
+    Args:
+        view: the case.
+        key: what to count by.
+        window: default: the first to the last covered hour.
+        vantage: default: the first of ``vantages(view)``.
+        limit: at most so many rows, the largest; null for all.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    vantage = choose_vantage(view, vantage)
+    window = window or default_window(view)
+    columns = _COLUMNS[key]
+    table, queries, clients, unit = _keyed(view, key, window, vantage)
+    found = table.group_by(*columns).aggregate(queries=queries, clients=clients, **unit)
+    if key == "network":
+        known = view.table(schema.CLIENTS)
+        named = known.filter(known.as_name.notnull()).group_by("asn")
+        found = found.left_join(named.aggregate(as_name=known.as_name.max()), "asn")
+        found = found.drop("asn_right") if "asn_right" in found.columns else found
+    found = found.order_by(ibis.desc("queries"), ibis.desc("clients"), *columns)
+    if limit is not None:
+        found = found.limit(limit)
+    rows = [_row(row, key, vantage) for row in found.to_pyarrow().to_pylist()]
+    if key == "sensor":
+        rows += _silent_sensors(view, window, vantage, rows)[: None if limit is None else limit - len(rows)]
+    return rows
+
+
+def count(view: View, window: Window, vantage: str) -> Count:
+    """Return the queries and distinct clients of a whole window."""
+    table = sightings(view, window, vantage)
+    row = table.aggregate(
+        queries=table.weight.sum(), clients=table.client.nunique(), **_units(table)
+    ).to_pyarrow().to_pylist()[0]
+    return Count(row["queries"] or 0, row["clients"] or 0, _unit(row))
+
+
+def unit_of(view: View, vantage: str) -> str:
+    """Return what one client is at a vantage: ``ipv4``, ``ipv6_64`` or ``mixed``."""
+    table = view.table(schema.ACTIVITY)
+    rows = table.filter(table.vantage == vantage).select("unit").distinct().to_pyarrow()
+    return _merge_units(set(rows["unit"].to_pylist()))
+
+
+def sightings(view: View, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the sightings of a window at one vantage, as an Ibis table."""
+    table = view.table(schema.SIGHTINGS)
+    return table.filter(
+        table.vantage == vantage, table.time >= _at(window.since), table.time < _at(window.until)
+    )
+
+
+def _counts(view: View, step: Step, window: Window, vantage: str) -> dict[datetime, Count]:
+    """Return what was seen, by start of interval; intervals without a sighting are absent."""
+    first, last = ceil(window.since, step), floor(window.until, step)
+    if step == "week" or first >= last:
+        return _bucketed(sightings(view, window, vantage), step)
+    table = view.table(schema.ACTIVITY)
+    whole = table.filter(
+        table.grain == step,
+        table.sensor.isnull(),
+        table.vantage == vantage,
+        table.start >= _at(first),
+        table.start < _at(last),
+    ).select("start", "queries", "clients", "unit")
+    seen = {
+        row["start"].astimezone(UTC): Count(row["queries"], row["clients"], row["unit"])
+        for row in whole.to_pyarrow().to_pylist()
+    }
+    for edge in ((window.since, first), (last, window.until)):
+        if edge[0] < edge[1]:
+            seen |= _bucketed(sightings(view, Window(*edge), vantage), step)
+    return seen
+
+
+def _bucketed(table: Any, step: Step) -> dict[datetime, Count]:  # noqa: ANN401 - ibis is untyped
+    width = int(STEPS[step].total_seconds())
+    rows = (
+        table.mutate(bucket=(table.time.epoch_seconds() - _MONDAY_S) // width)
+        .group_by("bucket")
+        .aggregate(queries=table.weight.sum(), clients=table.client.nunique(), **_units(table))
+        .to_pyarrow()
+        .to_pylist()
+    )
+    return {
+        datetime.fromtimestamp(row["bucket"] * width + _MONDAY_S, tz=UTC): Count(
+            row["queries"], row["clients"], _unit(row)
+        )
+        for row in rows
+    }
+
+
+def _keyed(view: View, key: Key, window: Window, vantage: str) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Return the table to group, and the expressions for queries, clients and units.
+
+    The roll-ups by name and network are by day: distinct clients of one whole day can be read from
+    them, those of several days cannot.
+    """
+    one_day = floor(window.since, "day") == window.since and window.seconds == 86_400
+    if one_day and key in {"name", "network"}:
+        table = view.table(schema.ACTIVITY)
+        table = table.filter(
+            table.grain == key, table.vantage == vantage, table.start == _at(window.since)
+        )
+        return table, table.queries.sum(), table.clients.sum(), _units(table)
+    table = sightings(view, window, vantage)
+    return table, table.weight.sum(), table.client.nunique(), _units(table)
+
+
+def _row(row: dict[str, Any], key: Key, vantage: str) -> dict[str, object]:
+    head: dict[str, object] = {column: row[column] for column in _COLUMNS[key]}
+    if key == "network":
+        head = {"asn": row["asn"], "as_name": row["as_name"], "country": row["country"]}
+    return head | {
+        "queries": row["queries"],
+        "clients": row["clients"],
+        "vantage": vantage,
+        "unit": _unit(row),
+    }
+
+
+def _silent_sensors(
+    view: View, window: Window, vantage: str, rows: list[dict[str, object]]
+) -> list[dict[str, object]]:
+    seen = {row["sensor"] for row in rows}
+    usual = _merge_units({str(row["unit"]) for row in rows})
+    return [
+        {"sensor": span.sensor, "queries": 0, "clients": 0, "vantage": vantage, "unit": usual}
+        for span in sensors(view, vantage)
+        if span.sensor not in seen and span.first < window.until and span.last >= window.since
+    ]
+
+
+def _units(table: Any) -> dict[str, Any]:  # noqa: ANN401 - ibis is untyped
+    return {"unit_low": table.unit.min(), "unit_high": table.unit.max()}
+
+
+def _unit(row: dict[str, Any]) -> str:
+    return _merge_units({row["unit_low"], row["unit_high"]})
+
+
+def _merge_units(units: set[Any]) -> str:
+    """Return the one unit there is, ``mixed`` for several, ``ipv4`` where nothing was counted."""
+    known = sorted(str(unit) for unit in units if unit is not None)
+    if not known:
+        return "ipv4"
+    return known[0] if len(known) == 1 else "mixed"
+
+
+def _at(time: datetime) -> Any:  # noqa: ANN401 - ibis is untyped
+    import ibis  # noqa: PLC0415 - heavy
+
+    return ibis.literal(time, type="timestamp('UTC', 6)")
