@@ -130,35 +130,40 @@ def make_content(**changes: Any) -> Content:
             Mark(datetime(2015, 6, 4, tzinfo=UTC), "notice", "networks notified"),
             Mark(datetime(2015, 6, 6, tzinfo=UTC), "outage", "resolver-b rebooted"),
         ),
-        countries=tuple(
-            Country(code, 4000000 // (i + 1), 60000 // (i + 1), pulse(9000 / (i + 1)))
-            for i, code in enumerate(CODES)
-        )
-        + (Country(None, 52000, 800, pulse(90)), Country("LI", Hidden.LINKED, Hidden.SMALL)),
-        networks=tuple(
-            Network(
-                64512 + i,
-                f"Simulated {CODES[i % len(CODES)]} network {i}",
-                CODES[i % len(CODES)],
-                900000 // (i + 1),
-                14000 // (i + 1),
-                pulse(2000 / (i + 1)),
-            )
-            for i in range(20)
-        )
-        + (Network(None, None, None, Hidden.LINKED, Hidden.SMALL),),
-        names=tuple(
-            NameRow(
-                f"ns1.timedate{i}.com",
-                5000000 // (i + 1),
-                30000 // (i + 1),
-                "seized",
-                "c2",
-                TAKEDOWN,
-            )
-            for i in range(14)
-        )
-        + (
+        countries=(
+            *tuple(
+                Country(code, 4000000 // (i + 1), 60000 // (i + 1), pulse(9000 / (i + 1)))
+                for i, code in enumerate(CODES)
+            ),
+            Country(None, 52000, 800, pulse(90)),
+            Country("LI", Hidden.LINKED, Hidden.SMALL),
+        ),
+        networks=(
+            *tuple(
+                Network(
+                    64512 + i,
+                    f"Simulated {CODES[i % len(CODES)]} network {i}",
+                    CODES[i % len(CODES)],
+                    900000 // (i + 1),
+                    14000 // (i + 1),
+                    pulse(2000 / (i + 1)),
+                )
+                for i in range(20)
+            ),
+            Network(None, None, None, Hidden.LINKED, Hidden.SMALL),
+        ),
+        names=(
+            *tuple(
+                NameRow(
+                    f"ns1.timedate{i}.com",
+                    5000000 // (i + 1),
+                    30000 // (i + 1),
+                    "seized",
+                    "c2",
+                    TAKEDOWN,
+                )
+                for i in range(14)
+            ),
             NameRow("up.suroot.com", 800, 71, "live", "c2"),
             NameRow("old.example", 12, Hidden.SMALL),
         ),
@@ -172,8 +177,15 @@ def make_content(**changes: Any) -> Content:
             ),
             sources=tuple(
                 SourceGroup(
-                    "dnstap", name, "resolver", 98, 180_000_000, 3_400_000, START,
-                    window.until, window.until,
+                    "dnstap",
+                    name,
+                    "resolver",
+                    98,
+                    180_000_000,
+                    3_400_000,
+                    START,
+                    window.until,
+                    window.until,
                 )
                 for name in ("resolver-a", "resolver-b")
             ),
@@ -186,7 +198,7 @@ def make_content(**changes: Any) -> Content:
         reference_dates=("2015-04-01",),
         version="0.1.0",
         digest="9f86d081884c7d659a2feaa0c55ad015",
-    )  # fmt: skip
+    )
     return replace(content, **changes)
 
 
@@ -202,7 +214,17 @@ def measure(quantity: str, value: float, low: float, high: float, unit: str) -> 
 def sensor(name: str, **counts: int) -> Sensor:
     values = {"malformed": 0, "skipped": 1200, "lost": 0, "clock_faults": 0} | counts
     return Sensor(
-        name, "resolver", 2280, START, START + timedelta(days=98), 3_300_000, 81_000, **values
+        sensor=name,
+        vantage="resolver",
+        hours=2280,
+        first=START,
+        last=START + timedelta(days=98),
+        messages=3_300_000,
+        matched=81_000,
+        malformed=values["malformed"],
+        skipped=values["skipped"],
+        lost=values["lost"],
+        clock_faults=values["clock_faults"],
     )
 
 

@@ -256,6 +256,8 @@ class Content:
     watchlist: WatchlistAge = field(default_factory=WatchlistAge)
     vantages: tuple[str, ...] = ()
     reference_dates: tuple[str, ...] = ()
+    level: float = 0.95
+    slowest_half_life_days: float | None = None
     version: str = ""
     digest: str = ""
 

@@ -27,16 +27,21 @@ __all__ = [
     "interval",
     "legible",
     "measure_name",
+    "moment",
     "network_name",
     "number",
     "percent",
     "published",
+    "rate",
     "unit_word",
     "window_words",
+    "would_change",
 ]
 
 _MARKS_IN_A_ROW: Final = 2
 _THIN: Final = "\u202f"
+_NONE: Final = "\u2013"
+_MINUS: Final = "\u2212"
 
 STATES: Final[dict[str, tuple[str, str, str]]] = {
     "effective": ("Clean-up is effective", "▼▼", "falling"),
@@ -50,38 +55,53 @@ STATES: Final[dict[str, tuple[str, str, str]]] = {
 VANTAGE_WORDS: Final[dict[str, tuple[str, str]]] = {
     "resolver": (
         "DNS resolver, client side",
-        "A client is an address that asked the resolver. It sees only the networks that use this "
-        "resolver, and no bot that uses another one.",
+        (
+            "A client is an address that asked the resolver. It sees only the networks that "
+            "use this resolver, and no bot that uses another one."
+        ),
     ),
     "sinkhole_http": (
         "sinkhole, HTTP",
-        "A client is an address that completed a connection and sent a request to the sinkhole: "
-        "its address is genuine. Machines whose resolver blocks the names never arrive.",
+        (
+            "A client is an address that completed a connection and sent a request to the "
+            "sinkhole: its address is genuine. Machines whose resolver blocks the names "
+            "never arrive."
+        ),
     ),
     "sinkhole_tcp": (
         "sinkhole, TCP",
-        "A client is an address that completed a TCP handshake with the sinkhole: its address is "
-        "genuine. Scanners are among them.",
+        (
+            "A client is an address that completed a TCP handshake with the sinkhole: its "
+            "address is genuine. Scanners are among them."
+        ),
     ),
     "sinkhole_dns": (
         "sinkhole's name server",
-        "A client is usually a resolver, not a machine: one resolver stands for many machines, "
-        "and its cache hides most of their requests.",
+        (
+            "A client is usually a resolver, not a machine: one resolver stands for many "
+            "machines, and its cache hides most of their requests."
+        ),
     ),
     "authority": (
         "authoritative name server",
-        "A client is usually a resolver, not a machine: one resolver stands for many machines, "
-        "and its cache hides most of their requests.",
+        (
+            "A client is usually a resolver, not a machine: one resolver stands for many "
+            "machines, and its cache hides most of their requests."
+        ),
     ),
     "flow": (
         "flow records",
-        "A client is an address that exchanged packets with a watched address. Source addresses "
-        "of single packets may be forged.",
+        (
+            "A client is an address that exchanged packets with a watched address. Source "
+            "addresses of single packets may be forged."
+        ),
     ),
     "report": (
         "victim reports of others",
-        "A client is an address that somebody else reported. Reports hold only hits, so how much "
-        "was not reported is unknown.",
+        (
+            "A client is an address that somebody else reported. Reports hold only hits, so "
+            "how much was not reported is unknown."
+        ),
     ),
 }
 """Vantage -> its name, and what a client is there."""
@@ -128,13 +148,13 @@ def legible(text: str, limit: int = 253) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number as people write it: whole thousands grouped, ``digits`` where it is small.
+    r"""Return a number as people write it: whole thousands grouped, ``digits`` where it is small.
 
     >>> number(37012.4), number(0.00204), number(None)
-    ('37\u202f012', '0.00204', '–')
+    ('37\u202f012', '0.00204', '\u2013')
     """
     if value is None or not math.isfinite(value):
-        return "–"
+        return _NONE
     if value == int(value) or abs(value) >= 10 ** (digits - 1):
         return f"{round(value):,}".replace(",", _THIN)
     text = f"{value:.{digits}g}"
@@ -161,7 +181,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     '>99.9 %'
     """
     if share is None or not math.isfinite(share):
-        return "–"
+        return _NONE
     shown = f"{100 * share:.{digits}f}"
     if share < 1 and float(shown) >= 100:
         return f">{100 - 10**-digits:.{digits}f} %"
@@ -174,7 +194,7 @@ def interval(low: float | None, high: float | None, *, as_percent: bool = False)
     >>> interval(112.0, None)
     'at least 112'
     """
-    show = _rate if as_percent else number
+    show = rate if as_percent else number
     if low is None and high is None:
         return "no bound"
     if high is None:
@@ -184,8 +204,9 @@ def interval(low: float | None, high: float | None, *, as_percent: bool = False)
     return f"{show(low)} to {show(high)}"
 
 
-def _rate(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f} %".replace("-", "−")
+def rate(value: float | None) -> str:
+    """Return a share per day as a percentage with its sign."""
+    return _NONE if value is None else f"{100 * value:.2f} %".replace("-", _MINUS)
 
 
 def day(time: datetime | None) -> str:
@@ -195,14 +216,14 @@ def day(time: datetime | None) -> str:
     '8 Apr 2015'
     """
     if time is None:
-        return "–"
+        return _NONE
     time = time.astimezone(UTC)
     return f"{time.day} {time:%b} {time.year}"
 
 
 def moment(time: datetime | None) -> str:
     """Return a UTC time to the minute."""
-    return "–" if time is None else f"{day(time)} {time.astimezone(UTC):%H:%M} UTC"
+    return _NONE if time is None else f"{day(time)} {time.astimezone(UTC):%H:%M} UTC"
 
 
 def window_words(window: Window) -> str:
@@ -243,3 +264,24 @@ def network_name(asn: int | None, as_name: str | None) -> str:
     if asn is None:
         return "unknown network"
     return f"AS{asn} {legible(as_name, 120)}" if as_name else f"AS{asn}"
+
+
+def would_change(state: str, slowest_half_life_days: float | None) -> str:
+    """Return what would have to be seen for another verdict, in one sentence."""
+    pace = (
+        "the smallest decline worth having"
+        if slowest_half_life_days is None
+        else f"the decline that halves the number in {number(slowest_half_life_days)} days"
+    )
+    return {
+        "effective": f"It changes when the interval of the decline no longer lies above {pace}.",
+        "working": (
+            f"It becomes effective when the whole interval of the decline lies above {pace}; it "
+            "falls back to open when the interval reaches zero."
+        ),
+        "no_effective_cleanup": f"It changes when the interval of the decline reaches {pace}.",
+        "growing": "It changes when the interval of the growth reaches zero.",
+        "cannot_tell": (
+            "It changes with more complete days of data, and when no check below has failed."
+        ),
+    }.get(state, "")

@@ -1,0 +1,183 @@
+"""The report as one HTML file: nothing fetched, no script, every stranger's word escaped.
+
+The templates beside this module are filled by Jinja with autoescape on. Whatever a stranger can
+write (names, AS names, titles, notes, reasons) also passes ``wording.legible``, which shows control
+and bidirectional characters as escapes.
+
+References:
+    Content Security Policy Level 3 (W3C); WCAG 2.2 (W3C).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from remnant.report import wording
+from remnant.report.facts import FULL_COVERAGE
+from remnant.report.figures import figures
+from remnant.report.palette import DARK, LIGHT, css
+from remnant.report.sparkline import sparkline
+from remnant.report.suppress import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from remnant.report.facts import Content, Measure, Network
+    from remnant.report.suppress import Count
+
+__all__ = ["POLICY", "render"]
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'"
+)
+"""What the page may do: style itself."""
+
+_MOST_DAYS: Final = 1500
+_TILES: Final = (
+    ("online", "online_hosts", "online_clients"),
+    ("half_life", "half_life_days"),
+    ("decay_rate", "rate_per_day", "decay"),
+    ("footprint", "clients", "distinct_clients"),
+    ("queries", "requests"),
+)
+_SIGNS: Final = {"passed": "✓", "failed": "✗", "unavailable": "○"}
+
+
+def render(content: Content) -> str:
+    """Return the report as the text of one self-contained HTML5 file."""
+    env = _environment(content)
+    every = figures(content)
+    drawn = {
+        figure.key: tuple(Markup(svg) for svg in figure.inline())  # noqa: S704 - escaped by Vega
+        for figure in every
+        if figure.key in {"requests", "online", "coverage"}
+    }
+    style = env.get_template("style.css").render(light=Markup(css(LIGHT)), dark=Markup(css(DARK)))  # noqa: S704 - constants
+    return env.get_template(
+        "report.html.j2"
+    ).render(
+        c=content,
+        policy=POLICY,
+        style=Markup(style),  # noqa: S704 - our own file
+        head="",
+        scripts="",
+        figures={figure.key: figure for figure in every},
+        drawn=drawn,
+        vantage=wording.VANTAGE_WORDS.get(content.vantage, (wording.legible(content.vantage), "")),
+        state=wording.STATES.get(
+            content.verdict.state, (wording.legible(content.verdict.state, 40), "•", "open")
+        ),
+        change=wording.would_change(content.verdict.state, content.slowest_half_life_days),
+        tiles=_tiles(content),
+        measures=[_measure(measure, content) for measure in content.measures],
+        assumptions=_assumptions(content.measures),
+        checks=_checks(content.verdict.evidence),
+        marks=content.marks,
+        days=content.days[-_MOST_DAYS:],
+        full=FULL_COVERAGE,
+        top={
+            "countries": _top(row.clients for row in content.countries),
+            "networks": _top(row.clients for row in content.networks),
+            "names": _top(row.clients for row in content.names),
+        },
+    )
+
+
+def _environment(content: Content) -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("remnant.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "text": wording.legible,
+        "num": wording.number,
+        "share": wording.percent,
+        "day": wording.day,
+        "date": lambda time: f"{time:%Y-%m-%d}",
+        "moment": wording.moment,
+        "window": wording.window_words,
+        "unit": wording.unit_word,
+        "country": wording.country_name,
+        "network": _network,
+        "count": lambda count: wording.published(count, content.minimum_count),
+    }
+    env.globals |= {"sparkline": sparkline, "number_of": shown}
+    return env
+
+
+def _network(row: Network) -> str:
+    return wording.network_name(row.asn, row.as_name)
+
+
+def _top(counts: Iterable[Count]) -> int:
+    return max((value for count in counts if (value := shown(count)) is not None), default=0)
+
+
+def _tiles(content: Content) -> list[dict[str, str]]:
+    found = {measure.quantity: measure for measure in content.measures}
+    tiles = []
+    for names in _TILES:
+        measure = next((found[name] for name in names if name in found), None)
+        if measure is not None:
+            tiles.append(_measure(measure, content))
+    return tiles
+
+
+def _measure(measure: Measure, content: Content) -> dict[str, Any]:
+    """Return one estimate in words: name, value, interval."""
+    rate = measure.unit in {"per day", "1/day", "per_day", "/day"}
+    if measure.hidden:
+        value = f"<{content.minimum_count}"
+        limits = "too few to publish"
+    else:
+        value = wording.rate(measure.value) if rate else wording.number(measure.value)
+        if "day" in measure.unit and not rate and measure.value is not None:
+            value += " days"
+        limits = _limits(measure, rate=rate)
+    return {
+        "name": wording.measure_name(measure.quantity),
+        "value": value,
+        "interval": limits,
+        "raw": measure,
+    }
+
+
+def _limits(measure: Measure, *, rate: bool) -> str:
+    if measure.value is None and measure.low is None and measure.high is None:
+        return "cannot be estimated yet"
+    if measure.low == measure.high and measure.low is not None:
+        return "counted, not estimated"
+    level = "" if measure.level is None else f"{wording.percent(measure.level)} interval "
+    return level + wording.interval(measure.low, measure.high, as_percent=rate)
+
+
+def _assumptions(measures: Sequence[Measure]) -> list[str]:
+    lines = (line for measure in measures for line in measure.assumptions)
+    return list(dict.fromkeys(lines))[:40]
+
+
+def _checks(evidence: Sequence[Mapping[str, Any] | str]) -> list[dict[str, str]]:
+    """Return the evidence of the verdict: sign, state and words of each line."""
+    checks = []
+    for item in evidence[:60]:
+        if isinstance(item, str):
+            checks.append({"sign": "·", "state": "", "words": wording.legible(item, 600)})
+            continue
+        state = str(item.get("state") or "")
+        words = item.get("sentence") or item.get("text") or item.get("value")
+        name = item.get("id") or item.get("name") or item.get("kind") or ""
+        checks.append(
+            {
+                "sign": _SIGNS.get(state, "·"),
+                "state": wording.legible(state, 20),
+                "words": wording.legible(str(words if words is not None else name), 600),
+            }
+        )
+    return checks
