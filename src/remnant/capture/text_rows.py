@@ -1,0 +1,451 @@
+"""What line kernels write, and how it becomes a batch.
+
+A kernel reads the lines of a block into ``Rows``: one row per observed query with a usable time.
+Only rows that the watchlist hits become Arrow rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numba import njit
+
+from remnant.capture import QUARANTINE_LIMIT, Batch
+from remnant.capture.lines import HEAD_BYTES
+from remnant.capture.text_fields import DAY_US, SECOND_US
+from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, TIME
+from remnant.wire import Bytes, Int, fold_byte
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import numpy.typing as npt
+
+    from remnant.capture.lines import Block
+    from remnant.watchlist import Watchlist
+
+__all__ = [
+    "BAD_ADDRESS",
+    "BAD_FIELDS",
+    "BAD_JSON",
+    "BAD_NAME",
+    "BAD_NUMBER",
+    "BAD_TIME",
+    "CLOCK_FAULTS",
+    "MALFORMED",
+    "NO_ECS",
+    "NO_HEADER",
+    "QUERIES_SEEN",
+    "REASONS",
+    "SKIPPED",
+    "Rows",
+    "TOO_LONG",
+    "Tables",
+    "clock_limits",
+    "is_complete",
+    "reject",
+    "room_for",
+]
+
+REASONS: Final = (
+    "the line is longer than 64 KiB",
+    "the time cannot be read",
+    "the client address cannot be read",
+    "the name cannot be read",
+    "a number cannot be read",
+    "the line does not have the fields of the format",
+    "no usable #fields line stands before it",
+    "the JSON cannot be read",
+)
+"""Why a line is malformed; the constants below are indexes into these."""
+
+TOO_LONG: Final = 0
+BAD_TIME: Final = 1
+BAD_ADDRESS: Final = 2
+BAD_NAME: Final = 3
+BAD_NUMBER: Final = 4
+BAD_FIELDS: Final = 5
+NO_HEADER: Final = 6
+BAD_JSON: Final = 7
+
+QUERIES_SEEN: Final = 0
+CLOCK_FAULTS: Final = 1
+MALFORMED: Final = 2
+SKIPPED: Final = 3
+_COUNTERS: Final = 8
+
+_HOUR_US: Final = 3600 * SECOND_US
+_FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
+_UDP: Final = 0
+_TCP: Final = 1
+_LETTERS_KEPT: Final = 63
+_MAX_NAME: Final = 256
+
+
+class Rows(NamedTuple):
+    """Columns of the queries of a block, and of the lines that could not be read.
+
+    Attributes:
+        counters: int64: queries with a usable time (rows), clock faults, malformed, skipped lines;
+            the rest is for the kernel of a format.
+        line: int64[n]: position in the block where the query's line starts.
+        time: int64[n]: UTC microseconds.
+        address: uint8[n, 16].
+        client_port: int32[n], -1 if not in the source; ``service_port`` the same.
+        transport: int8[n]: 0 udp, 1 tcp, -1 not in the source.
+        qtype: int32[n], -1 if not in the source; ``rcode`` the same.
+        ecs: uint8[n, 17]; the last byte is 255 where there is none.
+        answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between.
+        names: uint8: wire names end to end, in the case they have.
+        name_offsets: int64[n + 1] into ``names``.
+        bad_line: int64[m, 2]: the range of a malformed line.
+        bad_reason: int8[m]: index into ``REASONS``.
+    """
+
+    counters: npt.NDArray[np.int64]
+    line: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    address: npt.NDArray[np.uint8]
+    client_port: npt.NDArray[np.int32]
+    service_port: npt.NDArray[np.int32]
+    transport: npt.NDArray[np.int8]
+    qtype: npt.NDArray[np.int32]
+    rcode: npt.NDArray[np.int32]
+    ecs: npt.NDArray[np.uint8]
+    answers: npt.NDArray[np.int64]
+    names: npt.NDArray[np.uint8]
+    name_offsets: npt.NDArray[np.int64]
+    bad_line: npt.NDArray[np.int64]
+    bad_reason: npt.NDArray[np.int8]
+
+
+NO_ECS: Final = 255
+
+
+def room_for(block: Block) -> Rows:
+    """Return empty columns with room for every line of a block."""
+    lines = block.ends.size
+    bad = min(lines, QUARANTINE_LIMIT)
+    # A printed name of n bytes has a wire form of at most n + 2 bytes.
+    names = np.empty(block.data.size + 2 * lines + _MAX_NAME, np.uint8)
+    return Rows(
+        counters=np.zeros(_COUNTERS, np.int64),
+        line=np.empty(lines, np.int64),
+        time=np.empty(lines, np.int64),
+        address=np.empty((lines, 16), np.uint8),
+        client_port=np.full(lines, -1, np.int32),
+        service_port=np.full(lines, -1, np.int32),
+        transport=np.full(lines, -1, np.int8),
+        qtype=np.full(lines, -1, np.int32),
+        rcode=np.full(lines, -1, np.int32),
+        ecs=np.full((lines, 17), NO_ECS, np.uint8),
+        answers=np.zeros((lines, 3), np.int64),
+        names=names,
+        name_offsets=np.zeros(lines + 1, np.int64),
+        bad_line=np.empty((bad, 2), np.int64),
+        bad_reason=np.empty(bad, np.int8),
+    )
+
+
+def clock_limits(now: datetime) -> tuple[int, int]:
+    """Return the half-open range of usable times: from 2000 to a day after now, UTC microseconds."""
+    return _FIRST_US, int(now.timestamp()) * SECOND_US + DAY_US
+
+
+@njit(cache=True, nogil=True)
+def reject(rows: Rows, start: Int, stop: Int, reason: Int) -> None:
+    """Count a malformed line and note where it is, while there is room."""
+    count = rows.counters[MALFORMED]
+    if count < rows.bad_reason.size:
+        rows.bad_line[count, 0] = start
+        rows.bad_line[count, 1] = stop
+        rows.bad_reason[count] = reason
+    rows.counters[MALFORMED] = count + 1
+
+
+@njit(cache=True, nogil=True)
+def _text_sizes(
+    names: Bytes, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Return int32[len(rows) + 1]: where the folded text of each chosen name begins."""
+    sizes = np.zeros(rows.size + 1, np.int32)
+    nothing = np.empty(0, np.uint8)
+    total = 0
+    for k in range(rows.size):
+        total += _fold_text(names, offsets[rows[k]], offsets[rows[k] + 1], nothing, 0)[0]
+        sizes[k + 1] = total
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def _texts(
+    names: Bytes,
+    offsets: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    sizes: npt.NDArray[np.int32],
+    out: Bytes,
+) -> npt.NDArray[np.int64]:
+    """Write the folded texts of the chosen names; return their case bits."""
+    bits = np.zeros(rows.size, np.int64)
+    for k in range(rows.size):
+        bits[k] = _fold_text(names, offsets[rows[k]], offsets[rows[k] + 1], out, sizes[k])[1]
+    return bits
+
+
+@njit(cache=True, nogil=True)
+def _fold_text(names: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int]:
+    """Return (bytes of the folded text, case bits) of a wire name; write it if there is room."""
+    write = out.size > 0
+    first = at
+    letters = 0
+    bits = 0
+    position = start
+    while position < stop and names[position] != 0:
+        if position > start:
+            if write:
+                out[at] = 46
+            at += 1
+        end = min(position + 1 + np.int64(names[position]), stop)
+        for i in range(position + 1, end):
+            byte = np.int64(names[i])
+            folded = fold_byte(byte)
+            if 97 <= folded <= 122:
+                if folded != byte and letters < _LETTERS_KEPT:
+                    bits |= 1 << letters
+                letters += 1
+            if byte in (46, 92):
+                if write:
+                    out[at] = 92
+                    out[at + 1] = byte
+                at += 2
+            elif byte < 33 or byte > 126:
+                if write:
+                    out[at] = 92
+                    out[at + 1] = 48 + byte // 100
+                    out[at + 2] = 48 + byte // 10 % 10
+                    out[at + 3] = 48 + byte % 10
+                at += 4
+            else:
+                if write:
+                    out[at] = folded
+                at += 1
+        position = end
+    if at == first:
+        if write:
+            out[at] = 46
+        at += 1
+    return at - first, bits
+
+
+def is_complete(rows: Rows) -> bool:
+    """Return whether a last line without a line feed was read as a whole record."""
+    return bool(rows.counters[:4].sum() == 1 and rows.counters[MALFORMED] == 0)
+
+
+class Tables:
+    """Makes the batches of one source: matches, builds the tables, keeps what spans batches.
+
+    Args:
+        watchlist: what to look for.
+        vantage: where the sensor stood.
+
+    Attributes:
+        notes: added to the next batch.
+    """
+
+    def __init__(self, watchlist: Watchlist, vantage: str) -> None:
+        self._watchlist = watchlist
+        self._vantage = vantage
+        self._quarantined = 0
+        self.notes: list[str] = []
+
+    def batch(
+        self,
+        block: Block,
+        rows: Rows,
+        addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None = None,
+    ) -> Batch:
+        """Return the batch of a block whose lines have been read.
+
+        Args:
+            block: the lines.
+            rows: what they say.
+            addresses: (rows int64[m] ascending, uint8[m, 16]) of the answers, where they count.
+        """
+        seen, faults, malformed, skipped = (int(count) for count in rows.counters[:4])
+        malformed += block.too_long is not None
+        notes = tuple(self.notes)
+        self.notes.clear()
+        return Batch(
+            end=block.end,
+            queries=self._queries(block, rows, seen, addresses),
+            counts=self._counts(rows.time[:seen], faults, malformed, skipped),
+            quarantine=self._quarantine(block, rows),
+            records=seen + faults + malformed + skipped,
+            query_messages=seen + faults,
+            notes=notes,
+        )
+
+    def note_incomplete(self, block: Block) -> None:
+        """Note that the last line is left for a later reading, when it may have grown."""
+        if not block.data[:1].tobytes() == b"#":
+            self.notes.append(
+                f"the last line is not complete: {block.data.size} bytes from byte {block.offset} on"
+                " were not read"
+            )
+
+    def _hits(
+        self,
+        rows: Rows,
+        seen: int,
+        addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        offsets = rows.name_offsets[: seen + 1]
+        hits, entries = self._watchlist.match_wire(rows.names[: offsets[-1]], offsets)
+        if addresses is None or not addresses[0].size:
+            return hits, entries
+        found, prefixes = self._watchlist.match_addresses(addresses[1])
+        # An address that stands in an answer twice is one hit of its query.
+        pairs = np.unique(np.stack([addresses[0][found], prefixes.astype(np.int64)], 1), axis=0)
+        hits = np.concatenate([hits, pairs[:, 0]])
+        entries = np.concatenate([entries, pairs[:, 1].astype(np.int32)])
+        order = np.lexsort((-self._watchlist.specificity[entries].astype(np.int64), hits))
+        return hits[order], entries[order]
+
+    def _queries(
+        self,
+        block: Block,
+        rows: Rows,
+        seen: int,
+        addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None,
+    ) -> pa.RecordBatch:
+        hits, entries = self._hits(rows, seen, addresses)
+        count = hits.size
+        starts = _text_sizes(rows.names, rows.name_offsets, hits)
+        text = np.empty(max(int(starts[-1]), 1), np.uint8)
+        bits = _texts(rows.names, rows.name_offsets, hits, starts, text)
+        name = pa.StringArray.from_buffers(count, pa.py_buffer(starts), pa.py_buffer(text))
+        transport = rows.transport[hits].astype(np.int32)
+        ecs = np.ascontiguousarray(rows.ecs[hits])
+        has_ecs = ecs[:, 16] != NO_ECS
+        columns: dict[str, pa.Array] = {
+            "time": pa.array(rows.time[hits], pa.int64()).cast(TIME),
+            "offset": pa.array(rows.line[hits] + block.offset, pa.int64()),
+            "response": _repeated(False, pa.bool_(), count),
+            "sensor": pa.nulls(count, QUERIES.arrow.field("sensor").type),
+            "vantage": _word([self._vantage], np.zeros(count, np.int32)),
+            "address": _fixed(np.ascontiguousarray(rows.address[hits])),
+            "ecs": _fixed(ecs, has_ecs),
+            "client_port": _number(rows.client_port[hits], pa.uint16()),
+            "service_port": _number(rows.service_port[hits], pa.uint16()),
+            "transport": _word(["udp", "tcp"], transport),
+            "name": name,
+            "case_bits": pa.array(bits, pa.int64(), mask=bits == 0),
+            "qtype": _number(rows.qtype[hits], pa.uint16()),
+            "rcode": _number(rows.rcode[hits], pa.int16()),
+            "entry": pa.array(entries, pa.int32()),
+            "proof": _word(["dns_udp", "dns_tcp"], (transport == _TCP).astype(np.int32)),
+            "weight": pa.array(np.ones(count, np.int64)),
+            "detail": pa.nulls(count, pa.string()),
+            "limited": _repeated(False, pa.bool_(), count),
+        }
+        return pa.RecordBatch.from_arrays(
+            [columns[column] for column in QUERIES.names], schema=QUERIES.arrow
+        )
+
+    def _counts(
+        self, times: npt.NDArray[np.int64], faults: int, malformed: int, skipped: int
+    ) -> pa.RecordBatch:
+        """One row per hour, and one without an hour for what has no usable time."""
+        hours = times // _HOUR_US
+        runs = np.flatnonzero(np.diff(hours, prepend=-1))
+        hour, run_hour = np.unique(hours[runs], return_inverse=True)
+        messages = np.zeros(hour.size, np.int64)
+        first = np.full(hour.size, np.iinfo(np.int64).max)
+        last = np.zeros(hour.size, np.int64)
+        if runs.size:
+            np.add.at(messages, run_hour, np.diff(runs, append=times.size))
+            np.minimum.at(first, run_hour, np.minimum.reduceat(times, runs))
+            np.maximum.at(last, run_hour, np.maximum.reduceat(times, runs))
+        untimed = int(faults + malformed + skipped > 0)
+        size = hour.size + untimed
+        timeless = np.arange(size) >= hour.size
+
+        def padded(values: npt.NDArray[np.int64], value: int) -> npt.NDArray[np.int64]:
+            return np.concatenate([values, np.full(untimed, value, np.int64)])
+
+        def time(values: npt.NDArray[np.int64]) -> pa.Array:
+            return pa.array(padded(values, 0), pa.int64(), mask=timeless).cast(TIME)
+
+        nought = np.zeros(hour.size, np.int64)
+        columns: dict[str, pa.Array] = {
+            "sensor": pa.nulls(size, COVERAGE_COUNTS.arrow.field("sensor").type),
+            "vantage": _word([self._vantage], np.zeros(size, np.int32)),
+            "hour": time(hour * _HOUR_US),
+            "messages": pa.array(padded(messages, faults)),
+            "matched": pa.array(np.zeros(size, np.int64)),
+            "malformed": pa.array(padded(nought, malformed)),
+            "skipped": pa.array(padded(nought, skipped)),
+            "lost": pa.array(np.zeros(size, np.int64)),
+            "first_time": time(first),
+            "last_time": time(last),
+            "clock_faults": pa.array(padded(nought, faults)),
+        }
+        return pa.RecordBatch.from_arrays(
+            [columns[column] for column in COVERAGE_COUNTS.names], schema=COVERAGE_COUNTS.arrow
+        )
+
+    def _quarantine(self, block: Block, rows: Rows) -> pa.RecordBatch:
+        room = QUARANTINE_LIMIT - self._quarantined
+        kept = min(int(rows.counters[MALFORMED]), rows.bad_reason.size, room)
+        offsets = (rows.bad_line[:kept, 0] + block.offset).tolist()
+        reasons = rows.bad_reason[:kept].astype(np.int32).tolist()
+        heads = [
+            block.data[start : min(stop, start + HEAD_BYTES)].tobytes()
+            for start, stop in rows.bad_line[:kept].tolist()
+        ]
+        if block.too_long is not None and kept < room:
+            offsets.append(block.too_long[0])
+            reasons.append(TOO_LONG)
+            heads.append(block.too_long[1])
+        self._quarantined += len(offsets)
+        source = QUARANTINE.arrow.field("source").type
+        return pa.RecordBatch.from_arrays(
+            [
+                pa.nulls(len(offsets), source),
+                pa.array(offsets, pa.int64()),
+                _word(REASONS, np.array(reasons, np.int32)),
+                pa.array(heads, pa.binary()),
+            ],
+            schema=QUARANTINE.arrow,
+        )
+
+
+def _word(words: Sequence[str], index: npt.NDArray[np.int32]) -> pa.Array:
+    """Return a dictionary column; a negative index is null."""
+    return pa.DictionaryArray.from_arrays(
+        pa.array(index, pa.int32(), mask=index < 0), pa.array(words, pa.string())
+    )
+
+
+def _number(values: npt.NDArray[np.int32], kind: pa.DataType) -> pa.Array:
+    """Return a number column; a negative value is null."""
+    missing = values < 0
+    return pa.array(np.where(missing, 0, values), pa.int32(), mask=missing).cast(kind)
+
+
+def _fixed(values: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """Return a column of fixed-size bytes from uint8[n, width]."""
+    bitmap = None
+    if valid is not None:
+        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(values.shape[1]), values.shape[0], [bitmap, pa.py_buffer(values)]
+    )
+
+
+def _repeated(value: Any, kind: pa.DataType, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), count)

@@ -1,0 +1,127 @@
+"""Query type mnemonics as numbers, in a table that kernels search.
+
+References:
+    IANA, Domain Name System Parameters, Resource Record TYPEs; RFC 3597 (``TYPE65280``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit, uint64
+
+from remnant.capture.text_fields import parse_uint
+from remnant.wire import Bytes, Int, Word
+
+__all__ = ["TYPES", "parse_class", "parse_type"]
+
+TYPES: Final = {
+    "A": 1, "NS": 2, "MD": 3, "MF": 4, "CNAME": 5, "SOA": 6, "MB": 7, "MG": 8, "MR": 9,
+    "NULL": 10, "WKS": 11, "PTR": 12, "HINFO": 13, "MINFO": 14, "MX": 15, "TXT": 16, "RP": 17,
+    "AFSDB": 18, "X25": 19, "ISDN": 20, "RT": 21, "NSAP": 22, "NSAP-PTR": 23, "SIG": 24,
+    "KEY": 25, "PX": 26, "GPOS": 27, "AAAA": 28, "LOC": 29, "NXT": 30, "EID": 31, "NIMLOC": 32,
+    "NB": 32, "SRV": 33, "ATMA": 34, "NAPTR": 35, "KX": 36, "CERT": 37, "A6": 38, "DNAME": 39,
+    "SINK": 40, "OPT": 41, "APL": 42, "DS": 43, "SSHFP": 44, "IPSECKEY": 45, "RRSIG": 46,
+    "NSEC": 47, "DNSKEY": 48, "DHCID": 49, "NSEC3": 50, "NSEC3PARAM": 51, "TLSA": 52,
+    "SMIMEA": 53, "HIP": 55, "NINFO": 56, "RKEY": 57, "TALINK": 58, "CDS": 59, "CDNSKEY": 60,
+    "OPENPGPKEY": 61, "CSYNC": 62, "ZONEMD": 63, "SVCB": 64, "HTTPS": 65, "DSYNC": 66,
+    "HHIT": 67, "BRID": 68, "SPF": 99, "UINFO": 100, "UID": 101, "GID": 102, "UNSPEC": 103,
+    "NID": 104, "L32": 105, "L64": 106, "LP": 107, "EUI48": 108, "EUI64": 109, "NXNAME": 128,
+    "TKEY": 249, "TSIG": 250, "IXFR": 251, "AXFR": 252, "MAILB": 253, "MAILA": 254, "ANY": 255,
+    "*": 255, "URI": 256, "CAA": 257, "AVC": 258, "DOA": 259, "AMTRELAY": 260, "RESINFO": 261,
+    "WALLET": 262, "CLA": 263, "IPN": 264, "TA": 32768, "DLV": 32769,
+}  # fmt: skip
+"""Mnemonics by IANA; also ``NB`` (RFC 1002) and Zeek's ``*``."""
+
+_CLASSES: Final = {"IN": 1, "CH": 3, "CHAOS": 3, "HS": 4, "HESIOD": 4, "NONE": 254, "ANY": 255}
+_LONGEST: Final = 16
+_CASE_BIT: Final = 32
+
+
+def _packed(words: dict[str, int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint64]], ...]:
+    """Return the first and second 8 bytes of each word, sorted, and the numbers."""
+    rows = sorted(
+        (*(int(part) for part in np.frombuffer(word.encode().ljust(_LONGEST, b"\0"), "<u8")), number)
+        for word, number in words.items()
+    )
+    return (
+        np.array([row[0] for row in rows], np.uint64),
+        np.array([row[1] for row in rows], np.uint64),
+        np.array([row[2] for row in rows], np.uint64),
+    )
+
+
+_TYPE_LOW, _TYPE_HIGH, _TYPE_NUMBER = _packed(TYPES)
+_CLASS_LOW, _CLASS_HIGH, _CLASS_NUMBER = _packed(_CLASSES)
+_S8: Final = uint64(8)
+_S0: Final = uint64(0)
+
+
+@njit(cache=True, nogil=True)
+def _half(view: Bytes, start: Int, stop: Int) -> Word:
+    """Pack up to 8 bytes, letters in upper case."""
+    value = _S0
+    shift = _S0
+    for i in range(start, min(start + 8, stop)):
+        byte = np.int64(view[i])
+        if 97 <= byte <= 122:
+            byte -= _CASE_BIT
+        value |= uint64(byte) << shift
+        shift += _S8
+    return value
+
+
+@njit(cache=True, nogil=True)
+def _number_after(view: Bytes, start: Int, stop: Int, prefix: Int) -> Int:
+    value = parse_uint(view, start + prefix, stop)
+    return value if value <= 65535 else -1
+
+
+@njit(cache=True, nogil=True)
+def parse_type(view: Bytes, start: Int, stop: Int) -> Int:
+    """Return the number of a query type (``AAAA``, ``TYPE65``, Zeek's ``query-65``), or -1."""
+    size = stop - start
+    if size < 1 or size > _LONGEST:
+        return -1
+    low = _half(view, start, stop)
+    high = _half(view, start + 8, stop)
+    left = 0
+    right = _TYPE_LOW.size
+    while left < right:
+        middle = (left + right) // 2
+        if _TYPE_LOW[middle] < low or (_TYPE_LOW[middle] == low and _TYPE_HIGH[middle] < high):
+            left = middle + 1
+        else:
+            right = middle
+    if left < _TYPE_LOW.size and _TYPE_LOW[left] == low and _TYPE_HIGH[left] == high:
+        return np.int64(_TYPE_NUMBER[left])
+    if size > 4 and _half(view, start, start + 4) == _TYPE_WORD:
+        return _number_after(view, start, stop, 4)
+    if size > 6 and _half(view, start, start + 6) == _QUERY_WORD:
+        return _number_after(view, start, stop, 6)
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def parse_class(view: Bytes, start: Int, stop: Int) -> Int:
+    """Return the number of a class (``IN``, ``CH``, ``CLASS32769``), or -1."""
+    size = stop - start
+    if size < 1 or size > _LONGEST:
+        return -1
+    low = _half(view, start, stop)
+    for i in range(_CLASS_LOW.size):
+        if _CLASS_LOW[i] == low and size <= 8:
+            return np.int64(_CLASS_NUMBER[i])
+    if size > 5 and _half(view, start, start + 5) == _CLASS_WORD:
+        return _number_after(view, start, stop, 5)
+    return -1
+
+
+def _word(text: str) -> np.uint64:
+    return np.uint64(int.from_bytes(text.encode(), "little"))
+
+
+_TYPE_WORD: Final = _word("TYPE")
+_QUERY_WORD: Final = _word("QUERY-")
+_CLASS_WORD: Final = _word("CLASS")

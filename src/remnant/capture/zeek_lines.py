@@ -1,0 +1,333 @@
+"""Kernels that read the lines of Zeek's ``dns.log``: TSV by the columns of its header, and JSON.
+
+References:
+    Zeek, scripts/base/protocols/dns/main.zeek (the columns), scripts/base/frameworks/logging/
+    writers/ascii.zeek (separators, unset and empty fields, escapes).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from remnant.capture.lines import MAX_LINE
+from remnant.capture.text_fields import (
+    BAD,
+    parse_address,
+    parse_iso,
+    parse_name,
+    parse_seconds,
+    parse_uint,
+    same_word,
+)
+from remnant.capture.text_rows import (
+    BAD_ADDRESS,
+    BAD_FIELDS,
+    BAD_JSON,
+    BAD_NAME,
+    BAD_NUMBER,
+    BAD_TIME,
+    CLOCK_FAULTS,
+    NO_HEADER,
+    QUERIES_SEEN,
+    SKIPPED,
+    TOO_LONG,
+    Rows,
+    reject,
+)
+from remnant.capture.text_types import parse_type
+from remnant.capture.zeek_json import (
+    COLUMNS,
+    LIST,
+    NUMBER,
+    TEXT,
+    TEXT_ESCAPED,
+    json_fields,
+    unescape,
+)
+from remnant.wire import Bytes, Int
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["LOCAL_NAMES", "Layout", "answer_addresses", "read_lines"]
+
+LOCAL_NAMES: Final = 4
+"""Counter of the rows of mDNS, LLMNR and NetBIOS, which are a part of the skipped ones."""
+
+(
+    _TS, _CLIENT, _CLIENT_PORT, _SERVICE_PORT, _PROTO, _QUERY, _QTYPE, _QTYPE_NAME, _RCODE,
+    _ANSWERS, _PATH,
+) = range(len(COLUMNS))  # fmt: skip
+
+_TCP_WORD: Final = np.frombuffer(b"tcp", np.uint8).copy()
+_UDP_WORD: Final = np.frombuffer(b"udp", np.uint8).copy()
+_DNS_WORD: Final = np.frombuffer(b"dns", np.uint8).copy()
+_HASH: Final = 35
+_BRACE: Final = 123
+_QUOTE: Final = 34
+_MDNS: Final = 5353
+_LLMNR: Final = 5355
+_NETBIOS: Final = 137
+_MAX_PORT: Final = 65535
+_MAX_RCODE: Final = 4095
+_NAME_ROOM: Final = 256
+
+
+class Layout(NamedTuple):
+    """What the header of a TSV log says.
+
+    Attributes:
+        roles: int8[columns]: what each column is, an index into ``COLUMNS`` or -1; empty while no
+            usable header was seen.
+        marks: uint8[2]: the separators of columns and of set members.
+        unset: uint8: how an unset field is written.
+        empty: uint8: how an empty field is written.
+        other: the rows are of another log than ``dns``.
+    """
+
+    roles: npt.NDArray[np.int8]
+    marks: npt.NDArray[np.uint8]
+    unset: npt.NDArray[np.uint8]
+    empty: npt.NDArray[np.uint8]
+    other: bool
+
+
+@njit(cache=True, nogil=True)
+def _tsv_fields(
+    view: Bytes, start: Int, stop: Int, layout: Layout, spans: npt.NDArray[np.int64]
+) -> bool:
+    """Note where the wanted columns stand; return whether the line has all columns."""
+    spans[:, 0] = -1
+    separator = layout.marks[0]
+    column = 0
+    begin = start
+    for i in range(start, stop + 1):
+        if i < stop and view[i] != separator:
+            continue
+        if column == layout.roles.size:
+            return False
+        role = layout.roles[column]
+        if role >= 0 and not same_word(view, begin, i, layout.unset):
+            spans[role, 0] = begin
+            spans[role, 1] = i
+            if same_word(view, begin, i, layout.empty):
+                spans[role, 1] = begin
+        column += 1
+        begin = i + 1
+    return column == layout.roles.size
+
+
+@njit(cache=True, nogil=True)
+def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int, most: Int) -> Int:
+    """Return a number, -1 if it is not set, -2 if it cannot be read or is above ``most``."""
+    if spans[role, 0] < 0:
+        return -1
+    value = parse_uint(view, spans[role, 0], spans[role, 1])
+    return value if 0 <= value <= most else -2
+
+
+@njit(cache=True, nogil=True)
+def _time(view: Bytes, start: Int, stop: Int) -> Int:
+    if start < 0:
+        return BAD
+    time = parse_seconds(view, start, stop)
+    if time == BAD:
+        time, _ = parse_iso(view, start, stop)
+    return time
+
+
+@njit(cache=True, nogil=True)
+def _read_row(
+    view: Bytes,
+    start: Int,
+    stop: Int,
+    spans: npt.NDArray[np.int64],
+    kinds: npt.NDArray[np.int8],
+    json: bool,
+    separator: Int,
+    limits: tuple[Int, Int],
+    scratch: Bytes,
+    rows: Rows,
+) -> None:
+    """Turn the fields of one line into a row, or count it as what it is instead."""
+    time = _time(view, spans[_TS, 0], spans[_TS, 1])
+    if time == BAD:
+        reject(rows, start, stop, BAD_TIME)
+        return
+    if spans[_QUERY, 0] < 0:
+        rows.counters[SKIPPED] += 1
+        return
+    service_port = _number(view, spans, _SERVICE_PORT, _MAX_PORT)
+    if service_port in (_MDNS, _LLMNR, _NETBIOS):
+        rows.counters[SKIPPED] += 1
+        rows.counters[LOCAL_NAMES] += 1
+        return
+    client_port = _number(view, spans, _CLIENT_PORT, _MAX_PORT)
+    qtype = _number(view, spans, _QTYPE, _MAX_PORT)
+    rcode = _number(view, spans, _RCODE, _MAX_RCODE)
+    if min(service_port, client_port, qtype, rcode) < -1:
+        reject(rows, start, stop, BAD_NUMBER)
+        return
+    n = rows.counters[QUERIES_SEEN]
+    if spans[_CLIENT, 0] < 0 or not parse_address(
+        view, spans[_CLIENT, 0], spans[_CLIENT, 1], rows.address[n]
+    ):
+        reject(rows, start, stop, BAD_ADDRESS)
+        return
+    at = rows.name_offsets[n]
+    if spans[_QUERY, 1] == spans[_QUERY, 0]:
+        # Zeek writes the root as an empty field.
+        rows.names[at] = 0
+        end = at + 1
+    elif json and kinds[_QUERY] == TEXT_ESCAPED:
+        size = unescape(view, spans[_QUERY, 0], spans[_QUERY, 1], scratch)
+        end = parse_name(scratch, 0, size, True, rows.names, at)
+    elif json and kinds[_QUERY] != TEXT:
+        end = -1
+    else:
+        end = parse_name(view, spans[_QUERY, 0], spans[_QUERY, 1], True, rows.names, at)
+    if end < 0:
+        reject(rows, start, stop, BAD_NAME)
+        return
+    if time < limits[0] or time >= limits[1]:
+        rows.counters[CLOCK_FAULTS] += 1
+        return
+    if qtype < 0 and spans[_QTYPE_NAME, 0] >= 0:
+        qtype = parse_type(view, spans[_QTYPE_NAME, 0], spans[_QTYPE_NAME, 1])
+    transport = -1
+    if spans[_PROTO, 0] >= 0:
+        if same_word(view, spans[_PROTO, 0], spans[_PROTO, 1], _TCP_WORD):
+            transport = 1
+        elif same_word(view, spans[_PROTO, 0], spans[_PROTO, 1], _UDP_WORD):
+            transport = 0
+    if spans[_ANSWERS, 0] >= 0 and (not json or kinds[_ANSWERS] == LIST):
+        rows.answers[n, 0] = spans[_ANSWERS, 0]
+        rows.answers[n, 1] = spans[_ANSWERS, 1]
+        rows.answers[n, 2] = _QUOTE if json else separator
+    rows.line[n] = start
+    rows.time[n] = time
+    rows.client_port[n] = client_port
+    rows.service_port[n] = service_port
+    rows.transport[n] = transport
+    rows.qtype[n] = qtype
+    rows.rcode[n] = rcode
+    rows.name_offsets[n + 1] = end
+    rows.counters[QUERIES_SEEN] = n + 1
+
+
+@njit(cache=True, nogil=True)
+def _of_another_log(view: Bytes, spans: npt.NDArray[np.int64]) -> bool:
+    begin = spans[_PATH, 0]
+    return begin >= 0 and not same_word(
+        view, begin, min(begin + _DNS_WORD.size, spans[_PATH, 1]), _DNS_WORD
+    )
+
+
+@njit(cache=True, nogil=True)
+def read_lines(
+    view: Bytes,
+    ends: npt.NDArray[np.int64],
+    first: Int,
+    layout: Layout,
+    limits: tuple[Int, Int],
+    rows: Rows,
+) -> Int:
+    """Read lines until one is a header line that changes the layout.
+
+    Args:
+        view: the bytes of the lines.
+        ends: where each line ends.
+        first: the line to begin with.
+        layout: what the header said.
+        limits: the half-open range of usable times.
+        rows: filled from where the counters say.
+
+    Returns:
+        The index of the header line, or the number of lines.
+    """
+    spans = np.empty((len(COLUMNS), 2), np.int64)
+    kinds = np.zeros(len(COLUMNS), np.int8)
+    scratch = np.empty(MAX_LINE, np.uint8)
+    separator = np.int64(layout.marks[1])
+    for line in range(first, ends.size):
+        start = ends[line - 1] + 1 if line > 0 else 0
+        stop = ends[line]
+        if stop - start > MAX_LINE:
+            reject(rows, start, stop, TOO_LONG)
+            continue
+        if stop > start and view[stop - 1] == 13:
+            stop -= 1
+        if stop == start:
+            continue
+        if view[start] == _HASH:
+            # separator, set_separator, empty_field, unset_field, path, fields
+            if stop - start > 1 and view[start + 1] in (115, 101, 117, 112, 102):
+                return line
+            continue
+        if view[start] == _BRACE:
+            if not json_fields(view, start, stop, spans, kinds):
+                reject(rows, start, stop, BAD_JSON)
+            elif _of_another_log(view, spans):
+                rows.counters[SKIPPED] += 1
+            elif spans[_TS, 0] >= 0 and kinds[_TS] not in (NUMBER, TEXT):
+                reject(rows, start, stop, BAD_TIME)
+            else:
+                _read_row(view, start, stop, spans, kinds, True, separator, limits, scratch, rows)
+        elif layout.other:
+            rows.counters[SKIPPED] += 1
+        elif layout.roles.size == 0:
+            reject(rows, start, stop, NO_HEADER)
+        elif not _tsv_fields(view, start, stop, layout, spans):
+            reject(rows, start, stop, BAD_FIELDS)
+        else:
+            _read_row(view, start, stop, spans, kinds, False, separator, limits, scratch, rows)
+    return ends.size
+
+
+@njit(cache=True, nogil=True)
+def _member_end(view: Bytes, i: Int, stop: Int, mark: Int) -> Int:
+    while i < stop and view[i] != mark:
+        i += 1
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _write_addresses(view: Bytes, rows: Rows, row_of: npt.NDArray[np.int64], out: Bytes) -> Int:
+    """Count the addresses in the answers; write those that there is room for."""
+    address = np.empty(16, np.uint8)
+    total = 0
+    for n in range(rows.counters[QUERIES_SEEN]):
+        i = rows.answers[n, 0]
+        stop = rows.answers[n, 1]
+        mark = rows.answers[n, 2]
+        while i < stop:
+            if mark == _QUOTE:
+                i = _member_end(view, i, stop, mark) + 1
+            end = _member_end(view, i, stop, mark)
+            if parse_address(view, i, end, address):
+                if total < row_of.size:
+                    row_of[total] = n
+                    out[total] = address
+                total += 1
+            i = end + 1
+    return total
+
+
+def answer_addresses(
+    view: Bytes, rows: Rows
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Return (row int64[m] ascending, address uint8[m, 16]) of the A and AAAA answers.
+
+    Answers stand in the log without their type; what reads as an address is one.
+    """
+    room = 0
+    while True:
+        row_of = np.empty(room, np.int64)
+        out = np.empty((room, 16), np.uint8)
+        total = int(_write_addresses(view, rows, row_of, out))
+        if total <= room:
+            return row_of, out
+        room = total
