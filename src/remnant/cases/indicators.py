@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from typing import Final
 
 from remnant.errors import CaseError
@@ -22,7 +23,7 @@ from remnant.names import NameSyntaxError, fold
 __all__ = ["address", "bare", "looks_like_address", "name", "prefix"]
 
 _PLAIN: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
-_STRANGE: Final = re.compile(r"(?:[^a-z0-9_.\\-]|\\(?!\d{3}))", re.ASCII)
+_STRANGE: Final = re.compile(r"[^a-z0-9_.\\-]|\\(?!\d{3}|[.\\])", re.ASCII)
 _NUMBERS: Final = re.compile(r"[0-9.]*[0-9][0-9.]*(?:/[0-9]*)?")
 _LONGEST: Final = 1024  # escapes (\DDD) make the text of a 255-byte name up to four times longer
 _LONGEST_PLAIN: Final = 253
@@ -96,8 +97,8 @@ def name(text: str) -> str:
         folded = fold(body)
     except NameSyntaxError as error:
         raise CaseError(error.what, got=text, expected="a domain name") from None
-    strange = _STRANGE.search(body.lower() if body.isascii() else folded)
-    if strange is not None or folded == ".":
+    strange = _STRANGE.search(folded) or (body.isascii() and _STRANGE.search(_unescaped(body)))
+    if strange or folded == "." or folded[folded.rfind(".") + 1 :].isdigit():
         raise CaseError(
             "this is not a domain name",
             got=text,
@@ -116,17 +117,17 @@ def prefix(text: str) -> str:
     >>> prefix("203.0.113.7"), prefix("::ffff:203.0.113.0/120")
     ('203.0.113.7/32', '203.0.113.0/24')
     """
-    try:
-        if len(text) > _LONGEST or "%" in text:
-            raise ValueError
-        interface = ipaddress.ip_interface(text)
-    except ValueError:
+    interface = None
+    if len(text) <= _LONGEST and "%" not in text:
+        with suppress(ValueError):
+            interface = ipaddress.ip_interface(text)
+    if interface is None:
         raise CaseError(
             "this is not an address or a prefix",
             got=text,
             expected="203.0.113.7, 203.0.113.0/24 or 2001:db8::/48",
             hint="names belong in names = [...]; an address with a port is not an address",
-        ) from None
+        )
     network = interface.network
     if interface.ip != network.network_address:
         raise CaseError(
@@ -155,14 +156,15 @@ def address(text: str) -> str:
     >>> address("2001:DB8:0::53")
     '2001:db8::53'
     """
-    try:
-        if "%" in text:
-            raise ValueError
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise CaseError(
-            "this is not an address", got=text, expected="192.0.2.53 or 2001:db8::53"
-        ) from None
+    if len(text) <= _LONGEST and "%" not in text:
+        with suppress(ValueError):
+            return str(ipaddress.ip_address(text))
+    raise CaseError("this is not an address", got=text, expected="192.0.2.53 or 2001:db8::53")
+
+
+def _unescaped(text: str) -> str:
+    r"""Return a text in lower case without its pairs of backslashes, which are one escape each."""
+    return text.lower().replace("\\\\", "")
 
 
 def _hint_for(text: str) -> str:
@@ -174,4 +176,4 @@ def _hint_for(text: str) -> str:
         return "write plain dots instead of [.]"
     if any(char.isspace() for char in text):
         return "one name in each string, without spaces"
-    return r"write any other byte of a name as \DDD, its decimal value"
+    return r"a byte that cannot be printed is written as \DDD, its decimal value"

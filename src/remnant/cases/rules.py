@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["GRACE", "compile_rules", "generated_days"]
 
 GRACE: Final = timedelta(days=1)
-"""How far from its UTC date a generated name is counted: clocks and time zones of infected hosts."""
+"""How far from its UTC date a generated name is counted: infected hosts have wrong clocks."""
 
 _DAY: Final = timedelta(days=1)
 
@@ -68,9 +68,8 @@ def compile_rules(
             written[rule.text] = rule if known is None else _merged(known, rule)
     rules = list(written.values())
     for family in dict.fromkeys(watch.dga for watch in case.watches if watch.dga is not None):
-        for rule in _generated(case, family, since, until, MAX_NAMES - len(rules)):
-            if rule.text not in written:
-                rules.append(rule)
+        generated = _generated(case, family, since, until, MAX_NAMES - len(rules))
+        rules.extend(rule for rule in generated if rule.text not in written)
     return rules
 
 

@@ -60,7 +60,9 @@ class Source:
             return None
         table, index, key = found[1], found[2], found[3]
         opening, closing = (r"\[\[", r"\]\]") if index is not None else (r"\[", r"\]")
-        headers = re.finditer(rf"^[ \t]*{opening}[ \t]*{table}[ \t]*{closing}", self._text, re.MULTILINE)
+        headers = re.finditer(
+            rf"^[ \t]*{opening}[ \t]*{table}[ \t]*{closing}", self._text, re.MULTILINE
+        )
         for number, header in enumerate(headers):  # noqa: B007 - used after the loop
             if number == int(index or 0):
                 break

@@ -18,23 +18,23 @@ __all__ = ["FAMILIES", "Family", "family", "generate"]
 
 
 class Family(Protocol):
-    """One algorithm.
-
-    Attributes:
-        name: the word used for ``dga =`` in a case file.
-        title: what a person calls it.
-        per_day: names of one day, at most.
-        reference: where the facts are published.
-    """
+    """One algorithm."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The word used for ``dga =`` in a case file."""
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """What a person calls it."""
+
     @property
-    def per_day(self) -> int: ...
+    def per_day(self) -> int:
+        """Names of one day, at most."""
+
     @property
-    def reference(self) -> str: ...
+    def reference(self) -> str:
+        """Where the facts are published."""
 
     def generate(self, day: date) -> list[str]:
         """Return the folded names of one UTC day, in the order in which a bot makes them."""
