@@ -1,0 +1,136 @@
+"""Ibis on DuckDB over a list of files: bounded memory, UTC, nothing fetched, nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import ibis
+import pyarrow as pa
+
+from remnant.errors import SchemaMismatch, StoreError
+from remnant.schema import ACTIVITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from ibis.expr.types import Table
+
+    from remnant.schema import Table as TableSchema
+    from remnant.settings import Settings
+    from remnant.store.files import Folder
+    from remnant.store.records import FileRecord
+
+__all__ = ["Engine", "activity_schema", "ibis_schema"]
+
+_PIECE_ROWS: Final = 2_000_000
+
+
+def ibis_schema(table: TableSchema) -> ibis.Schema:
+    """Return a table's columns as an engine sees them: words are plain text."""
+    fields = [
+        pa.field(field.name, field.type.value_type)
+        if pa.types.is_dictionary(field.type)
+        else pa.field(field.name, field.type)
+        for field in table.arrow
+    ]
+    return ibis.Schema.from_pyarrow(pa.schema(fields))
+
+
+def activity_schema() -> ibis.Schema:
+    """Return the columns of the roll-ups."""
+    return ibis_schema(ACTIVITY)
+
+
+class Engine:
+    """One DuckDB in memory, for the expressions of one snapshot."""
+
+    def __init__(self, folder: Folder, settings: Settings) -> None:
+        self._folder = folder
+        self._spill = folder.root / f"spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._connection: Any = ibis.duckdb.connect(
+            memory_limit=settings.store.memory_limit,
+            threads=settings.store.threads,
+            temp_directory=str(self._spill),
+            autoinstall_known_extensions=False,
+            preserve_insertion_order=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the engine and remove what it spilled to disk."""
+        self._connection.disconnect()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def table(self, table: TableSchema, files: Sequence[FileRecord]) -> Table:
+        """Return the rows of listed files as one table with exactly the schema's columns.
+
+        Raises:
+            SchemaMismatch: a file was written by a newer version.
+            StoreError: a listed file is not there.
+        """
+        wanted = ibis_schema(table)
+        if not files:
+            return self._connection.create_table(
+                f"empty_{table.name}_{uuid.uuid4().hex[:8]}", schema=wanted, temp=True
+            )
+        for file in files:
+            if file.version > table.version:
+                raise SchemaMismatch(
+                    f"a file of table {table.name} was written by a newer Remnant",
+                    where=file.path,
+                    got=f"version {file.version}",
+                    expected=f"version {table.version} or older",
+                    hint="update Remnant, or read this store with the version that wrote it",
+                )
+        paths = [self._folder.path(file) for file in files]
+        for path in paths:
+            if not path.is_file():
+                raise StoreError(
+                    "a file of the store is missing",
+                    where=str(path),
+                    hint="restore it from a copy, or delete the case and ingest it again",
+                )
+        found = self._connection.read_parquet(
+            [_literal(path) for path in map(str, paths)], union_by_name=True, hive_partitioning=False
+        )
+        columns = {
+            name: (found[name] if name in found.columns else ibis.null()).cast(kind)
+            for name, kind in wanted.items()
+        }
+        return found.select(**columns)
+
+    def pieces(self, expression: Table) -> Iterator[pa.Table]:
+        """Yield the result of an expression in Arrow tables of a bounded number of rows."""
+        kept: list[pa.RecordBatch] = []
+        rows = 0
+        with contextlib.closing(self._connection.to_pyarrow_batches(expression)) as batches:
+            for batch in batches:
+                kept.append(batch)
+                rows += len(batch)
+                if rows >= _PIECE_ROWS:
+                    yield pa.Table.from_batches(kept)
+                    kept, rows = [], 0
+        if kept:
+            yield pa.Table.from_batches(kept)
+
+
+def _literal(path: str) -> str:
+    """Return a path in which DuckDB sees no pattern."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
+
+

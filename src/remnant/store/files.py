@@ -1,0 +1,217 @@
+"""Parquet files: where they lie, how they are written so that they survive, how they are read.
+
+``store/<table>/case=<case>/day=<day>/<id>.parquet``; tables that are not kept by day have no day
+folder. A file is complete and on disk before it gets its name, and counts only once it is listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from remnant.errors import StoreError
+from remnant.schema import STORED, Table, check_version
+from remnant.store.records import FileRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Folder", "Pending", "by_name", "conform", "explained", "read_table"]
+
+_ROW_GROUP: Final = 1 << 18
+_BY_NAME: Final = {table.name: table for table in STORED}
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A file that is on disk under a temporary name."""
+
+    temporary: Path
+    record: FileRecord
+
+
+def by_name(name: str) -> Table:
+    """Return the stored table of this name."""
+    return _BY_NAME[name]
+
+
+@contextlib.contextmanager
+def explained(where: Path) -> Iterator[None]:
+    """Turn failures of the operating system into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            hint = "free some space and run the command again; what was stored before is unchanged"
+        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            hint = "give this user the right to write there, or choose another --home"
+        else:
+            hint = "what was stored before is unchanged"
+        raise StoreError(
+            "the store cannot be read or written",
+            where=str(error.filename or where),
+            got=error.strerror or error,
+            hint=hint,
+        ) from error
+
+
+def conform(table: Table, data: pa.Table) -> pa.Table:
+    """Return the data with exactly the columns of its table; missing nullable ones are null.
+
+    Raises:
+        StoreError: a column is missing or has another type, or a null stands where none may.
+    """
+    columns = []
+    for field in table.arrow:
+        if field.name in data.column_names:
+            column = data.column(field.name)
+        elif field.nullable:
+            column = pa.nulls(len(data), field.type)
+        else:
+            raise StoreError(f"table {table.name} lacks a column", got=field.name)
+        if column.null_count and not field.nullable:
+            raise StoreError(f"table {table.name} has a null where none may be", got=field.name)
+        try:
+            columns.append(column if column.type == field.type else column.cast(field.type))
+        except pa.ArrowException as error:
+            raise StoreError(
+                f"column {field.name} of table {table.name} has another type",
+                got=column.type,
+                expected=str(field.type),
+            ) from error
+    return pa.table(columns, schema=table.arrow)
+
+
+def read_table(table: Table, path: Path) -> pa.Table:
+    """Return the rows of a listed file.
+
+    Raises:
+        StoreError: it cannot be read.
+        SchemaMismatch: a newer version wrote it.
+    """
+    with explained(path):
+        try:
+            with pq.ParquetFile(path) as file:
+                check_version(table, file.schema_arrow, str(path))
+                return conform(table, file.read())
+        except pa.ArrowException as error:
+            raise StoreError(
+                "a file of the store is damaged",
+                where=str(path),
+                got=error,
+                hint="delete the case and ingest its sources again, or restore the store's files",
+            ) from error
+
+
+class Folder:
+    """The folder ``store`` in the home folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.temporary = root / "tmp"
+
+    def path(self, record: FileRecord | str) -> Path:
+        """Return where a listed file lies."""
+        return self.root / (record if isinstance(record, str) else record.path)
+
+    def write(
+        self,
+        folder: Path,
+        table: Table,
+        case: str,
+        day: str | None,
+        data: pa.Table,
+        sources: Iterable[str],
+    ) -> Pending:
+        """Write rows to a temporary file and wait until they are on disk."""
+        data = conform(table, data).unify_dictionaries()
+        identifier = uuid.uuid4().hex
+        place = f"{table.name}/case={case}" + (f"/day={day}" if day is not None else "")
+        temporary = folder / f"{identifier}.parquet"
+        with explained(temporary), temporary.open("wb") as file:
+            pq.write_table(
+                data, file, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP
+            )
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        return Pending(
+            temporary,
+            FileRecord(
+                f"{place}/{identifier}.parquet",
+                case,
+                table.name,
+                day,
+                len(data),
+                size,
+                table.version,
+                frozenset(sources),
+            ),
+        )
+
+    def publish(self, pending: Iterable[Pending]) -> None:
+        """Give files their names, and wait until the folders know them."""
+        folders: set[Path] = set()
+        with explained(self.root):
+            for file in pending:
+                target = self.path(file.record)
+                if target.parent not in folders:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                file.temporary.replace(target)
+                folders.update(target.parents[: len(target.relative_to(self.root).parts)])
+            for folder in sorted(folders):
+                _sync_folder(folder)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files and the folders that they leave empty; missing ones are fine."""
+        folders = set()
+        for path in paths:
+            target = self.path(path)
+            with explained(target):
+                target.unlink(missing_ok=True)
+            folders.update(target.parents[: len(target.relative_to(self.root).parts) - 1])
+        for folder in sorted(folders, reverse=True):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def present(self) -> Iterator[str]:
+        """Yield every table file in the folder, listed or not."""
+        for table in STORED:
+            for place, _, names in os.walk(self.root / table.name):
+                relative = os.path.relpath(place, self.root)
+                yield from (f"{relative}/{name}" for name in names if name.endswith(".parquet"))
+
+    def sweep(self) -> None:
+        """Remove what processes that ended early left behind; only the writer may."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        for folder in self.root.glob("spill-*"):
+            process = folder.name.split("-")[1]
+            if not process.isdecimal() or not _alive(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,439 @@
+"""The ledger: which sources were read, and which files are in the store.
+
+One transaction of this database is the commit point of everything that changes the store. It is
+SQLite in the home folder, or whatever the setting ``database`` names; nothing here is SQLite's own
+but the pragmas.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from remnant.errors import SchemaMismatch, StoreError
+from remnant.store.records import FileRecord, Prefix, SourceRecord
+from remnant.windows import to_us
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+__all__ = ["Ledger", "is_missing"]
+
+VERSION: Final = 1
+_CHUNK: Final = 500
+"""Values of one ``IN`` list; databases bound the parameters of a statement."""
+
+
+class _Time(sa.types.TypeDecorator[datetime]):
+    """A UTC time as microseconds since 1970: the same in every database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: object) -> int | None:
+        """Return microseconds."""
+        return None if value is None else to_us(value)
+
+    def process_result_value(self, value: int | None, dialect: object) -> datetime | None:
+        """Return the time, aware."""
+        return None if value is None else _from_us(value)
+
+
+def _from_us(value: int) -> datetime:
+    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
+
+
+_META: Final = sa.MetaData()
+
+_FACT = sa.Table(
+    "store_fact",
+    _META,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+_SOURCE = sa.Table(
+    "source",
+    _META,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("case", sa.String(63), nullable=False, index=True),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("format", sa.String(40), nullable=False),
+    sa.Column("reading", sa.Text, nullable=False),
+    sa.Column("sensor", sa.Text),
+    sa.Column("vantage", sa.String(20), nullable=False),
+    sa.Column("watchlist", sa.String(32), nullable=False),
+    sa.Column("digest", sa.String(32), nullable=False),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("bytes", "start", "records", "messages", "query_messages", "matched")
+    ),
+    *(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("malformed", "skipped", "clock_faults")
+    ),
+    sa.Column("first", _Time),
+    sa.Column("last", _Time),
+    sa.Column("read_at", _Time, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+)
+_PREFIX = sa.Table(
+    "source_prefix",
+    _META,
+    sa.Column(
+        "source", sa.ForeignKey("source.id", ondelete="CASCADE"), primary_key=True, nullable=False
+    ),
+    sa.Column("bytes", sa.BigInteger, primary_key=True),
+    sa.Column("digest", sa.String(32), nullable=False),
+    sa.Column("head", sa.String(32), nullable=False, index=True),
+)
+_FILE = sa.Table(
+    "file",
+    _META,
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("case", sa.String(63), nullable=False),
+    sa.Column("table", sa.String(40), nullable=False),
+    sa.Column("day", sa.String(10)),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("replaced_at", _Time),
+    sa.Index("file_by_case", "case", "table", "day"),
+)
+_FILE_SOURCE = sa.Table(
+    "file_source",
+    _META,
+    sa.Column("path", sa.ForeignKey("file.path", ondelete="CASCADE"), primary_key=True),
+    sa.Column("source", sa.String(32), primary_key=True, index=True),
+)
+_RETIRED = sa.Table(
+    "retired_sensor",
+    _META,
+    sa.Column("sensor", sa.String(255), primary_key=True),
+    sa.Column("at", _Time, nullable=False),
+)
+_DIRTY = sa.Table(
+    "dirty_day",
+    _META,
+    sa.Column("case", sa.String(63), primary_key=True),
+    sa.Column("day", sa.String(10), primary_key=True),
+)
+_FIELDS: Final = tuple(field.name for field in dataclasses.fields(SourceRecord))
+
+
+def _engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @sa.event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's own
+            # The driver must not open transactions by itself: "begin" below does.
+            connection.isolation_level = None
+            for pragma in (
+                "busy_timeout = 10000",
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                "secure_delete = ON",
+            ):
+                connection.execute(f"PRAGMA {pragma}").close()
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+@contextlib.contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(
+            "the ledger cannot be read or written",
+            where=where,
+            got=reason,
+            hint="check free space and permissions; what was stored before is unchanged",
+        ) from error
+
+
+class Ledger:
+    """The database beside the Parquet files.
+
+    Args:
+        url: SQLAlchemy URL.
+        create: make the tables if they are missing; else a missing ledger is an empty one.
+    """
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        self._where = sa.make_url(url).render_as_string(hide_password=True)
+        with _explained(self._where):
+            self._engine = _engine(url)
+            with self._engine.connect() as connection:
+                found = sa.inspect(connection).has_table(_FACT.name)
+            if not found and not create:
+                self._engine.dispose()
+                self._engine = _engine("sqlite://")
+            if not found:
+                with self._engine.begin() as connection:
+                    _META.create_all(connection)
+                    self._set_fact(connection, "version", str(VERSION))
+        version = self.fact("version") or "0"
+        if int(version) > VERSION:
+            raise SchemaMismatch(
+                "the ledger was written by a newer Remnant",
+                where=self._where,
+                got=f"version {version}",
+                expected=f"version {VERSION} or older",
+                hint="update Remnant",
+            )
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Yield a connection whose statements all see the same state."""
+        with _explained(self._where), self._engine.connect() as connection:
+            if self._engine.dialect.name != "sqlite":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Yield a connection; leaving without an exception is the commit point."""
+        with _explained(self._where), self._engine.begin() as connection:
+            yield connection
+
+    # Facts of the store as a whole.
+
+    def fact(self, name: str) -> str | None:
+        """Return one fact: version, store, key."""
+        with self.reading() as connection:
+            value: str | None = connection.scalar(
+                sa.select(_FACT.c.value).where(_FACT.c.name == name)
+            )
+        return value
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Store one fact."""
+        with self.writing() as connection:
+            self._set_fact(connection, name, value)
+
+    @staticmethod
+    def _set_fact(connection: sa.Connection, name: str, value: str) -> None:
+        connection.execute(sa.delete(_FACT).where(_FACT.c.name == name))
+        connection.execute(sa.insert(_FACT).values(name=name, value=value))
+
+    # Sources.
+
+    def sources(
+        self, connection: sa.Connection, case: str, ids: Collection[str] | None = None
+    ) -> list[SourceRecord]:
+        """Return the sources of a case, oldest reading first."""
+        query = (
+            sa.select(*(_SOURCE.c[name] for name in _FIELDS))
+            .where(_SOURCE.c.case == case)
+            .order_by(_SOURCE.c.read_at, _SOURCE.c.id)
+        )
+        rows = (
+            connection.execute(query)
+            if ids is None
+            else (
+                row
+                for part in _parts(ids)
+                for row in connection.execute(query.where(_SOURCE.c.id.in_(part)))
+            )
+        )
+        return [SourceRecord(*row) for row in rows]
+
+    def simulated(self, connection: sa.Connection, case: str) -> bool | None:
+        """Return whether a case holds simulated sources; ``None`` if it holds none at all."""
+        value: bool | None = connection.scalar(
+            sa.select(_SOURCE.c.simulated).where(_SOURCE.c.case == case).limit(1)
+        )
+        return value
+
+    def short_lengths(self, connection: sa.Connection, case: str, limit: int) -> list[int]:
+        """Return the distinct lengths below ``limit`` of a case's sources and their prefixes."""
+        query = (
+            sa.select(_PREFIX.c.bytes)
+            .join(_SOURCE, _SOURCE.c.id == _PREFIX.c.source)
+            .where(_SOURCE.c.case == case, _PREFIX.c.bytes < limit)
+            .distinct()
+        )
+        return list(connection.scalars(query))
+
+    def prefixes(
+        self, connection: sa.Connection, case: str, heads: Collection[str]
+    ) -> list[Prefix]:
+        """Return the prefixes of a case's sources whose head has one of these digests."""
+        query = (
+            sa.select(_PREFIX)
+            .join(_SOURCE, _SOURCE.c.id == _PREFIX.c.source)
+            .where(_SOURCE.c.case == case)
+        )
+        return [
+            Prefix(*row)
+            for part in _parts(heads)
+            for row in connection.execute(query.where(_PREFIX.c.head.in_(part)))
+        ]
+
+    def put_source(self, connection: sa.Connection, record: SourceRecord) -> None:
+        """Insert or replace the row of a source."""
+        values = dataclasses.asdict(record)
+        done = connection.execute(
+            sa.update(_SOURCE).where(_SOURCE.c.id == record.id).values(values)
+        )
+        if not done.rowcount:
+            connection.execute(sa.insert(_SOURCE).values(values))
+
+    def put_prefix(self, connection: sa.Connection, prefix: Prefix) -> None:
+        """Remember a length at which a source ended."""
+        connection.execute(
+            sa.delete(_PREFIX).where(
+                _PREFIX.c.source == prefix.source, _PREFIX.c.bytes == prefix.bytes
+            )
+        )
+        connection.execute(sa.insert(_PREFIX).values(dataclasses.asdict(prefix)))
+
+    # Files.
+
+    def files(
+        self,
+        connection: sa.Connection,
+        case: str,
+        table: str | None = None,
+        *,
+        source: str | None = None,
+        days: Collection[str] | None = None,
+    ) -> list[FileRecord]:
+        """Return the listed files of a case in order of table and day, with their sources."""
+        where = [_FILE.c.case == case, _FILE.c.replaced_at.is_(None)]
+        if table is not None:
+            where.append(_FILE.c.table == table)
+        if source is not None:
+            holds = sa.select(_FILE_SOURCE.c.path).where(_FILE_SOURCE.c.source == source)
+            where.append(_FILE.c.path.in_(holds))
+        columns = [_FILE.c[name] for name in ("path", "case", "table", "day", "rows", "bytes")]
+        query = sa.select(*columns, _FILE.c.version).where(*where)
+        rows = connection.execute(query.order_by(_FILE.c.table, _FILE.c.day, _FILE.c.path)).all()
+        if days is not None:
+            rows = [row for row in rows if row.day in days]
+        links: dict[str, set[str]] = {}
+        for path, identifier in connection.execute(
+            sa.select(_FILE_SOURCE.c.path, _FILE_SOURCE.c.source)
+            .join(_FILE, _FILE.c.path == _FILE_SOURCE.c.path)
+            .where(*where)
+        ):
+            links.setdefault(path, set()).add(identifier)
+        return [FileRecord(*row, sources=frozenset(links.get(row.path, ()))) for row in rows]
+
+    def add_files(self, connection: sa.Connection, files: Iterable[FileRecord]) -> None:
+        """List new files."""
+        rows, links = [], []
+        for file in files:
+            values = {name: getattr(file, name) for name in ("path", "case", "table", "day")}
+            rows.append(values | {"rows": file.rows, "bytes": file.bytes, "version": file.version})
+            links += [{"path": file.path, "source": source} for source in sorted(file.sources)]
+        if rows:
+            connection.execute(sa.insert(_FILE), rows)
+        if links:
+            connection.execute(sa.insert(_FILE_SOURCE), links)
+
+    def replace_files(
+        self, connection: sa.Connection, paths: Collection[str], at: datetime
+    ) -> None:
+        """Take files out of the list; readers that already hold them may finish."""
+        for part in _parts(paths):
+            connection.execute(
+                sa.update(_FILE).where(_FILE.c.path.in_(part)).values(replaced_at=at)
+            )
+            connection.execute(sa.delete(_FILE_SOURCE).where(_FILE_SOURCE.c.path.in_(part)))
+
+    def all_paths(self) -> set[str]:
+        """Return every file that the store still needs, also those that were replaced."""
+        with self.reading() as connection:
+            return set(connection.scalars(sa.select(_FILE.c.path)))
+
+    def replaced_before(self, time: datetime) -> list[str]:
+        """Return the files that were replaced before a time."""
+        with self.reading() as connection:
+            return list(connection.scalars(sa.select(_FILE.c.path).where(_FILE.c.replaced_at < time)))
+
+    def forget_files(self, connection: sa.Connection, paths: Collection[str]) -> None:
+        """Remove files from the ledger."""
+        for part in _parts(paths):
+            connection.execute(sa.delete(_FILE).where(_FILE.c.path.in_(part)))
+
+    def forget_case(self, connection: sa.Connection, case: str) -> list[str]:
+        """Remove all of a case; return the paths of its files, replaced ones too."""
+        mine = sa.select(_FILE.c.path).where(_FILE.c.case == case)
+        paths = list(connection.scalars(mine))
+        connection.execute(sa.delete(_FILE_SOURCE).where(_FILE_SOURCE.c.path.in_(mine)))
+        connection.execute(sa.delete(_FILE).where(_FILE.c.case == case))
+        sources = sa.select(_SOURCE.c.id).where(_SOURCE.c.case == case)
+        connection.execute(sa.delete(_PREFIX).where(_PREFIX.c.source.in_(sources)))
+        connection.execute(sa.delete(_SOURCE).where(_SOURCE.c.case == case))
+        connection.execute(sa.delete(_DIRTY).where(_DIRTY.c.case == case))
+        return paths
+
+    def cases(self) -> list[str]:
+        """Return the names of the cases that hold sources."""
+        with self.reading() as connection:
+            return sorted(connection.scalars(sa.select(_SOURCE.c.case).distinct()))
+
+    # Days whose roll-ups are not yet made.
+
+    def dirty_days(self, connection: sa.Connection, case: str) -> set[str]:
+        """Return the days whose roll-ups do not agree with the sightings."""
+        return set(connection.scalars(sa.select(_DIRTY.c.day).where(_DIRTY.c.case == case)))
+
+    def mark_dirty(self, connection: sa.Connection, case: str, days: Collection[str]) -> None:
+        """Say that the roll-ups of these days must be made again."""
+        new = sorted(set(days) - self.dirty_days(connection, case))
+        if new:
+            connection.execute(sa.insert(_DIRTY), [{"case": case, "day": day} for day in new])
+
+    def mark_clean(self, connection: sa.Connection, case: str, days: Collection[str]) -> None:
+        """Say that the roll-ups of these days agree with the sightings."""
+        for part in _parts(days):
+            connection.execute(
+                sa.delete(_DIRTY).where(_DIRTY.c.case == case, _DIRTY.c.day.in_(part))
+            )
+
+    # Sensors.
+
+    def retired(self, connection: sa.Connection) -> dict[str, datetime]:
+        """Return from when on which sensors are not expected any more."""
+        return {row.sensor: row.at for row in connection.execute(sa.select(_RETIRED))}
+
+    def set_retired(self, connection: sa.Connection, at: Mapping[str, datetime | None]) -> None:
+        """Retire sensors, or with ``None`` expect them again."""
+        for sensor, time in at.items():
+            connection.execute(sa.delete(_RETIRED).where(_RETIRED.c.sensor == sensor))
+            if time is not None:
+                connection.execute(sa.insert(_RETIRED).values(sensor=sensor, at=time))
+
+
+def is_missing(url: str) -> bool:
+    """Return whether a URL names an SQLite file that does not exist."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return False
+    return not Path(parsed.database).exists()
+
+
+def _parts(values: Collection[str]) -> Iterator[list[str]]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]

@@ -1,0 +1,85 @@
+"""A consistent snapshot of one case."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import ibis
+
+from remnant.schema import ACTIVITY, SIGHTINGS
+from remnant.store.activity import rollups
+from remnant.store.engine import Engine
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ibis.expr.types import Table
+
+    from remnant.schema import Table as TableSchema
+    from remnant.settings import Settings
+    from remnant.store.files import Folder
+    from remnant.store.ledger import Ledger
+    from remnant.store.records import FileRecord, SourceRecord
+
+__all__ = ["View"]
+
+
+class View:
+    """What the ledger listed for one case at one moment.
+
+    Files that are replaced later stay on disk for a while, so a view keeps working while others
+    write. Its tables are Ibis expressions of one engine and can be joined.
+
+    Attributes:
+        case: name of the case.
+        sources: what was read, oldest reading first.
+        retired: sensors that are not expected any more, and since when.
+        simulated: the case holds simulated sources.
+    """
+
+    def __init__(self, case: str, folder: Folder, ledger: Ledger, settings: Settings) -> None:
+        self.case = case
+        self._folder = folder
+        self._settings = settings
+        with ledger.reading() as connection:
+            self.sources: Final[list[SourceRecord]] = ledger.sources(connection, case)
+            self.retired: Final[dict[str, datetime]] = ledger.retired(connection)
+            self._dirty = ledger.dirty_days(connection, case)
+            self._files: dict[str, list[FileRecord]] = {}
+            for file in ledger.files(connection, case):
+                self._files.setdefault(file.table, []).append(file)
+        self.simulated = any(source.simulated for source in self.sources)
+        self._tables: dict[str, Table] = {}
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return Engine(self._folder, self._settings)
+
+    def table(self, table: TableSchema) -> Table:
+        """Return all rows of a stored table; a table without any has the right columns.
+
+        ``schema.ACTIVITY`` always agrees with ``schema.SIGHTINGS``: days whose roll-ups are not
+        made yet are rolled up in the expression.
+        """
+        if table.name not in self._tables:
+            self._tables[table.name] = (
+                self._activity() if table is ACTIVITY else self._stored(table)
+            )
+        return self._tables[table.name]
+
+    def _stored(self, table: TableSchema) -> Table:
+        return self._engine.table(table, self._files.get(table.name, []))
+
+    def _activity(self) -> Table:
+        made = [f for f in self._files.get(ACTIVITY.name, []) if f.day not in self._dirty]
+        stored = self._engine.table(ACTIVITY, made)
+        fresh = [f for f in self._files.get(SIGHTINGS.name, []) if f.day in self._dirty]
+        if not fresh:
+            return stored
+        return ibis.union(stored, rollups(self._engine.table(SIGHTINGS, fresh)))
+
+    def close(self) -> None:
+        """Close the engine; the tables cannot be used after that."""
+        if "_engine" in self.__dict__:
+            self._engine.close()
