@@ -1,0 +1,137 @@
+"""A made-up botnet: traffic in a real format, the case that watches it, and its hidden truth.
+
+Everything is made from a scenario, a scale and a seed; the same three give the same bytes. No address,
+AS number or victim is real: only space reserved for private use and documentation occurs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+from remnant.errors import SimulationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from remnant.simulate.scenario import Scenario
+
+__all__ = ["LARGEST_SCALE", "SimulationResult", "run", "scenarios"]
+
+LARGEST_SCALE: Final = 8.0
+"""Above it the networks no longer fit into 10.0.0.0/8."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """What a run made.
+
+    Attributes:
+        scenario, scale, seed: what it was made from.
+        case: name of the case in ``case_file``.
+        out: the folder.
+        traffic: folder with one folder of dnstap files per resolver.
+        case_file: the case to import.
+        prefixes: the table that names the networks (iptoasn.com's columns).
+        truth: folder that nobody but a test may read.
+        messages: dnstap messages written.
+        sightings: of them, client queries for watched names.
+        files: traffic files.
+        written_bytes: their size, compressed.
+    """
+
+    scenario: str
+    scale: float
+    seed: int
+    case: str
+    out: Path
+    traffic: Path
+    case_file: Path
+    prefixes: Path
+    truth: Path
+    messages: int
+    sightings: int
+    files: int
+    written_bytes: int
+
+
+def scenarios() -> dict[str, Scenario]:
+    """Return all scenarios by name."""
+    from remnant.simulate.beebone import BEEBONE  # noqa: PLC0415 - the room stays light to import
+
+    return {BEEBONE.name: BEEBONE}
+
+
+def run(
+    scenario: str,
+    out: Path,
+    *,
+    scale: float | None = None,
+    seed: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> SimulationResult:
+    """Make up the traffic of a scenario in a new or empty folder.
+
+    Writes ``traffic/RESOLVER/DAY.dnstap.zst``, ``case.toml``, ``prefixes.tsv``, ``truth/`` and, last,
+    ``scenario.json``, whose presence says that the folder is complete.
+
+    Args:
+        scenario: name of a scenario, see ``scenarios``.
+        out: the folder; made when it does not exist.
+        scale: size relative to the real botnet, for bots and innocent clients alike; ``None`` takes
+            the scenario's default.
+        seed: not negative; the same seed gives the same bytes.
+        progress: called after each day with the days done and the days in all.
+
+    Raises:
+        SimulationError: an unknown scenario, a scale or seed out of range, or a folder that is not
+            empty or cannot be written.
+    """
+    known = scenarios()
+    if scenario not in known:
+        raise SimulationError(
+            "there is no such scenario", got=scenario, expected=", ".join(sorted(known))
+        )
+    chosen = known[scenario]
+    factor = chosen.default_scale if scale is None else scale
+    if not (isfinite(factor) and 0 < factor <= LARGEST_SCALE):
+        raise SimulationError(
+            "this scale cannot be simulated",
+            got=factor,
+            expected=f"a number above 0, at most {LARGEST_SCALE:g}",
+        )
+    if not 0 <= seed < 1 << 63:
+        raise SimulationError("this seed cannot be used", got=seed, expected="0 or more")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SimulationError(
+            "the place for the simulation is not an empty folder",
+            where=str(out),
+            hint="name a new folder, or empty this one first",
+        )
+    from remnant.simulate import days, papers  # noqa: PLC0415 - loads Numba
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        totals = days.make(chosen, out, factor, seed, progress)
+        papers.write(chosen, out, factor, seed, totals)
+    except OSError as error:
+        raise SimulationError(
+            "the simulation cannot be written", where=str(out), got=error
+        ) from error
+    return SimulationResult(
+        scenario=scenario,
+        scale=factor,
+        seed=seed,
+        case=papers.case_name(chosen),
+        out=out,
+        traffic=out / "traffic",
+        case_file=out / "case.toml",
+        prefixes=out / "prefixes.tsv",
+        truth=out / "truth",
+        messages=totals.messages,
+        sightings=totals.sightings,
+        files=totals.files,
+        written_bytes=totals.written_bytes,
+    )

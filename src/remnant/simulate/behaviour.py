@@ -1,0 +1,397 @@
+"""A day's queries: what the bots ask for, and the innocent traffic around it.
+
+The columns of a day's queries, in the order in which all functions here give them: time (UTC
+microseconds), household, host (bot number, or -1), name (row of the name table), qtype, and mark (0 or
+one of the ``MARK`` values).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from remnant.simulate.draws import STEP, bits, normal, stream, unit
+from remnant.simulate.population import DAY_US
+from remnant.windows import to_us
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.simulate.networks import Networks
+    from remnant.simulate.population import Bots, Households
+    from remnant.simulate.questions import Questions
+    from remnant.simulate.scenario import Scenario
+
+__all__ = ["MALFORMED", "MARK_LOST", "BotDays", "Rows", "innocent_queries", "monitor_queries"]
+
+MARK_LOST: Final = 1
+"""The query got no response; the machine asked again."""
+
+MALFORMED: Final = ("short", "cut", "loop", "label")
+"""Kinds of broken messages; mark 2 is the first of them: 5 bytes; a name that runs over the end;
+a compression pointer to itself; a reserved label type."""
+
+_BOTS: Final = 2
+_INNOCENT: Final = 3
+_HOUR_US: Final = 3_600_000_000
+_SECOND_US: Final = 1_000_000
+_RESEND_US: Final = 2_000_000
+_LOSS: Final = 0.01
+_ROWS_PER_BOT: Final = 48
+_QTYPES: Final = np.array([1, 28, 65, 16, 15, 12], np.uint16)
+_QTYPE_CHANCE: Final = np.array([0.64, 0.9, 0.965, 0.985, 0.995, 1.0])
+_ACTIVITY: Final = np.array(
+    [.35, .25, .18, .15, .15, .2, .3, .45, .65, .8, .85, .85,
+     .82, .82, .84, .85, .86, .9, .95, 1., 1., .95, .8, .55]
+)  # fmt: skip
+_MONITOR_US: Final = 300_000_000
+
+
+class Rows(NamedTuple):
+    """Queries, one row each: see the module's description."""
+
+    time: npt.NDArray[np.int64]
+    household: npt.NDArray[np.int32]
+    host: npt.NDArray[np.int32]
+    name: npt.NDArray[np.int16]
+    qtype: npt.NDArray[np.uint16]
+    mark: npt.NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls, count: int) -> Rows:
+        """Return rows without values."""
+        return cls(
+            np.empty(count, np.int64),
+            np.empty(count, np.int32),
+            np.empty(count, np.int32),
+            np.empty(count, np.int16),
+            np.empty(count, np.uint16),
+            np.zeros(count, np.uint8),
+        )
+
+    def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Rows:
+        """Return some of the rows."""
+        return Rows(*(column[which] for column in self))
+
+    @staticmethod
+    def joined(parts: list[Rows]) -> Rows:
+        """Return the rows of all parts, one part after the other."""
+        return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class _BotColumns(NamedTuple):
+    birth: npt.NDArray[np.int64]
+    clean: npt.NDArray[np.int64]
+    household: npt.NDArray[np.int32]
+    online: npt.NDArray[np.float64]
+    always_on: npt.NDArray[np.bool_]
+    away_from: npt.NDArray[np.int64]
+    away_until: npt.NDArray[np.int64]
+    version: npt.NDArray[np.int16]
+    aaaa: npt.NDArray[np.bool_]
+    offset_us: npt.NDArray[np.int64]
+    rest_days: npt.NDArray[np.int64]
+
+
+class _Habits(NamedTuple):
+    takedown: int
+    weekend_factor: float
+    session_hours: float
+    period_us: float
+    more_names: float
+    retry: float
+
+
+class BotDays:
+    """The bots' behaviour from day to day.
+
+    Attributes:
+        hours: bit ``h`` is set when the bot was running in hour ``h`` of the day (uint64 per bot).
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        networks: Networks,
+        bots: Bots,
+        questions: Questions,
+        seed: np.uint64,
+    ) -> None:
+        countries = scenario.countries
+        offset = np.array([round(c.offset_hours * _HOUR_US) for c in countries], np.int64)
+        rest = np.array([sum(1 << day for day in c.weekend) for c in countries], np.int64)
+        country = networks.country[bots.network]
+        self._columns = _BotColumns(
+            bots.birth,
+            bots.clean,
+            bots.household,
+            bots.online,
+            bots.always_on,
+            bots.away_from,
+            bots.away_until,
+            bots.version,
+            bots.aaaa,
+            offset[country],
+            rest[country],
+        )
+        self._habits = _Habits(
+            to_us(scenario.takedown),
+            scenario.weekend_factor,
+            scenario.session_hours,
+            scenario.period_minutes * 60 * _SECOND_US,
+            scenario.more_names,
+            scenario.retry,
+        )
+        self._questions = questions
+        self._seed = seed
+        self._later = Rows.empty(0)
+        self._hours = np.zeros(len(bots), np.uint64)
+        self.hours = self._hours
+
+    def advance(self, day: int, start: int) -> Rows:
+        """Return the queries of a day (its number, and its midnight in UTC microseconds).
+
+        A session may run past midnight; its later queries come with the next day.
+        """
+        self._hours >>= np.uint64(24)
+        count = -1
+        # Few bots live on every day; the room doubles in the rare case that it is too small.
+        room = 1024 + _ROWS_PER_BOT * len(self._columns.birth)
+        while count < 0:
+            rows = Rows.empty(room)
+            hours = self._hours.copy()
+            count = _bot_day(
+                self._seed,
+                day,
+                start,
+                self._columns,
+                self._habits,
+                self._questions.version_names,
+                self._questions.table.ttl,
+                rows,
+                hours,
+            )
+            room *= 2
+        self._hours = hours
+        self.hours = hours & np.uint64((1 << 24) - 1)
+        rows = Rows.joined([self._later, rows.take(slice(count))])
+        today = rows.time < start + DAY_US
+        self._later = rows.take(~today)
+        return rows.take(today)
+
+
+@njit(cache=True, nogil=True)
+def _bot_day(
+    seed: np.uint64,
+    day: int,
+    start: int,
+    bots: _BotColumns,
+    habits: _Habits,
+    version_names: npt.NDArray[np.int16],
+    ttl: npt.NDArray[np.int64],
+    rows: Rows,
+    hours: npt.NDArray[np.uint64],
+) -> int:
+    """Fill in the queries of the sessions that begin on a day.
+
+    Returns:
+        The number of rows, or -1 when there is no room for them.
+    """
+    width = version_names.shape[1]
+    cached = np.zeros((width, 2), np.int64)
+    room = rows.time.size - 8
+    count = 0
+    for bot in range(bots.birth.size):
+        if bots.birth[bot] >= start + DAY_US or bots.clean[bot] <= start:
+            continue
+        if bots.away_from[bot] <= day < bots.away_until[bot]:
+            continue
+        state = stream(seed, _BOTS, day, bot)
+        boot = False
+        if bots.always_on[bot]:
+            begin = np.int64(start)
+            end = np.int64(start + DAY_US)
+            at = begin + np.int64(unit(state) * habits.period_us)
+        else:
+            local = 9.0 if unit(state) < 0.45 else 18.5
+            spread = 1.6 if local < 12 else 2.4
+            local += spread * normal(state + STEP)
+            state += STEP * np.uint64(3)
+            begin = np.int64(local * _HOUR_US) - bots.offset_us[bot]
+            begin = start + begin % DAY_US
+            # 1970-01-01 was a Thursday: day 0 is weekday 3.
+            weekday = ((begin + bots.offset_us[bot]) // DAY_US + 3) % 7
+            chance = bots.online[bot]
+            if (bots.rest_days[bot] >> weekday) & 1:
+                chance *= habits.weekend_factor
+            if unit(state) >= chance:
+                continue
+            state += STEP
+            # A gamma distribution of shape 2: two exponential parts; at most 16 hours.
+            length = -np.log((1.0 - unit(state)) * (1.0 - unit(state + STEP)))
+            length = min(length * habits.session_hours / 2.0, 16.0)
+            state += STEP * np.uint64(2)
+            end = begin + np.int64(length * _HOUR_US)
+            at = begin + np.int64((10.0 + 110.0 * unit(state)) * _SECOND_US)
+            boot = True
+        begin = max(begin, bots.birth[bot])
+        end = min(end, bots.clean[bot])
+        if begin >= end:
+            continue
+        first = (begin - start) // _HOUR_US
+        last = (end - 1 - start) // _HOUR_US
+        for hour in range(first, last + 1):
+            hours[bot] |= np.uint64(1) << np.uint64(hour)
+        cached[:] = 0
+        turn = np.int64(0)
+        while at < end:
+            state += STEP
+            wanted = width if boot else 1
+            while wanted < width and unit(state) < habits.more_names:
+                wanted += 1
+                state += STEP
+            boot = False
+            when = at
+            state += STEP
+            phase = 1 if at >= habits.takedown else 0
+            again = phase == 1 and unit(state) < habits.retry
+            for attempt in range(2 if again else 1):
+                if attempt == 1:
+                    state += STEP
+                    when = at + np.int64((60.0 + 180.0 * unit(state)) * _SECOND_US)
+                for i in range(wanted):
+                    place = (turn + i) % width
+                    name = version_names[bots.version[bot], place]
+                    for family in range(2 if bots.aaaa[bot] else 1):
+                        if when < bots.birth[bot] or when >= end or when < cached[place, family]:
+                            continue
+                        if count >= room:
+                            return -1
+                        state += STEP
+                        lost = unit(state) < _LOSS
+                        asked = when + 3000 * family
+                        for _ in range(2 if lost else 1):
+                            if asked >= end:
+                                break
+                            rows.time[count] = asked
+                            rows.household[count] = bots.household[bot]
+                            rows.host[count] = bot
+                            rows.name[count] = name
+                            rows.qtype[count] = 28 if family else 1
+                            rows.mark[count] = MARK_LOST if lost else 0
+                            lost = False
+                            asked += _RESEND_US
+                            count += 1
+                        cached[place, family] = asked + ttl[name, phase] * _SECOND_US
+                    state += STEP
+                    # Before the takedown the first address answers at once; later each times out.
+                    pause = 1.0 if phase == 0 else 12.0
+                    when += np.int64((0.1 + pause * unit(state)) * _SECOND_US)
+            turn = (turn + wanted) % width
+            state += STEP
+            at += np.int64(habits.period_us * (0.9 + 0.2 * unit(state)))
+    return count
+
+
+def innocent_queries(
+    scenario: Scenario,
+    questions: Questions,
+    households: Households,
+    offset_us: npt.NDArray[np.int64],
+    scale: float,
+    seed: np.uint64,
+    day: int,
+    start: int,
+) -> Rows:
+    """Return a day's innocent queries, traps and broken messages among them.
+
+    Args:
+        offset_us: local time minus UTC of each household (microseconds).
+    """
+    mean = scenario.innocent_queries * scale
+    random = np.random.Generator(np.random.PCG64([int(seed), _INNOCENT, day]))
+    rows = Rows.empty(int(random.poisson(mean)))
+    _innocent_day(
+        seed,
+        day,
+        start,
+        households.since,
+        offset_us,
+        scenario.malformed,
+        np.array([questions.watched, questions.popular, questions.missing, questions.traps]),
+        rows,
+    )
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _innocent_day(
+    seed: np.uint64,
+    day: int,
+    start: int,
+    since: npt.NDArray[np.int64],
+    offset_us: npt.NDArray[np.int64],
+    malformed: float,
+    ends: npt.NDArray[np.int64],
+    rows: Rows,
+) -> None:
+    homes = since.size
+    for row in range(rows.time.size):
+        state = stream(seed, _INNOCENT, day, row)
+        home = min(np.int64(unit(state) * homes), homes - 1)
+        state += STEP
+        at = start + np.int64(unit(state) * DAY_US)
+        # Rejection by the local hour; after 20 tries any time will do.
+        for _ in range(20):
+            hour = ((at + offset_us[home]) // _HOUR_US) % 24
+            state += STEP
+            if since[home] <= at and unit(state) < _ACTIVITY[hour]:
+                break
+            state += STEP
+            home = min(np.int64(unit(state) * homes), homes - 1)
+            state += STEP
+            at = start + np.int64(unit(state) * DAY_US)
+        state += STEP
+        kind = unit(state)
+        state += STEP
+        pick = unit(state)
+        if kind < 0.06:
+            name = ends[1] + np.int64(pick * (ends[2] - ends[1]))
+        elif kind < 0.07:
+            name = ends[2] + np.int64(pick * (ends[3] - ends[2]))
+        else:
+            name = ends[0] + np.int64(pick * pick * pick * (ends[1] - ends[0]))
+        state += STEP
+        wish = unit(state)
+        qtype = 0
+        while wish >= _QTYPE_CHANCE[qtype]:
+            qtype += 1
+        mark = 0
+        state += STEP
+        if unit(state) < malformed:
+            mark = 2 + np.int64(bits(state) & np.uint64(3))
+            # Broken messages carry the beginning of a watched name: they are no observations.
+            name = np.int64(pick * ends[0])
+        rows.time[row] = at
+        rows.household[row] = home
+        rows.host[row] = -1
+        rows.name[row] = name
+        rows.qtype[row] = _QTYPES[qtype]
+        rows.mark[row] = mark
+
+
+def monitor_queries(questions: Questions, resolver: int, start: int) -> Rows:
+    """Return the monitoring of a resolver: one query each five minutes, by household -1 - resolver.
+
+    A resolver that works is never silent for an hour, however small the scale.
+    """
+    count = DAY_US // _MONITOR_US
+    rows = Rows.empty(count)
+    rows.time[:] = start + 1_000_003 * (resolver + 1) + np.arange(count) * _MONITOR_US
+    rows.household[:] = -1 - resolver
+    rows.host[:] = -1
+    rows.name[:] = questions.traps
+    rows.qtype[:] = 1
+    return rows

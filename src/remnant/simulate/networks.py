@@ -1,0 +1,143 @@
+"""The made-up internet: networks, their countries, sizes, habits and address space.
+
+Only reserved space is used: 10.0.0.0/8 (RFC 1918) and 2001:db8::/32 (RFC 3849) for clients, private
+AS numbers (RFC 6996). The prefix table covers every address that a client can have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from math import ceil, log2
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.simulate.scenario import Scenario
+
+__all__ = ["MONITOR_V4", "V6_TOP", "Networks", "build", "prefix_rows"]
+
+MONITOR_V4: Final = int(IPv4Address("10.255.255.1"))
+"""The first of the addresses from which the resolvers are monitored."""
+
+V6_TOP: Final = int(IPv6Address("2001:db8::")) >> 96
+"""The upper 32 bits of every IPv6 client; network ``i`` has the /44 number ``i + 1`` below them."""
+
+_V4_FIRST: Final = int(IPv4Address("10.0.0.0"))
+_MONITOR_ASN: Final = 65534
+_ASN_16: Final = 64512
+_ASN_16_COUNT: Final = 1000
+_ASN_32: Final = 4_200_000_000
+_MOST_PREFIXES: Final = 4
+_SMALLEST_POOL_BITS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """One row per network, by falling size.
+
+    Attributes:
+        weight: share of the households (adds up to 1).
+        asn: autonomous system number.
+        country: index into the scenario's countries.
+        resolver: index into the scenario's resolvers.
+        churn: index into the scenario's ways of changing addresses.
+        hazard: clean-up rate relative to the others (log-normal).
+        carrier_nat: many bots share one address here.
+        prefixes: number of IPv4 prefixes, 1 to 4.
+        prefix_bits: size of each of them: 2 ** prefix_bits addresses.
+        first: address of the first of them; the others follow without a gap.
+    """
+
+    weight: npt.NDArray[np.float64]
+    asn: npt.NDArray[np.int64]
+    country: npt.NDArray[np.int16]
+    resolver: npt.NDArray[np.int8]
+    churn: npt.NDArray[np.int8]
+    hazard: npt.NDArray[np.float64]
+    carrier_nat: npt.NDArray[np.bool_]
+    prefixes: npt.NDArray[np.int64]
+    prefix_bits: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return self.weight.size
+
+    @property
+    def pool(self) -> npt.NDArray[np.int64]:
+        """Number of IPv4 addresses of each network."""
+        return self.prefixes << self.prefix_bits
+
+
+def build(scenario: Scenario, households: float, random: np.random.Generator) -> Networks:
+    """Return the networks of a scenario with address space for a number of households."""
+    count = scenario.networks
+    weight = 1.0 / (np.arange(1, count + 1) + scenario.network_shift)
+    weight /= weight.sum()
+    prefixes = random.integers(1, _MOST_PREFIXES + 1, count)
+    wanted = weight * households * scenario.pool_per_household / prefixes
+    bits = np.array([max(_SMALLEST_POOL_BITS, ceil(log2(max(size, 1)))) for size in wanted])
+    shares = np.array([country.share for country in scenario.countries])
+    served = np.array([share for _, share in scenario.resolvers])
+    rank = np.arange(count)
+    return Networks(
+        weight=weight,
+        asn=np.where(rank < _ASN_16_COUNT, _ASN_16 + rank, _ASN_32 + rank - _ASN_16_COUNT),
+        country=_filled(weight, shares / shares.sum()).astype(np.int16),
+        resolver=_filled(weight, served / served.sum()).astype(np.int8),
+        churn=random.choice(
+            len(scenario.churn), count, p=[churn.share for churn in scenario.churn]
+        ).astype(np.int8),
+        hazard=np.exp(random.normal(0.0, scenario.hazard_spread, count)),
+        carrier_nat=random.random(count) < scenario.carrier_nat,
+        prefixes=prefixes,
+        prefix_bits=bits,
+        first=_placed(prefixes, bits),
+    )
+
+
+def _filled(weight: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Give each network, largest first, to the group that is farthest below its share."""
+    missing = shares.copy()
+    groups = np.empty(weight.size, np.int64)
+    for network, size in enumerate(weight):
+        group = int(np.argmax(missing))
+        groups[network] = group
+        missing[group] -= size
+    return groups
+
+
+def _placed(prefixes: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return first addresses: larger prefixes first, so that each stands on a multiple of its size."""
+    order = np.argsort(-bits, kind="stable")
+    sizes = (prefixes << bits)[order]
+    first = np.empty(bits.size, np.int64)
+    first[order] = _V4_FIRST + np.cumsum(sizes) - sizes
+    return first
+
+
+def prefix_rows(scenario: Scenario, networks: Networks) -> list[tuple[str, str, int, str, str]]:
+    """Return the prefix table: first and last address, AS number, country, name of the network.
+
+    The columns are those of iptoasn.com's combined table; IPv4 first, ascending.
+    """
+    v4 = []
+    v6 = []
+    for i in range(len(networks)):
+        country = scenario.countries[networks.country[i]].code
+        row = (int(networks.asn[i]), country, f"Simulated {country} network {i + 1}")
+        size = 1 << int(networks.prefix_bits[i])
+        for part in range(int(networks.prefixes[i])):
+            start = int(networks.first[i]) + part * size
+            v4.append((start, start + size - 1, *row))
+        start = (V6_TOP << 96) | ((i + 1) << 84)
+        v6.append((start, start + (1 << 84) - 1, *row))
+    monitor = MONITOR_V4 & ~0xFF
+    v4.append((monitor, monitor + 255, _MONITOR_ASN, "None", "Simulated monitoring"))
+    return [
+        *((str(IPv4Address(a)), str(IPv4Address(b)), *row) for a, b, *row in sorted(v4)),
+        *((str(IPv6Address(a)), str(IPv6Address(b)), *row) for a, b, *row in sorted(v6)),
+    ]

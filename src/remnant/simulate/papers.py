@@ -1,0 +1,90 @@
+"""What goes with the traffic: the case file, the prefix table, and how it was all made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from remnant.simulate.networks import prefix_rows
+from remnant.simulate.questions import SINKHOLE_V4, SINKHOLE_V6
+from remnant.windows import iso
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remnant.simulate.days import Totals
+    from remnant.simulate.scenario import Scenario
+
+__all__ = ["case_name", "case_text", "write"]
+
+_STATES: Final = {"sinkhole": "seized", "nxdomain": "suspended", "c2": "live"}
+
+
+def case_name(scenario: Scenario) -> str:
+    """Return the name of a scenario's case."""
+    return f"demo-{scenario.name}"
+
+
+def case_text(scenario: Scenario) -> str:
+    """Return the case file (TOML) that watches a scenario's names."""
+    parts = [
+        "# Made by the simulator: traffic, clients and networks of this case are invented.",
+        "[case]",
+        f"name     = {_quoted(case_name(scenario))}",
+        f"title    = {_quoted(scenario.title)}",
+        f"takedown = {iso(scenario.takedown)}",
+    ]
+    source = 'source = "stamparm/maltrail changeup.txt; state invented"'
+    for outcome, state in _STATES.items():
+        names = [name.name for name in scenario.names if name.after == outcome]
+        whole = [f"*.{zone}" for zone in scenario.below] if state == "seized" else []
+        exact = [
+            name for name in names if not any(name.endswith("." + zone) for zone in scenario.below)
+        ]
+        if not (exact or whole):
+            continue
+        parts += ["", "[[watch]]", "names = ["]
+        parts += [f"  {_quoted(name)}," for name in (*exact, *whole)]
+        parts += ["]", 'role  = "c2"', f'state = "{state}"']
+        if state != "live":
+            parts.append(f"from  = {scenario.takedown.date().isoformat()}")
+        parts.append(source)
+    for event in scenario.events:
+        parts += ["", "[[event]]", f"time = {iso(event.time)}", f"kind = {_quoted(event.kind)}"]
+        parts.append(f"note = {_quoted(event.note)}")
+    addresses = f'["{SINKHOLE_V4}", "{SINKHOLE_V6}"]'
+    parts += ["", "[sinkhole]", f"addresses = {addresses}", f"ttl = {scenario.sinkhole_ttl}", ""]
+    return "\n".join(parts)
+
+
+def write(scenario: Scenario, out: Path, scale: float, seed: int, totals: Totals) -> None:
+    """Write ``case.toml``, ``prefixes.tsv`` and, last, ``scenario.json``."""
+    (out / "case.toml").write_text(case_text(scenario), encoding="utf-8")
+    rows = ("\t".join(map(str, row)) for row in prefix_rows(scenario, totals.networks))
+    (out / "prefixes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    made = {
+        "simulated": True,
+        "scenario": scenario.name,
+        "scale": scale,
+        "seed": seed,
+        "case": case_name(scenario),
+        "messages": totals.messages,
+        "sightings": totals.sightings,
+        "files": totals.files,
+        "parameters": asdict(scenario),
+    }
+    text = json.dumps(made, indent=2, default=_json)
+    (out / "scenario.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string; JSON's escapes are all valid in TOML."""
+    return json.dumps(text, ensure_ascii=True)
+
+
+def _json(value: object) -> str:
+    if isinstance(value, datetime):
+        return iso(value)
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,202 @@
+"""Bots and households: who is infected from when to when, and who shares an address.
+
+Everything that lasts longer than a day is drawn here, once, before the first day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from remnant.windows import to_us
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.simulate.networks import Networks
+    from remnant.simulate.scenario import Scenario
+
+__all__ = ["DAY_US", "NEVER", "Bots", "Households", "clean_up_rates", "populate"]
+
+DAY_US: Final = 86_400_000_000
+NEVER: Final = 1 << 62
+"""The time (UTC microseconds) at which a machine is cleaned that never is."""
+
+_JOIN: Final = 0.3
+"""Share of new infections in a household that already has a bot (USB sticks, shares)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bots:
+    """One row per bot.
+
+    Attributes:
+        birth, clean: infected from, until (UTC microseconds; ``NEVER``).
+        network, household: indexes.
+        online: chance to be switched on on a working day (0 to 1).
+        always_on: never sleeps.
+        away_from, away_until: day numbers of the scenario; equal when never away.
+        version: which set of names it carries (row of ``version_names``).
+        aaaa: asks for AAAA as well.
+    """
+
+    birth: npt.NDArray[np.int64]
+    clean: npt.NDArray[np.int64]
+    network: npt.NDArray[np.int32]
+    household: npt.NDArray[np.int32]
+    online: npt.NDArray[np.float64]
+    always_on: npt.NDArray[np.bool_]
+    away_from: npt.NDArray[np.int64]
+    away_until: npt.NDArray[np.int64]
+    version: npt.NDArray[np.int16]
+    aaaa: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return self.birth.size
+
+
+@dataclass(frozen=True, slots=True)
+class Households:
+    """One row per household: those of the bots first, then the innocent ones.
+
+    Attributes:
+        network: index.
+        since: when it is first there (UTC microseconds).
+        ipv6: asks its resolver over IPv6.
+        hour_us: its hour of a forced change (microseconds after midnight UTC).
+        mixed_case: a forwarder that mixes letter case (0x20) stands before it.
+        edns, ecs: its queries carry an OPT record, a client subnet.
+    """
+
+    network: npt.NDArray[np.int32]
+    since: npt.NDArray[np.int64]
+    ipv6: npt.NDArray[np.bool_]
+    hour_us: npt.NDArray[np.int64]
+    mixed_case: npt.NDArray[np.bool_]
+    edns: npt.NDArray[np.bool_]
+    ecs: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return self.network.size
+
+
+def clean_up_rates(scenario: Scenario, networks: Networks) -> npt.NDArray[np.float64]:
+    """Return each network's clean-up rate per bot and day.
+
+    The networks' relative rates are multiplied by the one factor that brings the expected number of
+    living bots, new infections included, to 2 ** (-T / half-life) after the T days from takedown to
+    the end. (Networks that clean fast run out of bots first, so the mean rate alone would not.)
+    """
+    end = (scenario.until - scenario.takedown).total_seconds() / 86_400
+    # Midpoints of the days: new infections since then have the rest of the period to be cleaned.
+    days = np.arange(0.5, end)
+    alive = 2.0 ** (-days / scenario.half_life_days)
+    target = 2.0 ** (-end / scenario.half_life_days)
+
+    def left(factor: float) -> float:
+        kept = np.exp(-factor * np.outer(np.append(end - days, end), networks.hazard))
+        survival = scenario.never_cleaned + (1 - scenario.never_cleaned) * kept @ networks.weight
+        return float(survival[-1] + scenario.new_a_day * (alive * survival[:-1]).sum())
+
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if left(middle) > target else (low, middle)
+    return networks.hazard * high
+
+
+def populate(
+    scenario: Scenario, networks: Networks, scale: float, random: np.random.Generator
+) -> tuple[Bots, Households]:
+    """Return the bots that ever live in the period, and all households."""
+    rates = clean_up_rates(scenario, networks)
+    first = round(scenario.clients_a_day * scenario.bots_per_client * scale)
+    births = [np.full(first, to_us(scenario.since), np.int64)]
+    replaced = (1 - scenario.never_cleaned) * float(rates @ networks.weight)
+    takedown = (scenario.takedown - scenario.since).days
+    for day in range(scenario.days):
+        after = day - takedown
+        living = first * 2.0 ** (-max(after, 0) / scenario.half_life_days)
+        new = random.poisson(living * (replaced if after < 0 else scenario.new_a_day))
+        start = to_us(scenario.since) + day * DAY_US
+        births.append(np.sort(random.integers(start, start + DAY_US, new)))
+    birth = np.concatenate(births)
+    count = birth.size
+    network = random.choice(len(networks), count, p=networks.weight).astype(np.int32)
+    life_days = random.exponential(1.0, count) / rates[network]
+    cleaned = random.random(count) >= scenario.never_cleaned
+    ends = birth + (np.minimum(life_days, 36_500) * DAY_US).astype(np.int64)
+    household, homes = _households(scenario, networks, network, first, random)
+    away = random.random(count) < scenario.away
+    away_from = random.integers(0, scenario.days, count)
+    bots = Bots(
+        birth=birth,
+        clean=np.where(cleaned, ends, NEVER),
+        network=network,
+        household=household,
+        online=random.beta(4 * scenario.online_chance, 4 * (1 - scenario.online_chance), count),
+        always_on=random.random(count) < scenario.always_on,
+        away_from=away_from,
+        away_until=away_from + np.where(away, random.integers(14, 36, count), 0),
+        version=(random.random(count) ** 2 * 16).astype(np.int16),
+        aaaa=random.random(count) < scenario.aaaa,
+    )
+    since = np.full(homes.size, NEVER, np.int64)
+    np.minimum.at(since, household, birth)
+    innocent = round(scenario.innocent_households * scale)
+    place = np.concatenate([homes, random.choice(len(networks), innocent, p=networks.weight)])
+    total = place.size
+    households = Households(
+        network=place.astype(np.int32),
+        since=np.concatenate([since, np.full(innocent, to_us(scenario.since), np.int64)]),
+        ipv6=random.random(total) < scenario.ipv6,
+        hour_us=random.integers(0, DAY_US, total),
+        mixed_case=random.random(total) < 0.1,
+        edns=random.random(total) < 0.35,
+        ecs=random.random(total) < 0.03,
+    )
+    return bots, households
+
+
+def _households(
+    scenario: Scenario,
+    networks: Networks,
+    network: npt.NDArray[np.int32],
+    first: int,
+    random: np.random.Generator,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return each bot's household and each household's network.
+
+    The first bots are grouped within their network; each later one joins or founds a household.
+    """
+    sizes = 1 + random.choice(len(scenario.household_sizes), first, p=scenario.household_sizes)
+    household = np.empty(network.size, np.int32)
+    homes: list[int] = []
+    members: dict[int, list[int]] = {}
+    order = np.argsort(network[:first], kind="stable")
+    here = -1
+    room = 0
+    # One pass over the bots at set-up, not over traffic.
+    for index in order.tolist():
+        place = int(network[index])
+        if place != here or room == 0:
+            here = place
+            room = scenario.carrier_nat_bots if networks.carrier_nat[place] else int(sizes[index])
+            members.setdefault(place, []).append(len(homes))
+            homes.append(place)
+        household[index] = len(homes) - 1
+        room -= 1
+    joins = random.random(network.size) < _JOIN
+    picks = random.random(network.size)
+    for index in range(first, network.size):
+        place = int(network[index])
+        known = members.setdefault(place, [])
+        if known and joins[index]:
+            household[index] = known[int(picks[index] * len(known))]
+        else:
+            household[index] = len(homes)
+            known.append(len(homes))
+            homes.append(place)
+    return household, np.array(homes, np.int32)
