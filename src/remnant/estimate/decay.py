@@ -47,7 +47,7 @@ WEEKDAY_DAYS: Final = 21
 _PHI: Final = np.linspace(0.0, 0.98, 40)
 _ETA_RANGE: Final = 30.0
 _LONG: Final = 1e6
-_FLOOR: Final = 1e-7
+_FLOOR: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,10 +132,13 @@ def fit(
     offset = np.zeros(len(days)) if exposure is None else np.log(exposure)
     center = float(days.mean())
     design, weekdays = _design(days, center)
-    mean, dispersion = _quasi_likelihood(design, values, offset)
-    weight = 1.0 / (1.0 / mean + dispersion)
-    working = np.log(mean) - offset + (values - mean) / mean
-    mixture = _integrate_memory(design, working, weight, days)
+    solved = _solve(design, values, offset, days)
+    if solved is None and weekdays:
+        design, weekdays = design[:, [0, -1]], False
+        solved = _solve(design, values, offset, days)
+    if solved is None:
+        return None
+    mixture, dispersion = solved
     probability = (1.0 + level) / 2.0
     low = _quantile(mixture, 1.0 - probability)
     high = _quantile(mixture, probability)
@@ -149,10 +152,10 @@ def fit(
         first=int(days[0]),
         last=int(days[-1]),
         weekdays=weekdays,
-        sigma=math.sqrt(mixture.scale / float(weight.mean())),
+        sigma=math.sqrt(mixture.scale),
         phi=float(mixture.weights @ _PHI),
         dispersion=dispersion,
-        log_level=mixture.intercept,
+        log_level=mixture.intercept + math.log(values.mean()),
         center=center,
         covariance=mixture.covariance,
         quantile=(high - low) / (2.0 * spread),
@@ -206,6 +209,24 @@ def _design(days: Days, center: float) -> tuple[Floats, bool]:
     last = (weekday == present[-1]).astype(np.float64)
     contrasts = [(weekday == day).astype(np.float64) - last for day in present[:-1]]
     return np.column_stack([level, *contrasts, time]), True
+
+
+def _solve(
+    design: Floats, values: Floats, offset: Floats, days: Days
+) -> tuple[_Mixture, float] | None:
+    """Return the rate's distribution and 1/k; null where the data leave the model undetermined."""
+    try:
+        mean, dispersion = _quasi_likelihood(design, values, offset)
+        weight = 1.0 / (1.0 / mean + dispersion)
+        working = np.log(mean) - offset + (values - mean) / mean
+        # Weights near 1 and a response near 0 keep the factorisation well conditioned.
+        level = math.log(values.mean())
+        mixture = _integrate_memory(design, working - level, weight / weight.mean(), days)
+    except np.linalg.LinAlgError:
+        return None
+    if not math.isfinite(mixture.slope) or not np.isfinite(mixture.covariance).all():
+        return None
+    return mixture, dispersion
 
 
 def _quasi_likelihood(design: Floats, values: Floats, offset: Floats) -> tuple[Floats, float]:
@@ -270,7 +291,7 @@ def _integrate_memory(design: Floats, working: Floats, weight: Floats, days: Day
     white[:, 1:] = (rows[None, 1:] - shared[..., None] * rows[None, :-1]) / np.sqrt(fresh)[..., None]
     moments = np.swapaxes(white, 1, 2) @ white
     # A floor under the residuals keeps a series without any noise solvable.
-    moments[:, p, p] += _FLOOR**2 * float(weight.sum())
+    moments[:, p, p] += _FLOOR**2 * n
     root = np.linalg.cholesky(moments)
     # [design, working] was factored together: the last row holds the solution of the triangle,
     # the last corner the residual norm, the corner before it the information about the slope.

@@ -1,0 +1,408 @@
+"""What could fake a clean-up, or hide one: each is checked before a verdict is given.
+
+A guard compares the first half of the fitted days with the second. It passes, fails, or is
+unavailable when the data cannot answer. Unavailable guards are listed and block nothing: a reader
+must know what was not checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from remnant import schema
+from remnant.errors import printable
+from remnant.estimate.coverage import HITS_ONLY, sensors, vantages
+from remnant.estimate.decay import fit
+from remnant.estimate.online import day_start, series
+from remnant.estimate.traffic import sightings
+from remnant.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remnant.cases.model import Case
+    from remnant.estimate.decay import Trend
+    from remnant.estimate.online import Series
+    from remnant.store import View
+
+__all__ = ["GUARDS", "Ground", "Guard", "GuardState", "check"]
+
+GuardState = Literal["passed", "failed", "unavailable"]
+
+COVERAGE_CHANGE: Final = 0.02
+"""Largest change of mean coverage between the halves."""
+
+SENSOR_SHARE: Final = 0.01
+"""A sensor that sees fewer than this share of the clients cannot bend the series."""
+
+PRESENCE_CHANGE: Final = 0.1
+"""Largest change, between the halves, of the share of hours in which a sensor delivered."""
+
+LOSS_CHANGE: Final = 0.01
+"""Largest change of the share of messages that the sensors report as lost."""
+
+ANSWER_CHANGE: Final = 0.1
+"""Largest change of the share of any response code."""
+
+INNOCENT_SHARE: Final = 0.9
+"""Other traffic is a control only where at least this share of the messages is other traffic."""
+
+_DAY: Final = timedelta(days=1)
+_DAY_US: Final = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One check.
+
+    Attributes:
+        id: stable name.
+        state: passed, failed or unavailable.
+        sentence: what was found, for people.
+        clear_from: for a failed guard: from when on its cause is past; null if that is unknown.
+        facts: the figures behind the sentence.
+    """
+
+    id: str
+    state: GuardState
+    sentence: str
+    clear_from: datetime | None = None
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What the guards look at.
+
+    Attributes:
+        view: the case's tables.
+        case: the case itself.
+        kept: the fitted days: complete, after the takedown.
+        trend: the trend of the verdict.
+        r_min: the slowest clean-up worth the name (1/day).
+    """
+
+    view: View
+    case: Case
+    kept: Series
+    trend: Trend
+    r_min: float
+
+    @property
+    def window(self) -> Window:
+        """From the first to the end of the last fitted day."""
+        return Window(day_start(int(self.kept.days[0])), day_start(int(self.kept.days[-1]) + 1))
+
+    @property
+    def middle(self) -> datetime:
+        """Where the second half of the fitted days begins."""
+        return day_start(int(self.kept.days[len(self.kept.days) // 2]))
+
+
+def check(ground: Ground | None) -> list[Guard]:
+    """Return every guard's finding, in the order of ``GUARDS``; all unavailable without a trend."""
+    if ground is None:
+        reason = "Not checked: no trend could be fitted."
+        return [Guard(name, "unavailable", reason) for name in GUARDS]
+    return [guard(ground) for guard in GUARDS.values()]
+
+
+def _coverage(ground: Ground) -> Guard:
+    half = len(ground.kept.days) // 2
+    before = float(ground.kept.coverage[:half].mean())
+    after = float(ground.kept.coverage[half:].mean())
+    facts: dict[str, object] = {"first_half": before, "second_half": after}
+    if abs(after - before) > COVERAGE_CHANGE:
+        text = f"Coverage of the fitted days changed from {before:.1%} to {after:.1%}."
+        return Guard("coverage", "failed", text, None, facts)
+    text = f"Coverage of the fitted days stayed the same: {before:.1%}, then {after:.1%}."
+    return Guard("coverage", "passed", text, None, facts)
+
+
+def _sensors(ground: Ground) -> Guard:
+    """Fail if a sensor that matters appeared, ended or came and went inside the fitted days."""
+    window, middle = ground.window, ground.middle
+    shares = _sensor_shares(ground)
+    presence = _sensor_presence(ground)
+    changes: list[tuple[datetime | None, str]] = []
+    spans = [
+        span
+        for span in sensors(ground.view, ground.kept.vantage)
+        if span.first < window.until and span.last >= window.since
+    ]
+    for span in spans:
+        share = shares.get(span.sensor, 0.0)
+        if share < SENSOR_SHARE:
+            continue
+        name = f"{printable(span.sensor, 60)} ({share:.0%} of the clients in its hours)"
+        first, second = presence.get(span.sensor, (0.0, 0.0))
+        if span.first >= window.since + _DAY:
+            changes.append((span.first, f"{name} appeared on {span.first:%Y-%m-%d}"))
+        elif span.last < window.until - _DAY or _retired_inside(span.retired, window):
+            end = min(span.last, span.retired) if span.retired else span.last
+            changes.append((end, f"{name} ended on {end:%Y-%m-%d}"))
+        elif abs(second - first) > PRESENCE_CHANGE:
+            changes.append(
+                (None, f"{name} delivered in {first:.0%} of the hours before {middle:%Y-%m-%d} and in {second:.0%} after")
+            )
+    if changes:
+        times = [time for time, _ in changes]
+        known = [time for time in times if time is not None]
+        clear = max(known) if known and len(known) == len(times) else None
+        text = "The set of sensors changed: " + "; ".join(_few([words for _, words in changes])) + "."
+        return Guard("sensors", "failed", text, clear, {"changes": len(changes)})
+    plural = "sensor" if len(spans) == 1 else "sensors"
+    text = f"The same {plural} ({len(spans)}) delivered from the first to the last fitted day."
+    return Guard("sensors", "passed", text, None, {"sensors": len(spans)})
+
+
+def _watchlist(ground: Ground) -> Guard:
+    """Fail if a name was added or lost, or sources were read with different watchlists."""
+    window = ground.window
+    changes = _watch_changes(ground.case, window)
+    digests = {
+        source.watchlist
+        for source in ground.view.sources
+        if (source.first is None or source.first < window.until)
+        and (source.last is None or source.last >= window.since)
+    }
+    facts: dict[str, object] = {"changes": len(changes), "watchlists": len(digests)}
+    if changes:
+        when = max(time for time, _ in changes)
+        text = "What is watched changed inside the fitted days: " + "; ".join(_few([words for _, words in sorted(changes)])) + "."
+        return Guard("watchlist", "failed", text, when, facts)
+    if len(digests) > 1:
+        text = (
+            f"The sources were read with {len(digests)} different watchlists. "
+            "Ingest them again to read all with the present one."
+        )
+        return Guard("watchlist", "failed", text, None, facts)
+    text = "Nothing was added to or lost from the watchlist inside the fitted days."
+    return Guard("watchlist", "passed", text, None, facts)
+
+
+def _answers(ground: Ground) -> Guard:
+    """Fail if the mix of response codes changed: names lost, or blocked by resolvers."""
+    table = sightings(ground.view, ground.window, ground.kept.vantage)
+    table = table.filter(table.rcode.notnull())
+    late = table.time >= _literal(ground.middle)
+    rows = (
+        table.group_by(rcode=table.rcode, late=late).aggregate(n=table.weight.sum()).to_pyarrow()
+    ).to_pylist()
+    totals = [sum(row["n"] for row in rows if row["late"] is side) for side in (False, True)]
+    if not all(totals):
+        return Guard("answers", "unavailable", "The sources do not hold the answers' response codes.")
+    shares: dict[int, list[float]] = {}
+    for row in rows:
+        shares.setdefault(row["rcode"], [0.0, 0.0])[row["late"]] = row["n"] / totals[row["late"]]
+    code, (before, after) = max(shares.items(), key=lambda item: abs(item[1][1] - item[1][0]))
+    facts: dict[str, object] = {"rcode": code, "first_half": before, "second_half": after}
+    if abs(after - before) > ANSWER_CHANGE:
+        text = (
+            f"The answers changed: response code {code} went from {before:.0%} to {after:.0%}. "
+            "Names may have been lost, or be blocked by resolvers."
+        )
+        return Guard("answers", "failed", text, None, facts)
+    text = f"The mix of response codes stayed the same (largest change {abs(after - before):.1%})."
+    return Guard("answers", "passed", text, None, facts)
+
+
+def _other_traffic(ground: Ground) -> Guard:
+    """Fail if all other traffic at the sensors fell or grew as fast as a clean-up would."""
+    rows = _coverage_by_day(ground)
+    messages, matched = rows["messages"], rows["matched"]
+    # A watched lookup is two messages, query and response, and one observation.
+    other = messages - 2.0 * matched
+    if not messages.sum() or other.sum() < INNOCENT_SHARE * messages.sum():
+        return Guard(
+            "other_traffic",
+            "unavailable",
+            "The sensors see little but watched names, so other traffic is no control.",
+        )
+    trend = fit(ground.kept.days, np.maximum(other, 0.0), ground.kept.coverage, level=ground.trend.level)
+    if trend is None:
+        return Guard("other_traffic", "unavailable", "Other traffic is too scarce to be a control.")
+    facts: dict[str, object] = {"rate_per_day": trend.rate, "low": trend.low, "high": trend.high}
+    if trend.low > ground.r_min or trend.high < -ground.r_min:
+        way = "fell" if trend.rate > 0 else "grew"
+        text = (
+            f"All other traffic at the sensors {way} too, by {abs(trend.rate):.2%} a day: "
+            "the sensors see another part of the network than before."
+        )
+        return Guard("other_traffic", "failed", text, None, facts)
+    way = "fell" if trend.rate > 0 else "grew"
+    text = f"All other traffic at the sensors {way} by only {abs(trend.rate):.2%} a day."
+    if trend.low < -ground.r_min or trend.high > ground.r_min:
+        text = "All other traffic at the sensors shows no clear trend."
+    return Guard("other_traffic", "passed", text, None, facts)
+
+
+def _loss(ground: Ground) -> Guard:
+    rows = _coverage_by_day(ground)
+    half = len(ground.kept.days) // 2
+    shares = []
+    for part in (slice(None, half), slice(half, None)):
+        lost, read = rows["lost"][part].sum(), rows["messages"][part].sum()
+        shares.append(float(lost / max(lost + read, 1)))
+    facts: dict[str, object] = {"first_half": shares[0], "second_half": shares[1]}
+    if not rows["lost"].sum():
+        return Guard("loss", "passed", "The sensors report no lost messages.", None, facts)
+    if abs(shares[1] - shares[0]) > LOSS_CHANGE:
+        text = f"The sensors' reported loss changed from {shares[0]:.1%} to {shares[1]:.1%}."
+        return Guard("loss", "failed", text, None, facts)
+    text = f"The sensors' reported loss stayed the same: {shares[0]:.1%}, then {shares[1]:.1%}."
+    return Guard("loss", "passed", text, None, facts)
+
+
+def _vantages(ground: Ground) -> Guard:
+    """Fail if another vantage of the same case says otherwise, on the same days."""
+    others = [v for v in vantages(ground.view) if v != ground.kept.vantage and v not in HITS_ONLY]
+    for vantage in others:
+        made = series(ground.view, ground.window, vantage)
+        trend = made.on(made.complete & np.isin(made.days, ground.kept.days)).trend(
+            level=ground.trend.level
+        )
+        if trend is None or trend.n < len(ground.kept.days) / 2:
+            continue
+        facts: dict[str, object] = {
+            "vantage": vantage,
+            "rate_per_day": trend.rate,
+            "low": trend.low,
+            "high": trend.high,
+        }
+        found = f"{trend.low:.2%} to {trend.high:.2%} a day"
+        if trend.low > ground.trend.high or trend.high < ground.trend.low:
+            text = f"Vantage {vantage} disagrees: on the same days it falls by {found}."
+            return Guard("vantages", "failed", text, None, facts)
+        text = f"Vantage {vantage} agrees: on the same days it falls by {found}."
+        return Guard("vantages", "passed", text, None, facts)
+    text = "No second vantage covers the same days."
+    return Guard("vantages", "unavailable", text)
+
+
+def _unavailable(name: str, sentence: str) -> Callable[[Ground], Guard]:
+    return lambda _: Guard(name, "unavailable", sentence)
+
+
+GUARDS: Final[dict[str, Callable[[Ground], Guard]]] = {
+    "coverage": _coverage,
+    "sensors": _sensors,
+    "watchlist": _watchlist,
+    "answers": _answers,
+    "other_traffic": _other_traffic,
+    "loss": _loss,
+    "vantages": _vantages,
+    "identified_hosts": _unavailable(
+        "identified_hosts", "The data hold no identifiers of hosts, so addresses stand for them."
+    ),
+    "control_family": _unavailable(
+        "control_family", "No control family is measured in the same networks."
+    ),
+    "canary": _unavailable("canary", "No canary probes measure constant coverage."),
+}
+"""Every guard, by id, in the order in which they are listed."""
+
+
+def _sensor_shares(ground: Ground) -> dict[str, float]:
+    """Return each sensor's clients over all clients, in the hours in which it saw any."""
+    table = ground.view.table(schema.ACTIVITY)
+    hourly = table.filter(
+        table.grain == "hour",
+        table.vantage == ground.kept.vantage,
+        table.start >= _literal(ground.window.since),
+        table.start < _literal(ground.window.until),
+    )
+    whole = hourly.filter(hourly.sensor.isnull()).select("start", total="clients")
+    each = hourly.filter(hourly.sensor.notnull()).join(whole, "start")
+    rows = each.group_by("sensor").aggregate(own=each.clients.sum(), total=each.total.sum())
+    return {row["sensor"]: row["own"] / row["total"] for row in rows.to_pyarrow().to_pylist()}
+
+
+def _sensor_presence(ground: Ground) -> dict[str, tuple[float, float]]:
+    """Return the share of the hours of each half's days in which each sensor delivered."""
+    table = _fitted_coverage(ground)
+    rows = table.select("sensor", "hour").distinct().to_pyarrow()
+    day = rows["hour"].cast("int64").to_numpy() // _DAY_US
+    fitted = np.isin(day, ground.kept.days)
+    late = day >= int(ground.kept.days[len(ground.kept.days) // 2])
+    names = np.array(rows["sensor"].to_pylist(), dtype=object)
+    half = len(ground.kept.days) // 2
+    sizes = (24 * half, 24 * (len(ground.kept.days) - half))
+    found = {}
+    for name in set(names.tolist()):
+        own = fitted & (names == name)
+        found[name] = (
+            float(np.count_nonzero(own & ~late) / sizes[0]),
+            float(np.count_nonzero(own & late) / sizes[1]),
+        )
+    return found
+
+
+def _coverage_by_day(ground: Ground) -> dict[str, Any]:
+    """Return messages, matched and lost of each fitted day, as arrays in the order of the days."""
+    table = _fitted_coverage(ground)
+    columns = ("messages", "matched", "lost")
+    rows = (
+        table.group_by("hour").aggregate(**{name: table[name].sum() for name in columns}).to_pyarrow()
+    )
+    day = rows["hour"].cast("int64").to_numpy() // _DAY_US
+    place = np.searchsorted(ground.kept.days, day)
+    place = np.minimum(place, len(ground.kept.days) - 1)
+    fitted = ground.kept.days[place] == day
+    return {
+        name: np.bincount(
+            place[fitted],
+            weights=rows[name].to_numpy()[fitted].astype(np.float64),
+            minlength=len(ground.kept.days),
+        )
+        for name in columns
+    }
+
+
+def _fitted_coverage(ground: Ground) -> Any:  # noqa: ANN401 - ibis is untyped
+    table = ground.view.table(schema.COVERAGE)
+    return table.filter(
+        table.vantage == ground.kept.vantage,
+        table.hour >= _literal(ground.window.since),
+        table.hour < _literal(ground.window.until),
+        table.messages > 0,
+    )
+
+
+def _watch_changes(case: Case, window: Window) -> list[tuple[datetime, str]]:
+    """Return when names were added or lost inside the window; its first day is its base."""
+    changes = [
+        (event.time, f"{event.kind.replace('_', ' ')} on {event.time:%Y-%m-%d}")
+        for event in case.events
+        if event.kind in {"names_added", "names_lost"} and _inside(event.time, window)
+    ]
+    for watch in case.watches:
+        shown = watch.dga or next(iter((*watch.names, *watch.addresses)), "")
+        more = len(watch.names) + len(watch.addresses) - 1
+        what = printable(shown, 80) + (f" and {more} more" if more > 0 else "")
+        for time, word in ((watch.since, "watched from"), (watch.until, "lost on")):
+            if time is not None and _inside(time, window):
+                changes.append((time, f"{what} {word} {time:%Y-%m-%d}"))
+    return changes
+
+
+def _inside(time: datetime, window: Window) -> bool:
+    return window.since < time < window.until
+
+
+def _retired_inside(retired: datetime | None, window: Window) -> bool:
+    return retired is not None and retired < window.until - _DAY
+
+
+def _few(words: list[str], limit: int = 5) -> list[str]:
+    return words if len(words) <= limit else [*words[:limit], f"{len(words) - limit} more"]
+
+
+def _literal(time: datetime) -> Any:  # noqa: ANN401 - ibis is untyped
+    import ibis  # noqa: PLC0415 - heavy
+
+    return ibis.literal(time.astimezone(UTC), type="timestamp('UTC', 6)")

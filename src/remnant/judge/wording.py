@@ -1,0 +1,177 @@
+"""One plain sentence for each verdict: numbers, interval, window and unit, nothing else claimed."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from remnant.errors import printable
+from remnant.estimate.decay import half_life
+from remnant.estimate.measures import who
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remnant.estimate.decay import Trend
+    from remnant.estimate.online import Series
+    from remnant.judge.guards import Guard
+    from remnant.judge.rules import Rule
+    from remnant.windows import Window
+
+__all__ = ["UNIT_WORDS", "percent_a_day", "sentence", "span"]
+
+UNIT_WORDS: Final = {
+    "ipv4": "IPv4 addresses",
+    "ipv6_64": "IPv6 /64 networks",
+    "mixed": "IPv4 addresses and IPv6 /64 networks",
+}
+"""What one client is, in words."""
+
+
+def span(window: Window) -> str:
+    """Return a window of whole days as a person says it, its last day included.
+
+    >>> from datetime import UTC, datetime
+    >>> from remnant.windows import Window
+    >>> span(Window(datetime(2015, 4, 8, tzinfo=UTC), datetime(2015, 7, 1, tzinfo=UTC)))
+    '8 April to 30 June 2015'
+    """
+    first, last = window.since, window.until - timedelta(microseconds=1)
+    if first.date() == last.date():
+        return f"{first.day} {first:%B %Y}"
+    year = "" if first.year == last.year else f" {first.year}"
+    return f"{first.day} {first:%B}{year} to {last.day} {last:%B %Y}"
+
+
+def percent_a_day(rate: float) -> float:
+    """Return the fall per day in percent of a rate on the log scale; negative when it grows.
+
+    >>> round(percent_a_day(math.log(2) / 30), 2)
+    2.28
+    """
+    return 100.0 * -math.expm1(-rate)
+
+
+def sentence(
+    title: str,
+    rule: Rule,
+    window: Window | None,
+    fitted: Series,
+    trend: Trend | None,
+    failed: Sequence[Guard],
+    *,
+    minimum_days: int,
+    slowest: float,
+) -> str:
+    """Return the verdict as one sentence that can be quoted alone.
+
+    Args:
+        title: the case's title.
+        rule: the rule that decided.
+        window: from the first to the end of the last fitted day; null if there is none.
+        fitted: the complete days after the takedown.
+        trend: their trend.
+        failed: guards that failed.
+        minimum_days: complete days that a verdict needs.
+        slowest: the slowest half-life worth the name, in days.
+    """
+    name = printable(title, 80)
+    if rule.outcome == "cannot_tell":
+        return _open(name, rule, window, fitted, trend, failed, minimum_days, slowest)
+    assert trend is not None
+    assert window is not None
+    what = f"the number of {who(fitted.vantage)}, counted per hour as {UNIT_WORDS[fitted.unit]},"
+    when = f"from {span(window)}"
+    interval = f"{trend.level:.0%} interval {_range(trend)}"
+    fall = f"fell by {_percent(percent_a_day(trend.rate))} a day ({interval})"
+    if rule.outcome == "growing":
+        rise = _percent(-percent_a_day(trend.rate))
+        low, high = sorted((-percent_a_day(trend.low), -percent_a_day(trend.high)))
+        return (
+            f"{name} is growing again: {when} {what} rose by {rise} a day "
+            f"({trend.level:.0%} interval {_percent(low)} to {_percent(high)})."
+        )
+    if rule.outcome == "effective":
+        return f"Clean-up of {name} is effective: {when} {what} {fall}, which halves it {_halving(trend)}."
+    if rule.outcome == "working":
+        return (
+            f"Clean-up of {name} is working: {when} {what} {fall}; whether it halves within "
+            f"{slowest:g} days is still open."
+        )
+    if trend.low > 0:
+        return (
+            f"Clean-up of {name} has not been effective: {when} {what} is falling, but too slowly: "
+            f"it {fall}, which halves it {_halving(trend)}; halving within {slowest:g} days is "
+            "ruled out."
+        )
+    return (
+        f"Clean-up of {name} has not been effective: {when} {what} shows no clear fall "
+        f"({_range(trend)} a day, {trend.level:.0%} interval); halving within {slowest:g} days is "
+        "ruled out."
+    )
+
+
+def _open(
+    name: str,
+    rule: Rule,
+    window: Window | None,
+    fitted: Series,
+    trend: Trend | None,
+    failed: Sequence[Guard],
+    minimum_days: int,
+    slowest: float,
+) -> str:
+    head = f"It cannot be told yet whether clean-up of {name} is working"
+    days = len(fitted.days)
+    if window is None:
+        return f"{head}: there is no complete day of data after the takedown (at least {minimum_days} are needed)."
+    when = f"from {span(window)}"
+    if rule.id == "too_few_days":
+        plural = "day" if days == 1 else "days"
+        return (
+            f"{head}: there are {days} complete {plural} of data after the takedown ({when}), "
+            f"and at least {minimum_days} are needed."
+        )
+    if rule.id == "no_trend":
+        seen = "no" if not fitted.values.any() else "hardly any"
+        return f"{head}: on {days} complete days {when} there were {seen} {who(fitted.vantage)}."
+    if rule.id == "guard_failed":
+        why = failed[0].sentence
+        return f"{head}: {why[0].lower()}{why[1:]}" if why.startswith(("The ", "What ", "All ")) else f"{head}: {why}"
+    assert trend is not None
+    return (
+        f"{head}: {when} the daily change of the number of {who(fitted.vantage)}, counted per hour "
+        f"as {UNIT_WORDS[fitted.unit]}, lies between {_signed(trend.low)} and {_signed(trend.high)} "
+        f"({trend.level:.0%} interval), and halving within {slowest:g} days would be "
+        f"{_signed(math.log(2) / slowest)}."
+    )
+
+
+def _range(trend: Trend) -> str:
+    """Return the limits as falls in percent; a rise is said as such."""
+    low, high = percent_a_day(trend.low), percent_a_day(trend.high)
+    if low >= 0:
+        return f"{_percent(low)} to {_percent(high)}"
+    if high <= 0:
+        return f"a rise of {_percent(-high)} to {_percent(-low)}"
+    return f"between a rise of {_percent(-low)} and a fall of {_percent(high)}"
+
+
+def _signed(rate: float) -> str:
+    """Return a daily change with its sign: a fall is negative."""
+    change = -percent_a_day(rate)
+    sign = "+" if change > 0 else "-" if change < 0 else ""
+    return f"{sign}{_percent(abs(change))}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2f} %" if abs(value) < 1 else f"{value:.1f} %"
+
+
+def _halving(trend: Trend) -> str:
+    value, low, high = (half_life(rate) for rate in (trend.rate, trend.high, trend.low))
+    assert value is not None
+    assert low is not None
+    limit = f"{low:.0f} to {high:.0f}" if high is not None else f"{low:.0f} or more"
+    return f"every {value:.0f} days ({limit})"
