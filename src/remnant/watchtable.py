@@ -265,11 +265,11 @@ def lookup_name(
         count: how many labels it has.
         hits: int32[MAX_HITS], written from the front.
     """
-    stop = starts[count] + 1
+    stop: Int = starts[count] + 1
     state = tables.key[0]
     found = 0
     for depth in range(count + 1):
-        start = starts[count - depth]
+        start: Int = starts[count - depth]
         if depth > 0:
             state = _add_label(state, buffer, start, tables.key[1], tables.key[2])
         whole = depth == count

@@ -154,8 +154,8 @@ def read_name(  # noqa: PLR0917 - a kernel takes no keywords
     Returns:
         (labels, where the bytes after the name begin); labels is -1 if this is not a name.
     """
-    position = start
-    lowest = start
+    position: Int = start
+    lowest: Int = start
     after: Int = int64(-1)
     size = 0
     count = 0
@@ -362,7 +362,7 @@ def case_bits(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int) -> Int:
 
 @njit(cache=True, nogil=True)
 def _text_size(byte: Int) -> Int:
-    if byte in {46, 92}:
+    if byte == 46 or byte == 92:  # noqa: PLR1714 - a set would be built for every byte
         return 2
     return 1 if 0x21 <= byte <= 0x7E else 4
 
