@@ -106,7 +106,7 @@ def coverage_bars(
     unknown = [(since, until) for since, until, value in runs if value is None]
     rects = [
         _chart([row for row in rows if (row["value"] >= full) == complete])
-        .mark_rect(color=LIGHT["accent"] if complete else LIGHT["ink"])
+        .mark_rect(color=LIGHT["band"] if complete else LIGHT["ink"])
         .encode(x=x, x2="until:T", y=y, y2="zero:Q")
         for complete in (True, False)
     ]

@@ -59,6 +59,7 @@ class Figure:
         rows: its numbers as published, one tuple a row.
         draw: the chart in a frame.
         height: pixels of height in a wide frame; ``None`` for the frame's own.
+        note: what stands beside the facts when the figure stands alone.
     """
 
     key: str
@@ -69,6 +70,7 @@ class Figure:
     rows: tuple[tuple[Any, ...], ...]
     draw: Callable[[Frame], alt.LayerChart]
     height: int | None = None
+    note: str = ""
 
     def framed(self, frame: Frame) -> Frame:
         """Return the frame with the height that this figure needs."""
@@ -79,7 +81,8 @@ class Figure:
         frame = self.framed(frame)
         spec = specification(self.draw(frame), frame)
         if frame.titled:
-            spec["title"] = {"text": self.title, "subtitle": wrap(self.facts, frame.width // 7)}
+            facts = f"{self.facts} · {self.note}" if self.note else self.facts
+            spec["title"] = {"text": self.title, "subtitle": wrap(facts, frame.width // 7)}
         return spec
 
     def inline(self) -> tuple[str, str]:
@@ -118,6 +121,7 @@ def requests_by_day(content: Content) -> Figure:
         draw=lambda frame: charts.curve(
             points, content.window, frame, gaps=content.gaps, marks=content.marks
         ),
+        note=_key(content),
     )
 
 
@@ -145,6 +149,7 @@ def online_by_day(content: Content) -> Figure:
         draw=lambda frame: charts.curve(
             points, content.window, frame, gaps=content.gaps, band=band, marks=content.marks
         ),
+        note=_key(content),
     )
 
 
@@ -174,7 +179,7 @@ def coverage_by_day(content: Content) -> Figure:
             frame,
             full=FULL_COVERAGE,
         ),
-        height=110,
+        height=84,
     )
 
 
@@ -232,7 +237,7 @@ def _bars(
     return Figure(
         key=key,
         title=title,
-        facts=_facts(content, f"distinct {unit_word(content.unit)}, {count}"),
+        facts=_facts(content, f"distinct {unit_word(content.unit)}"),
         label=f"{title}. {f'Largest: {leaders}.' if leaders else 'None seen.'}",
         columns=(_SINGULAR[key], "clients", "requests"),
         rows=tuple(
@@ -241,6 +246,7 @@ def _bars(
         ),
         draw=lambda frame: charts.bars(drawn, frame),
         height=24 * max(len(top), 1) + 16,
+        note=count,
     )
 
 
@@ -251,6 +257,18 @@ def _facts(content: Content, unit: str) -> str:
         parts.append(f"data as of {day(content.as_of - timedelta(microseconds=1))}")
     if content.simulated:
         parts.insert(0, "SIMULATED")
+    return " · ".join(parts)
+
+
+def _key(content: Content) -> str:
+    """Return what the numbers on the curves and the shaded days mean."""
+    parts = [
+        f"{n} {day(mark.time)} {legible(mark.kind, 24).replace('_', ' ')}"
+        for n, mark in enumerate(content.marks, 1)
+        if mark.time in content.window
+    ]
+    if content.gaps:
+        parts.append(f"shaded: gaps, under {percent(FULL_COVERAGE, 0)} coverage")
     return " · ".join(parts)
 
 

@@ -44,6 +44,9 @@ _TILES: Final = (
     ("footprint", "clients", "distinct_clients"),
     ("queries", "requests"),
 )
+_COUNTED: Final = frozenset(
+    {"events", "queries", "requests", "clients", "hosts", "ipv4", "ipv6_64", "mixed"}
+)
 _SIGNS: Final = {"passed": "✓", "failed": "✗", "unavailable": "○"}
 
 
@@ -126,7 +129,10 @@ def _tiles(content: Content) -> list[dict[str, str]]:
     for names in _TILES:
         measure = next((found[name] for name in names if name in found), None)
         if measure is not None:
-            tiles.append(_measure(measure, content))
+            tile = _measure(measure, content)
+            if not measure.hidden and measure.unit in _COUNTED:
+                tile["value"] = wording.compact(measure.value)
+            tiles.append(tile)
     return tiles
 
 

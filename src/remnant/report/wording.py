@@ -22,6 +22,7 @@ __all__ = [
     "STATES",
     "UNIT_WORDS",
     "VANTAGE_WORDS",
+    "compact",
     "country_name",
     "day",
     "interval",
@@ -118,7 +119,7 @@ _MEASURES: Final = {
     "requests": "Requests",
     "clients": "Distinct clients",
     "distinct_clients": "Distinct clients",
-    "footprint": "Distinct clients ever seen",
+    "footprint": "Seen in all",
     "online": "Online at a time",
     "online_hosts": "Online at a time",
     "decay_rate": "Decline a day",
@@ -159,6 +160,20 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{round(value):,}".replace(",", _THIN)
     text = f"{value:.{digits}g}"
     return text if "e" not in text else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def compact(value: float | None) -> str:
+    """Return a number short enough for a tile; from ten million on in millions.
+
+    >>> compact(71_234_567)
+    '71.2 million'
+    """
+    if value is None or not math.isfinite(value) or abs(value) < 1e7:
+        return number(value)
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return f"{value / size:,.3g} {word}" if abs(value) < 1000 * size else number(value)
+    return number(value)
 
 
 def published(count: Count, minimum: int) -> str:
@@ -269,9 +284,9 @@ def network_name(asn: int | None, as_name: str | None) -> str:
 def would_change(state: str, slowest_half_life_days: float | None) -> str:
     """Return what would have to be seen for another verdict, in one sentence."""
     pace = (
-        "the smallest decline worth having"
+        "the slowest pace worth having"
         if slowest_half_life_days is None
-        else f"the decline that halves the number in {number(slowest_half_life_days)} days"
+        else f"the pace that halves the number in {number(slowest_half_life_days)} days"
     )
     return {
         "effective": f"It changes when the interval of the decline no longer lies above {pace}.",
