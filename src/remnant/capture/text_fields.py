@@ -233,8 +233,8 @@ def _hex_value(byte: Int) -> Int:
 
 
 @njit(cache=True, nogil=True)
-def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
-    """Write an address as 16 bytes and return its family, 4 or 6, or 0 if it is none.
+def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes, first: Int) -> Int:
+    """Write an address as 16 bytes from ``first`` on; return its family, 4 or 6, or 0 for none.
 
     An IPv4 address is written as ``::ffff:a.b.c.d``. A zone after ``%`` is dropped.
     """
@@ -245,11 +245,12 @@ def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
         elif view[i] == 37:
             stop = i
             break
-    out[:16] = 0
     if not colon:
-        out[10] = 255
-        out[11] = 255
-        return 4 if _parse_ipv4(view, start, stop, out, 12) else 0
+        for k in range(10):
+            out[first + k] = 0
+        out[first + 10] = 255
+        out[first + 11] = 255
+        return 4 if _parse_ipv4(view, start, stop, out, first + 12) else 0
     at = 0
     gap = -1
     i = start
@@ -268,14 +269,14 @@ def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
             value = value * 16 + digit
             i += 1
         if i < stop and view[i] == 46:
-            if at > 12 or not _parse_ipv4(view, begin, stop, out, at):
+            if at > 12 or not _parse_ipv4(view, begin, stop, out, first + at):
                 return 0
             at += 4
             break
         if i == begin or i - begin > 4 or at > 14:
             return 0
-        out[at] = value >> 8
-        out[at + 1] = value & 255
+        out[first + at] = value >> 8
+        out[first + at + 1] = value & 255
         at += 2
         if i == stop:
             break
@@ -295,9 +296,9 @@ def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
         return 0
     moved = at - gap
     for k in range(moved):
-        out[15 - k] = out[at - 1 - k]
+        out[first + 15 - k] = out[first + at - 1 - k]
     for k in range(gap, 16 - moved):
-        out[k] = 0
+        out[first + k] = 0
     return 6
 
 

@@ -1,6 +1,6 @@
 """What line kernels write, and how it becomes a batch.
 
-A kernel reads the lines of a block into ``Rows``: one row per observed query with a usable time.
+A kernel reads the lines of a block into ``Rows``: one row per observed query.
 Only rows that the watchlist hits become Arrow rows.
 """
 
@@ -16,6 +16,7 @@ from remnant.capture import QUARANTINE_LIMIT, Batch
 from remnant.capture.lines import HEAD_BYTES
 from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, TIME
+from remnant.windows import to_us
 from remnant.wire import Bytes, Int, fold_byte
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = [
     "BAD_NAME",
     "BAD_NUMBER",
     "BAD_TIME",
-    "CLOCK_FAULTS",
     "MALFORMED",
     "NO_ECS",
     "NO_HEADER",
@@ -44,7 +44,6 @@ __all__ = [
     "Rows",
     "TOO_LONG",
     "Tables",
-    "clock_limits",
     "is_complete",
     "reject",
     "room_for",
@@ -72,9 +71,8 @@ NO_HEADER: Final = 6
 BAD_JSON: Final = 7
 
 QUERIES_SEEN: Final = 0
-CLOCK_FAULTS: Final = 1
-MALFORMED: Final = 2
-SKIPPED: Final = 3
+MALFORMED: Final = 1
+SKIPPED: Final = 2
 _COUNTERS: Final = 8
 
 _HOUR_US: Final = 3600 * SECOND_US
@@ -89,15 +87,17 @@ class Rows(NamedTuple):
     """Columns of the queries of a block, and of the lines that could not be read.
 
     Attributes:
-        counters: int64: queries with a usable time (rows), clock faults, malformed, skipped lines;
-            the rest is for the kernel of a format.
+        counters: int64: queries (rows), malformed lines, skipped lines; from 3 on what the kernel
+            of a format counts besides.
         line: int64[n]: position in the block where the query's line starts.
-        time: int64[n]: UTC microseconds.
-        address: uint8[n, 16].
+        time: int64[n]: UTC microseconds; a clock fault where it is out of range (``BAD``: none).
+        local: bool[n]: the time is as the source's clock showed it; the format's reader makes it
+            UTC before the rows become tables.
+        address: uint8[16 n], 16 bytes per row.
         client_port: int32[n], -1 if not in the source; ``service_port`` the same.
         transport: int8[n]: 0 udp, 1 tcp, -1 not in the source.
         qtype: int32[n], -1 if not in the source; ``rcode`` the same.
-        ecs: uint8[n, 17]; the last byte is 255 where there is none.
+        ecs: uint8[17 n], 17 bytes per row; the last of them is 255 where there is none.
         answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between.
         names: uint8: wire names end to end, in the case they have.
         name_offsets: int64[n + 1] into ``names``.
@@ -108,6 +108,7 @@ class Rows(NamedTuple):
     counters: npt.NDArray[np.int64]
     line: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
+    local: npt.NDArray[np.bool_]
     address: npt.NDArray[np.uint8]
     client_port: npt.NDArray[np.int32]
     service_port: npt.NDArray[np.int32]
@@ -135,24 +136,20 @@ def room_for(block: Block) -> Rows:
         counters=np.zeros(_COUNTERS, np.int64),
         line=np.empty(lines, np.int64),
         time=np.empty(lines, np.int64),
-        address=np.empty((lines, 16), np.uint8),
+        local=np.zeros(lines, np.bool_),
+        address=np.empty(16 * lines, np.uint8),
         client_port=np.full(lines, -1, np.int32),
         service_port=np.full(lines, -1, np.int32),
         transport=np.full(lines, -1, np.int8),
         qtype=np.full(lines, -1, np.int32),
         rcode=np.full(lines, -1, np.int32),
-        ecs=np.full((lines, 17), NO_ECS, np.uint8),
+        ecs=np.full(17 * lines, NO_ECS, np.uint8),
         answers=np.zeros((lines, 3), np.int64),
         names=names,
         name_offsets=np.zeros(lines + 1, np.int64),
         bad_line=np.empty((bad, 2), np.int64),
         bad_reason=np.empty(bad, np.int8),
     )
-
-
-def clock_limits(now: datetime) -> tuple[int, int]:
-    """Return the half-open range of usable times: from 2000 to a day after now, UTC microseconds."""
-    return _FIRST_US, int(now.timestamp()) * SECOND_US + DAY_US
 
 
 @njit(cache=True, nogil=True)
@@ -242,7 +239,7 @@ def _fold_text(names: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> tupl
 
 def is_complete(rows: Rows) -> bool:
     """Return whether a last line without a line feed was read as a whole record."""
-    return bool(rows.counters[:4].sum() == 1 and rows.counters[MALFORMED] == 0)
+    return bool(rows.counters[:3].sum() == 1 and rows.counters[MALFORMED] == 0)
 
 
 class Tables:
@@ -251,14 +248,16 @@ class Tables:
     Args:
         watchlist: what to look for.
         vantage: where the sensor stood.
+        now: times of more than a day after it are clock faults, as are those before 2000.
 
     Attributes:
         notes: added to the next batch.
     """
 
-    def __init__(self, watchlist: Watchlist, vantage: str) -> None:
+    def __init__(self, watchlist: Watchlist, vantage: str, now: datetime) -> None:
         self._watchlist = watchlist
         self._vantage = vantage
+        self._latest = to_us(now) + DAY_US
         self._quarantined = 0
         self.notes: list[str] = []
 
@@ -275,17 +274,20 @@ class Tables:
             rows: what they say.
             addresses: (rows int64[m] ascending, uint8[m, 16]) of the answers, where they count.
         """
-        seen, faults, malformed, skipped = (int(count) for count in rows.counters[:4])
+        seen, malformed, skipped = (int(count) for count in rows.counters[:3])
+        times = rows.time[:seen]
+        usable = (times >= _FIRST_US) & (times < self._latest)
+        faults = seen - int(usable.sum())
         malformed += block.too_long is not None
         notes = tuple(self.notes)
         self.notes.clear()
         return Batch(
             end=block.end,
-            queries=self._queries(block, rows, seen, addresses),
-            counts=self._counts(rows.time[:seen], faults, malformed, skipped),
+            queries=self._queries(block, rows, usable, addresses),
+            counts=self._counts(times[usable] if faults else times, faults, malformed, skipped),
             quarantine=self._quarantine(block, rows),
-            records=seen + faults + malformed + skipped,
-            query_messages=seen + faults,
+            records=seen + malformed + skipped,
+            query_messages=seen,
             notes=notes,
         )
 
@@ -300,14 +302,18 @@ class Tables:
     def _hits(
         self,
         rows: Rows,
-        seen: int,
+        usable: npt.NDArray[np.bool_],
         addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        offsets = rows.name_offsets[: seen + 1]
+        offsets = rows.name_offsets[: usable.size + 1]
         hits, entries = self._watchlist.match_wire(rows.names[: offsets[-1]], offsets)
+        keep = usable[hits]
+        hits, entries = hits[keep], entries[keep]
         if addresses is None or not addresses[0].size:
             return hits, entries
         found, prefixes = self._watchlist.match_addresses(addresses[1])
+        keep = usable[addresses[0][found]]
+        found, prefixes = found[keep], prefixes[keep]
         # An address that stands in an answer twice is one hit of its query.
         pairs = np.unique(np.stack([addresses[0][found], prefixes.astype(np.int64)], 1), axis=0)
         hits = np.concatenate([hits, pairs[:, 0]])
@@ -319,17 +325,17 @@ class Tables:
         self,
         block: Block,
         rows: Rows,
-        seen: int,
+        usable: npt.NDArray[np.bool_],
         addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None,
     ) -> pa.RecordBatch:
-        hits, entries = self._hits(rows, seen, addresses)
+        hits, entries = self._hits(rows, usable, addresses)
         count = hits.size
         starts = _text_sizes(rows.names, rows.name_offsets, hits)
         text = np.empty(max(int(starts[-1]), 1), np.uint8)
         bits = _texts(rows.names, rows.name_offsets, hits, starts, text)
         name = pa.StringArray.from_buffers(count, pa.py_buffer(starts), pa.py_buffer(text))
         transport = rows.transport[hits].astype(np.int32)
-        ecs = np.ascontiguousarray(rows.ecs[hits])
+        ecs = rows.ecs.reshape(-1, 17)[hits]
         has_ecs = ecs[:, 16] != NO_ECS
         columns: dict[str, pa.Array] = {
             "time": pa.array(rows.time[hits], pa.int64()).cast(TIME),
@@ -337,7 +343,7 @@ class Tables:
             "response": _repeated(False, pa.bool_(), count),
             "sensor": pa.nulls(count, QUERIES.arrow.field("sensor").type),
             "vantage": _word([self._vantage], np.zeros(count, np.int32)),
-            "address": _fixed(np.ascontiguousarray(rows.address[hits])),
+            "address": _fixed(rows.address.reshape(-1, 16)[hits]),
             "ecs": _fixed(ecs, has_ecs),
             "client_port": _number(rows.client_port[hits], pa.uint16()),
             "service_port": _number(rows.service_port[hits], pa.uint16()),

@@ -72,15 +72,14 @@ class ZeekReader:
         )
 
         header = _Header(stream.name)
-        tables = text_rows.Tables(watchlist, options.vantage or self.vantage)
-        limits = text_rows.clock_limits(options.now)
+        tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         local_names = 0
         for block in blocks(stream):
             rows = text_rows.room_for(block)
             line = 0
             layout = header.layout()
             while True:
-                line = int(read_lines(block.data, block.ends, line, layout, limits, rows))
+                line = int(read_lines(block.data, block.ends, line, layout, rows))
                 if line >= block.ends.size or block.tail:
                     break
                 header.take(_line(block, line), read=bool(rows.counters.any()))
@@ -185,11 +184,14 @@ class _Header:
         from remnant.capture.zeek_lines import Layout  # noqa: PLC0415
 
         if self._layout is None:
-            known = {name.encode(): role for role, name in enumerate(COLUMNS)}
-            roles = [known.pop(column, -1) for column in self._columns]
+            columns = [
+                self._columns.index(name.encode()) if name.encode() in self._columns else -1
+                for name in COLUMNS
+            ]
             marks = self._separator[:1] + (self._set_separator[:1] or b",")
             self._layout = Layout(
-                np.array(roles, np.int8),
+                np.array(columns, np.int64),
+                len(self._columns),
                 np.frombuffer(marks, np.uint8).copy(),
                 np.frombuffer(self._unset, np.uint8).copy(),
                 np.frombuffer(self._empty, np.uint8).copy(),

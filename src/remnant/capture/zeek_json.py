@@ -162,7 +162,8 @@ def json_fields(
             where the key is absent or null. Of a key that stands twice, the last value counts.
         kinds: int8[roles]: TEXT, TEXT_ESCAPED, NUMBER, LIST or OTHER.
     """
-    spans[:, 0] = -1
+    for role in range(spans.shape[0]):
+        spans[role, 0] = -1
     i = _after_space(view, start, stop)
     if i >= stop or view[i] != 123:
         return False

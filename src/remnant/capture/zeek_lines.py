@@ -29,7 +29,6 @@ from remnant.capture.text_rows import (
     BAD_NAME,
     BAD_NUMBER,
     BAD_TIME,
-    CLOCK_FAULTS,
     NO_HEADER,
     QUERIES_SEEN,
     SKIPPED,
@@ -80,15 +79,16 @@ class Layout(NamedTuple):
     """What the header of a TSV log says.
 
     Attributes:
-        roles: int8[columns]: what each column is, an index into ``COLUMNS`` or -1; empty while no
-            usable header was seen.
+        columns: int64[roles]: which column of the log holds each of ``COLUMNS``, -1 if none.
+        width: how many columns the log has; 0 while no usable header was seen.
         marks: uint8[2]: the separators of columns and of set members.
         unset: uint8: how an unset field is written.
         empty: uint8: how an empty field is written.
         other: the rows are of another log than ``dns``.
     """
 
-    roles: npt.NDArray[np.int8]
+    columns: npt.NDArray[np.int64]
+    width: int
     marks: npt.NDArray[np.uint8]
     unset: npt.NDArray[np.uint8]
     empty: npt.NDArray[np.uint8]
@@ -97,27 +97,40 @@ class Layout(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _tsv_fields(
-    view: Bytes, start: Int, stop: Int, layout: Layout, spans: npt.NDArray[np.int64]
+    view: Bytes,
+    start: Int,
+    stop: Int,
+    layout: Layout,
+    breaks: npt.NDArray[np.int64],
+    spans: npt.NDArray[np.int64],
 ) -> bool:
     """Note where the wanted columns stand; return whether the line has all columns."""
-    spans[:, 0] = -1
     separator = layout.marks[0]
-    column = 0
-    begin = start
-    for i in range(start, stop + 1):
-        if i < stop and view[i] != separator:
+    last = breaks.size - 1
+    count = 0
+    # One plain loop over the bytes is several times as fast as one loop per column.
+    for i in range(start, stop):
+        if view[i] == separator:
+            if count == last:
+                return False
+            breaks[count] = i
+            count += 1
+    if count != last:
+        return False
+    breaks[last] = stop
+    unset = layout.unset
+    empty = layout.empty
+    for role in range(layout.columns.size):
+        column = layout.columns[role]
+        spans[role, 0] = -1
+        if column < 0:
             continue
-        if column == layout.roles.size:
-            return False
-        role = layout.roles[column]
-        if role >= 0 and not same_word(view, begin, i, layout.unset):
+        begin = breaks[column - 1] + 1 if column > 0 else start
+        end = breaks[column]
+        if not same_word(view, begin, end, unset):
             spans[role, 0] = begin
-            spans[role, 1] = i
-            if same_word(view, begin, i, layout.empty):
-                spans[role, 1] = begin
-        column += 1
-        begin = i + 1
-    return column == layout.roles.size
+            spans[role, 1] = begin if same_word(view, begin, end, empty) else end
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -148,7 +161,6 @@ def _read_row(
     kinds: npt.NDArray[np.int8],
     json: bool,
     separator: Int,
-    limits: tuple[Int, Int],
     scratch: Bytes,
     rows: Rows,
 ) -> None:
@@ -173,7 +185,7 @@ def _read_row(
         return
     n = rows.counters[QUERIES_SEEN]
     if spans[_CLIENT, 0] < 0 or not parse_address(
-        view, spans[_CLIENT, 0], spans[_CLIENT, 1], rows.address[n]
+        view, spans[_CLIENT, 0], spans[_CLIENT, 1], rows.address, 16 * n
     ):
         reject(rows, start, stop, BAD_ADDRESS)
         return
@@ -191,9 +203,6 @@ def _read_row(
         end = parse_name(view, spans[_QUERY, 0], spans[_QUERY, 1], True, rows.names, at)
     if end < 0:
         reject(rows, start, stop, BAD_NAME)
-        return
-    if time < limits[0] or time >= limits[1]:
-        rows.counters[CLOCK_FAULTS] += 1
         return
     if qtype < 0 and spans[_QTYPE_NAME, 0] >= 0:
         qtype = parse_type(view, spans[_QTYPE_NAME, 0], spans[_QTYPE_NAME, 1])
@@ -232,7 +241,6 @@ def read_lines(
     ends: npt.NDArray[np.int64],
     first: Int,
     layout: Layout,
-    limits: tuple[Int, Int],
     rows: Rows,
 ) -> Int:
     """Read lines until one is a header line that changes the layout.
@@ -242,7 +250,6 @@ def read_lines(
         ends: where each line ends.
         first: the line to begin with.
         layout: what the header said.
-        limits: the half-open range of usable times.
         rows: filled from where the counters say.
 
     Returns:
@@ -251,6 +258,7 @@ def read_lines(
     spans = np.empty((len(COLUMNS), 2), np.int64)
     kinds = np.zeros(len(COLUMNS), np.int8)
     scratch = np.empty(MAX_LINE, np.uint8)
+    breaks = np.empty(max(layout.width, 1), np.int64)
     separator = np.int64(layout.marks[1])
     for line in range(first, ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
@@ -275,15 +283,15 @@ def read_lines(
             elif spans[_TS, 0] >= 0 and kinds[_TS] not in (NUMBER, TEXT):
                 reject(rows, start, stop, BAD_TIME)
             else:
-                _read_row(view, start, stop, spans, kinds, True, separator, limits, scratch, rows)
+                _read_row(view, start, stop, spans, kinds, True, separator, scratch, rows)
         elif layout.other:
             rows.counters[SKIPPED] += 1
-        elif layout.roles.size == 0:
+        elif layout.width == 0:
             reject(rows, start, stop, NO_HEADER)
-        elif not _tsv_fields(view, start, stop, layout, spans):
+        elif not _tsv_fields(view, start, stop, layout, breaks, spans):
             reject(rows, start, stop, BAD_FIELDS)
         else:
-            _read_row(view, start, stop, spans, kinds, False, separator, limits, scratch, rows)
+            _read_row(view, start, stop, spans, kinds, False, separator, scratch, rows)
     return ends.size
 
 
@@ -307,7 +315,7 @@ def _write_addresses(view: Bytes, rows: Rows, row_of: npt.NDArray[np.int64], out
             if mark == _QUOTE:
                 i = _member_end(view, i, stop, mark) + 1
             end = _member_end(view, i, stop, mark)
-            if parse_address(view, i, end, address):
+            if parse_address(view, i, end, address, 0):
                 if total < row_of.size:
                     row_of[total] = n
                     out[total] = address

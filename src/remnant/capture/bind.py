@@ -1,0 +1,106 @@
+"""The query log of BIND 9.
+
+One line is one query; responses are not in it, so the response code is null.
+
+References:
+    BIND 9 Administrator Reference Manual, logging, the queries category.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from remnant.capture.lines import blocks, nothing
+from remnant.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remnant.capture import Batch, ReadOptions
+    from remnant.capture.stream import ByteStream
+    from remnant.watchlist import Watchlist
+
+__all__ = ["BindReader"]
+
+_LINE: Final = re.compile(
+    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
+    rb"[^\n]{0,1100}?: query: [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
+)
+
+
+class BindReader:
+    """Reads BIND's query log, of 9.2 and all later versions; see ``capture.Reader``."""
+
+    name = "bind"
+    title = "BIND query log"
+    vantage = "resolver"
+
+    def sniff(self, head: bytes) -> bool:
+        """Return whether a line of BIND's query log is among the first bytes."""
+        if head.lstrip()[:1] in {b"{", b"["} or b"\n#fields\t" in head:
+            return False
+        return _LINE.search(head) is not None
+
+    def read(
+        self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
+    ) -> Iterator[Batch]:
+        """Yield the batches of a log.
+
+        Raises:
+            FormatError: the lines carry the times of syslog, which have no year, and the options
+                do not say it.
+        """
+        from remnant.capture import text_rows  # noqa: PLC0415 - loads Numba
+        from remnant.capture.bind_lines import (  # noqa: PLC0415
+            NO_TIME,
+            NO_YEAR,
+            NO_YEAR_TIME,
+            read_lines,
+        )
+        from remnant.capture.text_clock import LocalClock  # noqa: PLC0415
+
+        tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
+        clock = None if options.timezone is None else LocalClock(options.timezone, options.now)
+        year = np.array([options.year or 0, 0], np.int64)
+        untimed = np.zeros(2, np.int64)
+        assumed = False
+        started = False
+        for block in blocks(stream):
+            rows = text_rows.room_for(block)
+            read_lines(block.data, block.ends, year, rows)
+            seen = int(rows.counters[text_rows.QUERIES_SEEN])
+            if block.tail:
+                if not seen:
+                    tables.note_incomplete(block)
+                    continue
+                stream.advance(block.data.size)
+            if seen and not started:
+                started = True
+                if rows.time[0] == NO_YEAR_TIME:
+                    raise FormatError(
+                        "the lines of this log do not say their year",
+                        where=stream.name,
+                        got=block.data[rows.line[0] : rows.line[0] + 40].tobytes().decode("latin-1"),
+                        expected="the year of the first line",
+                        hint="say it with --year; syslog writes times without a year",
+                    )
+            local = np.flatnonzero(rows.local[:seen])
+            if local.size and clock is not None:
+                rows.time[local] = clock.utc(rows.time[local])
+            assumed |= bool(local.size)
+            untimed += rows.counters[[NO_TIME, NO_YEAR]]
+            yield tables.batch(block, rows)
+        if assumed and clock is None:
+            tables.notes.append("times read as UTC: the log does not say its time zone")
+        if untimed[0]:
+            tables.notes.append(
+                f"{untimed[0]} queries have no time (named.conf: print-time yes in the channel)"
+            )
+        if untimed[1]:
+            tables.notes.append(f"{untimed[1]} queries have a time without a year")
+        if tables.notes:
+            block = nothing(stream)
+            yield tables.batch(block, text_rows.room_for(block))
