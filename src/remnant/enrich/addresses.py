@@ -25,6 +25,7 @@ __all__ = [
     "mask",
     "parse",
     "prefix_texts",
+    "to_bytes",
 ]
 
 Column: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
@@ -90,6 +91,13 @@ def from_bytes(
     """Return the upper and lower words of uint8[n, 16] addresses."""
     words = np.ascontiguousarray(addresses).reshape(-1, 16).view(">u8")
     return words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
+
+
+def to_bytes(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """Return addresses as uint8[n, 16]."""
+    words = np.empty((len(high), 2), ">u8")
+    words[:, 0], words[:, 1] = high, low
+    return words.view(np.uint8).reshape(-1, 16)
 
 
 def is_ipv4(high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,7 @@ __all__ = ["VERSION", "load", "name_of", "prune", "save"]
 VERSION: Final = 1
 """Raised whenever a reader changes what it makes of the same bytes."""
 
+_KEPT_S: Final = 30 * 86_400
 _NOTES_KEY: Final = b"remnant.reference"
 
 
@@ -62,9 +63,11 @@ def save(folder: Path, name: str, table: pa.Table, notes: dict[str, Any]) -> Non
             raise
 
 
-def prune(folder: Path, names: Collection[str]) -> None:
-    """Remove cached tables that no source of the settings needs any more."""
+def prune(folder: Path, names: Collection[str], now: float) -> None:
+    """Remove cached tables that were not needed for a month; ``names`` are needed now."""
     with contextlib.suppress(OSError):
         for path in folder.glob("*.arrow"):
-            if path.name not in names:
+            if path.name in names:
+                os.utime(path, (now, now))
+            elif path.stat().st_mtime < now - _KEPT_S:
                 path.unlink(missing_ok=True)

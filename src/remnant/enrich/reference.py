@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from remnant.errors import ReferenceDataError
 from remnant.schema import CLIENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -93,21 +95,31 @@ class Reference:
         """Return reference data that knows nothing; the built-in roles still apply."""
         return cls((), _no_names())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no source is loaded."""
+        return not self.sources
+
     @classmethod
-    def load(cls, settings: Settings) -> Reference:
+    def load(cls, settings: Settings, *, extra_tables: Sequence[Path] = ()) -> Reference:
         """Return the reference data that the settings name; without any, that of ``none``.
 
         A file is read and flattened once, then kept in ``home/reference``.
+
+        Args:
+            settings: names the files.
+            extra_tables: tables that are asked before those of the settings; a simulated case
+                brings one for its made-up networks.
 
         Raises:
             ReferenceDataError: a named file does not exist, or cannot be used.
         """
         folder = settings.home / "reference"
-        named = [*settings.reference.databases, *settings.reference.tables]
+        named = [*extra_tables, *settings.reference.databases, *settings.reference.tables]
         used: set[str] = set()
         sources = tuple(_source(path, folder, used) for path in named)
         if named:
-            cache.prune(folder, used)
+            cache.prune(folder, used, time.time())
         names = _no_names()
         path = settings.reference.as_names
         if path is not None:
