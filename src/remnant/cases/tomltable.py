@@ -59,7 +59,7 @@ class Source:
         if found is None:
             return None
         table, index, key = found[1], found[2], found[3]
-        opening, closing = (r"\[\[", r"\]\]") if index is not None else (r"\[", r"\]")
+        opening, closing = (r"\[\[", r"\]\]") if index is not None else (r"\[+", r"\]+")
         headers = re.finditer(
             rf"^[ \t]*{opening}[ \t]*{table}[ \t]*{closing}", self._text, re.MULTILINE
         )
@@ -255,6 +255,8 @@ class TableReader:
                 hint = f'write {key} = ["..."]'
             elif kind is list and isinstance(value, dict):
                 hint = f"write [[{key}]], with two brackets"
+            elif kind is dict and isinstance(value, list):
+                hint = f"write [{key}], once, with one bracket"
             elif kind is date and isinstance(value, str):
                 hint = "leave out the quotes"
             expected = "a date-time with a zone, or a date" if kind is date else _TYPES[kind]

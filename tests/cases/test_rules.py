@@ -1,0 +1,200 @@
+"""Cases compiled into rules."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_cases import BEEBONE, QUICK, cases
+
+from remnant.cases import dga, rules
+from remnant.cases.casefile import loads
+from remnant.cases.model import Case, Watch
+from remnant.cases.rules import compile_rules, generated_days
+from remnant.errors import CaseError
+from remnant.names import text_to_wire
+from remnant.watchlist import Rule, Watchlist
+from remnant.windows import to_us
+
+HEAD = '[case]\nname = "x"\ntakedown = 2015-04-08\n'
+TAKEDOWN = datetime(2015, 4, 8, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def compiled(text: str) -> list[Rule]:
+    return compile_rules(loads(HEAD + text, "x.toml"))
+
+
+def us(*parts: int) -> int:
+    return to_us(datetime(*parts, tzinfo=UTC))  # type: ignore[misc,arg-type]
+
+
+def test_written_rules_come_in_file_order() -> None:
+    found = compile_rules(loads(BEEBONE, "beebone.toml"))
+    assert found[0] == Rule(
+        "beebone",
+        "exact",
+        "ns1.timedate1.com",
+        "c2",
+        "seized",
+        "timedate1.com",
+        us(2015, 4, 8),
+        source="maltrail changeup.txt",
+    )
+    assert (found[1].kind, found[1].text) == ("below", "*.thepicturehut.net")
+    assert found[1].zone == "thepicturehut.net"
+    assert found[2] == Rule("beebone", "address", "203.0.113.7/32")
+    assert len(found) == 3 + 3000
+
+
+def test_a_repeated_rule_is_one_rule() -> None:
+    found = compiled(
+        """
+        [[watch]]
+        names = ["a.example"]
+        from = 2015-04-09
+        until = 2015-05-01
+        [[watch]]
+        names = ["a.example"]
+        from = 2015-04-08
+        until = 2015-06-01
+        source = "b"
+        [[watch]]
+        names = ["b.example"]
+        until = 2015-06-01
+        [[watch]]
+        names = ["b.example"]
+        """
+    )
+    assert [rule.text for rule in found] == ["a.example", "b.example"]
+    assert (found[0].since, found[0].until) == (us(2015, 4, 8), us(2015, 6, 2))
+    assert found[0].source == "b"
+    assert (found[1].since, found[1].until) == (None, None)
+
+
+def test_a_zone_that_is_stated_wins() -> None:
+    found = compiled('[[watch]]\nnames = ["a.b.evil.example", "*.b.evil.example"]\nzone = "b.evil.example"\n')
+    assert {rule.zone for rule in found} == {"b.evil.example"}
+
+
+def test_generated_names_hold_around_their_day() -> None:
+    found = compiled('[[watch]]\ndga = "newgoz"\nfrom = 2014-07-25\nuntil = 2014-07-25\nstate = "live"\n')
+    assert [rule.text for rule in found] == dga.generate("newgoz", date(2014, 7, 25))
+    for rule in found:
+        assert rule.kind == "exact"
+        assert (rule.role, rule.state) == ("dga", "live")
+        assert rule.zone == rule.text
+        assert (rule.valid_from, rule.valid_until) == (us(2014, 7, 24), us(2014, 7, 27))
+        assert (rule.since, rule.until) == (us(2014, 7, 25), us(2014, 7, 26))
+
+
+class _Weekly:
+    """A made-up family: one name for every seven days, one that comes and goes, one a day."""
+
+    name = "weekly"
+    title = "Weekly"
+    per_day = 3
+    reference = "made up"
+
+    def generate(self, day: date) -> list[str]:
+        names = [f"week{day.toordinal() // 7}.example", f"day{day.toordinal()}.example"]
+        return [*names, "often.example"] if day.day in {1, 2, 20} else names
+
+
+@pytest.fixture
+def weekly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(dga.FAMILIES, "weekly", _Weekly())
+
+
+@pytest.mark.usefixtures("weekly")
+def test_a_name_of_several_days_has_one_rule_for_each_run() -> None:
+    found = compiled('[[watch]]\ndga = "weekly"\nfrom = 2014-07-01\nuntil = 2014-07-31\n')
+    often = [rule for rule in found if rule.text == "often.example"]
+    assert [(rule.valid_from, rule.valid_until) for rule in often] == [
+        (us(2014, 6, 30), us(2014, 7, 4)),
+        (us(2014, 7, 19), us(2014, 7, 22)),
+    ]
+    ordinal = date(2014, 7, 9).toordinal() // 7
+    week = [rule for rule in found if rule.text == f"week{ordinal}.example"]
+    assert len(week) == 1
+    assert week[0].valid_until is not None
+    assert week[0].valid_from is not None
+    assert week[0].valid_until - week[0].valid_from == 9 * 86_400_000_000
+
+
+@pytest.mark.usefixtures("weekly")
+def test_a_name_that_is_also_written_is_not_generated() -> None:
+    found = compiled(
+        '[[watch]]\nnames = ["often.example"]\nstate = "seized"\n'
+        '[[watch]]\ndga = "weekly"\nfrom = 2014-07-01\nuntil = 2014-07-02\n'
+    )
+    often = [rule for rule in found if rule.text == "often.example"]
+    assert [(rule.state, rule.valid_from) for rule in often] == [("seized", None)]
+
+
+@pytest.mark.usefixtures("weekly")
+@QUICK
+@given(
+    start=st.integers(0, 60),
+    length=st.integers(1, 30),
+    since=st.integers(-24 * 10, 24 * 100),
+    hours=st.integers(1, 24 * 50),
+)
+def test_a_window_leaves_out_only_what_is_not_counted_in_it(
+    start: int, length: int, since: int, hours: int
+) -> None:
+    begin = TAKEDOWN + DAY * start
+    case = Case("x", "x", TAKEDOWN, (Watch(dga="weekly", since=begin, until=begin + DAY * length),))
+    first = TAKEDOWN + timedelta(hours=since)
+    last = first + timedelta(hours=hours)
+
+    def hits(found: list[Rule]) -> set[tuple[str, int]]:
+        return {
+            (rule.text, moment)
+            for rule in found
+            for moment in range(to_us(first), to_us(last), 3_600_000_000)
+            if rule.valid_from is not None and rule.valid_from <= moment < (rule.valid_until or 0)
+        }
+
+    assert hits(compile_rules(case, since=first, until=last)) == hits(compile_rules(case))
+
+
+def test_generated_days() -> None:
+    watch = Watch(dga="newgoz", since=TAKEDOWN, until=TAKEDOWN + 3 * DAY)
+    assert generated_days(watch) == [date(2015, 4, 8), date(2015, 4, 9), date(2015, 4, 10)]
+    assert generated_days(watch, since=TAKEDOWN + 4 * DAY) == []
+    assert generated_days(watch, since=TAKEDOWN + 3 * DAY) == [date(2015, 4, 10)]
+    assert generated_days(watch, until=TAKEDOWN) == [date(2015, 4, 8)]
+    assert generated_days(watch, until=TAKEDOWN - DAY) == []
+    assert generated_days(Watch(("a.example",))) == []
+
+
+def test_too_many_generated_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_NAMES", 1999)
+    with pytest.raises(CaseError, match="watches too much"):
+        compiled('[[watch]]\ndga = "newgoz"\nfrom = 2014-07-25\nuntil = 2014-07-26\n')
+
+
+@QUICK
+@given(cases().filter(lambda case: all(watch.dga is None for watch in case.watches)))
+def test_every_indicator_has_one_rule(case: Case) -> None:
+    found = compile_rules(case)
+    texts = [rule.text for rule in found]
+    written = {text for watch in case.watches for text in (*watch.names, *watch.addresses)}
+    assert len(texts) == len(set(texts))
+    assert set(texts) == written
+    assert all((rule.zone is None) == (rule.kind == "address") for rule in found)
+
+
+def test_names_match_at_label_boundaries() -> None:
+    watchlist = Watchlist.compile(compiled('[[watch]]\nnames = ["*.evil.com", "only.example"]\n'))
+    asked = ["evil.com", "a.evil.com", "notevil.com", "evil.com.example", "only.example"]
+    asked += ["a.only.example", "EVIL.com"]
+    wires = [text_to_wire(name) for name in asked]
+    offsets = np.cumsum([0, *map(len, wires)], dtype=np.int64)
+    buffer = np.frombuffer(b"".join(wires), dtype=np.uint8)
+    rows, _ = watchlist.match_wire(buffer, offsets)
+    assert [asked[row] for row in rows] == ["evil.com", "a.evil.com", "only.example", "EVIL.com"]
