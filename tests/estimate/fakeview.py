@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pyarrow as pa
 
-from remnant import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from remnant import schema
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -41,22 +42,55 @@ class FakeView:
         return ibis.memtable(pa.Table.from_pylist(self.rows.get(table.name, []), schema=plain))
 
 
-def coverage_row(hour: datetime | None, sensor: str = "a", vantage: str = "resolver", messages: int = 100, **more: Any) -> dict[str, Any]:
+def coverage_row(
+    hour: datetime | None,
+    sensor: str = "a",
+    vantage: str = "resolver",
+    messages: int = 100,
+    **more: Any,
+) -> dict[str, Any]:
     return {
-        "source": "s1", "sensor": sensor, "vantage": vantage, "hour": hour, "messages": messages,
-        "matched": 0, "malformed": 0, "skipped": 0, "lost": 0, "first_time": hour,
-        "last_time": hour, "clock_faults": 0,
-    } | more  # fmt: skip
+        "source": "s1",
+        "sensor": sensor,
+        "vantage": vantage,
+        "hour": hour,
+        "messages": messages,
+        "matched": 0,
+        "malformed": 0,
+        "skipped": 0,
+        "lost": 0,
+        "first_time": hour,
+        "last_time": hour,
+        "clock_faults": 0,
+    } | more
 
 
-def sighting(time: datetime, client: int, sensor: str = "a", vantage: str = "resolver", **more: Any) -> dict[str, Any]:
+def sighting(
+    time: datetime, client: int, sensor: str = "a", vantage: str = "resolver", **more: Any
+) -> dict[str, Any]:
     return {
-        "time": time, "sensor": sensor, "vantage": vantage, "client": client, "unit": "ipv4",
-        "ecs": None, "asn": None, "country": None, "client_port": 5353, "service_port": 53,
-        "transport": "udp", "name": "evil.example", "case_bits": None, "qtype": 1, "rcode": 0,
-        "indicator": "evil.example", "proof": "dns_udp", "weight": 1, "detail": None,
-        "limited": False, "source": "s1",
-    } | more  # fmt: skip
+        "time": time,
+        "sensor": sensor,
+        "vantage": vantage,
+        "client": client,
+        "unit": "ipv4",
+        "ecs": None,
+        "asn": None,
+        "country": None,
+        "client_port": 5353,
+        "service_port": 53,
+        "transport": "udp",
+        "name": "evil.example",
+        "case_bits": None,
+        "qtype": 1,
+        "rcode": 0,
+        "indicator": "evil.example",
+        "proof": "dns_udp",
+        "weight": 1,
+        "detail": None,
+        "limited": False,
+        "source": "s1",
+    } | more
 
 
 def roll_up(sightings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,12 +109,17 @@ def roll_up(sightings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         units = {m["unit"] for m in members}
         rows.append(
             {
-                "grain": grain, "start": start, "vantage": vantage,
-                "unit": units.pop() if len(units) == 1 else "mixed", "sensor": sensor, "asn": asn,
-                "country": country, "name": name,
+                "grain": grain,
+                "start": start,
+                "vantage": vantage,
+                "unit": units.pop() if len(units) == 1 else "mixed",
+                "sensor": sensor,
+                "asn": asn,
+                "country": country,
+                "name": name,
                 "queries": sum(m["weight"] for m in members),
                 "clients": len({m["client"] for m in members}),
-            }  # fmt: skip
+            }
         )
     return rows
 
@@ -90,7 +129,7 @@ def view_of(
     coverage: list[dict[str, Any]],
     clients: list[dict[str, Any]] | None = None,
     **more: Any,
-) -> FakeView:
+) -> Any:
     """Return the view of explicit sightings and coverage, rolled up by plain Python."""
     return FakeView(
         {
@@ -110,7 +149,7 @@ def hourly_view(
     vantage: str = "resolver",
     start: datetime = START,
     **more: Any,
-) -> FakeView:
+) -> Any:
     """Return a view with so many distinct clients per sensor and hour (null: nothing delivered).
 
     Sensors see different clients. Sightings are not made: only roll-ups and coverage are.
@@ -123,7 +162,9 @@ def hourly_view(
             clients = counts(sensor, index)
             if clients is None:
                 continue
-            coverage.append(coverage_row(hour, sensor, vantage, 10_000 + 2 * clients, matched=clients))
+            coverage.append(
+                coverage_row(hour, sensor, vantage, 10_000 + 2 * clients, matched=clients)
+            )
             if clients:
                 activity.append(_activity(hour, sensor, vantage, clients))
                 total += clients
@@ -134,9 +175,17 @@ def hourly_view(
 
 def _activity(hour: datetime, sensor: str | None, vantage: str, clients: int) -> dict[str, Any]:
     return {
-        "grain": "hour", "start": hour, "vantage": vantage, "unit": "ipv4", "sensor": sensor,
-        "asn": None, "country": None, "name": None, "queries": 3 * clients, "clients": clients,
-    }  # fmt: skip
+        "grain": "hour",
+        "start": hour,
+        "vantage": vantage,
+        "unit": "ipv4",
+        "sensor": sensor,
+        "asn": None,
+        "country": None,
+        "name": None,
+        "queries": 3 * clients,
+        "clients": clients,
+    }
 
 
 def settings(**judge: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from remnant import schema
 from remnant.errors import NoData
-from remnant.windows import STEPS, Step, Window, ceil, floor, iso, to_us
+from remnant.windows import STEPS, Step, Window, ceil, floor, to_us
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +71,10 @@ class Hours:
         delivered = np.zeros_like(expected)
         low, high = max(start, self.first), min(stop, self.first + len(self.expected))
         if low < high:
-            here, there = slice(low - start, high - start), slice(low - self.first, high - self.first)
+            here, there = (
+                slice(low - start, high - start),
+                slice(low - self.first, high - self.first),
+            )
             expected[here] = self.expected[there]
             delivered[here] = self.delivered[there]
         return expected, delivered
@@ -169,7 +172,10 @@ def hours(view: View, vantage: str) -> Hours:
             hour = rows["hour"].cast("int64").to_numpy() // _HOUR_US - first
             start = np.full(len(names.dictionary), len(delivered), dtype=np.int64)
             np.minimum.at(start, sensor, hour)
-            ends = [_retirement(view, name, first, len(delivered)) for name in names.dictionary.to_pylist()]
+            ends = [
+                _retirement(view, name, first, len(delivered))
+                for name in names.dictionary.to_pylist()
+            ]
             end = np.maximum(np.array(ends, dtype=np.int64), start)
             np.add.at(expected, start, 1)
             np.add.at(expected, end, -1)
@@ -194,16 +200,13 @@ def by_step(view: View, window: Window, step: Step, vantage: str) -> pa.Table:
     width = int(STEPS[step] / _HOUR)
     low = np.maximum(starts // _HOUR_US, since) - since
     high = np.minimum(starts // _HOUR_US + width, until) - since
-    expected, delivered = (
-        (total := np.concatenate([[0], np.cumsum(counts)]))[high] - total[low]
-        for counts in known.between(since, until)
-    )
+    expected, delivered = (_sums(counts, low, high) for counts in known.between(since, until))
     share = delivered / np.maximum(expected, 1)
     return pa.table(
         {
             "start": pa.array(starts).cast(schema.TIME),
-            "expected": expected,
-            "delivered": delivered,
+            "expected": pa.array(expected),
+            "delivered": pa.array(delivered),
             "coverage": pa.array(share, mask=expected == 0),
         }
     )
@@ -223,7 +226,10 @@ def sensors(view: View, vantage: str) -> list[SensorSpan]:
     rows = _delivered(view)
     rows = rows.filter(rows.vantage == vantage)
     found = rows.group_by("sensor").aggregate(
-        first=rows.hour.min(), last=rows.hour.max(), hours=rows.hour.nunique(), messages=rows.messages.sum()
+        first=rows.hour.min(),
+        last=rows.hour.max(),
+        hours=rows.hour.nunique(),
+        messages=rows.messages.sum(),
     )
     spans = [
         SensorSpan(
@@ -239,6 +245,13 @@ def sensors(view: View, vantage: str) -> list[SensorSpan]:
     return sorted(spans, key=lambda span: (span.first, span.sensor))
 
 
+def _sums(counts: Counts, low: Counts, high: Counts) -> Counts:
+    """Return the sum of counts[low:high] for each pair."""
+    total = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    sums: Counts = total[high] - total[low]
+    return sums
+
+
 def _delivered(view: View):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ibis is untyped
     """Return the rows of COVERAGE that hold messages with a usable time."""
     table = view.table(schema.COVERAGE)
@@ -248,7 +261,9 @@ def _delivered(view: View):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ib
 def _retirement(view: View, sensor: str, first: int, stop: int) -> int:
     """Return the first hour (index from ``first``) in which a sensor is no longer expected."""
     at = view.retired.get(sensor)
-    return stop if at is None else min(stop, max(0, _hour(ceil(at.astimezone(UTC), "hour")) - first))
+    return (
+        stop if at is None else min(stop, max(0, _hour(ceil(at.astimezone(UTC), "hour")) - first))
+    )
 
 
 def _hour(time: datetime) -> int:

@@ -189,7 +189,8 @@ def days_needed(
     >>> days_needed(0.0057, 0.05, 0.5)
     28
     """
-    days = max(2, int((detectable(_LONG, sigma, phi, level=level, power=power) / rate) ** (2 / 3) * _LONG))
+    long = detectable(_LONG, sigma, phi, level=level, power=power)
+    days = max(2, int(_LONG * (long / rate) ** (2 / 3)))
     # The standard error falls as (days**3 - days)**-0.5: the cube root is at most one day short.
     while detectable(days, sigma, phi, level=level, power=power) > rate:
         days += 1
@@ -251,7 +252,7 @@ def _quasi_likelihood(design: Floats, values: Floats, offset: Floats) -> tuple[F
 
 
 def _dispersion(values: Floats, mean: Floats, freedom: int) -> float:
-    """Return 1/k for which Pearson's statistic equals its degrees of freedom (method of moments)."""
+    """Return 1/k by moments: Pearson's statistic then equals its degrees of freedom."""
     squares = (values - mean) ** 2
     dispersion = 0.0
     # The statistic is convex and falls with the dispersion: Newton's steps from 0 never overshoot.
@@ -288,7 +289,9 @@ def _integrate_memory(design: Floats, working: Floats, weight: Floats, days: Day
     fresh = 1.0 - shared**2
     white = np.empty((len(_PHI), n, p + 1))
     white[:, 0] = rows[0]
-    white[:, 1:] = (rows[None, 1:] - shared[..., None] * rows[None, :-1]) / np.sqrt(fresh)[..., None]
+    white[:, 1:] = (rows[None, 1:] - shared[..., None] * rows[None, :-1]) / np.sqrt(fresh)[
+        ..., None
+    ]
     moments = np.swapaxes(white, 1, 2) @ white
     # A floor under the residuals keeps a series without any noise solvable.
     moments[:, p, p] += _FLOOR**2 * n

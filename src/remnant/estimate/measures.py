@@ -9,18 +9,16 @@ References:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from remnant.estimate import Estimate
 from remnant.estimate.coverage import choose_vantage, default_window, of_window
 from remnant.estimate.decay import half_life
 from remnant.estimate.online import Series, day_start, headline, series
 from remnant.estimate.traffic import by_time, count
-from remnant.windows import STEPS, Window, floor, parse_time
+from remnant.windows import STEPS, Window, parse_time
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from remnant.cases.model import Case
     from remnant.estimate.decay import Trend
     from remnant.settings import Settings
@@ -65,7 +63,8 @@ def measure(
     """Return every quantity of ``QUANTITIES``, in that order.
 
     Counts are observations: they are exact for what was seen, so low and high equal the value,
-    ``level`` is null, and ``coverage`` says how much of the time was seen. The others are estimates.
+    ``level`` is null, and ``coverage`` says how much of the time was seen. The others are
+    estimates.
     A quantity that cannot be estimated is there with a null value and its ``refusal``.
 
     Raises:
@@ -108,7 +107,16 @@ def _limits(vantage: str) -> tuple[str, ...]:
     return (_VIEW, *((_RESOLVERS, _CACHED) if hidden else (_SHARED,)))
 
 
-def _observed(quantity: str, value: float, unit: str, window: Window, vantage: str, n: int, coverage: float | None, *assumptions: str) -> Estimate:
+def _observed(
+    quantity: str,
+    found: tuple[float, str],
+    span: tuple[Window, float | None],
+    vantage: str,
+    *assumptions: str,
+    n: int,
+) -> Estimate:
+    """Return a count: (value, unit) seen in (window, its coverage)."""
+    (value, unit), (window, covered) = found, span
     return Estimate(
         quantity=quantity,
         value=value,
@@ -122,21 +130,20 @@ def _observed(quantity: str, value: float, unit: str, window: Window, vantage: s
         n=n,
         method=_COUNTED,
         assumptions=(*assumptions, *_limits(vantage)),
-        coverage=coverage,
+        coverage=covered,
     )
 
 
 def _counts(view: View, window: Window, whole: Window, vantage: str) -> list[Estimate]:
     seen = count(view, window, vantage)
     ever = seen if window == whole else count(view, whole, vantage)
-    covered, covered_ever = (of_window(view, span, vantage) for span in (window, whole))
+    here = (window, of_window(view, window, vantage))
+    over_all = (whole, of_window(view, whole, vantage))
     return [
-        _observed("queries", seen.queries, "queries", window, vantage, seen.queries, covered),
+        _observed("queries", (seen.queries, "queries"), here, vantage, n=seen.queries),
+        _observed("clients", (seen.clients, seen.unit), here, vantage, _ADDRESSES, n=seen.queries),
         _observed(
-            "clients", seen.clients, seen.unit, window, vantage, seen.queries, covered, _ADDRESSES
-        ),
-        _observed(
-            "footprint", ever.clients, ever.unit, whole, vantage, ever.queries, covered_ever, _ADDRESSES
+            "footprint", (ever.clients, ever.unit), over_all, vantage, _ADDRESSES, n=ever.queries
         ),
     ]
 
@@ -159,13 +166,11 @@ def _daily(view: View, made: Series, window: Window, vantage: str) -> list[Estim
     start, row = max(days, key=lambda day: _number(day[1]["clients"]))
     peak = _observed(
         "peak_day_clients",
-        _number(row["clients"]),
-        str(row["unit"]),
-        Window(start, start + STEPS["day"]),
+        (_number(row["clients"]), str(row["unit"])),
+        (Window(start, start + STEPS["day"]), _share(row["coverage"])),
         vantage,
-        int(_number(row["queries"])),
-        _share(row["coverage"]),
         _ADDRESSES,
+        n=int(_number(row["queries"])),
     )
     recent = days[-7:]
     mean = sum(_number(row["clients"]) for _, row in recent) / len(recent)
@@ -198,9 +203,7 @@ def _online(view: View, made: Series, vantage: str, level: float) -> Estimate:
     span = Window(found.since, found.until)
     short = None
     if found.low is None:
-        short = (
-            f"the interval has no limits: noise needs 14 complete days, there are {found.noise_days}"
-        )
+        short = f"no limits: noise needs 14 complete days, there are {found.noise_days}"
     return Estimate(
         quantity="online_hosts",
         value=found.value,
@@ -229,7 +232,10 @@ def _change(
     population = f"{population_of(vantage)}, per hour"
     if trend is None:
         complete = int(after.complete.sum())
-        why = f"a trend needs five complete days after the takedown with clients, there are {complete}"
+        why = (
+            "a trend needs five complete days after the takedown, some with clients; "
+            f"there are {complete}"
+        )
         return [
             _refused("decay_rate", "per day", after.window, population, why),
             _refused("half_life", "days", after.window, population, why),
@@ -278,9 +284,7 @@ def _change(
     ]
 
 
-def _refused(
-    quantity: str, unit: str, window: Window, population: str, why: str
-) -> Estimate:
+def _refused(quantity: str, unit: str, window: Window, population: str, why: str) -> Estimate:
     return Estimate(
         quantity=quantity,
         value=None,

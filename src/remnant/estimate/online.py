@@ -219,7 +219,9 @@ def _hourly(view: View, vantage: str, start: int, stop: int) -> Floats:
     ).select("start", "clients")
     found = rows.to_pyarrow()
     clients = np.zeros(stop - start)
-    clients[found["start"].cast("int64").to_numpy() // _HOUR_US - start] = found["clients"].to_numpy()
+    clients[found["start"].cast("int64").to_numpy() // _HOUR_US - start] = found[
+        "clients"
+    ].to_numpy()
     return clients
 
 

@@ -115,16 +115,20 @@ def by_key(
         found = found.limit(limit)
     rows = [_row(row, key, vantage) for row in found.to_pyarrow().to_pylist()]
     if key == "sensor":
-        rows += _silent_sensors(view, window, vantage, rows)[: None if limit is None else limit - len(rows)]
+        rows += _silent_sensors(view, window, vantage, rows)[
+            : None if limit is None else limit - len(rows)
+        ]
     return rows
 
 
 def count(view: View, window: Window, vantage: str) -> Count:
     """Return the queries and distinct clients of a whole window."""
     table = sightings(view, window, vantage)
-    row = table.aggregate(
-        queries=table.weight.sum(), clients=table.client.nunique(), **_units(table)
-    ).to_pyarrow().to_pylist()[0]
+    row = (
+        table.aggregate(queries=table.weight.sum(), clients=table.client.nunique(), **_units(table))
+        .to_pyarrow()
+        .to_pylist()[0]
+    )
     return Count(row["queries"] or 0, row["clients"] or 0, _unit(row))
 
 
@@ -183,7 +187,9 @@ def _bucketed(table: Any, step: Step) -> dict[datetime, Count]:  # noqa: ANN401 
     }
 
 
-def _keyed(view: View, key: Key, window: Window, vantage: str) -> tuple[Any, Any, Any, dict[str, Any]]:
+def _keyed(
+    view: View, key: Key, window: Window, vantage: str
+) -> tuple[Any, Any, Any, dict[str, Any]]:
     """Return the table to group, and the expressions for queries, clients and units.
 
     The roll-ups by name and network are by day: distinct clients of one whole day can be read from

@@ -117,9 +117,11 @@ def _coverage(ground: Ground) -> Guard:
     after = float(ground.kept.coverage[half:].mean())
     facts: dict[str, object] = {"first_half": before, "second_half": after}
     if abs(after - before) > COVERAGE_CHANGE:
-        text = f"Coverage of the fitted days changed from {before:.1%} to {after:.1%}."
+        text = f"Coverage of the fitted days changed from {_percent(before)} to {_percent(after)}."
         return Guard("coverage", "failed", text, None, facts)
-    text = f"Coverage of the fitted days stayed the same: {before:.1%}, then {after:.1%}."
+    text = (
+        f"Coverage of the fitted days stayed the same: {_percent(before)}, then {_percent(after)}."
+    )
     return Guard("coverage", "passed", text, None, facts)
 
 
@@ -138,7 +140,7 @@ def _sensors(ground: Ground) -> Guard:
         share = shares.get(span.sensor, 0.0)
         if share < SENSOR_SHARE:
             continue
-        name = f"{printable(span.sensor, 60)} ({share:.0%} of the clients in its hours)"
+        name = f"{printable(span.sensor, 60)} ({_percent(share)} of the clients in its hours)"
         first, second = presence.get(span.sensor, (0.0, 0.0))
         if span.first >= window.since + _DAY:
             changes.append((span.first, f"{name} appeared on {span.first:%Y-%m-%d}"))
@@ -146,14 +148,17 @@ def _sensors(ground: Ground) -> Guard:
             end = min(span.last, span.retired) if span.retired else span.last
             changes.append((end, f"{name} ended on {end:%Y-%m-%d}"))
         elif abs(second - first) > PRESENCE_CHANGE:
-            changes.append(
-                (None, f"{name} delivered in {first:.0%} of the hours before {middle:%Y-%m-%d} and in {second:.0%} after")
+            parts = (
+                f"{_percent(first)} of the hours before {middle:%Y-%m-%d} and {_percent(second)}"
             )
+            changes.append((None, f"{name} delivered in {parts} of those after"))
     if changes:
         times = [time for time, _ in changes]
         known = [time for time in times if time is not None]
         clear = max(known) if known and len(known) == len(times) else None
-        text = "The set of sensors changed: " + "; ".join(_few([words for _, words in changes])) + "."
+        text = (
+            "The set of sensors changed: " + "; ".join(_few([words for _, words in changes])) + "."
+        )
         return Guard("sensors", "failed", text, clear, {"changes": len(changes)})
     plural = "sensor" if len(spans) == 1 else "sensors"
     text = f"The same {plural} ({len(spans)}) delivered from the first to the last fitted day."
@@ -173,7 +178,11 @@ def _watchlist(ground: Ground) -> Guard:
     facts: dict[str, object] = {"changes": len(changes), "watchlists": len(digests)}
     if changes:
         when = max(time for time, _ in changes)
-        text = "What is watched changed inside the fitted days: " + "; ".join(_few([words for _, words in sorted(changes)])) + "."
+        text = (
+            "What is watched changed inside the fitted days: "
+            + "; ".join(_few([words for _, words in sorted(changes)]))
+            + "."
+        )
         return Guard("watchlist", "failed", text, when, facts)
     if len(digests) > 1:
         text = (
@@ -195,19 +204,22 @@ def _answers(ground: Ground) -> Guard:
     ).to_pylist()
     totals = [sum(row["n"] for row in rows if row["late"] is side) for side in (False, True)]
     if not all(totals):
-        return Guard("answers", "unavailable", "The sources do not hold the answers' response codes.")
+        return Guard(
+            "answers", "unavailable", "The sources do not hold the answers' response codes."
+        )
     shares: dict[int, list[float]] = {}
     for row in rows:
         shares.setdefault(row["rcode"], [0.0, 0.0])[row["late"]] = row["n"] / totals[row["late"]]
     code, (before, after) = max(shares.items(), key=lambda item: abs(item[1][1] - item[1][0]))
     facts: dict[str, object] = {"rcode": code, "first_half": before, "second_half": after}
     if abs(after - before) > ANSWER_CHANGE:
+        change = f"response code {code} went from {_percent(before)} to {_percent(after)}"
         text = (
-            f"The answers changed: response code {code} went from {before:.0%} to {after:.0%}. "
-            "Names may have been lost, or be blocked by resolvers."
+            f"The answers changed: {change}. Names may have been lost, or be blocked by resolvers."
         )
         return Guard("answers", "failed", text, None, facts)
-    text = f"The mix of response codes stayed the same (largest change {abs(after - before):.1%})."
+    largest = _percent(abs(after - before))
+    text = f"The mix of response codes stayed the same (largest change {largest})."
     return Guard("answers", "passed", text, None, facts)
 
 
@@ -223,19 +235,21 @@ def _other_traffic(ground: Ground) -> Guard:
             "unavailable",
             "The sensors see little but watched names, so other traffic is no control.",
         )
-    trend = fit(ground.kept.days, np.maximum(other, 0.0), ground.kept.coverage, level=ground.trend.level)
+    trend = fit(
+        ground.kept.days, np.maximum(other, 0.0), ground.kept.coverage, level=ground.trend.level
+    )
     if trend is None:
         return Guard("other_traffic", "unavailable", "Other traffic is too scarce to be a control.")
     facts: dict[str, object] = {"rate_per_day": trend.rate, "low": trend.low, "high": trend.high}
     if trend.low > ground.r_min or trend.high < -ground.r_min:
         way = "fell" if trend.rate > 0 else "grew"
         text = (
-            f"All other traffic at the sensors {way} too, by {abs(trend.rate):.2%} a day: "
+            f"All other traffic at the sensors {way} too, by {_percent(abs(trend.rate))} a day: "
             "the sensors see another part of the network than before."
         )
         return Guard("other_traffic", "failed", text, None, facts)
     way = "fell" if trend.rate > 0 else "grew"
-    text = f"All other traffic at the sensors {way} by only {abs(trend.rate):.2%} a day."
+    text = f"All other traffic at the sensors {way} by only {_percent(abs(trend.rate))} a day."
     if trend.low < -ground.r_min or trend.high > ground.r_min:
         text = "All other traffic at the sensors shows no clear trend."
     return Guard("other_traffic", "passed", text, None, facts)
@@ -251,10 +265,11 @@ def _loss(ground: Ground) -> Guard:
     facts: dict[str, object] = {"first_half": shares[0], "second_half": shares[1]}
     if not rows["lost"].sum():
         return Guard("loss", "passed", "The sensors report no lost messages.", None, facts)
+    before, after = _percent(shares[0]), _percent(shares[1])
     if abs(shares[1] - shares[0]) > LOSS_CHANGE:
-        text = f"The sensors' reported loss changed from {shares[0]:.1%} to {shares[1]:.1%}."
+        text = f"The sensors' reported loss changed from {before} to {after}."
         return Guard("loss", "failed", text, None, facts)
-    text = f"The sensors' reported loss stayed the same: {shares[0]:.1%}, then {shares[1]:.1%}."
+    text = f"The sensors' reported loss stayed the same: {before}, then {after}."
     return Guard("loss", "passed", text, None, facts)
 
 
@@ -274,7 +289,7 @@ def _vantages(ground: Ground) -> Guard:
             "low": trend.low,
             "high": trend.high,
         }
-        found = f"{trend.low:.2%} to {trend.high:.2%} a day"
+        found = f"{_percent(trend.low)} to {_percent(trend.high)} a day"
         if trend.low > ground.trend.high or trend.high < ground.trend.low:
             text = f"Vantage {vantage} disagrees: on the same days it falls by {found}."
             return Guard("vantages", "failed", text, None, facts)
@@ -329,17 +344,13 @@ def _sensor_presence(ground: Ground) -> dict[str, tuple[float, float]]:
     day = rows["hour"].cast("int64").to_numpy() // _DAY_US
     fitted = np.isin(day, ground.kept.days)
     late = day >= int(ground.kept.days[len(ground.kept.days) // 2])
-    names = np.array(rows["sensor"].to_pylist(), dtype=object)
+    names, own = np.unique(np.array(rows["sensor"].to_pylist(), dtype=np.str_), return_inverse=True)
     half = len(ground.kept.days) // 2
-    sizes = (24 * half, 24 * (len(ground.kept.days) - half))
-    found = {}
-    for name in set(names.tolist()):
-        own = fitted & (names == name)
-        found[name] = (
-            float(np.count_nonzero(own & ~late) / sizes[0]),
-            float(np.count_nonzero(own & late) / sizes[1]),
-        )
-    return found
+    first, second = (
+        np.bincount(own[part], minlength=len(names)) / (24 * days)
+        for part, days in ((fitted & ~late, half), (fitted & late, len(ground.kept.days) - half))
+    )
+    return dict(zip(names.tolist(), zip(first.tolist(), second.tolist(), strict=True), strict=True))
 
 
 def _coverage_by_day(ground: Ground) -> dict[str, Any]:
@@ -347,7 +358,9 @@ def _coverage_by_day(ground: Ground) -> dict[str, Any]:
     table = _fitted_coverage(ground)
     columns = ("messages", "matched", "lost")
     rows = (
-        table.group_by("hour").aggregate(**{name: table[name].sum() for name in columns}).to_pyarrow()
+        table.group_by("hour")
+        .aggregate(**{name: table[name].sum() for name in columns})
+        .to_pyarrow()
     )
     day = rows["hour"].cast("int64").to_numpy() // _DAY_US
     place = np.searchsorted(ground.kept.days, day)
@@ -388,6 +401,11 @@ def _watch_changes(case: Case, window: Window) -> list[tuple[datetime, str]]:
             if time is not None and _inside(time, window):
                 changes.append((time, f"{what} {word} {time:%Y-%m-%d}"))
     return changes
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent with three digits that matter."""
+    return f"{100.0 * share:.3g} %"
 
 
 def _inside(time: datetime, window: Window) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from remnant.estimate.coverage import HITS_ONLY
 from remnant.estimate.decay import days_needed
 from remnant.estimate.online import day_start
@@ -62,7 +60,9 @@ def can_tell_by(
     if len(kept.days):
         start = day_start(int(kept.days[0]))
     known = trend is not None and trend.n >= _ESTIMATE_DAYS
-    sigma, phi = (trend.sigma, trend.phi) if trend is not None and known else (ASSUMED_SIGMA, ASSUMED_PHI)
+    sigma, phi = (
+        (trend.sigma, trend.phi) if trend is not None and known else (ASSUMED_SIGMA, ASSUMED_PHI)
+    )
     needed = max(minimum_days, days_needed(r_min, sigma, phi, level=level))
     if trend is not None and known and not failed and needed <= len(kept.days):
         apart = max(abs(trend.rate - r_min), r_min / 10.0)

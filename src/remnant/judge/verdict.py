@@ -15,7 +15,7 @@ from remnant.estimate.online import Series, day_start, series
 from remnant.judge.guards import Ground, Guard, check
 from remnant.judge.outlook import can_tell_by
 from remnant.judge.rules import RULES_VERSION, Facts, Rule, decide
-from remnant.judge.wording import UNIT_WORDS, sentence, span
+from remnant.judge.wording import UNIT_WORDS, fitted_window, sentence, span
 from remnant.windows import Window, iso
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SERIES", "Verdict", "judge"]
 
-SERIES: Final = "online hosts (mean of the day's hourly distinct clients), complete days after the takedown"
+SERIES: Final = (
+    "online hosts (mean of the day's hourly distinct clients), complete days after the takedown"
+)
 """The one series that the verdict is fitted to."""
 
 
@@ -81,7 +83,12 @@ class Verdict:
             "evidence": [
                 *self.evidence,
                 *(
-                    {"id": guard.id, "state": guard.state, "sentence": guard.sentence, **guard.facts}
+                    {
+                        "id": guard.id,
+                        "state": guard.state,
+                        "sentence": guard.sentence,
+                        **guard.facts,
+                    }
                     for guard in self.guards
                 ),
             ],
@@ -133,7 +140,6 @@ def judge(
             r_min=r_min,
         )
     )
-    span_ = _span(fitted)
     told_by = None
     if rule.outcome == "cannot_tell":
         told_by = can_tell_by(
@@ -142,7 +148,7 @@ def judge(
     return Verdict(
         state=rule.outcome,
         sentence=sentence(
-            case.title, rule, span_, fitted, trend, failed, minimum_days=minimum, slowest=slowest
+            case.title, rule, fitted, trend, failed, minimum_days=minimum, slowest=slowest
         ),
         rule=rule.id,
         vantage=vantage,
@@ -151,26 +157,15 @@ def judge(
         fitted=fitted,
         can_tell_by=told_by,
         guards=tuple(guards),
-        evidence=tuple(_evidence(view, case, after, fitted, trend, rule, slowest)),
+        evidence=tuple(_evidence(view, case, after, trend, rule=rule, slowest=slowest)),
     )
 
 
-def _span(fitted: Series) -> Window | None:
-    if not len(fitted.days):
-        return None
-    return Window(day_start(int(fitted.days[0])), day_start(int(fitted.days[-1]) + 1))
-
-
 def _evidence(
-    view: View,
-    case: Case,
-    after: Series,
-    fitted: Series,
-    trend: Trend | None,
-    rule: Rule,
-    slowest: float,
+    view: View, case: Case, after: Series, trend: Trend | None, *, rule: Rule, slowest: float
 ) -> list[dict[str, object]]:
-    window = _span(fitted)
+    fitted = after.on(after.complete)
+    window = fitted_window(fitted)
     return [
         *([_item("simulated", "The traffic is simulated.")] if view.simulated else []),
         _item(
@@ -191,7 +186,8 @@ def _evidence(
 
 
 def _vantage(fitted: Series) -> dict[str, object]:
-    text = f"Counted are {who(fitted.vantage)} (vantage {fitted.vantage}), as {UNIT_WORDS[fitted.unit]}."
+    counted = f"{who(fitted.vantage)} (vantage {fitted.vantage}), as {UNIT_WORDS[fitted.unit]}"
+    text = f"Counted are {counted}."
     return _item("vantage", text, vantage=fitted.vantage, unit=fitted.unit)
 
 
@@ -216,8 +212,8 @@ def _gaps(after: Series, fitted: Series) -> list[dict[str, object]]:
     many = ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
     plural = "day is" if len(shown) == 1 else "days are"
     text = (
-        f"{len(shown)} {plural} left out as gaps (not 24 hours, or less than {COMPLETE:.0%} of the "
-        f"expected sensor-hours): {many}."
+        f"{len(shown)} {plural} left out as gaps (not 24 hours, or less than "
+        f"{COMPLETE * 100:g} % of the expected sensor-hours): {many}."
     )
     return [_item("gaps", text, gaps=len(shown), of=len(shown) + len(fitted.days))]
 
@@ -236,8 +232,10 @@ def _values(fitted: Series) -> list[dict[str, object]]:
 
 def _noise(trend: Trend) -> dict[str, object]:
     text = (
-        f"Days vary by {trend.sigma:.1%} around the trend, with a day-to-day correlation of "
-        f"{trend.phi:.2f}; " + ("weekdays are" if trend.weekdays else "weekdays are not") + " fitted."
+        f"Days vary by {trend.sigma * 100:.1f} % around the trend, with a day-to-day correlation "
+        f"of {trend.phi:.2f}; "
+        + ("weekdays are" if trend.weekdays else "weekdays are not")
+        + " fitted."
     )
     return _item("noise", text, sigma=trend.sigma, phi=trend.phi)
 
@@ -250,7 +248,8 @@ def _watchlists(view: View) -> list[dict[str, object]]:
     newest = max(source.read_at for source in sources)
     lists = len({source.watchlist for source in sources})
     plural = "one watchlist" if lists == 1 else f"{lists} different watchlists"
-    text = f"{len(sources)} sources, read from {oldest:%Y-%m-%d} to {newest:%Y-%m-%d} with {plural}."
+    read = f"read from {oldest:%Y-%m-%d} to {newest:%Y-%m-%d}"
+    text = f"{len(sources)} sources, {read} with {plural}."
     return [_item("sources", text, sources=len(sources), watchlists=lists)]
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from remnant.errors import printable
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
+from remnant.estimate.online import day_start
+from remnant.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
     from remnant.estimate.online import Series
     from remnant.judge.guards import Guard
     from remnant.judge.rules import Rule
-    from remnant.windows import Window
 
-__all__ = ["UNIT_WORDS", "percent_a_day", "sentence", "span"]
+__all__ = ["UNIT_WORDS", "fitted_window", "percent_a_day", "sentence", "span"]
 
 UNIT_WORDS: Final = {
     "ipv4": "IPv4 addresses",
@@ -56,7 +57,6 @@ def percent_a_day(rate: float) -> float:
 def sentence(
     title: str,
     rule: Rule,
-    window: Window | None,
     fitted: Series,
     trend: Trend | None,
     failed: Sequence[Guard],
@@ -69,7 +69,6 @@ def sentence(
     Args:
         title: the case's title.
         rule: the rule that decided.
-        window: from the first to the end of the last fitted day; null if there is none.
         fitted: the complete days after the takedown.
         trend: their trend.
         failed: guards that failed.
@@ -77,73 +76,85 @@ def sentence(
         slowest: the slowest half-life worth the name, in days.
     """
     name = printable(title, 80)
+    window = fitted_window(fitted)
     if rule.outcome == "cannot_tell":
-        return _open(name, rule, window, fitted, trend, failed, minimum_days, slowest)
+        head = f"It cannot be told yet whether clean-up of {name} is working"
+        why = _open(rule, fitted, trend, failed, minimum_days=minimum_days, slowest=slowest)
+        return f"{head}: {why}"
     assert trend is not None
     assert window is not None
     what = f"the number of {who(fitted.vantage)}, counted per hour as {UNIT_WORDS[fitted.unit]},"
     when = f"from {span(window)}"
-    interval = f"{trend.level:.0%} interval {_range(trend)}"
-    fall = f"fell by {_percent(percent_a_day(trend.rate))} a day ({interval})"
+    interval = f"{trend.level * 100:g} % interval"
+    fall = f"fell by {_percent(percent_a_day(trend.rate))} a day ({interval} {_range(trend)})"
     if rule.outcome == "growing":
-        rise = _percent(-percent_a_day(trend.rate))
-        low, high = sorted((-percent_a_day(trend.low), -percent_a_day(trend.high)))
+        rise, low, high = (-percent_a_day(rate) for rate in (trend.rate, trend.high, trend.low))
         return (
-            f"{name} is growing again: {when} {what} rose by {rise} a day "
-            f"({trend.level:.0%} interval {_percent(low)} to {_percent(high)})."
+            f"{name} is growing: {when} {what} rose by {_percent(rise)} a day "
+            f"({interval} {_percent(low)} to {_percent(high)})."
         )
     if rule.outcome == "effective":
-        return f"Clean-up of {name} is effective: {when} {what} {fall}, which halves it {_halving(trend)}."
+        return (
+            f"Clean-up of {name} is effective: {when} {what} {fall}, which halves it "
+            f"{_halving(trend)}."
+        )
     if rule.outcome == "working":
         return (
             f"Clean-up of {name} is working: {when} {what} {fall}; whether it halves within "
             f"{slowest:g} days is still open."
         )
+    failure = f"Clean-up of {name} has not been effective: {when} {what}"
+    excluded = f"halving within {slowest:g} days is ruled out"
     if trend.low > 0:
         return (
-            f"Clean-up of {name} has not been effective: {when} {what} is falling, but too slowly: "
-            f"it {fall}, which halves it {_halving(trend)}; halving within {slowest:g} days is "
-            "ruled out."
+            f"{failure} is falling, but too slowly: it {fall}, which halves it {_halving(trend)}; "
+            f"{excluded}."
         )
-    return (
-        f"Clean-up of {name} has not been effective: {when} {what} shows no clear fall "
-        f"({_range(trend)} a day, {trend.level:.0%} interval); halving within {slowest:g} days is "
-        "ruled out."
-    )
+    return f"{failure} shows no clear fall ({_range(trend)} a day, {interval}); {excluded}."
+
+
+def fitted_window(fitted: Series) -> Window | None:
+    """Return the window from the first to the end of the last fitted day; null if there is none."""
+    if not len(fitted.days):
+        return None
+    return Window(day_start(int(fitted.days[0])), day_start(int(fitted.days[-1]) + 1))
 
 
 def _open(
-    name: str,
     rule: Rule,
-    window: Window | None,
     fitted: Series,
     trend: Trend | None,
     failed: Sequence[Guard],
+    *,
     minimum_days: int,
     slowest: float,
 ) -> str:
-    head = f"It cannot be told yet whether clean-up of {name} is working"
+    """Return why it cannot be told, as the end of a sentence."""
     days = len(fitted.days)
+    window = fitted_window(fitted)
     if window is None:
-        return f"{head}: there is no complete day of data after the takedown (at least {minimum_days} are needed)."
+        return (
+            "there is no complete day of data after the takedown, and at least "
+            f"{minimum_days} are needed."
+        )
     when = f"from {span(window)}"
     if rule.id == "too_few_days":
-        plural = "day" if days == 1 else "days"
+        plural = "is 1 complete day" if days == 1 else f"are {days} complete days"
         return (
-            f"{head}: there are {days} complete {plural} of data after the takedown ({when}), "
-            f"and at least {minimum_days} are needed."
+            f"there {plural} of data after the takedown ({when}), at least {minimum_days} are "
+            "needed."
         )
     if rule.id == "no_trend":
         seen = "no" if not fitted.values.any() else "hardly any"
-        return f"{head}: on {days} complete days {when} there were {seen} {who(fitted.vantage)}."
+        return f"on {days} complete days {when} there were {seen} {who(fitted.vantage)}."
     if rule.id == "guard_failed":
         why = failed[0].sentence
-        return f"{head}: {why[0].lower()}{why[1:]}" if why.startswith(("The ", "What ", "All ")) else f"{head}: {why}"
+        return why[0].lower() + why[1:]
     assert trend is not None
     return (
-        f"{head}: {when} the daily change of the number of {who(fitted.vantage)}, counted per hour "
-        f"as {UNIT_WORDS[fitted.unit]}, lies between {_signed(trend.low)} and {_signed(trend.high)} "
-        f"({trend.level:.0%} interval), and halving within {slowest:g} days would be "
+        f"{when} the daily change of the number of {who(fitted.vantage)}, counted per hour as "
+        f"{UNIT_WORDS[fitted.unit]}, lies between {_signed(trend.high)} and {_signed(trend.low)} "
+        f"({trend.level * 100:g} % interval), while halving within {slowest:g} days takes "
         f"{_signed(math.log(2) / slowest)}."
     )
 
