@@ -1,7 +1,7 @@
 """A made-up botnet: traffic in a real format, the case that watches it, and its hidden truth.
 
-Everything is made from a scenario, a scale and a seed; the same three give the same bytes. No address,
-AS number or victim is real: only space reserved for private use and documentation occurs.
+Everything is made from a scenario, a scale and a seed; the same three give the same bytes. No
+address, AS number or victim is real: only space reserved for private use and documentation occurs.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def run(
 ) -> SimulationResult:
     """Make up the traffic of a scenario in a new or empty folder.
 
-    Writes ``traffic/RESOLVER/DAY.dnstap.zst``, ``case.toml``, ``prefixes.tsv``, ``truth/`` and, last,
-    ``scenario.json``, whose presence says that the folder is complete.
+    Writes ``traffic/RESOLVER/DAY.dnstap.zst``, ``case.toml``, ``prefixes.tsv``, ``truth/`` and,
+    last, ``scenario.json``, whose presence says that the folder is complete.
 
     Args:
         scenario: name of a scenario, see ``scenarios``.

@@ -52,9 +52,9 @@ BEEBONE: Final = Scenario(
     takedown=datetime(2015, 4, 8, tzinfo=UTC),
     default_scale=0.05,
     names=(
-        *(WatchedName(name, "sinkhole", 1.0 / (i + 2)) for i, name in enumerate(_SEIZED)),
-        *(WatchedName(name, "nxdomain", 0.05) for name in _SUSPENDED),
-        *(WatchedName(name, "c2", 0.03) for name in _NOT_SEIZED),
+        *(WatchedName(name) for name in _SEIZED),
+        *(WatchedName(name, "nxdomain") for name in _SUSPENDED),
+        *(WatchedName(name, "c2") for name in _NOT_SEIZED),
     ),
     below=("thepicturehut.net",),
     events=(
@@ -66,7 +66,7 @@ BEEBONE: Final = Scenario(
         ),
     ),
     clients_a_day=37_000,
-    bots_per_client=1.3,
+    bots_per_client=1.235,
     half_life_days=340,
     new_a_day=0.0004,
     never_cleaned=0.2,

@@ -1,8 +1,8 @@
 """A day's queries: what the bots ask for, and the innocent traffic around it.
 
 The columns of a day's queries, in the order in which all functions here give them: time (UTC
-microseconds), household, host (bot number, or -1), name (row of the name table), qtype, and mark (0 or
-one of the ``MARK`` values).
+microseconds), household, host (bot number, or -1), name (row of the name table), qtype, and mark:
+0, ``MARK_LOST``, or from ``FIRST_BROKEN`` on a kind of broken message.
 """
 
 from __future__ import annotations
@@ -24,14 +24,25 @@ if TYPE_CHECKING:
     from remnant.simulate.questions import Questions
     from remnant.simulate.scenario import Scenario
 
-__all__ = ["MALFORMED", "MARK_LOST", "BotDays", "Rows", "innocent_queries", "monitor_queries"]
+__all__ = [
+    "FIRST_BROKEN",
+    "MALFORMED",
+    "MARK_LOST",
+    "BotDays",
+    "InnocentDays",
+    "Rows",
+    "monitor_queries",
+]
 
 MARK_LOST: Final = 1
 """The query got no response; the machine asked again."""
 
 MALFORMED: Final = ("short", "cut", "loop", "label")
-"""Kinds of broken messages; mark 2 is the first of them: 5 bytes; a name that runs over the end;
-a compression pointer to itself; a reserved label type."""
+"""Kinds of broken messages: 5 bytes; a name that runs over the end; a compression pointer to
+itself; a reserved label type."""
+
+FIRST_BROKEN: Final = 2
+"""The mark of the first kind of broken message; the others follow."""
 
 _BOTS: Final = 2
 _INNOCENT: Final = 3
@@ -73,7 +84,10 @@ class Rows(NamedTuple):
 
     def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Rows:
         """Return some of the rows."""
-        return Rows(*(column[which] for column in self))
+        time, household, host, name, qtype, mark = self
+        return Rows(
+            time[which], household[which], host[which], name[which], qtype[which], mark[which]
+        )
 
     @staticmethod
     def joined(parts: list[Rows]) -> Rows:
@@ -119,9 +133,7 @@ class BotDays:
         questions: Questions,
         seed: np.uint64,
     ) -> None:
-        countries = scenario.countries
-        offset = np.array([round(c.offset_hours * _HOUR_US) for c in countries], np.int64)
-        rest = np.array([sum(1 << day for day in c.weekend) for c in countries], np.int64)
+        offset, rest = _local_times(scenario)
         country = networks.country[bots.network]
         self._columns = _BotColumns(
             bots.birth,
@@ -295,35 +307,45 @@ def _bot_day(
     return count
 
 
-def innocent_queries(
-    scenario: Scenario,
-    questions: Questions,
-    households: Households,
-    offset_us: npt.NDArray[np.int64],
-    scale: float,
-    seed: np.uint64,
-    day: int,
-    start: int,
-) -> Rows:
-    """Return a day's innocent queries, traps and broken messages among them.
+class InnocentDays:
+    """The innocent traffic from day to day, traps and broken messages among it."""
 
-    Args:
-        offset_us: local time minus UTC of each household (microseconds).
-    """
-    mean = scenario.innocent_queries * scale
-    random = np.random.Generator(np.random.PCG64([int(seed), _INNOCENT, day]))
-    rows = Rows.empty(int(random.poisson(mean)))
-    _innocent_day(
-        seed,
-        day,
-        start,
-        households.since,
-        offset_us,
-        scenario.malformed,
-        np.array([questions.watched, questions.popular, questions.missing, questions.traps]),
-        rows,
-    )
-    return rows
+    def __init__(
+        self,
+        scenario: Scenario,
+        networks: Networks,
+        households: Households,
+        questions: Questions,
+        scale: float,
+        seed: np.uint64,
+    ) -> None:
+        offset, _ = _local_times(scenario)
+        self._offset_us = offset[networks.country[households.network]]
+        self._since = households.since
+        self._malformed = scenario.malformed
+        self._mean = scenario.innocent_queries * scale
+        self._seed = seed
+        self._ends = np.array(
+            [questions.watched, questions.popular, questions.missing, questions.traps]
+        )
+
+    def queries(self, day: int, start: int) -> Rows:
+        """Return the queries of a day (its number, and its midnight in UTC microseconds)."""
+        random = np.random.Generator(np.random.PCG64([int(self._seed), _INNOCENT, day]))
+        rows = Rows.empty(int(random.poisson(self._mean)))
+        _innocent_day(
+            self._seed, day, start, self._since, self._offset_us, self._malformed, self._ends, rows
+        )
+        return rows
+
+
+def _local_times(
+    scenario: Scenario,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return each country's local time minus UTC (microseconds), and its days of rest (bits)."""
+    offset = [round(country.offset_hours * _HOUR_US) for country in scenario.countries]
+    rest = [sum(1 << day for day in country.weekend) for country in scenario.countries]
+    return np.array(offset, np.int64), np.array(rest, np.int64)
 
 
 @njit(cache=True, nogil=True)
@@ -371,7 +393,7 @@ def _innocent_day(
         mark = 0
         state += STEP
         if unit(state) < malformed:
-            mark = 2 + np.int64(bits(state) & np.uint64(3))
+            mark = FIRST_BROKEN + np.int64(bits(state) & np.uint64(3))
             # Broken messages carry the beginning of a watched name: they are no observations.
             name = np.int64(pick * ends[0])
         rows.time[row] = at

@@ -10,10 +10,12 @@ import zstandard
 from remnant.simulate import dnstap
 from remnant.simulate.addresses import AddressPlan
 from remnant.simulate.behaviour import (
+    FIRST_BROKEN,
     MALFORMED,
+    MARK_LOST,
     BotDays,
+    InnocentDays,
     Rows,
-    innocent_queries,
     monitor_queries,
 )
 from remnant.simulate.networks import MONITOR_V4, build
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Totals", "make"]
 
-_BLOCK: Final = 1 << 16
-_LEVEL: Final = 1
-_ZSTD_THREADS: Final = 0
-"""Compress in this thread: a fixed layout, hence the same bytes each time."""
+_BLOCK: Final = 1 << 13
+"""Frames in a block: the encoded bytes stay in the processor's cache until they are compressed."""
+
+_LEVEL: Final = -1
+"""Zstandard's level: a third faster than level 1, and 4 % larger."""
 
 
 class Totals(NamedTuple):
@@ -64,53 +67,48 @@ def make(
     homes = scenario.clients_a_day * scenario.bots_per_client + scenario.innocent_households
     networks = build(scenario, homes * scale, random)
     bots, households = populate(scenario, networks, scale, random)
-    asked = questions(scenario, random)
+    asked = questions(scenario)
     plan = AddressPlan(scenario, networks, households, key)
+    innocents = InnocentDays(scenario, networks, households, asked, scale, key)
     behaviour = BotDays(scenario, networks, bots, asked, key)
     truth = Truth(scenario, networks, bots, asked)
-    offsets = np.array([round(c.offset_hours * 3_600_000_000) for c in scenario.countries], np.int64)
-    offset_us = offsets[networks.country[households.network]]
     habits = _habits(households)
-    sensors = [
-        dnstap.sensor(identity, f"192.0.2.{i + 1}", f"2001:db8:0:a::{i + 1:x}")
+    resolvers = [
+        _Resolver(i, identity, out, asked, np.uint64((int(key) + i) % (1 << 64)))
         for i, (identity, _) in enumerate(scenario.resolvers)
     ]
-    for identity, _ in scenario.resolvers:
-        (out / "traffic" / identity).mkdir(parents=True)
-    messages = size = files = 0
+    takedown = to_us(scenario.takedown)
     for day in range(scenario.days):
         start = to_us(scenario.since) + day * DAY_US
         plan.advance(day, start)
-        rows = Rows.joined(
-            [
-                behaviour.advance(day, start),
-                innocent_queries(scenario, asked, households, offset_us, scale, key, day, start),
-            ]
-        )
+        rows = Rows.joined([behaviour.advance(day, start), innocents.queries(day, start)])
         units = plan.at(rows.household, rows.time)
         network = households.network[rows.household].astype(np.int64)
-        seen = (rows.name < asked.watched) & (rows.mark <= 1)
+        seen = (rows.name < asked.watched) & (rows.mark <= MARK_LOST)
         truth.add_day(
-            start, rows.time[seen], units[seen], rows.name[seen], network[seen], behaviour.hours
+            start,
+            time=rows.time[seen],
+            unit=units[seen],
+            name=rows.name[seen],
+            network=network[seen],
+            hours=behaviour.hours,
         )
-        resolver = networks.resolver[network]
-        for i, (identity, _) in enumerate(scenario.resolvers):
-            mine = resolver == i
-            table = _messages(
-                rows.take(mine), units[mine], habits, asked, i, start, to_us(scenario.takedown)
-            )
-            stream_key = key + np.uint64(i)
-            frames = dnstap.schedule(table, stream_key, day, start + DAY_US)
-            date = np.datetime64(start, "us").astype("datetime64[D]")
-            path = f"traffic/{identity}/{date}.dnstap.zst"
-            size += _write(out / path, frames, table, asked, sensors[i], stream_key, day)
-            truth.add_file(start, identity, path, _file_counts(frames, table))
-            messages += frames.time.size
-            files += 1
+        for resolver in resolvers:
+            mine = networks.resolver[network] == resolver.index
+            part = rows.take(mine)
+            table = resolver.messages(part, units[mine], habits[part.household], start, takedown)
+            path, counts = resolver.write(table, day, start)
+            truth.add_file(start, resolver.identity, path, counts)
         if progress is not None:
             progress(day + 1, scenario.days)
     truth.write(out / "truth")
-    return Totals(messages, truth.queries, files, size, networks)
+    return Totals(
+        messages=sum(resolver.messages_written for resolver in resolvers),
+        sightings=truth.queries,
+        files=len(resolvers) * scenario.days,
+        written_bytes=sum(resolver.bytes_written for resolver in resolvers),
+        networks=networks,
+    )
 
 
 def _habits(households: Households) -> npt.NDArray[np.uint8]:
@@ -122,54 +120,87 @@ def _habits(households: Households) -> npt.NDArray[np.uint8]:
     ).astype(np.uint8)
 
 
-def _messages(
-    rows: Rows,
-    units: npt.NDArray[np.int64],
-    habits: npt.NDArray[np.uint8],
-    asked: Questions,
-    resolver: int,
-    start: int,
-    takedown: int,
-) -> dnstap.Messages:
-    """Return the messages of one resolver and day: its clients' and its monitoring."""
-    monitor = monitor_queries(asked, resolver, start)
-    all_rows = Rows.joined([rows, monitor])
-    count = monitor.time.size
-    return dnstap.Messages(
-        time=all_rows.time,
-        unit=np.concatenate([units, np.full(count, MONITOR_V4 + resolver, np.int64)]),
-        name=all_rows.name,
-        qtype=all_rows.qtype,
-        after=(all_rows.time >= takedown).astype(np.uint8),
-        mark=all_rows.mark,
-        habits=np.concatenate([habits[rows.household], np.zeros(count, np.uint8)]),
-        host=all_rows.host,
-    )
+class _Resolver:
+    """One resolver with dnstap on: a file a day.
+
+    Attributes:
+        index: in the scenario.
+        identity: as in the frames; also the name of its folder.
+        messages_written, bytes_written: so far, the bytes as compressed.
+    """
+
+    def __init__(
+        self, index: int, identity: str, out: Path, asked: Questions, key: np.uint64
+    ) -> None:
+        self.index = index
+        self.identity = identity
+        self.messages_written = 0
+        self.bytes_written = 0
+        self._out = out
+        self._asked = asked
+        self._key = key
+        self._sensor = dnstap.sensor(
+            identity, f"192.0.2.{index + 1}", f"2001:db8:0:a::{index + 1:x}"
+        )
+        self._buffer = np.empty(_BLOCK * dnstap.MOST_BYTES, np.uint8)
+        (out / "traffic" / identity).mkdir(parents=True)
+
+    def messages(
+        self,
+        rows: Rows,
+        units: npt.NDArray[np.int64],
+        habits: npt.NDArray[np.uint8],
+        start: int,
+        takedown: int,
+    ) -> dnstap.Messages:
+        """Return the messages of a day: its clients' and its monitoring."""
+        monitor = monitor_queries(self._asked, self.index, start)
+        every = Rows.joined([rows, monitor])
+        count = monitor.time.size
+        address = np.full(count, MONITOR_V4 + self.index, np.int64)
+        return dnstap.Messages(
+            time=every.time,
+            unit=np.concatenate([units, address]),
+            name=every.name,
+            qtype=every.qtype,
+            after=(every.time >= takedown).astype(np.uint8),
+            mark=every.mark,
+            habits=np.concatenate([habits, np.zeros(count, np.uint8)]),
+            # A machine without a bot is known by its household.
+            device=np.where(every.host < 0, -1 - every.household, every.host),
+        )
+
+    def write(self, table: dnstap.Messages, day: int, start: int) -> tuple[str, dict[str, int]]:
+        """Write a day's compressed file block by block; return its path and what is in it."""
+        frames = dnstap.schedule(table, self._key, day, start + DAY_US)
+        date = np.datetime64(start, "us").astype("datetime64[D]")
+        path = f"traffic/{self.identity}/{date}.dnstap.zst"
+        compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        with (
+            (self._out / path).open("wb") as raw,
+            compressor.stream_writer(raw, closefd=False) as file,
+        ):
+            file.write(dnstap.START)
+            for begin in range(0, frames.time.size, _BLOCK):
+                block = dnstap.encode(
+                    frames.part(begin, begin + _BLOCK),
+                    table,
+                    self._asked.table,
+                    self._sensor,
+                    seed=self._key,
+                    day=day,
+                    out=self._buffer,
+                )
+                file.write(block.data)
+            file.write(dnstap.STOP)
+        self.messages_written += frames.time.size
+        self.bytes_written += (self._out / path).stat().st_size
+        return path, _counts(frames, table)
 
 
-def _write(
-    path: Path,
-    frames: dnstap.Frames,
-    table: dnstap.Messages,
-    asked: Questions,
-    sensor: dnstap.Sensor,
-    key: np.uint64,
-    day: int,
-) -> int:
-    """Write one compressed file block by block; return its size in bytes."""
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=_ZSTD_THREADS)
-    with path.open("wb") as raw, compressor.stream_writer(raw, closefd=False) as file:
-        file.write(dnstap.START)
-        for begin in range(0, frames.time.size, _BLOCK):
-            block = dnstap.Frames(*(column[begin : begin + _BLOCK] for column in frames))
-            file.write(memoryview(dnstap.encode(block, table, asked.table, sensor, key, day)))
-        file.write(dnstap.STOP)
-    return path.stat().st_size
-
-
-def _file_counts(frames: dnstap.Frames, table: dnstap.Messages) -> dict[str, int]:
+def _counts(frames: dnstap.Frames, table: dnstap.Messages) -> dict[str, int]:
     types = np.bincount(frames.type, minlength=7)
-    broken = np.bincount(table.mark, minlength=2 + len(MALFORMED))[2:]
+    broken = np.bincount(table.mark, minlength=FIRST_BROKEN + len(MALFORMED))[FIRST_BROKEN:]
     return {
         "messages": frames.time.size,
         "client_queries": int(types[dnstap.QUERY] - broken.sum()),

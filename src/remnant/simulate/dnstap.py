@@ -21,19 +21,31 @@ from numba import njit
 from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.draws import STEP, bits, stream, unit
 from remnant.simulate.networks import V6_TOP
-from remnant.simulate.population import DAY_US
 from remnant.simulate.questions import NXDOMAIN, NameTable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["START", "STOP", "VERSION", "Frames", "Messages", "Sensor", "encode", "schedule", "sensor"]
+__all__ = [
+    "MOST_BYTES",
+    "START",
+    "STOP",
+    "VERSION",
+    "Frames",
+    "Messages",
+    "Sensor",
+    "encode",
+    "schedule",
+    "sensor",
+]
 
 VERSION: Final = b"remnant-simulator"
 """The dnstap ``version`` of every frame: marks a source as simulated."""
 
 _CONTENT_TYPE: Final = b"protobuf:dnstap.Dnstap"
-START: Final = pack(">6I", 0, 12 + len(_CONTENT_TYPE), 2, 1, len(_CONTENT_TYPE), 0)[:20] + _CONTENT_TYPE
+START: Final = (
+    pack(">6I", 0, 12 + len(_CONTENT_TYPE), 2, 1, len(_CONTENT_TYPE), 0)[:20] + _CONTENT_TYPE
+)
 STOP: Final = pack(">3I", 0, 4, 3)
 
 QUERY: Final = 5
@@ -41,7 +53,8 @@ RESPONSE: Final = 6
 RESOLVER_QUERY: Final = 3
 RESOLVER_RESPONSE: Final = 4
 
-_MOST_BYTES: Final = 768
+MOST_BYTES: Final = 768
+"""No frame is longer, its length included."""
 _MOST_DNS: Final = 512
 _DRESS: Final = 4
 _IID: Final = 5
@@ -67,7 +80,7 @@ class Messages(NamedTuple):
         after: 1 after the takedown, else 0.
         mark: 0; 1 no response; from 2 on: broken, and how.
         habits: bits 1 mixed case, 2 EDNS, 4 client subnet.
-        host: picks the interface identifier of IPv6 addresses.
+        device: picks the interface identifier of IPv6 addresses.
     """
 
     time: npt.NDArray[np.int64]
@@ -77,7 +90,7 @@ class Messages(NamedTuple):
     after: npt.NDArray[np.uint8]
     mark: npt.NDArray[np.uint8]
     habits: npt.NDArray[np.uint8]
-    host: npt.NDArray[np.int32]
+    device: npt.NDArray[np.int32]
 
 
 class Frames(NamedTuple):
@@ -86,6 +99,10 @@ class Frames(NamedTuple):
     time: npt.NDArray[np.int64]
     row: npt.NDArray[np.int64]
     type: npt.NDArray[np.uint8]
+
+    def part(self, begin: int, end: int) -> Frames:
+        """Return the frames from one index to before another."""
+        return Frames(self.time[begin:end], self.row[begin:end], self.type[begin:end])
 
     def sorted(self) -> Frames:
         """Return the frames in time order."""
@@ -125,7 +142,7 @@ def schedule(messages: Messages, seed: np.uint64, day: int, end: int) -> Frames:
     room = 4 * messages.time.size
     frames = Frames(np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.uint8))
     count = _schedule(seed, day, end, messages.time, messages.mark, frames)
-    return Frames(frames.time[:count], frames.row[:count], frames.type[:count]).sorted()
+    return frames.part(0, count).sorted()
 
 
 @njit(cache=True, nogil=True)
@@ -172,11 +189,22 @@ def encode(
     messages: Messages,
     names: NameTable,
     resolver: Sensor,
+    *,
     seed: np.uint64,
     day: int,
+    out: npt.NDArray[np.uint8],
 ) -> npt.NDArray[np.uint8]:
-    """Return the Frame Streams data frames (uint8), without START and STOP."""
-    out = np.empty(frames.time.size * _MOST_BYTES, np.uint8)
+    """Return the Frame Streams data frames (a part of ``out``), without START and STOP.
+
+    Args:
+        frames: in the order in which they are to be written.
+        messages: what the frames' rows point to.
+        names: what the messages ask for.
+        resolver: who writes.
+        seed: picks ports, message numbers and letter case; all frames of one query have the same.
+        day: the same.
+        out: room for ``MOST_BYTES`` for each frame.
+    """
     return out[: _encode(frames, messages, names, resolver, seed, day, out)]
 
 
@@ -207,6 +235,21 @@ def _varint(out: npt.NDArray[np.uint8], at: int, value: int) -> int:
         at += 1
     out[at] = value
     return at + 1
+
+
+@njit(cache=True, nogil=True)
+def _size(value: int) -> int:
+    """Return how many bytes a varint takes."""
+    size = 1
+    while value >= 128:
+        value >>= 7
+        size += 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _time_size(time_us: int) -> int:
+    return 6 + _size(time_us // 1_000_000)
 
 
 @njit(cache=True, nogil=True)
@@ -248,15 +291,15 @@ def _question(
     at = 12
     letter = np.uint64(0)
     for i in range(length):
-        byte = names.wire[start + i]
-        # Length octets are below 64, so letters are only ever letters.
-        if 0x61 <= byte <= 0x7A:
-            if (upper >> (letter & np.uint64(63))) & np.uint64(1):
-                byte -= 0x20
-            letter += np.uint64(1)
-        out[at] = byte
-        at += 1
-    return _put16(out, _put16(out, at, qtype), 1)
+        out[at + i] = names.wire[start + i]
+    if upper:
+        for i in range(at, at + length):
+            # Length octets are below 64, so letters are only ever letters.
+            if 0x61 <= out[i] <= 0x7A:
+                if (upper >> (letter & np.uint64(63))) & np.uint64(1):
+                    out[i] -= 0x20
+                letter += np.uint64(1)
+    return _put16(out, _put16(out, at + length, qtype), 1)
 
 
 @njit(cache=True, nogil=True)
@@ -320,7 +363,7 @@ def _broken(kind: int, end: int, out: npt.NDArray[np.uint8]) -> int:
     if kind == 0:
         return 5
     if kind == 1:
-        return min(end - 5, 12 + 1 + out[12] + 2)
+        return min(end - 5, 12 + 1 + np.int64(out[12]) + 2)
     if kind == 2:
         _put16(out, 12, 0xC00C)
         return 18
@@ -352,7 +395,7 @@ def _encode(
         habits = messages.habits[row]
         if habits & _MIXED:
             upper = bits(state + STEP * np.uint64(3))
-        iid = bits(stream(seed, _IID, day, np.int64(messages.host[row]) + 1))
+        iid = bits(stream(seed, _IID, day, np.int64(messages.device[row])))
         size = _address(messages.unit[row], iid, address)
         to_authority = kind < QUERY
         responds = kind in (RESPONSE, RESOLVER_RESPONSE)
@@ -379,54 +422,49 @@ def _encode(
         if messages.mark[row] >= 2:
             end = _broken(messages.mark[row] - 2, end, dns)
 
-        # The dnstap message; its length stands before it and takes two bytes or one.
+        # The dnstap message. Its length comes first, so each part's size is added up here.
+        six = size == 16 and not to_authority
+        width = 16 if six else 4
+        port = 1024 + ((number >> 32) & 0x7FFF)
+        asked = frames.time[frame]
+        if responds:
+            asked = messages.time[row] if not to_authority else min(messages.time[row] + 100, asked)
+        length = 6 + 2 * (2 + width) + 1 + _size(port) + 2
+        length += _time_size(asked) + 1 + _size(end) + end
+        if responds:
+            length += _time_size(frames.time[frame])
         start = at
         at = _put(out, at + 4, resolver.head)
-        length_at = at + 1
         out[at] = 0x72
-        body = at + 3
-        at = body
+        at = _varint(out, at + 1, length)
         out[at] = 0x08
         out[at + 1] = kind
-        six = size == 16 and not to_authority
         out[at + 2] = 0x10
         out[at + 3] = 2 if six else 1
         out[at + 4] = 0x18
         out[at + 5] = 2 if tcp and not to_authority else 1
+        client = resolver.v4 if to_authority else address
+        server = _AUTHORITY if to_authority else (resolver.v6 if six else resolver.v4)
         out[at + 6] = 0x22
-        out[at + 7] = 16 if six else 4
-        if to_authority:
-            at = _put(out, at + 8, resolver.v4)
-        else:
-            at = _put(out, at + 8, address[:size])
-        out[at] = 0x2A
-        out[at + 1] = 16 if six else 4
-        if to_authority:
-            at = _put(out, at + 2, _AUTHORITY)
-        else:
-            at = _put(out, at + 2, resolver.v6 if six else resolver.v4)
+        out[at + 7] = width
+        out[at + 8 + width] = 0x2A
+        out[at + 9 + width] = width
+        for i in range(width):
+            out[at + 8 + i] = client[i]
+            out[at + 10 + width + i] = server[i]
+        at += 10 + 2 * width
         out[at] = 0x30
-        at = _varint(out, at + 1, 1024 + ((number >> 32) & 0x7FFF))
+        at = _varint(out, at + 1, port)
         out[at] = 0x38
         out[at + 1] = 53
-        asked = frames.time[frame]
-        if responds:
-            asked = messages.time[row] if not to_authority else min(messages.time[row] + 100, asked)
         at = _time(out, at + 2, 8, asked)
         if responds:
             at = _time(out, at, 12, frames.time[frame])
-            out[at] = 0x72
-        else:
-            out[at] = 0x52
-        at = _put(out, _varint(out, at + 1, end), dns[:end])
-        length = at - body
-        if length < 128:
-            out[length_at] = length
-            for i in range(length):
-                out[body - 1 + i] = out[body + i]
-            at -= 1
-        else:
-            _varint(out, length_at, length)
+        out[at] = 0x72 if responds else 0x52
+        at = _varint(out, at + 1, end)
+        for i in range(end):
+            out[at + i] = dns[i]
+        at += end
         out[at] = 0x78
         out[at + 1] = 1
         at += 2

@@ -75,11 +75,11 @@ class Networks:
 def build(scenario: Scenario, households: float, random: np.random.Generator) -> Networks:
     """Return the networks of a scenario with address space for a number of households."""
     count = scenario.networks
-    weight = 1.0 / (np.arange(1, count + 1) + scenario.network_shift)
-    weight /= weight.sum()
+    size = 1.0 / (np.arange(1, count + 1) + scenario.network_shift)
+    weight: npt.NDArray[np.float64] = size / size.sum()
     prefixes = random.integers(1, _MOST_PREFIXES + 1, count)
     wanted = weight * households * scenario.pool_per_household / prefixes
-    bits = np.array([max(_SMALLEST_POOL_BITS, ceil(log2(max(size, 1)))) for size in wanted])
+    bits = np.array([max(_SMALLEST_POOL_BITS, ceil(log2(max(room, 1)))) for room in wanted])
     shares = np.array([country.share for country in scenario.countries])
     served = np.array([share for _, share in scenario.resolvers])
     rank = np.arange(count)
@@ -99,7 +99,9 @@ def build(scenario: Scenario, households: float, random: np.random.Generator) ->
     )
 
 
-def _filled(weight: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _filled(
+    weight: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
     """Give each network, largest first, to the group that is farthest below its share."""
     missing = shares.copy()
     groups = np.empty(weight.size, np.int64)
@@ -111,7 +113,7 @@ def _filled(weight: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) ->
 
 
 def _placed(prefixes: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return first addresses: larger prefixes first, so that each stands on a multiple of its size."""
+    """Return first addresses: large prefixes first, so each stands on a multiple of its size."""
     order = np.argsort(-bits, kind="stable")
     sizes = (prefixes << bits)[order]
     first = np.empty(bits.size, np.int64)

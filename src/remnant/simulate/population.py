@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from remnant.simulate.questions import VERSIONS
 from remnant.windows import to_us
 
 if TYPE_CHECKING:
@@ -85,26 +86,39 @@ class Households:
 def clean_up_rates(scenario: Scenario, networks: Networks) -> npt.NDArray[np.float64]:
     """Return each network's clean-up rate per bot and day.
 
-    The networks' relative rates are multiplied by the one factor that brings the expected number of
-    living bots, new infections included, to 2 ** (-T / half-life) after the T days from takedown to
-    the end. (Networks that clean fast run out of bots first, so the mean rate alone would not.)
+    The networks' relative rates are multiplied by the one factor with which the expected number of
+    living bots, new infections included, falls by 2 ** (-T / half-life) in the T days from takedown
+    to end. (Networks that clean fast run out of bots first, so the mean rate alone would not do.)
     """
-    end = (scenario.until - scenario.takedown).total_seconds() / 86_400
-    # Midpoints of the days: new infections since then have the rest of the period to be cleaned.
-    days = np.arange(0.5, end)
-    alive = 2.0 ** (-days / scenario.half_life_days)
-    target = 2.0 ** (-end / scenario.half_life_days)
+    takedown = (scenario.takedown - scenario.since).days
+    births = np.arange(scenario.days) + 0.5
+    weights = np.full(scenario.days, scenario.new_a_day)
+    weights[takedown:] *= 2.0 ** (-(births[takedown:] - takedown) / scenario.half_life_days)
 
-    def left(factor: float) -> float:
-        kept = np.exp(-factor * np.outer(np.append(end - days, end), networks.hazard))
-        survival = scenario.never_cleaned + (1 - scenario.never_cleaned) * kept @ networks.weight
-        return float(survival[-1] + scenario.new_a_day * (alive * survival[:-1]).sum())
+    def alive(factor: float, at: int) -> float:
+        """Expected living bots at the start of a day, in units of those at the very start."""
+        ages = np.append(at - births[:at], at)
+        kept = np.exp(-factor * np.outer(ages, networks.hazard)) @ networks.weight
+        survival = scenario.never_cleaned + (1 - scenario.never_cleaned) * kept
+        new = weights[:at].copy()
+        new[:takedown] = _replaced(scenario, networks, networks.hazard * factor)
+        return float(survival[-1] + new @ survival[:-1])
 
+    target = 2.0 ** (-(scenario.days - takedown) / scenario.half_life_days)
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if left(middle) > target else (low, middle)
+        low, high = (
+            (middle, high)
+            if alive(middle, scenario.days) > target * alive(middle, takedown)
+            else (low, middle)
+        )
     return networks.hazard * high
+
+
+def _replaced(scenario: Scenario, networks: Networks, rates: npt.NDArray[np.float64]) -> float:
+    """Return new infections per bot and day that make up for what is cleaned at first."""
+    return (1 - scenario.never_cleaned) * float(rates @ networks.weight)
 
 
 def populate(
@@ -114,7 +128,7 @@ def populate(
     rates = clean_up_rates(scenario, networks)
     first = round(scenario.clients_a_day * scenario.bots_per_client * scale)
     births = [np.full(first, to_us(scenario.since), np.int64)]
-    replaced = (1 - scenario.never_cleaned) * float(rates @ networks.weight)
+    replaced = _replaced(scenario, networks, rates)
     takedown = (scenario.takedown - scenario.since).days
     for day in range(scenario.days):
         after = day - takedown
@@ -140,7 +154,7 @@ def populate(
         always_on=random.random(count) < scenario.always_on,
         away_from=away_from,
         away_until=away_from + np.where(away, random.integers(14, 36, count), 0),
-        version=(random.random(count) ** 2 * 16).astype(np.int16),
+        version=(random.random(count) ** 2 * VERSIONS).astype(np.int16),
         aaaa=random.random(count) < scenario.aaaa,
     )
     since = np.full(homes.size, NEVER, np.int64)

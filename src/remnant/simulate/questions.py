@@ -19,6 +19,7 @@ __all__ = [
     "NXDOMAIN",
     "SINKHOLE_V4",
     "SINKHOLE_V6",
+    "VERSIONS",
     "NameTable",
     "Questions",
     "questions",
@@ -37,7 +38,8 @@ _HAS_A: Final = 2
 _HAS_AAAA: Final = 4
 _TTL_INNOCENT: Final = 3600
 _POPULAR: Final = 400
-_VERSIONS: Final = 16
+VERSIONS: Final = 16
+"""Versions of the bot; the first are the most frequent, and carry the first names."""
 
 
 class NameTable(NamedTuple):
@@ -71,7 +73,7 @@ class Questions:
         names: folded texts.
         table: for kernels.
         watched, popular, missing, traps: where the rows of each kind end.
-        version_names: names carried by each version of the bot (16 x names per bot).
+        version_names: names carried by each version of the bot (versions x names per bot).
     """
 
     names: tuple[str, ...]
@@ -90,7 +92,7 @@ class _Answer:
     ttl: int = _TTL_INNOCENT
 
 
-def questions(scenario: Scenario, random: np.random.Generator) -> Questions:
+def questions(scenario: Scenario) -> Questions:
     """Return all names of a scenario: watched, innocent, and traps for careless matching."""
     watched = tuple(watched.name for watched in scenario.names)
     popular = tuple(_popular(i) for i in range(_POPULAR))
@@ -102,26 +104,29 @@ def questions(scenario: Scenario, random: np.random.Generator) -> Questions:
         c2 = _Answer(f"{_C2_V4}{10 + i}", None, scenario.c2_ttl)
         answers.append((c2, _after(name.after, c2, scenario)))
     for i in range(len(names) - len(watched)):
-        here = _Answer(f"{_INNOCENT_V4}{i % 250 + 1}", f"{_INNOCENT_V6}{i + 1:x}" if i % 3 else None)
+        here = _Answer(
+            f"{_INNOCENT_V4}{i % 250 + 1}", f"{_INNOCENT_V6}{i + 1:x}" if i % 3 else None
+        )
         row = len(watched) + i
         gone = len(watched) + len(popular) <= row < len(watched) + len(popular) + len(missing)
         answers.append((_Answer(), _Answer()) if gone else (here, here))
-    weight = np.array([name.weight for name in scenario.names])
+    stride = max(1, len(watched) // scenario.names_per_bot)
     version_names = np.array(
         [
-            random.choice(
-                len(watched), scenario.names_per_bot, replace=False, p=weight / weight.sum()
-            )
-            for _ in range(_VERSIONS)
+            [(version + stride * i) % len(watched) for i in range(scenario.names_per_bot)]
+            for version in range(VERSIONS)
         ],
         np.int16,
     )
-    # Each watched name is carried by some version, as long as there are places for it.
-    unused = [i for i in range(len(watched)) if i not in version_names]
-    for i, name_index in enumerate(unused[: _VERSIONS * (scenario.names_per_bot - 1)]):
-        version_names[-1 - i % _VERSIONS, -1 - i // _VERSIONS] = name_index
-    ends = np.cumsum([len(watched), len(popular), len(missing), len(traps)]).tolist()
-    return Questions(names, _table(names, answers), *ends, version_names)
+    return Questions(
+        names,
+        _table(names, answers),
+        watched=len(watched),
+        popular=len(watched) + len(popular),
+        missing=len(watched) + len(popular) + len(missing),
+        traps=len(names) - 1,
+        version_names=version_names,
+    )
 
 
 def _popular(i: int) -> str:

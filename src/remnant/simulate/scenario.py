@@ -6,8 +6,10 @@ Every count is *at scale 1*; a run multiplies bots, innocent clients and address
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["Churn", "Country", "Event", "Scenario", "WatchedName"]
 
@@ -39,12 +41,10 @@ class WatchedName:
         name: folded text.
         after: what it answers after the takedown: ``sinkhole`` (seized), ``nxdomain`` (suspended)
             or ``c2`` (nobody got hold of it).
-        weight: how many of the bot's versions carry it, relative to the others.
     """
 
     name: str
     after: Outcome = "sinkhole"
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Scenario:
         since, until: the period (UTC midnights, half-open).
         takedown: when the seized names begin to answer with the sinkhole.
         default_scale: scale when none is given.
-        names: what the bots look up.
+        names: what the bots look up; the first ones are carried by the most frequent versions.
         below: zones that the case watches whole (``*.`` entries).
         events: for the case file.
         clients_a_day: distinct bot addresses (IPv4 address or IPv6 /64) seen on one UTC day just
@@ -114,7 +114,7 @@ class Scenario:
         more_names: chance to try each further name at a later activation.
         retry: chance, after the takedown, to come back once more within four minutes.
         aaaa: share of machines that ask for AAAA beside A.
-        c2_ttl, sinkhole_ttl, negative_ttl: seconds for which a machine's stub cache keeps an answer.
+        c2_ttl, sinkhole_ttl, negative_ttl: seconds for which a machine keeps an answer.
         innocent_households: households without a bot.
         innocent_queries: their and the bots' households' other queries a day.
         malformed: share of innocent messages that are broken.

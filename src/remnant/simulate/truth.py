@@ -102,6 +102,7 @@ class Truth:
     def add_day(
         self,
         start: int,
+        *,
         time: npt.NDArray[np.int64],
         unit: npt.NDArray[np.int64],
         name: npt.NDArray[np.int16],
@@ -116,7 +117,7 @@ class Truth:
         for index, word in [*enumerate(r for r, _ in self._scenario.resolvers), (-1, "all")]:
             here = slice(None) if index < 0 else resolver == index
             mine = slice(None) if index < 0 else self._resolver_of_bot == index
-            distinct = np.unique(unit[here])
+            distinct = _distinct(unit[here])
             v6 = int((distinct & IPV6_BIT != 0).sum())
             born, gone = self._bots.birth[mine], self._bots.clean[mine]
             running = hours[mine]
@@ -133,7 +134,7 @@ class Truth:
                 }
             )
             queries = np.bincount(hour[here], minlength=24)
-            pairs = np.unique(hour[here] << 41 | unit[here])
+            pairs = _distinct(hour[here] << 41 | unit[here])
             clients = np.bincount(pairs >> 41, minlength=24)
             for h in range(24):
                 self._rows["hourly"].append(
@@ -199,23 +200,27 @@ class Truth:
                 "country": pa.array([self._scenario.countries[c].code for c in country.tolist()]),
                 "resolver": pa.array([words[r] for r in self._resolver_of_bot.tolist()]),
                 "household": pa.array(bots.household),
-                "churn": pa.array(
-                    [churn[c] for c in self._networks.churn[bots.network].tolist()]
-                ),
+                "churn": pa.array([churn[c] for c in self._networks.churn[bots.network].tolist()]),
                 "always_on": pa.array(bots.always_on),
                 "online_chance": pa.array(bots.online),
             }
         )
 
 
+def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the sorted distinct values (here sorting beats the hashing of ``np.unique``)."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: ordered.size]]
+
+
 def _counts(
     key: npt.NDArray[np.int64], unit: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the keys that occur, their rows, and their distinct units."""
-    which, queries = np.unique(key, return_counts=True)
-    pairs = np.unique(key << 41 | unit)
-    _, clients = np.unique(pairs >> 41, return_counts=True)
-    return which, queries, clients
+    queries = np.bincount(key)
+    clients = np.bincount(_distinct(key << 41 | unit) >> 41)
+    which = np.flatnonzero(queries)
+    return which, queries[which], clients[which]
 
 
 def _part(
