@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import uuid
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "activity_schema", "ibis_schema"]
 
 _PIECE_ROWS: Final = 2_000_000
+_BATCH_ROWS: Final = 1 << 17
 
 
 def ibis_schema(table: TableSchema) -> ibis.Schema:
@@ -116,15 +116,17 @@ class Engine:
 
     def pieces(self, expression: Table) -> Iterator[pa.Table]:
         """Yield the result of an expression in Arrow tables of a bounded number of rows."""
+        # Not to_pyarrow_batches(): Ibis 12 calls a method there that DuckDB 2 does not have.
+        relation = self._connection.con.sql(self._connection.compile(expression))
+        read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
         kept: list[pa.RecordBatch] = []
         rows = 0
-        with contextlib.closing(self._connection.to_pyarrow_batches(expression)) as batches:
-            for batch in batches:
-                kept.append(batch)
-                rows += len(batch)
-                if rows >= _PIECE_ROWS:
-                    yield pa.Table.from_batches(kept)
-                    kept, rows = [], 0
+        for batch in read(_BATCH_ROWS):
+            kept.append(batch)
+            rows += len(batch)
+            if rows >= _PIECE_ROWS:
+                yield pa.Table.from_batches(kept)
+                kept, rows = [], 0
         if kept:
             yield pa.Table.from_batches(kept)
 

@@ -1,0 +1,249 @@
+"""Queries and a watchlist become sightings of each case, without a loop over rows.
+
+While a source is read, a sighting is a *row*: it says the number of its client and of its rule.
+When the source is done, the rows of a day become rows of ``schema.SIGHTINGS`` and
+``schema.CLIENTS``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.collate.clients import ANNOTATIONS
+from remnant.schema import CLIENTS, QUERIES, SIGHTINGS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.collate.clients import Clients
+    from remnant.collate.pseudonym import SiteKey
+    from remnant.watchlist import Watchlist
+
+__all__ = ["DAY_US", "HOUR_US", "UNNAMED", "Day", "Matcher", "finish_day", "named"]
+
+UNNAMED: Final = "default"
+"""The sensor of a source that neither a person nor the source itself names."""
+
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
+_ALWAYS: Final = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
+_ECS_BYTES: Final = 17
+
+_KEPT: Final = tuple(
+    name
+    for name in SIGHTINGS.names
+    if name in QUERIES.names and name not in {"time", "sensor", "ecs", "name"}
+)
+
+
+def named(sensors: pa.Array, sensor: str | None) -> pa.Array:
+    """Return the sensor of each row: the one that a person named, else the source's, else UNNAMED.
+
+    Args:
+        sensors: what the source states, perhaps null.
+        sensor: what a person stated.
+    """
+    words = pa.dictionary(pa.int32(), pa.string())
+    if sensor is not None or sensors.null_count == len(sensors):
+        zeros = pa.array(np.zeros(len(sensors), np.int32))
+        return pa.DictionaryArray.from_arrays(zeros, pa.array([sensor or UNNAMED]))
+    if sensors.null_count == 0:
+        return sensors
+    return pc.fill_null(sensors.cast(pa.string()), UNNAMED).dictionary_encode().cast(words)
+
+
+class Matcher:
+    """Turns rows of ``schema.QUERIES`` into rows of each case.
+
+    Args:
+        watchlist: what is watched.
+        clients: numbers the clients of this source.
+        key: the site's key.
+        sensor: the sensor that a person named.
+    """
+
+    def __init__(
+        self, watchlist: Watchlist, clients: Clients, key: SiteKey, sensor: str | None
+    ) -> None:
+        rules = watchlist.rules
+        case_number = {case: number for number, case in enumerate(watchlist.cases)}
+        self._clients = clients
+        self._key = key
+        self._sensor = sensor
+        self._offsets = np.asarray(watchlist.entry_offsets, np.int64)
+        self._rules = np.asarray(watchlist.entry_rules, np.int64)
+        self._specificity = np.asarray(watchlist.specificity, np.int64)
+        self._case = np.array([case_number[rule.case] for rule in rules], np.int64)
+        self._cases = watchlist.cases
+        first, last = _ALWAYS
+        self._from = np.array([first if r.valid_from is None else r.valid_from for r in rules])
+        self._until = np.array([last if r.valid_until is None else r.valid_until for r in rules])
+
+    def rows(self, queries: pa.RecordBatch) -> dict[str, pa.Table]:
+        """Return the rows of each case that has any.
+
+        A hit counts inside the dates of its rule only; of the hits of one query in one case, that
+        of the most specific rule stays.
+        """
+        if not len(queries):
+            return {}
+        time = queries["time"].cast(pa.int64()).to_numpy(zero_copy_only=False)
+        hits, rules = self._hits(queries, time)
+        found: dict[str, pa.Table] = {}
+        if not hits.size:
+            return found
+        columns = self._columns(queries, time)
+        case = self._case[rules]
+        for number in np.unique(case):
+            mine = case == number
+            picked = hits[mine]
+            rows = columns
+            if picked.size != len(queries) or (np.diff(picked) != 1).any():
+                rows = columns.take(pa.array(picked))
+            rule = pa.array(rules[mine].astype(np.int32))
+            found[self._cases[number]] = rows.append_column("rule", rule)
+        return found
+
+    def _hits(
+        self, queries: pa.RecordBatch, time: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return which row counts under which rule, each query once per case."""
+        entry = queries["entry"].to_numpy(zero_copy_only=False).astype(np.int64)
+        starts = self._offsets[entry]
+        counts = self._offsets[entry + 1] - starts
+        hits = np.repeat(np.arange(entry.size), counts)
+        within = np.arange(hits.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        rules = self._rules[np.repeat(starts, counts) + within]
+        when = time[hits]
+        valid = (when >= self._from[rules]) & (when < self._until[rules])
+        if not valid.all():
+            hits, rules = hits[valid], rules[valid]
+        offset = queries["offset"].to_numpy(zero_copy_only=False)[hits]
+        case = self._case[rules]
+        if len(self._cases) == 1 and (np.diff(offset) > 0).all():
+            return hits, rules
+        order = np.lexsort((rules, -self._specificity[entry[hits]], case, offset))
+        again = np.zeros(order.size, np.bool_)
+        again[1:] = (np.diff(offset[order]) == 0) & (np.diff(case[order]) == 0)
+        best = np.sort(order[~again])
+        return hits[best], rules[best]
+
+    def _columns(self, queries: pa.RecordBatch, time: npt.NDArray[np.int64]) -> pa.Table:
+        columns = {
+            "time": queries["time"],
+            "day": pa.array((time // DAY_US).astype(np.int32)),
+            "offset": queries["offset"],
+            "response": queries["response"],
+            "sensor": named(queries["sensor"], self._sensor),
+            "code": pa.array(self._clients.codes(_bytes(queries["address"], 16))),
+            "ecs": self._subnets(queries["ecs"]),
+            "name": queries["name"],
+        }
+        return pa.table(columns | {name: queries[name] for name in _KEPT})
+
+    def _subnets(self, ecs: pa.Array) -> pa.Array:
+        if ecs.null_count == len(ecs):
+            return pa.nulls(len(ecs), pa.int64())
+        hashed = self._key.subnets(_bytes(ecs, _ECS_BYTES))
+        return pa.array(hashed, mask=ecs.is_null().to_numpy(zero_copy_only=False))
+
+
+def _bytes(array: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+    """Return the values of a fixed-size binary array as uint8[n, width] (nulls: any bytes)."""
+    data = np.frombuffer(array.buffers()[1], np.uint8)
+    start = array.offset * width
+    return data[start : start + len(array) * width].reshape(-1, width)
+
+
+class Day(NamedTuple):
+    """What a source brings to one case and day.
+
+    Attributes:
+        sightings: rows of ``schema.SIGHTINGS``.
+        clients: columns of ``schema.CLIENTS`` that can be added up with those of other parts of
+            the same day: number of the client (``code``), sensor, vantage, first_time, last_time,
+            queries.
+        matched: sensor, vantage, hour, matched (queries).
+    """
+
+    sightings: pa.Table
+    clients: pa.Table
+    matched: pa.Table
+
+
+def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array, source: str) -> Day:
+    """Return the stored form of rows of one day.
+
+    Args:
+        rows: what ``Matcher.rows`` gave.
+        clients: what ``Clients.table`` gave.
+        texts: the text of each rule of the watchlist.
+        source: ledger id.
+    """
+    rows = _sorted(rows.unify_dictionaries().combine_chunks())
+    code = rows["code"]
+    rule, index = np.unique(rows["rule"].to_numpy(), return_inverse=True)
+    own = {name: clients[name].take(code) for name in ("client", "unit", "asn", "country")}
+    own["indicator"] = pa.DictionaryArray.from_arrays(
+        pa.array(index.astype(np.int32)), texts.take(pa.array(rule))
+    )
+    own["source"] = _repeated(source, len(rows))
+    sightings = pa.table([own[n] if n in own else rows[n] for n in SIGHTINGS.names], SIGHTINGS.names)
+    hour = rows["time"].cast(pa.int64()).to_numpy() // HOUR_US * HOUR_US
+    keyed = rows.select(["sensor", "vantage", "code", "time", "weight"]).append_column(
+        "hour", pa.array(hour).cast(SIGHTINGS.arrow.field("time").type)
+    )
+    return Day(
+        sightings,
+        keyed.group_by(["code", "sensor", "vantage"])
+        .aggregate([("time", "min"), ("time", "max"), ("weight", "sum")])
+        .rename_columns(["code", "sensor", "vantage", "first_time", "last_time", "queries"]),
+        keyed.group_by(["sensor", "vantage", "hour"])
+        .aggregate([([], "count_all")])
+        .rename_columns(["sensor", "vantage", "hour", "matched"]),
+    )
+
+
+def client_rows(parts: list[pa.Table], clients: pa.Table, source: str) -> pa.Table:
+    """Return rows of ``schema.CLIENTS``: one for each client, sensor and vantage of a day.
+
+    Args:
+        parts: ``Day.clients`` of each part of the day.
+        clients: what ``Clients.table`` gave.
+        source: ledger id.
+    """
+    whole = pa.concat_tables(parts)
+    if len(parts) > 1:
+        whole = (
+            whole.unify_dictionaries()
+            .group_by(["code", "sensor", "vantage"])
+            .aggregate([("first_time", "min"), ("last_time", "max"), ("queries", "sum")])
+            .rename_columns(whole.column_names)
+        )
+    code = whole["code"]
+    own = {
+        name: clients[name].take(code) for name in ("client", "unit", "address", *ANNOTATIONS)
+    }
+    own["source"] = _repeated(source, len(whole))
+    table = pa.table([own[n] if n in own else whole[n] for n in CLIENTS.names], CLIENTS.names)
+    return table.take(pa.array(np.argsort(table["client"].to_numpy(), kind="stable")))
+
+
+def _repeated(word: str, count: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([word]))
+
+
+def _sorted(rows: pa.Table) -> pa.Table:
+    """Sort by name and time: names lie together, and pages read only theirs."""
+    names = rows["name"].combine_chunks().dictionary_encode()
+    if isinstance(names, pa.ChunkedArray):
+        names = names.combine_chunks()
+    rank = np.empty(len(names.dictionary), np.int64)
+    rank[pc.array_sort_indices(names.dictionary).to_numpy()] = np.arange(rank.size)
+    by_name = rank[names.indices.to_numpy()]
+    time = rows["time"].cast(pa.int64()).to_numpy()
+    return rows.take(pa.array(np.lexsort((time, by_name))))

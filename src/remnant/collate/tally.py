@@ -1,0 +1,150 @@
+"""What was read: the counts of a source's batches, by sensor, vantage and hour."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.collate.sightings import named
+from remnant.schema import COVERAGE, COVERAGE_COUNTS, QUARANTINE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from remnant.capture import Batch
+
+__all__ = ["Tally"]
+
+_KEYS: Final = ("sensor", "vantage", "hour")
+_SUMS: Final = ("messages", "matched", "malformed", "skipped", "lost", "clock_faults")
+_MANY_ROWS: Final = 100_000
+_PLAIN: Final = pa.schema(
+    [
+        (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
+        for f in COVERAGE_COUNTS.arrow
+    ]
+)
+"""The columns of the counts, words as plain text: tables of any batches can be put together."""
+
+
+class Tally:
+    """Adds up batches, apart for each stretch of the stream between possible checkpoints.
+
+    Args:
+        offsets: where known sources ended that this one may begin with, in order.
+        sensor: the sensor that a person named.
+
+    Attributes:
+        records: records read so far.
+        query_messages: queries among them.
+        notes: what readers said, each once.
+    """
+
+    def __init__(self, offsets: Sequence[int], sensor: str | None) -> None:
+        self._offsets = list(offsets)
+        self._sensor = sensor
+        self._counts: dict[int, list[pa.Table]] = {}
+        self._quarantine: list[pa.RecordBatch] = []
+        self.records = 0
+        self.query_messages = 0
+        self.notes: dict[str, None] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Add the counts of a batch."""
+        self.records += batch.records
+        self.query_messages += batch.query_messages
+        self.notes.update(dict.fromkeys(batch.notes))
+        if len(batch.quarantine):
+            self._quarantine.append(batch.quarantine)
+        if len(batch.counts):
+            counts = pa.Table.from_batches([batch.counts])
+            sensors = named(batch.counts["sensor"], self._sensor)
+            counts = counts.set_column(0, "sensor", sensors).cast(_PLAIN)
+            parts = self._counts.setdefault(bisect_left(self._offsets, batch.end), [])
+            parts.append(counts)
+            if sum(map(len, parts)) > _MANY_ROWS:
+                parts[:] = [_added(parts)]
+
+    def coverage(self, cut: int, matched: Sequence[pa.Table], source: str) -> pa.Table:
+        """Return rows of ``schema.COVERAGE`` for what comes after a checkpoint.
+
+        Args:
+            cut: the checkpoint, or 0 for everything.
+            matched: sensor, vantage, hour and matched of the case.
+            source: ledger id.
+        """
+        parts = [
+            table
+            for stretch, tables in self._counts.items()
+            if self._after(stretch, cut)
+            for table in tables
+        ]
+        parts += [_as_counts(table) for table in matched]
+        if not parts:
+            return COVERAGE.empty()
+        added = _added(parts)
+        word = pa.array([source] * len(added), pa.string())
+        return added.append_column("source", word).select(list(COVERAGE.names))
+
+    def quarantine(self, cut: int, source: str) -> pa.Table:
+        """Return rows of ``schema.QUARANTINE`` for what comes after a checkpoint."""
+        if not self._quarantine:
+            return QUARANTINE.empty()
+        found = pa.Table.from_batches(self._quarantine).unify_dictionaries()
+        found = found.filter(pc.greater_equal(found["offset"], cut))
+        word = pa.array([source] * len(found), pa.string())
+        return found.set_column(0, "source", word)
+
+    def total(self, name: str) -> int:
+        """Return the sum of one count over the whole source."""
+        return sum(
+            pc.sum(table[name]).as_py() or 0 for parts in self._counts.values() for table in parts
+        )
+
+    def first(self) -> datetime | None:
+        """Return the time of the first message that has a usable one."""
+        found = self._extreme("first_time", "min")
+        return min(found, default=None)
+
+    def last(self) -> datetime | None:
+        """Return the time of the last message that has a usable one."""
+        found = self._extreme("last_time", "max")
+        return max(found, default=None)
+
+    def _extreme(self, column: str, end: str) -> list[datetime]:
+        values = [
+            pc.min_max(table[column])[end].as_py()
+            for parts in self._counts.values()
+            for table in parts
+        ]
+        return [value for value in values if value is not None]
+
+    def _after(self, stretch: int, cut: int) -> bool:
+        return stretch >= len(self._offsets) or self._offsets[stretch] > cut
+
+
+def _as_counts(matched: pa.Table) -> pa.Table:
+    """Return matched queries as counts of nothing else."""
+    columns = []
+    for field in _PLAIN:
+        if field.name in matched.column_names:
+            columns.append(matched[field.name].cast(field.type))
+        elif field.name in _SUMS:
+            columns.append(pa.repeat(pa.scalar(0, field.type), len(matched)))
+        else:
+            columns.append(pa.nulls(len(matched), field.type))
+    return pa.table(columns, schema=_PLAIN)
+
+
+def _added(parts: Sequence[pa.Table]) -> pa.Table:
+    sums = [(name, "sum") for name in _SUMS]
+    ends = [("first_time", "min"), ("last_time", "max")]
+    added = pa.concat_tables(parts)
+    added = added.group_by(list(_KEYS)).aggregate([*sums, *ends])
+    plain = {f"{name}_{how}": name for name, how in [*sums, *ends]}
+    added = added.rename_columns([plain.get(name, name) for name in added.column_names])
+    return added.select(_PLAIN.names).cast(_PLAIN)
