@@ -236,7 +236,8 @@ SIGHTINGS: Final = Table(
 CLIENTS: Final = Table(
     "clients",
     1,
-    "one client, source, day, sensor and vantage",
+    "one client, source, day, sensor and vantage; a source that grew may have several rows for one "
+    "of them, whose queries add up",
     (
         Column("client", pa.int64(), "the keyed hash that sightings carry"),
         Column("unit", _WORD, "what one client is: ipv4, or ipv6_64"),
@@ -256,6 +257,8 @@ CLIENTS: Final = Table(
         Column("queries", pa.int64(), "sightings of the day, weighted", "events"),
         Column("as_of", pa.string(), "date of the reference data", null="no reference data"),
         Column("source", _WORD, "the source it was read from (ledger id)"),
+        _SENSOR,
+        _VANTAGE,
     ),
     ("case", "day"),
 )
