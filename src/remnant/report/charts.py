@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
 from remnant.report.palette import LIGHT
-from remnant.report.wording import legible
+from remnant.report.timeline import EM, GUTTER, LANE, labels, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from remnant.report.drawing import Frame
     from remnant.report.facts import Mark
+    from remnant.report.timeline import Label
     from remnant.windows import Window
 
-__all__ = ["Label", "bars", "coverage_bars", "curve", "labels", "ticks"]
+__all__ = ["bars", "coverage_bars", "curve"]
 
-_DAY: Final = timedelta(days=1)
-_LANE: Final = 16  # pixels between two rows of labels
-_LANES: Final = 4
-_EM: Final = 6.6  # mean width of a letter of the labels, pixels
-_GUTTER: Final = 60  # what the vertical axis takes from the width, pixels
 
+_TOLD: Final = [
+    alt.Tooltip("utcyearmonthdate(time):T", title="day (UTC)", format="%-d %b %Y"),
+    alt.Tooltip("value:Q", title="value", format=",.0f"),
+]
 _COUNT_TICKS: Final = (
     "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
     "replace(format(datum.value, '~s'), 'G', ' bn')"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A dated label on a curve: ``lane`` is its row from the top, ``left`` its side."""
-
-    time: datetime
-    text: str
-    lane: int
-    left: bool
 
 
 def curve(
@@ -67,7 +56,7 @@ def curve(
         [value for _, value in points if value is not None] + [row[3] for row in band], default=0.0
     )
     # Headroom for the labels, so that they never lie on the curve.
-    share = min(0.5, (lanes * _LANE + 6) / max(frame.height - 30, 1))
+    share = min(0.5, (lanes * LANE + 6) / max(frame.height - 30, 1))
     y = alt.Y(
         "value:Q",
         title=None,
@@ -125,7 +114,7 @@ def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> alt.Lay
     room = frame.width * (0.42 if frame.narrow else 0.36)
     space = frame.width - room
     longest = max((len(words) for _, _, words in rows), default=1)
-    reach = top * space / max(space - longest * _EM * 1.15 - 14, space * 0.3)
+    reach = top * space / max(space - longest * EM * 1.15 - 14, space * 0.3)
     x = alt.X(
         "value:Q", axis=None, scale=alt.Scale(domain=[-reach * room / space, reach], nice=False)
     )
@@ -143,79 +132,6 @@ def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> alt.Lay
     return alt.LayerChart(layer=layers)
 
 
-def labels(marks: Sequence[Mark], window: Window, frame: Frame) -> list[Label]:
-    """Return where the labels of the marks inside the window stand, none on another.
-
-    A mark for which no row is free keeps its rule and its place in the key, without words.
-    """
-    width = frame.width - _GUTTER
-    placed: list[Label] = []
-    spans: list[tuple[float, float, int]] = []
-    numbered = [(n, mark) for n, mark in enumerate(marks, 1) if mark.time in window]
-    for n, mark in sorted(numbered, key=lambda pair: pair[1].time):
-        x = width * ((mark.time - window.since) / (window.until - window.since))
-        kind = legible(mark.kind, 24).replace("_", " ")
-        for text in (str(n),) if frame.narrow else (f"{n} {kind}", str(n)):
-            length = len(text) * _EM + 10
-            left = x + length > width
-            low, high = (x - length, x) if left else (x, x + length)
-            lane = 1 + max(
-                (lane for start, end, lane in spans if start < high and low < end), default=-1
-            )
-            if lane < _LANES:
-                break
-        else:
-            text = ""
-            lane = _LANES - 1
-        if text:
-            spans.append((low, high, lane))
-        placed.append(Label(mark.time, text, lane, left))
-    return placed
-
-
-def ticks(window: Window, room: int) -> tuple[list[datetime], str]:
-    """Return at most about ``room`` round times of a window, and how Vega writes them."""
-    span = window.until - window.since
-    for hours in (1, 3, 6, 12):
-        step = timedelta(hours=hours)
-        if span <= step * room and span <= 3 * _DAY:
-            return _steps(window, step, datetime(1970, 1, 1, tzinfo=UTC)), _HOURS
-    for days in (1, 2, 7, 14):
-        if span <= _DAY * days * room:
-            return _steps(window, _DAY * days, datetime(1970, 1, 5, tzinfo=UTC)), _DAYS
-    for months in (1, 2, 3, 6, 12, 24, 60):
-        if span <= _DAY * 30 * months * room or months == 60:
-            return _months(window, months), _MONTHS
-    raise AssertionError
-
-
-_HOURS: Final = "utcFormat(datum.value, utchours(datum.value) == 0 ? '%-d %b' : '%H:%M')"
-_DAYS: Final = "utcFormat(datum.value, datum.index == 0 ? '%-d %b %Y' : '%-d %b')"
-_MONTHS: Final = (
-    "utcFormat(datum.value, datum.index == 0 || utcmonth(datum.value) == 0 ? '%b %Y' : '%b')"
-)
-
-
-def _steps(window: Window, step: timedelta, origin: datetime) -> list[datetime]:
-    first = window.since + (origin - window.since) % step
-    return [
-        first + step * i
-        for i in range(int((window.until - first) / step) + 1)
-        if first + step * i <= window.until
-    ]
-
-
-def _months(window: Window, months: int) -> list[datetime]:
-    first = window.since.year * 12 + window.since.month - 1
-    last = window.until.year * 12 + window.until.month - 1
-    starts = (
-        datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
-        for month in range(first, last + 1)
-        if month % months == 0
-    )
-    return [start for start in starts if window.since <= start <= window.until]
-
-
 def _chart(rows: Sequence[dict[str, Any]]) -> alt.Chart:
     chart: alt.Chart = alt.Chart(alt.InlineData(values=list(rows)))
     return chart
@@ -226,12 +142,17 @@ def _ms(time: datetime) -> int:
 
 
 def _time_axis(window: Window, frame: Frame) -> alt.X:
-    values, words = ticks(window, max(2, (frame.width - _GUTTER) // (66 if frame.narrow else 78)))
+    values, words = ticks(window, max(2, (frame.width - GUTTER) // (66 if frame.narrow else 78)))
     return alt.X(
         "time:T",
         title=None,
         scale=alt.Scale(
-            type="utc", domain=[_ms(window.since), _ms(window.until)], nice=False, padding=0
+            type="utc",
+            # Not "domain": many layers that state one make Vega join them, with a warning each.
+            domainMin=_ms(window.since),
+            domainMax=_ms(window.until),
+            nice=False,
+            padding=0,
         ),
         axis=alt.Axis(
             values=[_ms(value) for value in values],
@@ -281,8 +202,10 @@ def _line(points: Sequence[tuple[datetime, float | None]], x: alt.X, y: alt.Y) -
     return [
         _chart(lines)
         .mark_line(color=LIGHT["accent"], strokeWidth=1.9, strokeJoin="round")
-        .encode(x=x, y=y, detail="segment:N"),
-        _chart(lonely).mark_circle(color=LIGHT["accent"], size=26, opacity=1).encode(x=x, y=y),
+        .encode(x=x, y=y, detail="segment:N", tooltip=_TOLD),
+        _chart(lonely)
+        .mark_circle(color=LIGHT["accent"], size=26, opacity=1)
+        .encode(x=x, y=y, tooltip=_TOLD),
     ]
 
 
@@ -293,7 +216,7 @@ def _labels(placed: Sequence[Label], x: alt.X) -> list[alt.Chart]:
         base = _chart([{"time": _ms(label.time), "text": label.text} for label in here])
         layers.append(
             base.mark_rule(color=LIGHT["soft"], strokeWidth=1).encode(
-                x=x, y=alt.value(lane * _LANE + 1), y2=alt.value("height")
+                x=x, y=alt.value(lane * LANE + 1), y2=alt.value("height")
             )
         )
         for halo in (True, False):
@@ -309,7 +232,7 @@ def _labels(placed: Sequence[Label], x: alt.X) -> list[alt.Chart]:
                     dx=-5 if left else 5,
                     fontSize=12,
                     **style,
-                ).encode(x=x, y=alt.value(lane * _LANE + 1), text="text:N")
+                ).encode(x=x, y=alt.value(lane * LANE + 1), text="text:N")
             )
     # Words above all rules.
     return sorted(layers, key=lambda layer: layer.mark.type != "rule")

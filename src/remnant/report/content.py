@@ -185,8 +185,8 @@ def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minim
     """Return countries and networks as published."""
     from remnant.estimate import traffic  # noqa: PLC0415 - rooms load when used
 
-    countries = traffic.by_key(view, "country", window, vantage)
-    networks = traffic.by_key(view, "network", window, vantage)
+    countries: list[dict[str, Any]] = traffic.by_key(view, "country", window, vantage)
+    networks: list[dict[str, Any]] = traffic.by_key(view, "network", window, vantage)
     covered = np.array([not day.gap for day in days], dtype=np.bool_)
     starts = [day.start for day in days]
     hidden: dict[str, list[Count]] = {}

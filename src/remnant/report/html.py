@@ -16,19 +16,22 @@ import jinja2
 from markupsafe import Markup
 
 from remnant.report import wording
+from remnant.report.export import write_figures, write_whole
 from remnant.report.facts import FULL_COVERAGE
 from remnant.report.figures import figures
+from remnant.report.interactive import CURVES, Extra, explore
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 from remnant.report.suppress import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from remnant.report.facts import Content, Measure, Network
     from remnant.report.suppress import Count
 
-__all__ = ["POLICY", "render"]
+__all__ = ["POLICY", "render", "write"]
 
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
@@ -38,36 +41,55 @@ POLICY: Final = (
 
 _MOST_DAYS: Final = 1500
 _TILES: Final = (
-    ("online", "online_hosts", "online_clients"),
-    ("half_life", "half_life_days"),
-    ("decay_rate", "rate_per_day", "decay"),
-    ("footprint", "clients", "distinct_clients"),
-    ("queries", "requests"),
+    "online_hosts",
+    "half_life",
+    "decay_rate",
+    "active_clients",
+    "footprint",
+    "queries",
 )
-_COUNTED: Final = frozenset(
-    {"events", "queries", "requests", "clients", "hosts", "ipv4", "ipv6_64", "mixed"}
-)
-_SIGNS: Final = {"passed": "✓", "failed": "✗", "unavailable": "○"}
+_COUNTED: Final = frozenset({"queries", "ipv4", "ipv6_64", "mixed"})
+_SIGNS: Final = {"failed": "✗", "passed": "✓", "unavailable": "○"}
+"""State of a check -> its sign, in the order in which they are shown."""
 
 
-def render(content: Content) -> str:
+def write(
+    content: Content, path: Path, *, figures: Path | None = None, interactive: bool = False
+) -> None:
+    """Write the report, and its figures where a folder is given.
+
+    Args:
+        content: what it shows.
+        path: the HTML file.
+        figures: folder for each figure as SVG, PNG and CSV.
+        interactive: embed Vega, so that the figures can be explored; the file then holds scripts.
+
+    Raises:
+        RemnantError: a file cannot be written.
+    """
+    write_whole(path, render(content, interactive=interactive).encode())
+    if figures is not None:
+        write_figures(content, figures)
+
+
+def render(content: Content, *, interactive: bool = False) -> str:
     """Return the report as the text of one self-contained HTML5 file."""
     env = _environment(content)
     every = figures(content)
+    extra = explore(every) if interactive else Extra()
     drawn = {
         figure.key: tuple(Markup(svg) for svg in figure.inline())  # noqa: S704 - escaped by Vega
         for figure in every
-        if figure.key in {"requests", "online", "coverage"}
+        if figure.key in CURVES
     }
     style = env.get_template("style.css").render(light=Markup(css(LIGHT)), dark=Markup(css(DARK)))  # noqa: S704 - constants
     return env.get_template(
         "report.html.j2"
     ).render(
         c=content,
-        policy=POLICY,
+        policy=POLICY + extra.policy,
         style=Markup(style),  # noqa: S704 - our own file
-        head="",
-        scripts="",
+        scripts=extra.scripts,
         figures={figure.key: figure for figure in every},
         drawn=drawn,
         vantage=wording.VANTAGE_WORDS.get(content.vantage, (wording.legible(content.vantage), "")),
@@ -126,8 +148,8 @@ def _top(counts: Iterable[Count]) -> int:
 def _tiles(content: Content) -> list[dict[str, str]]:
     found = {measure.quantity: measure for measure in content.measures}
     tiles = []
-    for names in _TILES:
-        measure = next((found[name] for name in names if name in found), None)
+    for name in _TILES:
+        measure = found.get(name)
         if measure is not None:
             tile = _measure(measure, content)
             if not measure.hidden and measure.unit in _COUNTED:
@@ -138,13 +160,13 @@ def _tiles(content: Content) -> list[dict[str, str]]:
 
 def _measure(measure: Measure, content: Content) -> dict[str, Any]:
     """Return one estimate in words: name, value, interval."""
-    rate = measure.unit in {"per day", "1/day", "per_day", "/day"}
+    rate = measure.unit == "per day"
     if measure.hidden:
         value = f"<{content.minimum_count}"
         limits = "too few to publish"
     else:
         value = wording.rate(measure.value) if rate else wording.number(measure.value)
-        if "day" in measure.unit and not rate and measure.value is not None:
+        if measure.unit == "days" and measure.value is not None:
             value += " days"
         limits = _limits(measure, rate=rate)
     return {
@@ -182,8 +204,9 @@ def _checks(evidence: Sequence[Mapping[str, Any] | str]) -> list[dict[str, str]]
         checks.append(
             {
                 "sign": _SIGNS.get(state, "·"),
-                "state": wording.legible(state, 20),
+                "state": state if state in _SIGNS else "",
                 "words": wording.legible(str(words if words is not None else name), 600),
             }
         )
-    return checks
+    order = {state: place for place, state in enumerate(_SIGNS)}
+    return sorted(checks, key=lambda check: order.get(check["state"], len(order)))

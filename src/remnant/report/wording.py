@@ -1,7 +1,7 @@
 """Numbers, times, states and hostile text in words.
 
 Everything that a person reads passes through here, so that the page, the figures and the exported
-tables say the same thing in the same way. English, UTC, a thin space between thousands.
+tables say the same thing in the same way. English, UTC.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 _MARKS_IN_A_ROW: Final = 2
-_THIN: Final = "\u202f"
 _NONE: Final = "\u2013"
 _MINUS: Final = "\u2212"
 
@@ -116,17 +115,13 @@ UNIT_WORDS: Final = {
 
 _MEASURES: Final = {
     "queries": "Requests",
-    "requests": "Requests",
-    "clients": "Distinct clients",
-    "distinct_clients": "Distinct clients",
+    "clients": "Seen in the window",
     "footprint": "Seen in all",
-    "online": "Online at a time",
+    "active_clients": "Seen a day",
+    "peak_day_clients": "Seen on the busiest day",
     "online_hosts": "Online at a time",
     "decay_rate": "Decline a day",
-    "rate_per_day": "Decline a day",
     "half_life": "Half-life",
-    "half_life_days": "Half-life",
-    "peak_day": "Busiest day",
 }
 
 
@@ -152,12 +147,12 @@ def number(value: float | None, digits: int = 3) -> str:
     r"""Return a number as people write it: whole thousands grouped, ``digits`` where it is small.
 
     >>> number(37012.4), number(0.00204), number(None)
-    ('37\u202f012', '0.00204', '\u2013')
+    ('37,012', '0.00204', '\u2013')
     """
     if value is None or not math.isfinite(value):
         return _NONE
     if value == int(value) or abs(value) >= 10 ** (digits - 1):
-        return f"{round(value):,}".replace(",", _THIN)
+        return f"{round(value):,}"
     text = f"{value:.{digits}g}"
     return text if "e" not in text else f"{value:.6f}".rstrip("0").rstrip(".")
 
@@ -193,14 +188,14 @@ def percent(share: float | None, digits: int = 1) -> str:
     """Return a share as a percentage; never 100 % for less than everything.
 
     >>> percent(0.9999)
-    '>99.9 %'
+    '>99.9%'
     """
     if share is None or not math.isfinite(share):
         return _NONE
     shown = f"{100 * share:.{digits}f}"
     if share < 1 and float(shown) >= 100:
-        return f">{100 - 10**-digits:.{digits}f} %"
-    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
+        return f">{100 - 10**-digits:.{digits}f}%"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown}%"
 
 
 def interval(low: float | None, high: float | None, *, as_percent: bool = False) -> str:
@@ -221,7 +216,7 @@ def interval(low: float | None, high: float | None, *, as_percent: bool = False)
 
 def rate(value: float | None) -> str:
     """Return a share per day as a percentage with its sign."""
-    return _NONE if value is None else f"{100 * value:.2f} %".replace("-", _MINUS)
+    return _NONE if value is None else f"{100 * value + 0.0:.2f}%".replace("-", _MINUS)
 
 
 def day(time: datetime | None) -> str:

@@ -1,0 +1,90 @@
+"""The figures of a page made explorable: Vega stands in the file, and may do nothing but draw.
+
+The page's policy allows exactly the scripts written here, by their hashes, and no evaluation of
+text as code: Vega runs its expressions through its own interpreter. With scripts switched off the
+drawn figures stay.
+
+References:
+    Content Security Policy Level 3 (W3C), hash sources.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup
+
+from remnant.report.drawing import WIDE
+from remnant.report.palette import to_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remnant.report.figures import Figure
+
+__all__ = ["CURVES", "Extra", "explore"]
+
+CURVES: Final = ("online", "requests", "coverage")
+"""Figures that stand on the page as drawings; the others are its tables."""
+
+_START: Final = """
+for (const [key, spec] of Object.entries(FIGURES)) {
+  const figure = document.getElementById(key);
+  const drawing = figure.querySelector("svg.wide");
+  const place = document.createElement("div");
+  place.className = "wide";
+  drawing.before(place);
+  window.vegaEmbed(place, spec, {renderer: "svg", ast: true, actions: false})
+    .then(() => drawing.remove())
+    .catch((error) => { place.remove(); console.error(error); });
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What an explorable page has beside the plain one: policy and scripts."""
+
+    policy: str = ""
+    scripts: Markup = field(default_factory=Markup)
+
+
+def explore(figures: Sequence[Figure]) -> Extra:
+    """Return the scripts that make the curves of a page explorable, and the policy they need."""
+    import vl_convert  # noqa: PLC0415 - a JavaScript engine, loaded when it is asked for
+
+    specs = {figure.key: _explorable(figure) for figure in figures if figure.key in CURVES}
+    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    data = json.dumps(specs, ensure_ascii=True).replace("<", "\\u003c")
+    texts = [
+        bundle.replace("</script", "<\\/script"),
+        f"const FIGURES = {to_variables(data)};{_START}",
+    ]
+    hashes = " ".join(_hash(text) for text in texts)
+    scripts = "".join(f"<script type=module>{text}</script>\n" for text in texts)
+    return Extra(f"; script-src {hashes}", Markup(scripts))  # noqa: S704 - bundle and JSON
+
+
+def _explorable(figure: Figure) -> dict[str, Any]:
+    """Return a figure's specification explorable: values on hover, wheel to zoom, drag to move."""
+    spec = figure.specification(WIDE)
+    for layer in spec["layer"]:
+        if "tooltip" in layer["encoding"] and layer["mark"]["type"] == "line":
+            layer["mark"]["point"] = {"size": 60, "opacity": 0}
+            layer["params"] = [
+                {
+                    "name": "zoom",
+                    "select": {"type": "interval", "encodings": ["x"]},
+                    "bind": "scales",
+                }
+            ]
+    return spec
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,229 @@
+"""Rows for the terminal and for other programs: tables, JSON, CSV.
+
+A table is for reading: numbers are grouped, hostile text is escaped, nothing is interpreted as
+markup. JSON is the contract and loses nothing. CSV is for spreadsheets: text that one would take
+for a formula gets a leading apostrophe.
+
+References:
+    RFC 8259 (JSON), RFC 4180 (CSV); OWASP, CSV Injection.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+from datetime import date, datetime
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
+
+from remnant.errors import printable
+from remnant.report import wording
+from remnant.windows import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.table import Table
+
+__all__ = ["estimates_table", "neutral", "render", "to_csv", "verdict_text"]
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width forms count too
+_MOST_ROWS: Final = 2000
+_CELL: Final = 64
+_SIGNS: Final = {"passed": "ok  ", "failed": "FAIL", "unavailable": "n/a "}
+
+
+def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: str) -> str:
+    """Return rows as ``table``, ``json`` or ``csv``, ending in a newline.
+
+    Args:
+        rows: the rows of a reading verb.
+        columns: which keys a table and CSV show, in order; JSON keeps every key.
+        output: one of the three formats.
+    """
+    if output == "json":
+        return json.dumps([_plain(row) for row in rows], indent=2, allow_nan=False) + "\n"
+    if output == "csv":
+        return to_csv(columns, ([row.get(column) for column in columns] for row in rows))
+    return _table(rows, columns)
+
+
+def to_csv(columns: Sequence[str], rows: Any) -> str:  # noqa: ANN401 - any iterable of rows
+    """Return CSV with a header line; null is an empty cell, text is neutralised."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def neutral(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula, control characters escaped.
+
+    >>> neutral("=cmd|' /C calc'!A0")
+    "'=cmd|' /C calc'!A0"
+    """
+    shown = printable(text, 4000)
+    return "'" + shown if text.lstrip(" ").startswith(_FORMULA) else shown
+
+
+def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the estimates of ``remnant measure`` for reading, with what they rest on below."""
+    from rich.table import Table  # noqa: PLC0415 - only where a table is shown
+
+    table = _frame(Table)
+    for name in ("quantity", "value", "interval", "unit", "n", "coverage"):
+        table.add_column(name, justify="right" if name in {"value", "n"} else "left")
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        rate = row["unit"] == "per day"
+        show = wording.rate if rate else wording.number
+        exact = row["low"] == row["high"] and row["low"] is not None
+        level = "" if row["level"] is None else f" ({wording.percent(row['level'])})"
+        if row["value"] is None and row["low"] is None and row["high"] is None:
+            limits = "cannot be estimated"
+        elif exact:
+            limits = "counted"
+        else:
+            limits = wording.interval(row["low"], row["high"], as_percent=rate) + level
+        cells = (
+            wording.measure_name(row["quantity"]),
+            show(row["value"]),
+            limits,
+            _cell(row["unit"]),
+            wording.number(row["n"]),
+            wording.percent(row["coverage"]),
+        )
+        table.add_row(*map(_text, cells))
+        for line in (row["method"], *row["assumptions"]):
+            notes.setdefault(str(line), []).append(wording.measure_name(row["quantity"]).lower())
+    lines = [_print(table).rstrip("\n")]
+    if rows:
+        lines += [f"Who counts: {_cell(rows[0]['population'], 400)}", "What it rests on:"]
+        for note, about in notes.items():
+            whose = "all" if len(about) == len(rows) else ", ".join(dict.fromkeys(about))
+            lines += _bullet(f"{printable(note, 400)} [{whose}]")
+    return "\n".join(lines) + "\n"
+
+
+def verdict_text(verdict: Mapping[str, Any]) -> str:
+    """Return the verdict of ``remnant judge`` for reading: sentence, checks, evidence."""
+    state = str(verdict["state"])
+    head = wording.STATES.get(state, (printable(state, 40),))[0]
+    lines = [head.upper(), "", *wrap(printable(verdict["sentence"], 2000), _width())]
+    if verdict.get("can_tell_by"):
+        lines += ["", f"With data as steady as now, this can be told by {verdict['can_tell_by']}."]
+    lines += ["", f"Series: {printable(verdict['series'], 400)}"]
+    for key, name, as_percent in (
+        ("rate_per_day", "Decline a day", True),
+        ("half_life_days", "Half-life, days", False),
+    ):
+        value = verdict[key]["value"]
+        shown = wording.rate(value) if as_percent else wording.number(value)
+        limits = wording.interval(verdict[key]["low"], verdict[key]["high"], as_percent=as_percent)
+        lines.append(f"{name}: {shown} ({limits})")
+    lines += ["", "Evidence:"]
+    for item in verdict["evidence"]:
+        if isinstance(item, str):
+            lines += _bullet(printable(item, 1000))
+        else:
+            sign = _SIGNS.get(str(item.get("state")), "")
+            words = printable(str(item.get("sentence") or item.get("id") or ""), 1000)
+            lines += _bullet(f"{sign.strip()}: {words}" if sign else words)
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    if not rows:
+        return "no rows\n"
+    from rich.table import Table  # noqa: PLC0415 - only where a table is shown
+
+    table = _frame(Table)
+    for column in columns:
+        numeric = any(isinstance(row.get(column), int | float) for row in rows[:_MOST_ROWS])
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
+    text = _print(table)
+    if len(rows) > _MOST_ROWS:
+        text += f"… and {len(rows) - _MOST_ROWS:,} more rows; --format csv shows all\n"
+    return text
+
+
+def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: ANN401 - any JSON value
+    """Return one value for reading."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        # A number that names something is no quantity.
+        if name in {"asn", "client_port", "service_port", "qtype", "rcode"}:
+            return str(value)
+        return wording.percent(value) if name == "coverage" else wording.number(value)
+    if isinstance(value, list | tuple):
+        return "; ".join(_cell(part, limit) for part in value)
+    text = iso(value) if isinstance(value, datetime) else str(value)
+    if name in {"start", "first", "last", "since", "until"}:
+        text = text.replace("T00:00:00Z", "")
+    return wording.legible(text, 253 if name == "name" else max(limit, _CELL))
+
+
+def _csv_cell(value: Any) -> str | int | float:  # noqa: ANN401 - any JSON value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return value if math.isfinite(value) else ""
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, list | tuple):
+        return neutral("; ".join(str(part) for part in value))
+    return neutral(str(value))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value that JSON can hold: times as ISO 8601, no infinities."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime):
+        return iso(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _bullet(text: str) -> list[str]:
+    return wrap(text, _width(), initial_indent="  - ", subsequent_indent="    ")
+
+
+def _width() -> int:
+    """Return the width of the terminal, at least 60; 110 where there is none."""
+    return max(60, shutil.get_terminal_size((110, 24)).columns)
+
+
+def _frame(table: type[Table]) -> Table:
+    from rich import box  # noqa: PLC0415 - only where a table is shown
+
+    return table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+
+
+def _text(words: str) -> Any:  # noqa: ANN401 - rich.text.Text, imported late
+    from rich.text import Text  # noqa: PLC0415 - only where a table is shown
+
+    return Text(words)  # never markup
+
+
+def _print(table: Table) -> str:
+    from rich.console import Console  # noqa: PLC0415 - only where a table is shown
+
+    out = io.StringIO()
+    console = Console(file=out, width=_width(), color_system=None, highlight=False, emoji=False)
+    console.print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
