@@ -173,8 +173,12 @@ class Watchlist:
         tables = self.tables
         buffer = np.ascontiguousarray(buffer, np.uint8)
         offsets = np.ascontiguousarray(offsets, np.int64)
+        starts = np.zeros(watchtable.MAX_LABELS + 2, np.int64)
+        hits = np.zeros(watchtable.MAX_HITS, np.int32)
         return _grown(
-            lambda rows, entries: watchtable.match_names(tables, buffer, offsets, rows, entries)
+            lambda rows, entries: watchtable.match_names(
+                tables, buffer, offsets, rows, entries, starts, hits
+            )
         )
 
     def match_addresses(
@@ -192,8 +196,9 @@ class Watchlist:
 
         tables = self.tables
         addresses = np.ascontiguousarray(addresses, np.uint8).reshape(-1, 16)
+        hits = np.zeros(watchtable.MAX_HITS, np.int32)
         return _grown(
-            lambda rows, entries: watchtable.match_addresses(tables, addresses, rows, entries)
+            lambda rows, entries: watchtable.match_addresses(tables, addresses, rows, entries, hits)
         )
 
 

@@ -13,9 +13,9 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
-from remnant.wire import MAX_LABELS, fold_byte, labels
+from remnant.wire import MAX_LABELS, fold_byte, kernel, labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,17 @@ def build(
         slot_name = np.full(slots, -1, np.int32)
         depths[:] = 0
         longest = _fill(
-            name_bytes, name_offsets, exact, below, key, shift, depths, bloom, slot_hash, slot_name
+            name_bytes,
+            name_offsets,
+            exact,
+            below,
+            key,
+            shift,
+            depths,
+            bloom,
+            slot_hash,
+            slot_name,
+            np.zeros(MAX_LABELS + 2, np.int64),
         )
         if longest <= _MAX_PROBE:
             break
@@ -149,7 +159,7 @@ def _prefix_tables(prefixes: Sequence[tuple[bytes, int, int]]) -> tuple[npt.NDAr
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_label(state: Word, buffer: Bytes, position: Int, multiplier: Word, finisher: Word) -> Word:
     """Return the hash of a suffix with the label at ``position`` put before it."""
     length = np.int64(buffer[position])
@@ -168,7 +178,7 @@ def _add_label(state: Word, buffer: Bytes, position: Int, multiplier: Word, fini
     return state ^ (state >> _S32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bloom_bits(state: Word) -> Word:
     return (
         (_ONE << (state & _BITS6))
@@ -177,7 +187,7 @@ def _bloom_bits(state: Word) -> Word:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(  # noqa: PLR0917 - a kernel takes no keywords
     name_bytes: Bytes,
     name_offsets: npt.NDArray[np.int64],
@@ -189,9 +199,9 @@ def _fill(  # noqa: PLR0917 - a kernel takes no keywords
     bloom: npt.NDArray[np.uint64],
     slot_hash: npt.NDArray[np.uint64],
     slot_name: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
 ) -> Int:
     """Put every name into the empty table; return the longest probe."""
-    starts = np.zeros(MAX_LABELS + 2, np.int64)
     longest = 0
     mask = slot_name.size - 1
     bloom_mask = uint64(bloom.size - 1)
@@ -218,7 +228,7 @@ def _fill(  # noqa: PLR0917 - a kernel takes no keywords
     return longest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _same(tables: Tables, name: Int, buffer: Bytes, start: Int, stop: Int) -> bool:
     begin = tables.name_offsets[name]
     if tables.name_offsets[name + 1] - begin != stop - start:
@@ -229,7 +239,7 @@ def _same(tables: Tables, name: Int, buffer: Bytes, start: Int, stop: Int) -> bo
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(tables: Tables, state: int, buffer: Bytes, start: int, stop: int) -> Int:
     """Return the index of the name whose suffix hash this is, or -1."""
     bits = _bloom_bits(state)
@@ -248,7 +258,7 @@ def _find(tables: Tables, state: int, buffer: Bytes, start: int, stop: int) -> I
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lookup_name(
     tables: Tables,
     buffer: Bytes,
@@ -289,7 +299,7 @@ def lookup_name(
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _half(address: Bytes, start: Int) -> Word:
     value = _S0
     for i in range(start, start + 8):
@@ -297,7 +307,7 @@ def _half(address: Bytes, start: Int) -> Word:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mask(length: Int) -> Word:
     """Return a 64-bit mask whose first ``length`` bits (clamped to 0..64) are set."""
     if length <= 0:
@@ -307,7 +317,7 @@ def _mask(length: Int) -> Word:
     return ~_S0 << uint64(64 - length)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lookup_address(tables: Tables, address: Bytes, hits: npt.NDArray[np.int32]) -> Int:
     """Write the entries whose prefix covers an address, longest first; return how many.
 
@@ -347,20 +357,21 @@ def lookup_address(tables: Tables, address: Bytes, hits: npt.NDArray[np.int32]) 
     return found
 
 
-@njit(cache=True, nogil=True)
-def match_names(
+@kernel
+def match_names(  # noqa: PLR0917 - a kernel takes no keywords
     tables: Tables,
     buffer: Bytes,
     offsets: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
     entries: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    hits: npt.NDArray[np.int32],
 ) -> Int:
     """Write all hits of wire names laid end to end; return how many there are.
 
-    Hits beyond the length of ``rows`` are counted and not written.
+    Hits beyond the length of ``rows`` are counted and not written. ``starts`` (int64[130]) and
+    ``hits`` (int32[MAX_HITS]) are scratch.
     """
-    starts = np.zeros(MAX_LABELS + 2, np.int64)
-    hits = np.zeros(MAX_HITS, np.int32)
     total = 0
     for row in range(offsets.size - 1):
         stop = min(offsets[row + 1], buffer.size)
@@ -376,18 +387,19 @@ def match_names(
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def match_addresses(
     tables: Tables,
     addresses: Bytes,
     rows: npt.NDArray[np.int64],
     entries: npt.NDArray[np.int32],
+    hits: npt.NDArray[np.int32],
 ) -> Int:
     """Write all hits of addresses (uint8[n, 16]); return how many there are.
 
-    Hits beyond the length of ``rows`` are counted and not written.
+    Hits beyond the length of ``rows`` are counted and not written. ``hits`` (int32[MAX_HITS]) is
+    scratch.
     """
-    hits = np.zeros(MAX_HITS, np.int32)
     total = 0
     for row in range(addresses.shape[0]):
         found = lookup_address(tables, addresses[row], hits)

@@ -41,6 +41,8 @@ __all__ = [
     "copy_folded",
     "edns",
     "fold_byte",
+    "inlined",
+    "kernel",
     "labels",
     "names_to_text",
     "question",
@@ -49,6 +51,16 @@ __all__ = [
     "skip_name",
     "u16",
 ]
+
+kernel: Final = njit(cache=True, nogil=True, _nrt=False)
+"""Decorates a kernel: compiled, cached, without the interpreter lock, without memory of its own.
+
+A kernel works on arrays that its caller made. It cannot allocate, so Numba need not count
+references to arrays, which would cost more than reading a message does.
+"""
+
+inlined: Final = njit(cache=True, nogil=True, _nrt=False, inline="always")
+"""Decorates a kernel of one line."""
 
 Int: TypeAlias = Any
 """A whole number inside a kernel (int64): a Python int or a NumPy scalar outside."""
@@ -88,19 +100,19 @@ _CLIENT_SUBNET: Final = 8
 _CASE_LETTERS: Final = 63
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def fold_byte(byte: Int) -> Int:
     """Return an ASCII capital in lower case, any other byte unchanged."""
     return byte + 32 if 65 <= byte <= 90 else byte
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def u16(buffer: Bytes, position: Int) -> Int:
     """Return the big-endian number in two bytes."""
     return (int64(buffer[position]) << 8) | int64(buffer[position + 1])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def labels(buffer: Bytes, start: Int, stop: Int, starts: npt.NDArray[np.int64]) -> Int:
     """Find the labels of an uncompressed wire name.
 
@@ -130,7 +142,7 @@ def labels(buffer: Bytes, start: Int, stop: Int, starts: npt.NDArray[np.int64]) 
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_name(  # noqa: PLR0917 - a kernel takes no keywords
     buffer: Bytes,
     message: Int,
@@ -184,7 +196,7 @@ def read_name(  # noqa: PLR0917 - a kernel takes no keywords
     return -1, start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skip_name(buffer: Bytes, start: Int, stop: Int) -> Int:
     """Return where the bytes after a name begin, or -1; pointers are stepped over."""
     position = start
@@ -200,7 +212,7 @@ def skip_name(buffer: Bytes, start: Int, stop: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def question(  # noqa: PLR0917 - a kernel takes no keywords
     buffer: Bytes,
     message: Int,
@@ -251,7 +263,7 @@ def question(  # noqa: PLR0917 - a kernel takes no keywords
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def record(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int, Int]:
     """Return (type, where the data begins, where it ends) of a resource record.
 
@@ -267,7 +279,7 @@ def record(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int, Int]:
     return u16(buffer, fixed), data, end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def edns(
     buffer: Bytes, stop: Int, fields: npt.NDArray[np.int64], subnet: Bytes
 ) -> tuple[Int, bool]:
@@ -301,7 +313,7 @@ def edns(
     return code, False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
     position = start
     while position + 4 <= stop:
@@ -318,7 +330,8 @@ def _client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
             known = (family == 1 and bits <= 32) or (family == 2 and bits <= 128)
             if not known or bits == 0 or end - data - 4 < size:
                 return False
-            subnet[:] = 0
+            for i in range(subnet.size):
+                subnet[i] = 0
             if family == 1:
                 subnet[10] = subnet[11] = 0xFF
             for i in range(size):
@@ -332,14 +345,14 @@ def _client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def copy_folded(buffer: Bytes, start: Int, stop: Int, target: Bytes, position: Int) -> None:
     """Copy a name folded; label lengths are below the letters, so they stay as they are."""
     for i in range(stop - start):
         target[position + i] = fold_byte(buffer[start + i])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def case_bits(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int) -> Int:
     """Return which letters of a name are capitals.
 
@@ -360,14 +373,14 @@ def case_bits(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int) -> Int:
     return bits
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _text_size(byte: Int) -> Int:
     if byte == 46 or byte == 92:  # noqa: PLR1714 - a set would be built for every byte
         return 2
     return 1 if 0x21 <= byte <= 0x7E else 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_texts(
     buffer: Bytes,
     offsets: npt.NDArray[np.int64],

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numba import int64, njit, uint64
+from numba import int64, uint64
 
 from remnant.schema import COVERAGE_COUNTS, TIME
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,14 +128,14 @@ def reset(counts: Counts) -> None:
     counts.slots[:] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hours_full(counts: Counts) -> bool:
     """Return whether the batch should end because its table of hours is full."""
     full: bool = counts.state[0] >= _MAX_HOURS
     return full
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_sensor(sensors: Sensors, sensor: Int, buffer: Bytes, start: Int, size: Int) -> bool:
     if sensors.sizes[sensor] != size:
         return False
@@ -144,7 +145,7 @@ def _is_sensor(sensors: Sensors, sensor: Int, buffer: Bytes, start: Int, size: I
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sensor_of(sensors: Sensors, buffer: Bytes, start: Int, stop: Int) -> Int:
     """Return the number of the sensor with this identity, a new one if there is room."""
     size = min(stop - start, _SENSOR_BYTES)
@@ -176,7 +177,7 @@ def sensor_of(sensors: Sensors, buffer: Bytes, start: Int, stop: Int) -> Int:
     return sensor
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _row(counts: Counts, sensor: Int, vantage: Int, hour: Int) -> Int:
     row = counts.state[1]
     if (
@@ -209,12 +210,13 @@ def _row(counts: Counts, sensor: Int, vantage: Int, hour: Int) -> Int:
     counts.keys[row, 0] = sensor
     counts.keys[row, 1] = vantage
     counts.keys[row, 2] = hour
-    counts.values[row, :] = 0
+    for column in range(_COLUMNS):
+        counts.values[row, column] = 0
     counts.values[row, _FIRST] = _LATEST
     return row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> None:
     """Count one record; ``time`` is NO_HOUR where it has none that can be used.
 

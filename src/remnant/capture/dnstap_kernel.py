@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import int64, njit, uint64
+from numba import int64, uint64
 
 from remnant import wire
 from remnant.capture import counts as tallies
@@ -19,6 +19,7 @@ from remnant.capture import framing, protobuf, recent
 from remnant.capture.events import EVENT_ENTRIES, has_room
 from remnant.capture.pairing import WAIT_US, advance_clock
 from remnant.watchtable import lookup_address, lookup_name
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -118,7 +119,7 @@ class Quarantine(NamedTuple):
     stop: npt.NDArray[np.int64]
 
 
-def new_context(latest: int, vantage: int, addresses: bool, seeds: tuple[int, int]) -> Context:  # noqa: FBT001 - an option of the kernel
+def new_context(latest: int, vantage: int, addresses: bool, seeds: tuple[int, int]) -> Context:
     """Return the state before the first byte.
 
     Args:
@@ -154,7 +155,7 @@ def new_quarantine(count: int) -> Quarantine:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep(quarantine: Quarantine, offset: Int, reason: Int, start: Int, stop: Int) -> None:
     row = quarantine.filled[0]
     if row < quarantine.filled[1]:
@@ -165,7 +166,7 @@ def _keep(quarantine: Quarantine, offset: Int, reason: Int, start: Int, stop: In
         quarantine.filled[0] = row + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _time(fields: npt.NDArray[np.int64], seconds: Int, latest: Int) -> Int:
     """Return a time in UTC microseconds, or -1 if it is missing or cannot be right."""
     whole = fields[seconds]
@@ -176,7 +177,7 @@ def _time(fields: npt.NDArray[np.int64], seconds: Int, latest: Int) -> Int:
     return time if _FIRST_US <= time <= latest else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_address(buffer: Bytes, start: Int, stop: Int, out: Bytes) -> bool:
     """Write 16 address bytes, IPv4 mapped; return whether there is an address."""
     if start < 0:
@@ -196,7 +197,7 @@ def _read_address(buffer: Bytes, start: Int, stop: Int, out: Bytes) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _key(seed: Word, context: Context, vantage: Int, buffer: Bytes, start: Int, stop: Int) -> Word:
     """Return the keyed hash of what a query and its response have in common."""
     fields = context.fields
@@ -224,7 +225,7 @@ def _key(seed: Word, context: Context, vantage: Int, buffer: Bytes, start: Int, 
     return state ^ (state >> uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _answers(context: Context, tables: Tables, buffer: Bytes, stop: Int, found: Int) -> Int:
     """Add the entries that the answers' addresses hit to ``context.hits``; return how many now."""
     question = context.question
@@ -253,8 +254,8 @@ def _answers(context: Context, tables: Tables, buffer: Bytes, stop: Int, found: 
     return found
 
 
-@njit(cache=True, nogil=True)
-def _event(
+@kernel
+def _event(  # noqa: PLR0917 - a kernel takes no keywords
     context: Context,
     events: Events,
     buffer: Bytes,
@@ -301,8 +302,14 @@ def _event(
     return row
 
 
-@njit(cache=True, nogil=True)
-def _query(
+@kernel
+def _copy_subnet(subnet: Bytes, target: Bytes, row: Int) -> None:
+    for i in range(17):
+        target[row, i] = subnet[i]
+
+
+@kernel
+def _query(  # noqa: PLR0917 - a kernel takes no keywords
     context: Context,
     tables: Tables,
     memory: Recent,
@@ -334,7 +341,7 @@ def _query(
             memory.case_bits[place] = bits
             if subnet:
                 memory.has_ecs[place] = 1
-                memory.ecs[place, :] = context.subnet
+                _copy_subnet(context.subnet, memory.ecs, place)
             return
     row = _event(
         context, events, names, start, end, (0, time, time, offset, sensor, vantage, -1, found)
@@ -342,11 +349,11 @@ def _query(
     events.case_bits[row] = bits
     if subnet:
         events.has_ecs[row] = 1
-        events.ecs[row, :] = context.subnet
+        _copy_subnet(context.subnet, events.ecs, row)
 
 
-@njit(cache=True, nogil=True)
-def _response(
+@kernel
+def _response(  # noqa: PLR0917 - a kernel takes no keywords
     context: Context,
     tables: Tables,
     memory: Recent,
@@ -380,7 +387,8 @@ def _response(
             events.case_bits[row] = memory.case_bits[place]
             if memory.has_ecs[place] != 0:
                 events.has_ecs[row] = 1
-                events.ecs[row, :] = memory.ecs[place, :]
+                for i in range(17):
+                    events.ecs[row, i] = memory.ecs[place, i]
         else:
             recent.put(memory, recent.ANSWER, key, check, heard)
     row = _event(
@@ -394,7 +402,7 @@ def _response(
     events.case_bits[row] = wire.case_bits(names, context.starts, count)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_simulator(context: Context, buffer: Bytes) -> bool:
     start = context.fields[protobuf.VERSION]
     if start < 0 or context.fields[protobuf.VERSION + 1] - start != _SIMULATOR.size:
@@ -405,8 +413,8 @@ def _is_simulator(context: Context, buffer: Bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
-def _data(
+@kernel
+def _data(  # noqa: PLR0917 - a kernel takes no keywords
     context: Context,
     tables: Tables,
     sensors: Sensors,
@@ -513,8 +521,8 @@ def _data(
     return 0
 
 
-@njit(cache=True, nogil=True)
-def scan(
+@kernel
+def scan(  # noqa: PLR0917 - a kernel takes no keywords
     context: Context,
     tables: Tables,
     sensors: Sensors,

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from remnant.schema import QUERIES, TIME
 from remnant.watchtable import MAX_HITS
-from remnant.wire import MAX_WIRE, names_to_text
+from remnant.wire import MAX_WIRE, kernel, names_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +132,7 @@ def allocate(count: int) -> Events:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def has_room(events: Events) -> bool:
     """Return whether two more events of any size fit."""
     count = events.filled[0]
@@ -254,7 +253,7 @@ def _gather(
     return out_offsets, out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _copy_lists(
     values: npt.NDArray[Any],
     offsets: npt.NDArray[np.int64],

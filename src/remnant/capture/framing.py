@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture import protobuf
+from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -61,7 +62,7 @@ _FIELD_CONTENT_TYPE: Final = 1
 _CONTENT: Final = np.frombuffer(CONTENT_TYPE, np.uint8)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _u32(buffer: Bytes, position: Int) -> Int:
     return (
         (int64(buffer[position]) << 24)
@@ -71,7 +72,7 @@ def _u32(buffer: Bytes, position: Int) -> Int:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def next_frame(buffer: Bytes, position: Int, stop: Int) -> tuple[Int, Int, Int]:
     """Return (DATA, CONTROL, MORE or BAD, where its payload begins, where it ends).
 
@@ -94,7 +95,7 @@ def next_frame(buffer: Bytes, position: Int, stop: Int) -> tuple[Int, Int, Int]:
     return (CONTROL, start, start + length) if start + length <= stop else (MORE, start, start)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def start_type(buffer: Bytes, start: Int, stop: Int, expected: Bytes) -> Int:
     """Return what a control frame says about the stream that follows.
 
@@ -121,13 +122,13 @@ def start_type(buffer: Bytes, start: Int, stop: Int, expected: Bytes) -> Int:
     return 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _opens_dnstap(byte: Int) -> bool:
     """Return whether a dnstap message can begin so: identity, version, extra, message or type."""
     return (byte == 0x0A) | (byte == 0x12) | (byte == 0x1A) | (byte == 0x72) | (byte == 0x78)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def follows(buffer: Bytes, position: Int, stop: Int) -> bool:
     """Return whether the bytes at ``position`` may be the next frame, as far as they are there."""
     if stop - position < 5:
@@ -138,7 +139,7 @@ def follows(buffer: Bytes, position: Int, stop: Int) -> bool:
     return length <= MAX_FRAME and bool(_opens_dnstap(int64(buffer[position + 4])))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def resume(
     buffer: Bytes, position: Int, stop: Int, final: bool, fields: npt.NDArray[np.int64]
 ) -> tuple[Int, bool]:

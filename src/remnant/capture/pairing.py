@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit, uint64
+from numba import int64, uint64
 
 from remnant.capture.events import Events, allocate, concatenate, queries, take, used
+from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ _STEPS: Final = 64
 """Events with the same key that are looked at for one partner."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def advance_clock(clock: Int, time: Int) -> Int:
     """Return how far the stream's time has come after a message of this time."""
     return time if time > clock or time < clock - BACK_US else clock
@@ -112,7 +113,7 @@ class Pairing:
         return batch
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pair(
     events: Events,
     partner: npt.NDArray[np.int64],
@@ -166,7 +167,7 @@ def _pair(
         tails[kind, slot] = event
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fits(events: Events, first: Int, second: Int, kind: Int) -> bool:
     """Return whether two events are a query and its response; ``kind`` is that of the second."""
     if events.key[first] != events.key[second]:
@@ -192,7 +193,7 @@ def _fits(events: Events, first: Int, second: Int, kind: Int) -> bool:
     size = events.name_offsets[first + 1] - one
     if events.name_offsets[second + 1] - two != size:
         return False
-    for i in range(size):
+    for i in range(size):  # noqa: SIM110 - a kernel has no generators
         if events.names[one + i] != events.names[two + i]:
             return False
     return True

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from numba import int64, njit, uint64
+from numba import int64, uint64
+
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +70,7 @@ _BYTES: Final = 2
 _FIXED32: Final = 5
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _varint(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int]:
     """Return (value, position after it); the position is -1 where it is cut off or too long.
 
@@ -91,7 +93,7 @@ def _varint(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int]:
     return int64(0), int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(number: Int, wire: Int) -> Int:
     """Return where a field of Message is kept, or -1 if it is not."""
     if wire == _VARINT:
@@ -122,7 +124,7 @@ def _place(number: Int, wire: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _outer_place(number: Int, wire: Int) -> Int:
     """Return where a field of Dnstap is kept, or -1 if it is not."""
     if wire == _BYTES:
@@ -137,7 +139,7 @@ def _outer_place(number: Int, wire: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fields(buffer: Bytes, start: Int, stop: Int, outer: bool, out: npt.NDArray[np.int64]) -> bool:
     """Read the fields of one message; return whether the bytes are well-formed."""
     position = start
@@ -185,7 +187,7 @@ def _fields(buffer: Bytes, start: Int, stop: Int, outer: bool, out: npt.NDArray[
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def frame(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64]) -> bool:
     """Read one Dnstap message.
 
@@ -198,7 +200,8 @@ def frame(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64]) -> b
     Returns:
         Whether the bytes are well-formed protobuf (fields that dnstap requires may be missing).
     """
-    out[:] = UNSET
+    for i in range(FIELDS):
+        out[i] = UNSET
     if not _fields(buffer, start, stop, True, out):
         return False
     return out[MESSAGE] < 0 or _fields(buffer, out[MESSAGE], out[MESSAGE + 1], False, out)

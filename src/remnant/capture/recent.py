@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import int64, njit, uint64
+from numba import int64, uint64
+
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,13 +66,13 @@ def new_recent(size: int) -> Recent:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _set_of(recent: Recent, key: Word) -> Int:
     sets = uint64(recent.kind.size // _WAYS - 1)
     return int64((key >> uint64(20)) & sets) * _WAYS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put(recent: Recent, kind: Int, key: Word, check: Word, heard: Int) -> Int:
     """Keep an entry; return its place, whose other columns the caller fills."""
     first = _set_of(recent, key)
@@ -89,7 +91,7 @@ def put(recent: Recent, kind: Int, key: Word, check: Word, heard: Int) -> Int:
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take(recent: Recent, kind: Int, key: Word, check: Word, earliest: Int, latest: Int) -> Int:
     """Remove the oldest entry of this kind and key heard in a span; return its place or -1."""
     first = _set_of(recent, key)
