@@ -14,8 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit, uint64
 
+from remnant.capture.text_fields import parse_address, parse_uint
+
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from remnant.wire import Bytes
 
 __all__ = [
     "Column",
@@ -35,24 +39,16 @@ MAPPED: Final = uint64(0xFFFF << 32)
 
 _ZERO: Final = uint64(0)
 _ONES: Final = uint64(0xFFFFFFFFFFFFFFFF)
-_LOW32: Final = uint64(0xFFFFFFFF)
-_S4: Final = uint64(4)
-_S8: Final = uint64(8)
-_S16: Final = uint64(16)
-_S32: Final = uint64(32)
-_S48: Final = uint64(48)
-_S64: Final = uint64(64)
-_TEN: Final = uint64(10)
-_LONGEST_TEXT: Final = 49
-"""Six full groups, a dotted quad and ``/128``: nothing longer is an address."""
+_LONGEST_TEXT: Final = 100
+"""Longer than any address with zone id and length."""
 
 
 class Parsed(NamedTuple):
     """Addresses or prefixes, read from text.
 
     Attributes:
-        high: uint64[n]: the first 8 bytes; 0 where not valid.
-        low: uint64[n]: the last 8 bytes; 0 where not valid.
+        high: uint64[n]: the first 8 bytes; of no meaning where not valid.
+        low: uint64[n]: the last 8 bytes; the same.
         length: int32[n]: prefix length in bits of the 16-byte form (96 more than an IPv4 length),
             128 for a plain address, -1 where the text is neither.
     """
@@ -65,8 +61,8 @@ class Parsed(NamedTuple):
 def parse(texts: Column) -> Parsed:
     """Return the addresses and prefixes of a column of text; a null is not valid.
 
-    Accepts what ``ipaddress`` accepts, without zone ids: dotted quads without leading zeros, and
-    RFC 4291 section 2.2 text, each with an optional ``/length``. Host bits stay as they are.
+    Accepts dotted quads and RFC 4291 section 2.2 text, each with an optional ``/length``. Host bits
+    stay as they are; a zone id is dropped.
     """
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
@@ -78,10 +74,10 @@ def parse(texts: Column) -> Parsed:
     if count:
         starts = np.frombuffer(offsets, np.int64)[column.offset : column.offset + count + 1]
     content = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    high = np.zeros(count, np.uint64)
-    low = np.zeros(count, np.uint64)
+    addresses = np.zeros(16 * count, np.uint8)
     length = np.full(count, -1, np.int32)
-    _parse_all(content, starts, high, low, length)
+    _parse_all(content, starts, addresses, length)
+    high, low = from_bytes(addresses)
     return Parsed(high, low, length)
 
 
@@ -183,145 +179,26 @@ def _mask_all(
 
 @njit(cache=True, nogil=True)
 def _parse_all(
-    data: npt.NDArray[np.uint8],
+    data: Bytes,
     offsets: npt.NDArray[np.int64],
-    high: npt.NDArray[np.uint64],
-    low: npt.NDArray[np.uint64],
+    addresses: Bytes,
     length: npt.NDArray[np.int32],
 ) -> None:
     for row in range(length.size):
         start, end = offsets[row], offsets[row + 1]
         if end - start > _LONGEST_TEXT:
             continue
-        slash = end
-        has_colon = False
-        for at in range(start, end):
-            if data[at] == 0x2F:
-                slash = at
-                break
-            if data[at] == 0x3A:
-                has_colon = True
-        if has_colon:
-            ok, upper, lower = _ipv6(data, start, slash)
-        else:
-            ok, word = _ipv4(data, start, slash)
-            upper, lower = _ZERO, MAPPED | word
-        if not ok:
+        slash = start
+        while slash < end and data[slash] != 0x2F:
+            slash += 1
+        family = parse_address(data, start, slash, addresses, row * 16)
+        if family == 0:
             continue
-        bits = 128
+        bits = np.int64(128)
         if slash < end:
-            number = _decimal(data, slash + 1, end)
-            limit = 128 if has_colon else 32
-            if number < 0 or number > limit:
+            limit = 32 if family == 4 else 128
+            bits = parse_uint(data, slash + 1, end)
+            if bits < 0 or bits > limit:
                 continue
-            bits = number + 128 - limit
-        high[row], low[row], length[row] = upper, lower, bits
-
-
-@njit(cache=True, nogil=True)
-def _decimal(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
-    """Return a decimal number of one to three digits without leading zeros, or -1."""
-    if end - start < 1 or end - start > 3 or (end - start > 1 and data[start] == 0x30):
-        return -1
-    number = 0
-    for at in range(start, end):
-        digit = int(data[at]) - 0x30
-        if digit < 0 or digit > 9:
-            return -1
-        number = number * 10 + digit
-    return number
-
-
-@njit(cache=True, nogil=True)
-def _ipv4(data: npt.NDArray[np.uint8], start: int, end: int) -> tuple[bool, np.uint64]:
-    word = _ZERO
-    begin = start
-    parts = 0
-    for at in range(start, end + 1):
-        if at < end and data[at] != 0x2E:
-            continue
-        number = _decimal(data, begin, at)
-        if number < 0 or number > 255:
-            return False, _ZERO
-        word = (word << _S8) | uint64(number)
-        parts += 1
-        begin = at + 1
-    return parts == 4, word
-
-
-@njit(cache=True, nogil=True)
-def _ipv6(data: npt.NDArray[np.uint8], start: int, end: int) -> tuple[bool, np.uint64, np.uint64]:
-    high, low = _ZERO, _ZERO  # groups before "::", or all of them
-    tail_high, tail_low = _ZERO, _ZERO  # groups after it
-    groups, tail_groups = 0, 0
-    gap = False
-    at = start
-    if end - start >= 2 and data[start] == 0x3A and data[start + 1] == 0x3A:
-        gap = True
-        at += 2
-        if at == end:
-            return True, _ZERO, _ZERO
-    while True:
-        stop = at
-        dotted = False
-        while stop < end and data[stop] != 0x3A:
-            dotted |= data[stop] == 0x2E
-            stop += 1
-        if dotted:
-            ok, word = _ipv4(data, at, stop)
-            if not ok or stop != end:
-                return False, _ZERO, _ZERO
-            shift, size = _S32, 2
-        else:
-            ok, word = _group(data, at, stop)
-            if not ok:
-                return False, _ZERO, _ZERO
-            shift, size = _S16, 1
-        if gap:
-            tail_high = (tail_high << shift) | (tail_low >> (_S64 - shift))
-            tail_low = (tail_low << shift) | word
-            tail_groups += size
-        else:
-            high = (high << shift) | (low >> (_S64 - shift))
-            low = (low << shift) | word
-            groups += size
-        if groups + tail_groups > 8:
-            return False, _ZERO, _ZERO
-        if stop == end:
-            break
-        at = stop + 1
-        if at == end:
-            return False, _ZERO, _ZERO  # ends in one colon
-        if data[at] == 0x3A:
-            if gap:
-                return False, _ZERO, _ZERO
-            gap = True
-            at += 1
-            if at == end:
-                break
-    if not gap:
-        return groups == 8, high, low
-    if groups + tail_groups > 7:
-        return False, _ZERO, _ZERO
-    for _ in range(8 - groups):
-        high = (high << _S16) | (low >> _S48)
-        low = low << _S16
-    return True, high | tail_high, low | tail_low
-
-
-@njit(cache=True, nogil=True)
-def _group(data: npt.NDArray[np.uint8], start: int, end: int) -> tuple[bool, np.uint64]:
-    """Return a group of one to four hexadecimal digits."""
-    if end - start < 1 or end - start > 4:
-        return False, _ZERO
-    word = _ZERO
-    for at in range(start, end):
-        byte = data[at]
-        if 0x30 <= byte <= 0x39:
-            digit = uint64(byte) - uint64(0x30)
-        elif 0x61 <= (byte | 0x20) <= 0x66:
-            digit = uint64(byte | 0x20) - uint64(0x61) + _TEN
-        else:
-            return False, _ZERO
-        word = (word << _S4) | digit
-    return True, word
+            bits += 128 - limit
+        length[row] = bits

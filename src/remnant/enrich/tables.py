@@ -14,14 +14,14 @@ References:
 
 from __future__ import annotations
 
-import io
 import re
 import zlib
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import njit
 
 from remnant.enrich.addresses import Column, parse
 from remnant.enrich.content import MAX_ASN, Content, country_code, name_text, row_numbers
@@ -32,11 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy.typing as npt
+
+    from remnant.wire import Bytes, Int
+
 __all__ = ["read", "read_names", "unpack"]
 
 _UNPACKED_LIMIT: Final = 2 << 30
 _SNIFF_LINES: Final = 64
-_BLOCK: Final = 1 << 24
+_TAB: Final = 0x09
+_NEWLINE: Final = 0x0A
+_RETURN: Final = 0x0D
+_HASH: Final = 0x23
 _NAME_LINE: Final = r"^(?:AS)?(?P<asn>[0-9]{1,10})[ \t|,]+(?P<name>.+)$"
 
 PFX2AS: Final = ("prefix", "length", "origin")
@@ -61,7 +68,7 @@ def read(path: Path, data: bytes) -> Content:
             expected="pfx2as (prefix, length, AS) or ip2asn (first, last, AS, country, name), "
             "separated by tabs",
         )
-    rows, bad = _rows(path, data, shape)
+    rows, bad = _rows(data, shape)
     content = _prefixes(rows) if shape is PFX2AS else _ranges(rows, shape)
     return Content(content.format, content.ranges, content.facts, content.bad + bad, content.notes)
 
@@ -135,37 +142,83 @@ def _shape(data: bytes) -> tuple[str, ...] | None:
     return None
 
 
-def _rows(path: Path, data: bytes, shape: tuple[str, ...]) -> tuple[pa.Table, int]:
-    from pyarrow import csv  # noqa: PLC0415 - only where a table is read
+def _rows(data: bytes, shape: tuple[str, ...]) -> tuple[pa.Table, int]:
+    """Return the lines that have as many fields as the shape, as bytes, and how many have not."""
+    buffer = np.frombuffer(data, np.uint8)
+    lines = int(np.count_nonzero(buffer == _NEWLINE)) + 1
+    starts = np.empty((len(shape), lines), np.int64)
+    ends = np.empty((len(shape), lines), np.int64)
+    rows, bad = _split(buffer, starts, ends)
+    columns = {
+        name: _gathered(buffer, starts[place, :rows], ends[place, :rows])
+        for place, name in enumerate(shape)
+    }
+    return pa.table(columns), bad
 
-    bad = 0
 
-    def skip(row: csv.InvalidRow) -> Literal["skip"]:
-        nonlocal bad
-        bad += not str(row.text or "").startswith("#")
-        return "skip"
+def _gathered(
+    buffer: Bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> pa.Array[Any]:
+    offsets = np.zeros(len(starts) + 1, np.int64)
+    np.cumsum(ends - starts, out=offsets[1:])
+    content = np.empty(offsets[-1], np.uint8)
+    _copy(buffer, starts, offsets, content)
+    buffers = [None, pa.py_buffer(offsets.data), pa.py_buffer(content.data)]
+    return pa.Array.from_buffers(pa.large_binary(), len(starts), buffers)
 
-    # A byte that is no UTF-8 must cost a name its letter, not the table its life: all is bytes.
-    try:
-        rows = csv.read_csv(
-            io.BytesIO(data),
-            read_options=csv.ReadOptions(
-                column_names=list(shape), block_size=_BLOCK, use_threads=False
-            ),
-            parse_options=csv.ParseOptions(
-                delimiter="\t", quote_char=False, escape_char=False, invalid_row_handler=skip
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(shape, pa.binary()), null_values=[]
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise _unusable(path, "the table cannot be read", error) from None
-    return rows.combine_chunks(), bad
+
+@njit(cache=True, nogil=True)
+def _split(
+    buffer: Bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> tuple[Int, Int]:
+    """Find the fields of each line; return how many lines are complete, and how many are bad.
+
+    Empty lines and comments are neither.
+    """
+    columns = starts.shape[0]
+    rows, bad, at = 0, 0, 0
+    while at < buffer.size:
+        first = at
+        fields = 0
+        begin = at
+        while at <= buffer.size:
+            byte = np.int64(buffer[at]) if at < buffer.size else np.int64(_NEWLINE)
+            if byte in (_TAB, _NEWLINE):
+                if fields < columns:
+                    starts[fields, rows], ends[fields, rows] = begin, at
+                fields += 1
+                begin = at + 1
+            at += 1
+            if byte == _NEWLINE:
+                break
+        end = at - 1
+        if end > first and buffer[end - 1] == _RETURN:
+            end -= 1
+            if fields <= columns:
+                ends[fields - 1, rows] = end
+        if end == first or buffer[first] == _HASH:
+            continue
+        if fields == columns:
+            rows += 1
+        else:
+            bad += 1
+    return rows, bad
+
+
+@njit(cache=True, nogil=True)
+def _copy(
+    buffer: Bytes,
+    starts: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64],
+    content: Bytes,
+) -> None:
+    for row in range(starts.size):
+        for place in range(offsets[row + 1] - offsets[row]):
+            content[offsets[row] + place] = buffer[starts[row] + place]
 
 
 def _prefixes(rows: pa.Table) -> Content:
-    parts: tuple[Any, ...] = (rows["prefix"], rows["length"], pa.scalar(b"/"))
+    parts: tuple[Any, ...] = (rows["prefix"], rows["length"], pa.scalar(b"/", pa.large_binary()))
     joined: Any = pc.binary_join_element_wise(*parts)
     found = parse(joined)
     origin: Any = _text(rows["origin"], lambda text: text)
