@@ -27,9 +27,7 @@ def tables_page() -> str:
     for table in tables:
         parts.append(f"\n## {table.name}\n")
         where = (
-            f"stored under `{table.name}/"
-            + "/".join(f"{key}=…" for key in table.partitions)
-            + "/`"
+            f"stored under `{table.name}/" + "/".join(f"{key}=…" for key in table.partitions) + "/`"
             if table.partitions
             else "in memory only"
         )

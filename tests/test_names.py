@@ -47,7 +47,7 @@ def test_fold(written: str, folded: str) -> None:
         "a\\",
         r"a\25",
         r"a\256",
-        "ｘ" * 64,
+        "\uff58" * 64,
     ],
 )
 def test_what_is_not_a_name_is_refused(text: str) -> None:
@@ -75,7 +75,7 @@ def test_any_text_gives_a_name_or_a_clear_error(text: str) -> None:
     try:
         folded = fold(text)
     except NameSyntaxError as error:
-        assert error.what
+        assert error.got is not None  # noqa: PT017 - either outcome is right
     else:
         assert fold(folded) == folded
         assert sum(len(label) + 1 for label in labels_of(folded)) < 255

@@ -19,9 +19,9 @@ from remnant.windows import (
 )
 
 TIMES = st.datetimes(
-    min_value=datetime(1999, 1, 1),
-    max_value=datetime(2100, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    min_value=datetime(1999, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
+    max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
+    timezones=st.just(UTC),
 )
 STEP = st.sampled_from(sorted(STEPS))
 

@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - Typer's callback protocol
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"remnant {__version__}")
         raise typer.Exit

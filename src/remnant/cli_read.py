@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -23,6 +23,10 @@ from remnant.cli_shared import (
     say,
     window_of,
 )
+
+if TYPE_CHECKING:
+    from remnant.estimate.traffic import Key
+    from remnant.windows import Step
 
 __all__ = ["By", "clients", "judge", "measure", "report", "traffic"]
 
@@ -67,10 +71,10 @@ def traffic(
         _, view = open_view(settings, store, case)
         window = window_of(view, since, until)
         if by in _KEYS:
-            rows = by_key(view, by.value, window=window, vantage=vantage)
+            rows = by_key(view, cast("Key", by.value), window=window, vantage=vantage)
             columns = (*_KEYS[by], "queries", "clients", "vantage", "unit")
         else:
-            rows = by_time(view, by.value, window=window, vantage=vantage)
+            rows = by_time(view, cast("Step", by.value), window=window, vantage=vantage)
             columns = ("start", "queries", "clients", "coverage", "vantage", "unit")
         _tell_watchlist_age(case, view, output)
     emit(rows, output, columns)
@@ -226,7 +230,7 @@ def report(
         )
 
 
-def write_report(  # noqa: D103 - shared with the demo
+def write_report(
     settings: Any,
     case: Any,
     view: Any,

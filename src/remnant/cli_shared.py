@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -104,12 +104,12 @@ def open_view(settings: Settings, store: Store, name: str) -> tuple[Case, View]:
     return case, view
 
 
-def load_reference(settings: Settings, name: str) -> Reference:
-    """Return the reference data: what the settings name, and a table kept with the case."""
+def load_reference(settings: Settings, *names: str) -> Reference:
+    """Return the reference data: tables kept with the cases, then what the settings name."""
     from remnant.enrich.reference import Reference
 
-    own = settings.home / "cases" / name / "prefixes.tsv"
-    return Reference.load(settings, extra_tables=[own] if own.is_file() else [])
+    own = [settings.home / "cases" / name / "prefixes.tsv" for name in names]
+    return Reference.load(settings, extra_tables=[path for path in own if path.is_file()])
 
 
 def window_of(view: View, since: str | None, until: str | None) -> Window | None:
@@ -142,43 +142,37 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def progress(title: str, total: int | None) -> AbstractContextManager[Progress]:
-    """Show the progress of long work on a terminal; stay quiet in a pipe."""
-    return Progress(title, total)
-
-
 class Progress:
-    """A bar with rate, share done and time left, on a terminal only.
+    """A bar with rate, share done and time left; on a terminal only, quiet in a pipe.
 
     Args:
         title: what is being done.
-        total: bytes to do in all, or ``None`` when that is not known.
+        total: how much there is to do, or ``None`` when that is not known yet.
+        unit: ``bytes``, or the plural of what ``to`` counts.
     """
 
-    def __init__(self, title: str, total: int | None) -> None:
+    def __init__(self, title: str, total: int | None, *, unit: str = "bytes") -> None:
         self._title = title
         self._total = total
+        self._unit = unit
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if sys.stderr.isatty():
+            from rich import progress as rich_progress
             from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                TextColumn,
-                TimeRemainingColumn,
-                TransferSpeedColumn,
-            )
-            from rich.progress import Progress as Bar
 
-            self._bar = Bar(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
+            amount: list[Any] = (
+                [rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn()]
+                if self._unit == "bytes"
+                else [rich_progress.TextColumn("{task.completed}/{task.total} " + self._unit)]
+            )
+            self._bar = rich_progress.Progress(
+                rich_progress.TextColumn("{task.description}", markup=False),
+                rich_progress.BarColumn(),
+                *amount,
+                rich_progress.TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -194,6 +188,11 @@ class Progress:
         """Set how much is done."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, description=title or self._title)
+
+    def steps(self, done: int, total: int) -> None:
+        """Set how many steps of how many are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
 
 
 def split_names(text: str) -> Iterator[str]:

@@ -65,10 +65,10 @@ def labels_of(text: str) -> list[bytes]:
 
 
 def text_to_wire(text: str) -> bytes:
-    """Return the uncompressed wire form, folded to lower case, with the root label.
+    r"""Return the uncompressed wire form, folded to lower case, with the root label.
 
     >>> text_to_wire("Evil.COM")
-    b'\\x04evil\\x03com\\x00'
+    b'\x04evil\x03com\x00'
     """
     return b"".join(bytes((len(label),)) + label for label in labels_of(text)) + b"\0"
 
@@ -105,7 +105,7 @@ def is_below(name: str, parent: str) -> bool:
     >>> is_below("notevil.com", "evil.com")
     False
     """
-    return parent == "." or name == parent or name.endswith("." + parent)
+    return parent in {".", name} or name.endswith("." + parent)
 
 
 def _label_text(label: bytes) -> str:

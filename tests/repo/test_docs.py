@@ -1,4 +1,4 @@
-"""Docs that cannot rot: generated pages are current, links lead somewhere, commands are described."""
+"""Docs that cannot rot: generated pages are current, links lead somewhere."""
 
 from __future__ import annotations
 

@@ -7,12 +7,11 @@ them all is ``capture.readers``. Malformed traffic is counted and quarantined, i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     import pyarrow as pa
 

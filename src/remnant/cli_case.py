@@ -1,0 +1,345 @@
+"""Commands about cases: what is watched."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remnant.cli_shared import (
+    CaseArgument,
+    Format,
+    FormatOption,
+    emit,
+    emit_json,
+    open_library,
+    open_settings,
+    open_store,
+    say,
+)
+
+if TYPE_CHECKING:
+    from remnant.cases.model import Case
+    from remnant.cases.preview import Preview
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="What is watched: one case per takedown."
+)
+
+
+class Role(StrEnum):
+    """What an indicator is to the botnet."""
+
+    C2 = "c2"
+    DOWNLOAD = "download"
+    DGA = "dga"
+    FASTFLUX = "fastflux"
+    NAMESERVER = "nameserver"
+
+
+class State(StrEnum):
+    """What the takedown made of an indicator."""
+
+    SEIZED = "seized"
+    SUSPENDED = "suspended"
+    LIVE = "live"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+RoleOption = Annotated[Role, typer.Option(help="Role of indicators that do not say their own.")]
+StateOption = Annotated[State, typer.Option(help="State of indicators that do not say their own.")]
+
+
+@app.command("new")
+def new(
+    case: CaseArgument,
+    *,
+    takedown: Annotated[
+        str | None, typer.Option(help="When the names were taken: a date or a time with a zone.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(help="A name, *.name, address or prefix to watch; may be repeated."),
+    ] = None,
+    role: RoleOption = Role.C2,
+    state: StateOption = State.UNKNOWN,
+) -> None:
+    """Begin a case: from nothing, or as a copy of a built-in one that you can edit."""
+    from remnant.cases.library import BUILT_IN
+    from remnant.errors import CaseError
+
+    library = open_library(open_settings())
+    if takedown is None and not watch and case in BUILT_IN:
+        library.save(library.get(case), text=library.text(case))
+    elif takedown is None:
+        raise CaseError(
+            "a new case needs the time of its takedown",
+            got=case,
+            expected="--takedown 2015-04-08",
+            hint="built-in cases, which need none: " + ", ".join(BUILT_IN),
+        )
+    else:
+        library.save(_from_options(case, takedown, title, watch or [], role, state))
+    say(f"Case {case} is stored; edit {library.path(case)}, then: remnant case check {case}")
+
+
+def _from_options(
+    name: str, takedown: str, title: str | None, watch: list[str], role: Role, state: State
+) -> Case:
+    """Return the case that options describe, read as a case file so that one set of rules holds."""
+    import json
+    import re
+
+    from remnant.cases.casefile import loads
+    from remnant.windows import iso, parse_time
+
+    lines = [
+        "[case]",
+        f"name = {json.dumps(name)}",
+        f"title = {json.dumps(title or name, ensure_ascii=True)}",
+        f"takedown = {iso(parse_time(takedown))}",
+    ]
+    addresses = [text for text in watch if re.fullmatch(r"[0-9.]+(/\d+)?|[0-9A-Fa-f:.]*:.*", text)]
+    names = [text for text in watch if text not in addresses]
+    for key, values in (("names", names), ("addresses", addresses)):
+        if values:
+            lines += [
+                "[[watch]]",
+                f"{key} = {json.dumps(values)}",
+                f'role = "{role.value}"',
+                f'state = "{state.value}"',
+            ]
+    return loads("\n".join(lines) + "\n", f"remnant case new {name}")
+
+
+@app.command("import")
+def import_case(
+    path: Annotated[Path, typer.Argument(help="The file to read.", metavar="FILE")],
+    *,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the case; needed for all but a case file.")
+    ] = None,
+    takedown: Annotated[
+        str | None, typer.Option(help="When the names were taken; needed as --name is.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    below: Annotated[
+        bool, typer.Option("--below", help="Watch everything below each name as well.")
+    ] = False,
+    role: RoleOption = Role.C2,
+    state: StateOption = State.UNKNOWN,
+    source: Annotated[str | None, typer.Option(help="Where the indicators are from.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a stored case; its old version is kept.")
+    ] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Make a case from a case file (TOML), a plain list, CSV, STIX 2.1 or MISP JSON.
+
+    URLs, paths and address:port lines are listed and never watched as names.
+    """
+    from remnant.cases.importing import import_file
+    from remnant.errors import printable
+    from remnant.windows import parse_time
+
+    options: dict[str, Any] = {} if source is None else {"source": source}
+    result = import_file(
+        path,
+        name=name,
+        takedown=None if takedown is None else parse_time(takedown),
+        title=title,
+        below=below,
+        role=role.value,
+        state=state.value,
+        **options,
+    )
+    library = open_library(open_settings())
+    library.save(result.case, text=result.text, replace=replace)
+    if output is Format.JSON:
+        emit_json(result.to_json())
+        return
+    if output is Format.CSV:
+        emit([e._asdict() for e in result.set_aside], output, ("place", "text", "reason"))
+        return
+    typer.echo(
+        f"{result.case.name}: {result.names:,} names and {result.addresses:,} addresses watched "
+        f"({result.format}, {result.duplicates:,} duplicates merged)"
+    )
+    if result.set_aside_count:
+        typer.echo(f"{result.set_aside_count:,} entries set aside, not watched:")
+        for entry in result.set_aside[:20]:
+            typer.echo(f"  {printable(entry.place)}: {printable(entry.text, 80)}  ({entry.reason})")
+        if result.set_aside_count > 20:
+            typer.echo("  … all of them: --format json")
+
+
+@app.command("list")
+def list_cases(*, output: FormatOption = Format.TABLE) -> None:
+    """List the stored and the built-in cases."""
+    from remnant.windows import iso
+
+    settings = open_settings()
+    entries = open_library(settings).list()
+    rows = [
+        {
+            "name": entry.name,
+            "title": entry.title,
+            "takedown": None if entry.takedown is None else iso(entry.takedown),
+            "origin": entry.origin,
+            "problem": entry.problem,
+        }
+        for entry in entries
+    ]
+    broken = any(entry.problem for entry in entries)
+    columns = ("name", "title", "takedown", "origin", *(("problem",) if broken else ()))
+    emit(rows, output, columns)
+
+
+@app.command("show")
+def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
+    """Show what a case watches, and since when."""
+    from remnant.cases.preview import preview
+    from remnant.windows import iso
+
+    library = open_library(open_settings())
+    found = preview(library.get(case))
+    since = library.watched_since(case)
+    if output is Format.JSON:
+        emit_json(
+            found.to_json()
+            | {
+                "origin": library.origin(case),
+                "watched_since": {text: iso(time) for text, time in since.items()},
+            }
+        )
+        return
+    if output is Format.CSV:
+        rows = [
+            {
+                "indicator": text,
+                "role": watch.role,
+                "state": watch.state,
+                "watched_since": iso(since[text]) if text in since else None,
+                "source": watch.source,
+            }
+            for watch in found.case.watches
+            for text in (*watch.names, *watch.addresses)
+        ]
+        emit(rows, output, ("indicator", "role", "state", "watched_since", "source"))
+        return
+    _print_preview(found)
+    if since:
+        typer.echo(f"  watched     since {iso(min(since.values()))} (first version stored)")
+    typer.echo(f"  origin      {library.origin(case)}")
+
+
+@app.command("check")
+def check(
+    target: Annotated[str, typer.Argument(help="A case file, or the name of a case.")],
+    *,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Check a case file, or a stored case, and show what looks odd in it."""
+    from remnant.cases.casefile import load
+    from remnant.cases.preview import preview
+
+    path = Path(target)
+    is_file = path.suffix == ".toml" or "/" in target or path.is_file()
+    found = preview(load(path) if is_file else open_library(open_settings()).get(target))
+    if output is Format.JSON:
+        emit_json(found.to_json())
+    elif output is Format.CSV:
+        rows = [{"path": w.path, "text": w.text, "message": w.message} for w in found.warnings]
+        emit(rows, output, ("path", "text", "message"))
+    else:
+        _print_preview(found)
+
+
+@app.command("dga")
+def generate(
+    family: Annotated[str, typer.Argument(help="The family of generated names.")],
+    *,
+    since: Annotated[str, typer.Option("--from", help="First UTC day.", metavar="DATE")],
+    until: Annotated[str, typer.Option("--until", help="Last UTC day, inclusive.", metavar="DATE")],
+) -> None:
+    """Print the names that a family generates, as lines of date,name."""
+    from datetime import date, timedelta
+
+    from remnant.cases.dga import generate as names_of
+    from remnant.windows import TimeSyntaxError
+
+    try:
+        day, last = date.fromisoformat(since), date.fromisoformat(until)
+    except ValueError:
+        raise TimeSyntaxError(
+            "this is not a date", got=f"{since}, {until}", expected="2014-07-10"
+        ) from None
+    if last < day:
+        raise TimeSyntaxError("the last day lies before the first", got=f"{since} to {until}")
+    while day <= last:
+        typer.echo("\n".join(f"{day},{name}" for name in names_of(family, day)))
+        day += timedelta(days=1)
+
+
+@app.command("delete")
+def delete(
+    case: CaseArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a case with everything that was ingested for it: sightings, clients, quarantine."""
+    from remnant.errors import CaseError
+
+    settings = open_settings()
+    library = open_library(settings)
+    origin = library.origin(case)
+    with open_store(settings, write=True) as store:
+        sources = len(store.view(case).sources)
+        if origin != "stored" and not sources:
+            raise CaseError(
+                "there is nothing stored for this case", got=case, hint="remnant case list"
+            )
+        if not yes:
+            typer.confirm(f"Delete case {case} and all rows of its {sources} sources?", abort=True)
+        files = store.delete_case(case)
+    if origin == "stored":
+        library.delete(case)
+    say(f"Case {case} is deleted ({files} files).")
+
+
+def _print_preview(found: Preview) -> None:
+    from remnant.errors import printable
+    from remnant.windows import iso
+
+    case = found.case
+    typer.echo(f"{case.name}: {printable(case.title)}")
+    typer.echo(f"  takedown    {iso(case.takedown)}")
+    for title, counts in (
+        ("watched", found.kinds),
+        ("roles", found.roles),
+        ("states", found.states),
+    ):
+        if counts:
+            text = ", ".join(f"{count:,} {key}" for key, count in counts.items() if count)
+            typer.echo(f"  {title:11} {text or 'nothing'}")
+    zones = ", ".join(f"{printable(zone)} ({count})" for zone, count in found.top_zones[:5])
+    typer.echo(f"  zones       {found.zones:,}" + (f": {zones}" if zones else ""))
+    for family in found.generated:
+        typer.echo(
+            f"  generated   {family.family}: {family.names:,} names, "
+            f"{family.first} to {family.last}"
+        )
+    for event in case.events:
+        typer.echo(f"  event       {iso(event.time)} {event.kind}: {printable(event.note)}")
+    if found.duplicates:
+        typer.echo(f"  duplicates  {found.duplicates:,} merged")
+    for warning in found.warnings[:20]:
+        typer.echo(f"  warning     {warning.path}: {printable(warning.text)}: {warning.message}")
+    if found.warning_count > 20:
+        typer.echo(f"  … {found.warning_count:,} warnings in all: --format json")

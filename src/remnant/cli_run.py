@@ -1,0 +1,435 @@
+"""Commands that bring traffic in: real, simulated, or the whole way as a demonstration."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remnant.cli_shared import (
+    Format,
+    FormatOption,
+    Progress,
+    emit,
+    emit_json,
+    load_reference,
+    open_library,
+    open_settings,
+    open_store,
+    open_view,
+    say,
+    split_names,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import tzinfo
+
+    from remnant.capture import Reader, ReadOptions
+    from remnant.capture.stream import ByteStream
+    from remnant.collate.ingest import SourceResult
+    from remnant.settings import Settings
+    from remnant.store import Store
+    from remnant.watchlist import Watchlist
+
+__all__ = ["demo", "ingest", "simulate"]
+
+_COLUMNS = (
+    "path",
+    "format",
+    "state",
+    "records",
+    "messages",
+    "matched",
+    "malformed",
+    "skipped",
+    "clock_faults",
+    "first",
+    "last",
+)
+
+
+def ingest(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            help="The case, or several with commas between; then files, folders, or - for standard "
+            "input. With --all-cases only files and folders.",
+            metavar="CASE[,CASE...] PATH...",
+        ),
+    ],
+    *,
+    all_cases: Annotated[
+        bool, typer.Option("--all-cases", help="Serve every stored case in one pass.")
+    ] = False,
+    sensor: Annotated[
+        str | None, typer.Option(help="Name of the sensor, where the source does not state one.")
+    ] = None,
+    vantage: Annotated[
+        str | None, typer.Option(help="Where the sensor stood, when not the format's usual place.")
+    ] = None,
+    input_format: Annotated[
+        str, typer.Option(help="auto, or the name of a format: dnstap, zeek, bind.")
+    ] = "auto",
+    year: Annotated[
+        int | None, typer.Option(min=1970, max=2200, help="Year of the lines that carry none.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of the lines that carry none, such as Europe/Rome.")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Read DNS traffic and keep what the case watches.
+
+    The same content read twice, renamed, recompressed or grown never counts twice.
+    """
+    from remnant.schema import VANTAGES
+
+    settings = open_settings()
+    library = open_library(settings)
+    if all_cases:
+        names = [entry.name for entry in library.list() if entry.origin == "stored"]
+        paths = targets
+        if not names:
+            raise typer.BadParameter("no case is stored yet; see: remnant case new --help")
+    else:
+        names, paths = list(dict.fromkeys(split_names(targets[0]))), targets[1:]
+    if not names or not paths:
+        raise typer.BadParameter("name a case, and at least one file or folder")
+    if vantage is not None and vantage not in VANTAGES:
+        raise typer.BadParameter("--vantage is one of " + ", ".join(VANTAGES))
+    started = time.monotonic()
+    run = _Ingest(settings, names, sensor=sensor, input_format=input_format)
+    run.read(paths, vantage=vantage, year=year, zone=_zone(timezone))
+    run.tell(output, time.monotonic() - started)
+    if run.failed:
+        raise typer.Exit(1)
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise typer.BadParameter(
+            f"--timezone {name!r} is not known; expected a name such as UTC or Europe/Rome"
+        ) from None
+
+
+class _Ingest:
+    """One run of ``ingest``: what it reads, and what became of each source."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        names: Sequence[str],
+        *,
+        sensor: str | None = None,
+        input_format: str = "auto",
+    ) -> None:
+        from remnant.capture.readers import READERS
+
+        if input_format != "auto" and input_format not in READERS:
+            raise typer.BadParameter("--input-format is one of auto, " + ", ".join(READERS))
+        self.settings = settings
+        self.names = names
+        self.sensor = sensor
+        self.input_format = input_format
+        self.rows: list[dict[str, Any]] = []
+        self.notes: dict[str, int] = {}
+        self.problems: list[str] = []
+        self.failed = False
+
+    def read(
+        self, paths: Sequence[str], *, vantage: str | None, year: int | None, zone: tzinfo | None
+    ) -> None:
+        """Read every source for every case."""
+        from remnant.capture import ReadOptions
+        from remnant.cases.rules import compile_rules
+        from remnant.watchlist import Watchlist
+
+        library = open_library(self.settings)
+        rules = [rule for name in self.names for rule in compile_rules(library.get(name))]
+        watchlist = Watchlist.compile(rules)
+        options = ReadOptions(now=datetime.now(tz=UTC), year=year, timezone=zone, vantage=vantage)
+        lookup = _lookup(self.settings, self.names)
+        found = list(_sources(paths))
+        total = sum(size for _, _, size in found) if all(s >= 0 for _, _, s in found) else None
+        done = 0
+        with (
+            open_store(self.settings, write=True) as store,
+            Progress("reading", total) as bar,
+        ):
+            for path, named, size in found:
+                bar.to(done, f"reading {Path(path).name[:30]}")
+                before = done
+                self._one(
+                    path,
+                    store,
+                    watchlist,
+                    options,
+                    lookup,
+                    named=named,
+                    moved=lambda at, start=before: bar.to(start + at),
+                )
+                done += max(size, 0)
+
+    def _one(
+        self,
+        path: str,
+        store: Store,
+        watchlist: Watchlist,
+        options: ReadOptions,
+        lookup: Callable[[Any], Any],
+        *,
+        named: bool,
+        moved: Callable[[int], None],
+    ) -> None:
+        """Read one source; what is wrong with it is told, and the others are read all the same."""
+        from remnant.collate.ingest import ingest_source
+        from remnant.errors import FormatError, printable
+
+        try:
+            with _open(path) as stream:
+                reader = self._reader(stream)
+                if reader is None:
+                    self._not_read(path, "not recognised", named=named)
+                    return
+                results = ingest_source(
+                    stream,
+                    reader,
+                    store,
+                    watchlist,
+                    options,
+                    cases=self.names,
+                    sensor=self.sensor,
+                    lookup=lookup,
+                    reopen=None if path == "-" else lambda: _open(path),
+                    on_batch=lambda _: moved(stream.raw_position),
+                )
+        except FormatError as error:
+            self._not_read(path, error.text(), named=named)
+            return
+        except OSError as error:
+            if error.filename is None:
+                raise
+            self._not_read(path, error.strerror or str(error), named=True)
+            return
+        self._keep(results)
+        for result in results:
+            if result.state == "refused":
+                self.failed = True
+                self.problems.append(f"{printable(path)}: refused: {'; '.join(result.notes)}")
+
+    def _reader(self, stream: ByteStream) -> Reader | None:
+        from remnant.capture.readers import READERS, recognise
+
+        head = stream.head()
+        if self.input_format != "auto":
+            return READERS[self.input_format]
+        if not head and stream.damage is None:
+            # An empty file is of every format; it is listed with zero records.
+            return next(iter(READERS.values()))
+        return recognise(head)
+
+    def _keep(self, results: list[SourceResult]) -> None:
+        for result in results:
+            row = result.to_json()
+            if len(self.names) == 1:
+                row.pop("case")
+            self.rows.append(row)
+            for note in result.notes:
+                self.notes[note] = self.notes.get(note, 0) + 1
+
+    def _not_read(self, path: str, why: str, *, named: bool) -> None:
+        """List a source that no reader can use; named by the person it is a failure."""
+        from remnant.errors import printable
+
+        empty: dict[str, Any] = dict.fromkeys(_COLUMNS)
+        state = "not recognised" if why == "not recognised" else "not read"
+        self.rows.append(
+            empty
+            | {"path": path, "format": None, "state": state}
+            | dict.fromkeys(
+                ("records", "messages", "matched", "malformed", "skipped", "clock_faults"), 0
+            )
+            | {"notes": [] if why == "not recognised" else [why]}
+        )
+        if why == "not recognised":
+            self.problems.append(
+                f"{printable(path)}: no reader recognises it; known: dnstap, Zeek dns.log, "
+                "BIND query log"
+            )
+        else:
+            self.problems.append(why if printable(path) in why else f"{printable(path)}: {why}")
+        self.failed = self.failed or named
+
+    def tell(self, output: Format, seconds: float) -> None:
+        """Print what became of each source."""
+        if output is Format.JSON:
+            emit_json({"sources": self.rows, "seconds": round(seconds, 3)})
+        else:
+            columns = _COLUMNS if len(self.names) == 1 else ("case", *_COLUMNS)
+            emit(self.rows, output, columns)
+        for problem in self.problems:
+            say(problem)
+        if output is not Format.TABLE:
+            return
+        for note, count in self.notes.items():
+            say(note if count == 1 else f"{note} ({count} sources)")
+        counts = {
+            key: sum(row[key] for row in self.rows)
+            for key in ("records", "messages", "matched", "malformed", "skipped", "clock_faults")
+        }
+        say(
+            f"{len(self.rows):,} sources, {counts['records']:,} records = "
+            f"{counts['messages']:,} messages + {counts['malformed']:,} malformed + "
+            f"{counts['skipped']:,} skipped; {counts['matched']:,} matched, "
+            f"{counts['clock_faults']:,} clock faults; {seconds:.1f} s"
+        )
+
+
+def _lookup(settings: Settings, names: Sequence[str]) -> Callable[[Any], Any]:
+    """Return what looks addresses up, for all cases of a run."""
+    from remnant.enrich.reference import missing_hint
+
+    reference = load_reference(settings, *names)
+    if reference.is_empty:
+        say(missing_hint())
+    return reference.lookup
+
+
+def _sources(paths: Sequence[str]) -> list[tuple[str, bool, int]]:
+    """Return path, whether the person named it, and bytes (-1: unknown) of every source."""
+    found: list[tuple[str, bool, int]] = []
+    for text in paths:
+        path = Path(text)
+        if text == "-":
+            found.append((text, True, -1))
+        elif path.is_dir():
+            for inner in sorted(path.rglob("*")):
+                if inner.is_file() and not inner.name.startswith("."):
+                    found.append((str(inner), False, inner.stat().st_size))
+        else:
+            size = path.stat().st_size if path.is_file() else -1
+            found.append((text, True, size))
+    return found
+
+
+def _open(path: str) -> ByteStream:
+    """Open one source.
+
+    Raises:
+        OSError: it cannot be opened.
+        DamagedInput: its compression cannot be read.
+    """
+    from remnant.capture.stream import ByteStream
+
+    if path == "-":
+        return ByteStream(sys.stdin.buffer, "standard input")
+    return ByteStream(Path(path).open("rb"), path)
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="Which botnet: beebone.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="A new or empty folder.")],
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Size relative to the real botnet; default: the scenario's."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Make up the traffic of a botnet, as dnstap files, with a truth to compare with."""
+    result = _simulate(scenario, out, scale, seed)
+    say(
+        f"{result.messages:,} messages in {result.files} files "
+        f"({result.written_bytes / 1e6:,.0f} MB), {result.sightings:,} of them queries for watched "
+        f"names; scale {result.scale:g}, seed {result.seed}"
+    )
+    say(
+        f"Next: remnant case import {result.case_file} && "
+        f"remnant ingest {result.case} {result.traffic}"
+    )
+
+
+def _simulate(scenario: str, out: Path, scale: float | None, seed: int) -> Any:
+    from remnant.simulate import run
+
+    with Progress("simulating", None, unit="days") as bar:
+        return run(scenario, out, scale=scale, seed=seed, progress=bar.steps)
+
+
+def demo(
+    scenario: Annotated[str, typer.Argument(help="Which botnet: beebone.")] = "beebone",
+    *,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Size relative to the real botnet; default: the scenario's."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same botnet.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep-traffic", help="Keep the simulated traffic files.")
+    ] = False,
+) -> None:
+    """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report."""
+    from remnant.cases.casefile import load
+    from remnant.cli_read import write_report
+    from remnant.judge.verdict import judge as judge_case
+    from remnant.report.text import verdict_text
+    from remnant.simulate import scenarios
+
+    if scenario not in scenarios():
+        raise typer.BadParameter("the scenarios are: " + ", ".join(scenarios()))
+    settings = open_settings()
+    place = settings.home / "demo" / scenario
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        say(f"1/4  Simulating the {scenario} botnet and the traffic of two resolvers …")
+        made = _simulate(scenario, place, scale, seed)
+        say(
+            f"     {made.messages:,} DNS messages, scale {made.scale:g} of the real botnet, "
+            f"seed {made.seed}"
+        )
+        library = open_library(settings)
+        with open_store(settings, write=True) as store:
+            store.delete_case(made.case)
+        library.save(
+            load(made.case_file), text=made.case_file.read_text(encoding="utf-8"), replace=True
+        )
+        shutil.copyfile(made.prefixes, library.path(made.case).with_name("prefixes.tsv"))
+
+        say("2/4  Ingesting it …")
+        run = _Ingest(settings, [made.case])
+        run.read([str(made.traffic)], vantage=None, year=None, zone=None)
+        say(
+            f"     {sum(row['messages'] for row in run.rows):,} messages read, "
+            f"{sum(row['matched'] for row in run.rows):,} of them for watched names"
+        )
+        if run.problems:
+            say("\n".join(run.problems))
+
+        report = settings.home / "reports" / f"{made.case}.html"
+        with open_store(settings) as store:
+            say("3/4  Measuring and judging …")
+            case, view = open_view(settings, store, made.case)
+            verdict = judge_case(view, case, settings).to_json()
+            say("4/4  Writing the report …")
+            write_report(settings, case, view, report)
+    finally:
+        if not keep:
+            shutil.rmtree(place, ignore_errors=True)
+    typer.echo("\n" + verdict_text(verdict), nl=False)
+    typer.echo(f"\nThe report lies in {report.resolve()}")
+    typer.echo(f"Look further:  remnant traffic {made.case} --by country")
+    if keep:
+        typer.echo(f"The traffic is kept in {made.traffic}")
