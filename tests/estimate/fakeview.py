@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import pyarrow as pa
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -24,22 +23,31 @@ START = datetime(2015, 4, 8, tzinfo=UTC)
 
 @dataclass
 class FakeView:
-    """Answers as ``store.View`` does."""
+    """Answers as ``store.View`` does.
+
+    Tables are made once: replace a list of rows to change one that was asked for already.
+    """
 
     rows: dict[str, list[dict[str, Any]]]
     case: str = "test"
     retired: dict[str, datetime] = field(default_factory=dict)
     sources: list[Any] = field(default_factory=list)
     simulated: bool = False
+    _tables: dict[str, tuple[list[dict[str, Any]], int, Any]] = field(default_factory=dict)
 
     def table(self, table: schema.Table) -> Any:
-        plain = pa.schema(
-            [
-                (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
-                for f in table.arrow
-            ]
-        )
-        return ibis.memtable(pa.Table.from_pylist(self.rows.get(table.name, []), schema=plain))
+        rows = self.rows.setdefault(table.name, [])
+        known = self._tables.get(table.name)
+        if known is None or known[0] is not rows or known[1] != len(rows):
+            plain = pa.schema(
+                [
+                    (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
+                    for f in table.arrow
+                ]
+            )
+            made = ibis.memtable(pa.Table.from_pylist(rows, schema=plain))
+            known = self._tables[table.name] = (rows, len(rows), made)
+        return known[2]
 
 
 def coverage_row(

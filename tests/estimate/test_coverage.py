@@ -13,7 +13,7 @@ from remnant.estimate import coverage
 from remnant.windows import STEPS, Step, Window
 
 
-def shares(view: window: Window, step: Step = "day") -> list[float | None]:
+def shares(view: Any, window: Window, step: Step = "day") -> list[float | None]:
     table = coverage.by_step(view, window, step, "resolver")
     found: list[float | None] = table["coverage"].to_pylist()
     return found
