@@ -65,7 +65,7 @@ def scenarios() -> dict[str, Scenario]:
 
 
 def run(
-    scenario: str,
+    scenario: str | Scenario,
     out: Path,
     *,
     scale: float | None = None,
@@ -78,7 +78,7 @@ def run(
     last, ``scenario.json``, whose presence says that the folder is complete.
 
     Args:
-        scenario: name of a scenario, see ``scenarios``.
+        scenario: name of a scenario, see ``scenarios``; or one of one's own.
         out: the folder; made when it does not exist.
         scale: size relative to the real botnet, for bots and innocent clients alike; ``None`` takes
             the scenario's default.
@@ -89,12 +89,7 @@ def run(
         SimulationError: an unknown scenario, a scale or seed out of range, or a folder that is not
             empty or cannot be written.
     """
-    known = scenarios()
-    if scenario not in known:
-        raise SimulationError(
-            "there is no such scenario", got=scenario, expected=", ".join(sorted(known))
-        )
-    chosen = known[scenario]
+    chosen = _known(scenario) if isinstance(scenario, str) else scenario
     factor = chosen.default_scale if scale is None else scale
     if not (isfinite(factor) and 0 < factor <= LARGEST_SCALE):
         raise SimulationError(
@@ -121,7 +116,7 @@ def run(
             "the simulation cannot be written", where=str(out), got=error
         ) from error
     return SimulationResult(
-        scenario=scenario,
+        scenario=chosen.name,
         scale=factor,
         seed=seed,
         case=papers.case_name(chosen),
@@ -135,3 +130,12 @@ def run(
         files=totals.files,
         written_bytes=totals.written_bytes,
     )
+
+
+def _known(name: str) -> Scenario:
+    known = scenarios()
+    if name not in known:
+        raise SimulationError(
+            "there is no such scenario", got=name, expected=", ".join(sorted(known))
+        )
+    return known[name]

@@ -222,8 +222,10 @@ def _put32(out: npt.NDArray[np.uint8], at: int, value: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _put(out: npt.NDArray[np.uint8], at: int, data: npt.NDArray[np.uint8]) -> int:
+    # A view of its own: its indexes are known not to be negative, and the loop becomes a copy.
+    target = out[at : at + data.size]
     for i in range(data.size):
-        out[at + i] = data[i]
+        target[i] = data[i]
     return at + data.size
 
 
@@ -290,8 +292,7 @@ def _question(
     length = names.offsets[name + 1] - start
     at = 12
     letter = np.uint64(0)
-    for i in range(length):
-        out[at + i] = names.wire[start + i]
+    _put(out, at, names.wire[start : start + length])
     if upper:
         for i in range(at, at + length):
             # Length octets are below 64, so letters are only ever letters.
@@ -462,9 +463,7 @@ def _encode(
             at = _time(out, at, 12, frames.time[frame])
         out[at] = 0x72 if responds else 0x52
         at = _varint(out, at + 1, end)
-        for i in range(end):
-            out[at + i] = dns[i]
-        at += end
+        at = _put(out, at, dns[:end])
         out[at] = 0x78
         out[at + 1] = 1
         at += 2

@@ -25,6 +25,7 @@ DAY_US: Final = 86_400_000_000
 NEVER: Final = 1 << 62
 """The time (UTC microseconds) at which a machine is cleaned that never is."""
 
+_GOLDEN: Final = (5**0.5 - 1) / 2
 _JOIN: Final = 0.3
 """Share of new infections in a household that already has a bot (USB sticks, shares)."""
 
@@ -139,8 +140,15 @@ def populate(
     birth = np.concatenate(births)
     count = birth.size
     network = random.choice(len(networks), count, p=networks.weight).astype(np.int32)
-    life_days = random.exponential(1.0, count) / rates[network]
-    cleaned = random.random(count) >= scenario.never_cleaned
+    # Those there from the start are spread evenly over the networks, and all lifetimes evenly over
+    # their distribution (a golden-ratio sequence, within each network too): a small scale then shows
+    # the decline of the full size, without the luck of a few hundred deaths.
+    even = (np.arange(first) + random.random()) / first
+    network[:first] = np.searchsorted(np.cumsum(networks.weight)[:-1], even, side="right")
+    chance = (np.arange(count) * _GOLDEN + random.random()) % 1.0
+    cleaned = chance >= scenario.never_cleaned
+    left = np.where(cleaned, (1.0 - chance) / (1.0 - scenario.never_cleaned), 1.0)
+    life_days = -np.log(np.maximum(left, 1e-12)) / rates[network]
     ends = birth + (np.minimum(life_days, 36_500) * DAY_US).astype(np.int64)
     household, homes = _households(scenario, networks, network, first, random)
     away = random.random(count) < scenario.away
@@ -159,7 +167,7 @@ def populate(
     )
     since = np.full(homes.size, NEVER, np.int64)
     np.minimum.at(since, household, birth)
-    innocent = round(scenario.innocent_households * scale)
+    innocent = max(1, round(scenario.innocent_households * scale))
     place = np.concatenate([homes, random.choice(len(networks), innocent, p=networks.weight)])
     total = place.size
     households = Households(

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from remnant import simulate
+from remnant.errors import SimulationError
+from remnant.simulate.beebone import BEEBONE
+
+pytestmark = pytest.mark.xdist_group("simulate")
+
+
+def test_an_unknown_scenario_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match="beebone"):
+        simulate.run("storm", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 8.5, float("nan"), float("inf")])
+def test_scales_out_of_range_are_refused(tmp_path: Path, scale: float) -> None:
+    with pytest.raises(SimulationError, match="scale"):
+        simulate.run("beebone", tmp_path / "out", scale=scale)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63])
+def test_seeds_out_of_range_are_refused(tmp_path: Path, seed: int) -> None:
+    with pytest.raises(SimulationError, match="seed"):
+        simulate.run("beebone", tmp_path / "out", seed=seed)
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+
+    with pytest.raises(SimulationError, match="empty"):
+        simulate.run("beebone", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_an_error_with_a_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(SimulationError, match="file"):
+        simulate.run("beebone", tmp_path / "file" / "out", scale=1e-5)
+
+
+def test_progress_counts_the_days(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    short = replace(BEEBONE, until=datetime(2015, 3, 28, tzinfo=UTC))
+    short = replace(short, takedown=datetime(2015, 3, 26, tzinfo=UTC))
+
+    simulate.run(short, tmp_path / "out", scale=1e-5, progress=lambda *at: calls.append(at))
+
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_folder_says_how_it_was_made(short: simulate.SimulationResult) -> None:
+    made = json.loads((short.out / "scenario.json").read_text())
+
+    assert made["simulated"] is True
+    assert (made["scale"], made["seed"]) == (short.scale, 7)
+    assert (made["messages"], made["sightings"]) == (short.messages, short.sightings)
+    assert made["parameters"]["half_life_days"] == 340
+
+
+def test_the_published_facts_hold_in_the_traffic(tmp_path: Path) -> None:
+    scale = 0.02
+    month = replace(
+        BEEBONE,
+        since=datetime(2015, 4, 1, tzinfo=UTC),
+        until=datetime(2015, 5, 8, tzinfo=UTC),
+        innocent_queries=1_000.0,
+    )
+    result = simulate.run(month, tmp_path / "out", scale=scale)
+    daily = pq.read_table(result.truth / "daily.parquet").to_pandas()
+    clients = daily[daily.resolver == "all"].clients.to_numpy()[7:]
+    networks = pq.read_table(result.truth / "networks.parquet").to_pandas()
+    countries = networks.groupby(networks.country.astype(str)).clients.sum()
+    ranked = countries.sort_values(ascending=False)
+    sizes = networks.groupby("asn").clients.sum().sort_values(ascending=False)
+
+    assert clients.mean() / scale == pytest.approx(37_000, rel=0.1)
+    assert list(ranked.index[:2]) == ["IR", "PE"]
+    assert ranked.iloc[1] > 1.3 * ranked.iloc[2]
+    assert sizes[:50].sum() / sizes.sum() == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_published_half_life_is_in_the_default_demo_within_its_noise(tmp_path: Path) -> None:
+    quiet = replace(BEEBONE, innocent_queries=0.0)
+    result = simulate.run(quiet, tmp_path / "out", scale=0.02)
+    daily = pq.read_table(result.truth / "daily.parquet").to_pandas()
+    clients = daily[daily.resolver == "all"].clients.to_numpy()[14:]
+    day = np.arange(clients.size)
+    # A level of its own for each day of the week, one common rate.
+    columns = np.column_stack([day, *(day % 7 == k for k in range(7))]).astype(float)
+    rate = -np.linalg.lstsq(columns, np.log(clients), rcond=None)[0][0]
+
+    # 740 clients a day: Poisson noise alone gives the rate a standard error of 0.00017.
+    assert rate == pytest.approx(np.log(2) / 340, abs=0.0006)
