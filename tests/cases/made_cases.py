@@ -71,7 +71,9 @@ def _kept(normalise: Callable[[str], str], text: str) -> str | None:
         return None
 
 
-def _normal(texts: st.SearchStrategy[str], normalise: Callable[[str], str]) -> st.SearchStrategy[str]:
+def _normal(
+    texts: st.SearchStrategy[str], normalise: Callable[[str], str]
+) -> st.SearchStrategy[str]:
     kept = texts.map(lambda text: _kept(normalise, text)).filter(lambda text: text is not None)
     return kept.map(str)
 
@@ -108,9 +110,7 @@ def watches(draw: st.DrawFn) -> Watch:
             source=source,
         )
     names = tuple(draw(st.lists(NAMES, max_size=4, unique=True)))
-    addresses = tuple(
-        draw(st.lists(PREFIXES, min_size=0 if names else 1, max_size=3, unique=True))
-    )
+    addresses = tuple(draw(st.lists(PREFIXES, min_size=0 if names else 1, max_size=3, unique=True)))
     return Watch(names, addresses, None, role, state, since, until, None, source)
 
 
@@ -130,7 +130,9 @@ def cases(draw: st.DrawFn) -> Case:
         events=tuple(
             draw(
                 st.lists(
-                    st.builds(Event, MOMENTS, st.sampled_from(EVENT_KINDS), NOTES, st.none() | NOTES),
+                    st.builds(
+                        Event, MOMENTS, st.sampled_from(EVENT_KINDS), NOTES, st.none() | NOTES
+                    ),
                     max_size=3,
                 )
             )

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remnant.cases.dump import dumps
 from remnant.cases.casefile import loads
+from remnant.cases.dump import dumps
 from remnant.cases.library import BUILT_IN, built_in
 from remnant.cases.preview import preview
 from remnant.cases.rules import compile_rules

@@ -49,8 +49,16 @@ def test_the_date_matters() -> None:
 
 @pytest.mark.parametrize(
     ("word", "text"),
-    [(0, "0"), (1, "1"), (35, "z"), (36, "10"), (36**3, "1000"), (36**6 - 1, "zzzzzz")]
-    + [(36**6, "1000000"), (2**32 - 1, "1z141z3")],
+    [
+        (0, "0"),
+        (1, "1"),
+        (35, "z"),
+        (36, "10"),
+        (36**3, "1000"),
+        (36**6 - 1, "zzzzzz"),
+        (36**6, "1000000"),
+        (2**32 - 1, "1z141z3"),
+    ],
 )
 def test_base_36(word: int, text: str) -> None:
     from remnant.cases.dga.newgoz import _base36

@@ -97,7 +97,7 @@ def test_a_clock_that_was_set_back_does_not_reorder_versions(library: Library) -
     library.save(made("b.example"), now=NOW - DAY, replace=True)
     library.save(made("a.example"), now=NOW - DAY, replace=True)
     found = library.versions("mine")
-    assert [version.digest for version in found][0] == found[2].digest
+    assert found[0].digest == found[2].digest
     assert sorted(version.saved for version in found) == [version.saved for version in found]
     assert len({version.saved for version in found}) == 3
 

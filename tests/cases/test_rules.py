@@ -76,12 +76,16 @@ def test_a_repeated_rule_is_one_rule() -> None:
 
 
 def test_a_zone_that_is_stated_wins() -> None:
-    found = compiled('[[watch]]\nnames = ["a.b.evil.example", "*.b.evil.example"]\nzone = "b.evil.example"\n')
+    found = compiled(
+        '[[watch]]\nnames = ["a.b.evil.example", "*.b.evil.example"]\nzone = "b.evil.example"\n'
+    )
     assert {rule.zone for rule in found} == {"b.evil.example"}
 
 
 def test_generated_names_hold_around_their_day() -> None:
-    found = compiled('[[watch]]\ndga = "newgoz"\nfrom = 2014-07-25\nuntil = 2014-07-25\nstate = "live"\n')
+    found = compiled(
+        '[[watch]]\ndga = "newgoz"\nfrom = 2014-07-25\nuntil = 2014-07-25\nstate = "live"\n'
+    )
     assert [rule.text for rule in found] == dga.generate("newgoz", date(2014, 7, 25))
     for rule in found:
         assert rule.kind == "exact"

@@ -314,7 +314,7 @@ def _before(start: datetime | None, end: datetime | None) -> bool:
     return start is None or end is None or start < end
 
 
-def _agree(  # noqa: PLR0917 - two places of one indicator
+def _agree(
     watches: tuple[Watch, ...],
     first: int,
     second: int,

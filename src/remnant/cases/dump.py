@@ -6,6 +6,7 @@ is kept as it was written, with its comments.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ __all__ = ["dumps"]
 
 _DAY: Final = timedelta(days=1)
 _WIDTH: Final = 100
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 _.*/:-]*")
 _ESCAPES: Final = {
     '"': '\\"',
     "\\": "\\\\",
@@ -97,6 +99,8 @@ def _array(key: str, texts: Iterable[str]) -> Iterator[str]:
 
 def _string(text: str) -> str:
     """Return a TOML basic string: quoted, escapes for what may not stand there as it is."""
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     out = []
     for char in text:
         if char in _ESCAPES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases import dga
@@ -19,7 +20,6 @@ from remnant.windows import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from remnant.cases.model import Case, Watch
 
@@ -162,8 +162,14 @@ class Preview:
         }
 
 
-def preview(case: Case, *, now: datetime) -> Preview:
-    """Return what a case watches and what looks wrong in it; ``now`` is UTC."""
+def preview(case: Case, *, now: datetime | None = None) -> Preview:
+    """Return what a case watches and what looks wrong in it.
+
+    Args:
+        case: what is watched.
+        now: the time against which "in the future" is measured (UTC); the clock's if not given.
+    """
+    now = datetime.now(tz=UTC) if now is None else now
     kinds = Counter({"exact": 0, "below": 0, "address": 0})
     roles: Counter[str] = Counter()
     states: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from remnant.watchlist import Rule
 from remnant.windows import ceil, floor, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import date
 
     from remnant.cases.model import Case, Watch
@@ -149,6 +149,7 @@ def _generated(
     for day, watch in sorted(days.items()):
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         start, end = to_us(midnight - GRACE), to_us(midnight + _DAY + GRACE)
+        made = _of_day(case.name, watch, start, end)
         for name in dga.generate(family, day):
             known = open_rules.get(name)
             if (
@@ -161,23 +162,18 @@ def _generated(
                 continue
             if known is not None:
                 yield known
-            open_rules[name] = _generated_rule(case.name, watch, name, start, end)
+            open_rules[name] = made(name)
     yield from open_rules.values()
 
 
-def _generated_rule(case: str, watch: Watch, name: str, start: int, end: int) -> Rule:
-    assert watch.since is not None
-    assert watch.until is not None
-    return Rule(
-        case=case,
-        kind="exact",
-        text=name,
-        role=watch.role,
-        state=watch.state,
-        zone=watch.zone or zone_of(name),
-        since=to_us(watch.since),
-        until=to_us(watch.until),
-        valid_from=start,
-        valid_until=end,
-        source=watch.source,
-    )
+def _of_day(case: str, watch: Watch, start: int, end: int) -> Callable[[str], Rule]:
+    """Return what makes the rule of a name that is generated on one day."""
+    since = None if watch.since is None else to_us(watch.since)
+    until = None if watch.until is None else to_us(watch.until)
+    role, state, zone, source = watch.role, watch.state, watch.zone, watch.source
+
+    def made(name: str) -> Rule:
+        own = zone or zone_of(name)
+        return Rule(case, "exact", name, role, state, own, since, until, start, end, source)
+
+    return made

@@ -70,7 +70,7 @@ def _attributes(holder: dict[str, Any], path: str, collector: Collector) -> None
         elif kind in _NAMES or kind in _ADDRESSES or kind == _PAIR:
             if _deleted(item):
                 collector.skip(value, place, "its publisher deleted it")
-            elif item.get("to_ids", True) in {False, "0", "false"}:
+            elif str(item.get("to_ids", True)).lower() in {"false", "0"}:
                 collector.skip(value, place, "not marked for detection (to_ids is false)")
             else:
                 for part in value.split("|", 1) if kind == _PAIR else [value]:
@@ -78,7 +78,7 @@ def _attributes(holder: dict[str, Any], path: str, collector: Collector) -> None
 
 
 def _deleted(item: dict[str, Any]) -> bool:
-    return item.get("deleted") in {True, "1", "true"}
+    return str(item.get("deleted")).lower() in {"true", "1"}
 
 
 def _events(document: object) -> Iterator[tuple[str, dict[str, Any]]]:
