@@ -285,9 +285,7 @@ class _Source:
         places = sorted({offset for offset, _ in self._known.checkpoints})
         self._clients = clients
         self._tally = Tally(places, self._reading.sensor)
-        self._rows = {
-            case: Rows(change.scratch, f"rows-{i}") for i, case in enumerate(self._cases)
-        }
+        self._rows = {case: Rows(change.scratch, f"rows-{i}") for i, case in enumerate(self._cases)}
         matcher = Matcher(self._watchlist, clients, key, self._reading.sensor)
         stream.watch(self._known.checkpoints)
         for batch in self._reader.read(stream, self._watchlist, self._options):
@@ -491,9 +489,7 @@ class _Source:
         )
 
 
-def _result(
-    case: str, reading: _Reading, plan: _Plan, record: SourceRecord | None
-) -> SourceResult:
+def _result(case: str, reading: _Reading, plan: _Plan, record: SourceRecord | None) -> SourceResult:
     if record is None:
         return SourceResult(case, reading.path, reading.format, plan.state, notes=plan.notes)
     return SourceResult(

@@ -168,7 +168,9 @@ def unit_text(codes: npt.NDArray[np.uint8], units: npt.NDArray[np.uint8]) -> pa.
     if not ipv6.any():
         return text
     tail = bytes(_UNIT_BYTES)
-    long = [socket.inet_ntop(socket.AF_INET6, unit.tobytes() + tail) + "/64" for unit in units[ipv6]]
+    long = [
+        socket.inet_ntop(socket.AF_INET6, unit.tobytes() + tail) + "/64" for unit in units[ipv6]
+    ]
     return pc.replace_with_mask(text, pa.array(ipv6), pa.array(long, pa.string()))
 
 

@@ -192,7 +192,9 @@ def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array, source: str) 
         pa.array(index.astype(np.int32)), texts.take(pa.array(rule))
     )
     own["source"] = _repeated(source, len(rows))
-    sightings = pa.table([own[n] if n in own else rows[n] for n in SIGHTINGS.names], SIGHTINGS.names)
+    sightings = pa.table(
+        [own[n] if n in own else rows[n] for n in SIGHTINGS.names], SIGHTINGS.names
+    )
     hour = rows["time"].cast(pa.int64()).to_numpy() // HOUR_US * HOUR_US
     keyed = rows.select(["sensor", "vantage", "code", "time", "weight"]).append_column(
         "hour", pa.array(hour).cast(SIGHTINGS.arrow.field("time").type)
@@ -225,9 +227,7 @@ def client_rows(parts: list[pa.Table], clients: pa.Table, source: str) -> pa.Tab
             .rename_columns(whole.column_names)
         )
     code = whole["code"]
-    own = {
-        name: clients[name].take(code) for name in ("client", "unit", "address", *ANNOTATIONS)
-    }
+    own = {name: clients[name].take(code) for name in ("client", "unit", "address", *ANNOTATIONS)}
     own["source"] = _repeated(source, len(whole))
     table = pa.table([own[n] if n in own else whole[n] for n in CLIENTS.names], CLIENTS.names)
     return table.take(pa.array(np.argsort(table["client"].to_numpy(), kind="stable")))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
-    from ibis.expr.types import Table
+    from ibis.expr.types import Table, Value
 
     from remnant.store.store import Store
 
@@ -27,33 +27,45 @@ __all__ = ["days_of_work", "rollups", "settle_activity"]
 _CHUNK_ROWS: Final = 5_000_000
 """Sightings of a piece of work; a day is never split."""
 
-_GRAINS: Final[tuple[tuple[str, Literal["h", "D"], tuple[str, ...]], ...]] = (
-    ("hour", "h", ("sensor",)),
-    ("hour", "h", ()),
-    ("day", "D", ("sensor",)),
-    ("day", "D", ()),
-    ("network", "D", ("asn", "country")),
-    ("name", "D", ("name",)),
-)
-
 
 def rollups(sightings: Table) -> Table:
     """Return rows of ``schema.ACTIVITY`` for these sightings.
 
     Sightings must hold whole days: a distinct client of half a day counts again in the other half.
     """
-    return ibis.union(*(_rollup(sightings, *grain) for grain in _GRAINS))
-
-
-def _rollup(
-    sightings: Table, grain: str, step: Literal["h", "D"], keys: tuple[str, ...]
-) -> Table:
-    start = sightings.time.truncate(step).cast("timestamp('UTC', 6)")
-    clients = (
-        sightings.mutate(start=start)
-        .group_by(["start", "vantage", *keys, "client", "unit"])
-        .agg(queries=lambda t: t.weight.sum())
+    hours = _clients(sightings, _start(sightings.time, "h"), sightings.weight, "sensor")
+    days = _clients(hours, _start(hours.start, "D"), hours.queries, "sensor")
+    day = _start(sightings.time, "D")
+    return ibis.union(
+        _rollup("hour", hours, "sensor"),
+        _rollup("hour", _clients(hours, hours.start, hours.queries)),
+        _rollup("day", days, "sensor"),
+        _rollup("day", _clients(days, days.start, days.queries)),
+        _rollup(
+            "network",
+            _clients(sightings, day, sightings.weight, "asn", "country"),
+            "asn",
+            "country",
+        ),
+        _rollup("name", _clients(sightings, day, sightings.weight, "name"), "name"),
     )
+
+
+def _start(time: Value, step: Literal["h", "D"]) -> Value:
+    return time.truncate(step).cast("timestamp('UTC', 6)")
+
+
+def _clients(rows: Table, start: Value, queries: Value, *keys: str) -> Table:
+    """Return one row per start, vantage, key and client, with its queries."""
+    return (
+        rows.mutate(start=start, queries=queries)
+        .group_by(["start", "vantage", *keys, "client", "unit"])
+        .agg(queries=lambda t: t.queries.sum().cast("int64"))
+    )
+
+
+def _rollup(grain: str, clients: Table, *keys: str) -> Table:
+    """Return one row per start, vantage and key, with queries and the number of clients."""
     counted = clients.group_by(["start", "vantage", *keys]).agg(
         queries=lambda t: t.queries.sum(),
         clients=lambda t: t.count(),

@@ -106,7 +106,9 @@ class Engine:
                     hint="restore it from a copy, or delete the case and ingest it again",
                 )
         found = self._connection.read_parquet(
-            [_literal(path) for path in map(str, paths)], union_by_name=True, hive_partitioning=False
+            [_literal(path) for path in map(str, paths)],
+            union_by_name=True,
+            hive_partitioning=False,
         )
         columns = {
             name: (found[name] if name in found.columns else ibis.null()).cast(kind)
@@ -134,5 +136,3 @@ class Engine:
 def _literal(path: str) -> str:
     """Return a path in which DuckDB sees no pattern."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in path)
-
-

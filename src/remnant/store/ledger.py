@@ -368,7 +368,9 @@ class Ledger:
     def replaced_before(self, time: datetime) -> list[str]:
         """Return the files that were replaced before a time."""
         with self.reading() as connection:
-            return list(connection.scalars(sa.select(_FILE.c.path).where(_FILE.c.replaced_at < time)))
+            return list(
+                connection.scalars(sa.select(_FILE.c.path).where(_FILE.c.replaced_at < time))
+            )
 
     def forget_files(self, connection: sa.Connection, paths: Collection[str]) -> None:
         """Remove files from the ledger."""
