@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from remnant.cases.model import Case
 from remnant.estimate import Estimate, measures
 from remnant.windows import Window
 
+ROOT = Path(__file__).parents[2]
 CASE = Case("test", "Test botnet", START)
 KEYS = [
     "quantity", "value", "low", "high", "level", "unit", "since", "until", "population", "method",
@@ -140,3 +142,11 @@ def test_reports_without_a_period_give_counts_and_no_rate() -> None:
     assert (found["queries"].value, found["queries"].coverage) == (1, None)
     assert found["online_hosts"].value is None
     assert found["decay_rate"].value is None
+
+
+def test_every_quantity_and_field_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "estimates.md").read_text(encoding="utf-8")
+
+    for quantity, meaning in measures.QUANTITIES.items():
+        assert f"| `{quantity}` | {meaning} |" in page
+    assert all(f"`{key}`" in page for key in KEYS)

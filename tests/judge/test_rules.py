@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remnant.judge import rules
+from remnant.judge.guards import GUARDS
 from remnant.judge.rules import Facts, decide
 
 R_MIN = 0.00385
@@ -63,3 +66,12 @@ def test_conclusions_are_never_stronger_than_the_interval(
     assert state != "working" or low > 0
     assert state != "growing" or low + width < 0
     assert state != "no_effective_cleanup" or low + width < R_MIN
+
+
+def test_every_rule_and_guard_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "verdict.md").read_text("utf-8")
+
+    for rule in rules.RULES:
+        assert f"| `{rule.id}` |" in page
+        assert f"| `{rule.outcome}` |" in page
+    assert all(f"| `{guard}` |" in page for guard in GUARDS)
