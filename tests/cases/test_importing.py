@@ -192,6 +192,8 @@ def test_a_case_file_keeps_its_text() -> None:
         ("domain\na.example\n", "csv"),
         ("a.example,b.example\n", "csv"),
         ("a.example # x, y\n", "list"),
+        ("a.example\ncase.example\ncase.a = 7", "toml"),
+        ("a.example\ncase.example\n", "list"),
         ("", "list"),
         ('{"type": "bundle"}', "stix"),
         ('[{"type": "domain-name", "id": "x", "value": "a.example"}]', "stix"),
@@ -292,6 +294,26 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="cannot be read"):
         import_file(tmp_path / "none.txt", name="x", takedown=TAKEDOWN)
+
+
+def test_lone_surrogates_in_json_are_set_aside() -> None:
+    event = {"info": "a\ud800b", "Attribute": [{"type": "domain", "value": "\ud800.example"}]}
+    event["Attribute"] += [{"type": "domain", "value": "a.example"}]  # type: ignore[operator]
+    found = parse(json.dumps({"Event": event}))
+    assert found.set_aside_count == 1
+    assert loads(dumps(found.case).encode().decode(), "x.toml") == found.case
+
+
+@pytest.mark.parametrize(
+    "char", ["1", ".", "a", "a.", "[", ":", "/", "\\", "é", "*.", "@", "hxxp:"]
+)
+def test_an_endless_line_takes_linear_time(char: str) -> None:
+    found = parse("a.example\n" + char * 300_000 + "x\n")
+    assert found.set_aside_count == 1
+
+
+def test_a_case_file_takes_no_below() -> None:
+    assert "says itself" in refused(BEEBONE, below=True).what
 
 
 def test_what_is_set_aside_is_safe_to_print() -> None:

@@ -154,6 +154,35 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         Library(tmp_path).save(made("a.example"))
 
 
+def test_a_file_system_without_hard_links(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.hardlink_to", refuse)
+    library.save(made("a.example"))
+    assert library.get("mine") == made("a.example")
+
+
+def test_another_program_that_stored_the_case_first(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remnant.cases import library as module
+
+    keep = module.Library._keep
+
+    def late(self: Library, path: Path, data: bytes, saved: datetime) -> object:
+        path.write_text("theirs")
+        return keep(self, path, data, saved)
+
+    monkeypatch.setattr(module.Library, "_keep", late)
+    with pytest.raises(CaseError, match="stored already"):
+        library.save(made("a.example"))
+    assert library.path("mine").read_text() == "theirs"
+    assert not list(library.path("mine").parent.glob(".*"))
+
+
 def test_a_link_is_not_followed(library: Library, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

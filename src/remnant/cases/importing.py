@@ -7,6 +7,7 @@ header, or a plain list. Every value that is not watched is listed with its plac
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 from dataclasses import dataclass, replace
@@ -29,8 +30,10 @@ Format = Literal["toml", "list", "csv", "stix", "misp"]
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
+# A header of a case file, or its first table written as key or dotted key.
 _TABLE: Final = re.compile(
-    r"^[ \t]*(?:\[{1,2}[ \t]*(?:case|watch|event|sinkhole)[ \t]*\]{1,2}|case[ \t]*[=.])",
+    r"^[ \t]*(?:\[{1,2}[ \t]*(?:case|watch|event|sinkhole)[ \t]*\]{1,2}"
+    r"|case[ \t]*(?:\.[ \t]*[a-z]+[ \t]*)?=)",
     re.MULTILINE,
 )
 _BOMS: Final = (
@@ -123,7 +126,7 @@ def import_bytes(
         name: name of the case; needed for all but a case file, where it replaces the file's.
         takedown: when the names were taken (UTC); needed as ``name`` is.
         title: what people call it; else the file's own title, else the name.
-        below: names of lists and tables stand for everything below them as well.
+        below: names stand for everything below them as well (not for a case file).
         role: role of indicators that do not say their own.
         state: state of indicators that do not say their own.
         source: where the indicators are from.
@@ -136,6 +139,12 @@ def import_bytes(
     text = _decode(data, where)
     kind, document = _as_said(text, where, input_format)
     if kind == "toml":
+        if below:
+            raise CaseError(
+                "a case file says itself which names stand for everything below them",
+                where=where,
+                hint="leave out --below, and write *. before those names",
+            )
         return _case_file(text, where, name, takedown, title)
     if name is None or takedown is None:
         raise CaseError(
@@ -200,7 +209,7 @@ def recognise(text: str, where: str = "input") -> tuple[Format, Any]:
             where=where,
             expected="a STIX 2.1 bundle, or an event as MISP exports it",
         )
-    for line in text.split("\n"):
+    for line in io.StringIO(text, newline=None):
         first = plain.without_comment(line)
         if first:
             is_table = delimited.delimiter_of(first) is not None or delimited.is_header(first)

@@ -24,7 +24,7 @@ __all__ = ["address", "bare", "looks_like_address", "name", "prefix"]
 
 _PLAIN: Final = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _STRANGE: Final = re.compile(r"[^a-z0-9_.\\-]|\\(?!\d{3}|[.\\])", re.ASCII)
-_NUMBERS: Final = re.compile(r"[0-9.]*[0-9][0-9.]*(?:/[0-9]*)?")
+_NUMBERS: Final = re.compile(r"[0-9.]+(?:/[0-9]*)?")
 _LONGEST: Final = 1024  # escapes (\DDD) make the text of a 255-byte name up to four times longer
 _LONGEST_PLAIN: Final = 253
 
@@ -44,10 +44,12 @@ def looks_like_address(text: str) -> bool:
     >>> looks_like_address("203.0.113.7"), looks_like_address("evil.example")
     (True, False)
     """
+    if len(text) > _LONGEST:
+        return False
     text = text.strip("[]")
     if _NUMBERS.fullmatch(text) is not None:
-        return True
-    if ":" not in text or len(text) > _LONGEST:
+        return text.strip(".") != ""
+    if ":" not in text:
         return False
     try:
         ipaddress.ip_interface(text)

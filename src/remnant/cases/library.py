@@ -344,7 +344,7 @@ def _write(path: Path, data: bytes, *, exclusive: bool) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         if exclusive:
-            path.hardlink_to(beside)
+            _link(beside, path)
         else:
             beside.replace(path)
     finally:
@@ -354,6 +354,19 @@ def _write(path: Path, data: bytes, *, exclusive: bool) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _link(source: Path, path: Path) -> None:
+    """Give a file a second name, or fail with FileExistsError if the name is taken."""
+    try:
+        path.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems have no hard links: the check and the rename are two steps there.
+        if path.exists():
+            raise FileExistsError(path) from None
+        source.replace(path)
 
 
 def _exists(name: str, path: Path) -> CaseError:

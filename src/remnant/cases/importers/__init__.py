@@ -25,7 +25,7 @@ __all__ = ["MAX_LISTED", "Collector", "SetAside"]
 MAX_LISTED: Final = 10_000
 """Values set aside that are listed; all of them are counted."""
 
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]{1,20}:/{1,2}|hxxps?\b", re.IGNORECASE)
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]{1,20}:/{1,2}|hxxps?[:\[(]", re.IGNORECASE)
 _PORT: Final = re.compile(r"(.+):\d{1,5}", re.DOTALL)
 _DEFANGED: Final = ("[.]", "(.)", "[dot]")
 

@@ -19,7 +19,7 @@ from remnant.cases.model import ROLES, STATES
 from remnant.errors import CaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from remnant.cases.importers import Collector
 
@@ -54,15 +54,17 @@ def collect(text: str, collector: Collector, where: str) -> None:
     Raises:
         CaseError: no column holds indicators, or a quotation never ends.
     """
-    lines = text.splitlines(keepends=True)
-    first = next((n for n, line in enumerate(lines) if without_comment(line)), 0)
-    head = lines[first] if lines else ""
+    lines = io.StringIO(text, newline="")
+    head, first = "", 0
+    for first, head in enumerate(lines, start=1):  # noqa: B007 - the header and its line number
+        if without_comment(head):
+            break
     delimiter = delimiter_of(head) or ","
     columns = _cells(head, delimiter)
     if not is_header(head):
         raise CaseError(
             "no column says that it holds names",
-            where=f"{where}:{first + 1}",
+            where=f"{where}:{first}",
             got=head.strip(),
             expected="a first line with a column called " + ", ".join(_NAMES),
             hint="without a header, only a list with one name in a line is read",
@@ -70,7 +72,7 @@ def collect(text: str, collector: Collector, where: str) -> None:
     main = [columns.index(word) for word in _NAMES if word in columns][:1]
     wanted = main + [columns.index(word) for word in _ADDRESSES if word in columns][:1]
     role, state, kind = (_column(columns, word) for word in ("role", "state", "type"))
-    for number, row in _rows("".join(lines[first + 1 :]), delimiter, where, first + 1):
+    for number, row in _rows(lines, delimiter, where, first):
         place = f"line {number}"
         if not any(row) or row[0].lstrip().startswith("#"):
             continue
@@ -87,8 +89,10 @@ def collect(text: str, collector: Collector, where: str) -> None:
             collector.add(value, place, role=said[0], state=said[1])
 
 
-def _rows(text: str, delimiter: str, where: str, offset: int) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _rows(
+    lines: Iterable[str], delimiter: str, where: str, offset: int
+) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         try:
             row = next(reader)

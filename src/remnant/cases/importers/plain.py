@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+import io
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from remnant.cases.importers import Collector
 
 __all__ = ["collect", "without_comment"]
 
-_NEWLINE: Final = re.compile(r"\r\n|\r|\n")
-
 
 def collect(text: str, collector: Collector) -> None:
     """Give every line of a list to the collector; blank lines and comments are skipped."""
-    for number, line in enumerate(_NEWLINE.split(text), start=1):
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         collector.add(without_comment(line), f"line {number}")
 
 
