@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from remnant.cases.casefile import count_duplicates, watched_name
-from remnant.cases.indicators import address, prefix
+from remnant.cases.indicators import address, bare, prefix
 from remnant.cases.model import EVENT_KINDS, ROLES, STATES, Case, Event, SinkholeConfig, Watch
 from remnant.errors import CaseError
 
@@ -111,7 +111,8 @@ def watches(draw: st.DrawFn) -> Watch:
         )
     names = tuple(draw(st.lists(NAMES, max_size=4, unique=True)))
     addresses = tuple(draw(st.lists(PREFIXES, min_size=0 if names else 1, max_size=3, unique=True)))
-    return Watch(names, addresses, None, role, state, since, until, None, source)
+    zone = bare(names[0]) if len(names) == 1 and draw(st.booleans()) else None
+    return Watch(names, addresses, None, role, state, since, until, zone, source)
 
 
 @st.composite

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_cases import BEEBONE, QUICK
 
-from remnant.cases import casefile, model
+from remnant.cases import casefile, dga, model
 from remnant.cases.casefile import load, loads
+from remnant.cases.library import BUILT_IN
 from remnant.cases.model import Event, SinkholeConfig, Watch
 from remnant.errors import CaseError
 
@@ -325,3 +326,6 @@ def test_the_documentation_is_a_case() -> None:
     case = loads(blocks[0], "case-file.md")
     assert len(case.watches) == 3
     assert case.sinkhole is not None
+    text = page.read_text("utf-8")
+    for word in (*dga.FAMILIES, *model.ROLES, *model.STATES, *model.EVENT_KINDS, *BUILT_IN):
+        assert f"`{word}`" in text

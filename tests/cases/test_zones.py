@@ -83,5 +83,7 @@ def test_suffix_kind(name: str, kind: str | None) -> None:
 
 
 def test_top_levels() -> None:
-    assert zones.known_top_level("evil.com")
-    assert not zones.known_top_level("gate.php")
+    assert zones.known_top_level("com")
+    assert zones.known_top_level("ck")
+    assert not zones.known_top_level("php")
+    assert not zones.known_top_level(r"a\.com")

@@ -257,7 +257,7 @@ def _odd_name(name: str) -> str | None:
     top = text[text.rfind(".") + 1 :]
     if top in _NOT_IN_DNS:
         return _NOT_IN_DNS[top]
-    if not known_top_level(text):
+    if not known_top_level(top):
         return f"the public suffix list has no top-level domain {top}"
     if zone_of(text) in POPULAR:
         return "healthy machines ask for names of this site"

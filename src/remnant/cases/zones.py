@@ -103,13 +103,14 @@ def suffix_kind(name: str) -> SuffixKind | None:
     return "private" if result.is_private else "registry"
 
 
-def known_top_level(name: str) -> bool:
-    """Return whether a folded name ends in a suffix of the Public Suffix List.
+@lru_cache(maxsize=4096)
+def known_top_level(label: str) -> bool:
+    """Return whether the Public Suffix List knows a top-level domain.
 
-    >>> known_top_level("evil.com"), known_top_level("gate.php")
+    >>> known_top_level("com"), known_top_level("php")
     (True, False)
     """
-    return "\\" in name or bool(_extractor().extract_str(name).suffix)
+    return "\\" not in label and bool(_extractor().extract_str(f"x.{label}").suffix)
 
 
 @lru_cache(maxsize=1)
