@@ -23,7 +23,7 @@ _ORDER: Final = {
     "sightings": ("name", "time"),
     "clients": ("client",),
     "coverage": ("hour",),
-    "quarantine": ("source", "offset"),
+    "quarantine": ("offset",),
 }
 
 
