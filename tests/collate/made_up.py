@@ -19,9 +19,18 @@ import pyarrow as pa
 from remnant.capture import Batch, ReadOptions
 from remnant.capture.stream import ByteStream
 from remnant.collate.ingest import SourceResult, ingest_source
-from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, SIGHTINGS
+from remnant.schema import (
+    ACTIVITY,
+    COVERAGE,
+    COVERAGE_COUNTS,
+    QUARANTINE,
+    QUERIES,
+    SIGHTINGS,
+    Table,
+)
 from remnant.settings import Settings
 from remnant.store import Store
+from remnant.store.files import read_table
 from remnant.watchlist import Rule, Watchlist
 
 START = 1428451200  # 2015-04-08T00:00:00Z
@@ -198,11 +207,39 @@ def states(results: list[SourceResult]) -> list[str]:
     return [result.state for result in results]
 
 
+def stored(store: Store, table: Table, case: str = "demo") -> pa.Table:
+    """All listed rows of a table, read without a query engine: many tests need this fast."""
+    with store.ledger.reading() as connection:
+        files = store.ledger.files(connection, case, table.name)
+    parts = [read_table(table, store.folder.path(file)) for file in files]
+    return pa.concat_tables([table.empty(), *parts])
+
+
 def facts(store: Store, case: str = "demo") -> list[tuple[Any, ...]]:
     """The sightings of a case without what may differ: the ledger id."""
     columns = ["time", "client", "sensor", "vantage", "name", "indicator", "weight"]
-    rows = store.view(case).table(SIGHTINGS).select(columns).to_pyarrow().to_pylist()
+    rows = stored(store, SIGHTINGS, case).select(columns).to_pylist()
     return sorted(tuple(row.values()) for row in rows)
+
+
+def total(store: Store, column: str, case: str = "demo") -> int:
+    """The sum of one count of the coverage."""
+    return sum(stored(store, COVERAGE, case)[column].to_pylist())
+
+
+def by_day(store: Store, case: str = "demo") -> dict[str, tuple[int, int]]:
+    """Queries and distinct clients by day, from the sightings."""
+    days: dict[str, list[int]] = {}
+    for row in stored(store, SIGHTINGS, case).select(["time", "client"]).to_pylist():
+        days.setdefault(row["time"].date().isoformat(), []).append(row["client"])
+    return {day: (len(seen), len(set(seen))) for day, seen in days.items()}
+
+
+def rolled_up(store: Store, case: str = "demo") -> dict[str, tuple[int, int]]:
+    """The same from the roll-ups."""
+    days = store.view(case).table(ACTIVITY)
+    rows = days.filter(days.grain == "day", days.sensor.isnull()).to_pyarrow().to_pylist()
+    return {r["start"].date().isoformat(): (r["queries"], r["clients"]) for r in rows}
 
 
 def truth(data: bytes) -> dict[str, tuple[int, int]]:
