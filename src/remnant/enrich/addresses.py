@@ -39,6 +39,8 @@ MAPPED: Final = uint64(0xFFFF << 32)
 
 _ZERO: Final = uint64(0)
 _ONES: Final = uint64(0xFFFFFFFFFFFFFFFF)
+_NUMBERS: Final[Any] = pa.array([str(number) for number in range(256)], pa.string())
+_IPV4_BITS: Final = 96
 _LONGEST_TEXT: Final = 100
 """Longer than any address with zone id and length."""
 
@@ -122,32 +124,46 @@ def prefix_texts(
 
     IPv4 prefixes are written with their IPv4 length. Each distinct prefix is written once.
     """
-    count = len(high)
-    keys = np.empty(count, [("high", "u8"), ("low", "u8"), ("length", "i4")])
-    keys["high"], keys["low"], keys["length"] = high, low, length
     order = np.lexsort((length, low, high))
-    ordered = keys[order]
-    first = np.ones(count, bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    codes = np.empty(count, np.int32)
-    codes[order] = np.cumsum(first, dtype=np.int32) - 1
-    distinct = ordered[first]
-    packed = np.empty((len(distinct), 2), ">u8")
-    packed[:, 0], packed[:, 1] = distinct["high"], distinct["low"]
-    raw = packed.tobytes()
-    mapped = is_ipv4(distinct["high"], distinct["low"]) & (distinct["length"] >= 96)
+    high, low, length = high[order], low[order], length[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1]) | (length[1:] != length[:-1])
+    codes = np.empty(len(order), np.int64)
+    codes[order] = np.cumsum(first) - 1
+    high, low, length = high[first], low[first], length[first]
+    four = is_ipv4(high, low) & (length >= _IPV4_BITS)
+    six = ~four & (length >= 0)
+    place = np.full(len(length), -1, np.int64)
+    place[four] = np.arange(int(four.sum()))
+    place[six] = np.arange(int(six.sum())) + int(four.sum())
+    written: Any = pa.concat_arrays(
+        [_ipv4_texts(low[four], length[four]), _ipv6_texts(high[six], low[six], length[six])]
+    )
+    return written.take(pa.array(place[codes], mask=place[codes] < 0))
+
+
+def _ipv4_texts(low: npt.NDArray[np.uint64], length: npt.NDArray[np.int32]) -> pa.Array[Any]:
+    """Return IPv4 prefixes as text, joined from the text of their numbers by Arrow."""
+    octets = [(low >> np.uint64(shift)).astype(np.uint8) for shift in (24, 16, 8, 0)]
+    numbers = [_NUMBERS.take(pa.array(octet)) for octet in octets]
+    bits = _NUMBERS.take(pa.array(length - _IPV4_BITS))
+    quad: Any = pc.binary_join_element_wise(*numbers, pa.scalar("."))
+    joined: Any = pc.binary_join_element_wise(quad, bits, pa.scalar("/"))
+    return joined  # type: ignore[no-any-return]
+
+
+def _ipv6_texts(
+    high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64], length: npt.NDArray[np.int32]
+) -> pa.Array[Any]:
+    """Return IPv6 prefixes as text (RFC 5952), one by one: no vector operation shortens zeros."""
+    raw = to_bytes(high, low).tobytes()
+    write, family = socket.inet_ntop, socket.AF_INET6
+    places = range(0, len(raw), 16)
     texts = [
-        None
-        if bits < 0
-        else f"{socket.inet_ntop(socket.AF_INET, raw[at + 12 : at + 16])}/{bits - 96}"
-        if four
-        else f"{socket.inet_ntop(socket.AF_INET6, raw[at : at + 16])}/{bits}"
-        for at, bits, four in zip(
-            range(0, len(raw), 16), distinct["length"].tolist(), mapped.tolist(), strict=True
-        )
+        f"{write(family, raw[at : at + 16])}/{bits}"
+        for at, bits in zip(places, length.tolist(), strict=True)
     ]
-    written: pa.Array[Any] = pa.array(texts, pa.string())
-    return written.take(pa.array(codes, pa.int32()))
+    return pa.array(texts, pa.string())
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from remnant.enrich.addresses import masked, parse
+from remnant.enrich.addresses import is_ipv4, masked, parse
 from remnant.enrich.content import MAX_ASN
 from remnant.errors import RemnantError
 from remnant.schema import CLIENTS, SIGHTINGS, VANTAGES
@@ -29,6 +29,7 @@ PROOFS: Final = ("dns_udp", "dns_tcp", "tcp", "tls", "http", "checkin")
 
 _ASN: Final = re.compile(r"(?i)(?:AS)?([0-9]{1,10})")
 _UNIT_BITS: Final = 64
+_IPV4_BITS: Final = 96
 
 
 class NetworkSyntaxError(RemnantError):
@@ -157,5 +158,7 @@ def _inside(view: View, prefix: Parsed) -> npt.NDArray[np.int64]:
         np.repeat(prefix.high, count), np.repeat(prefix.low, count), length
     )
     inside = (found.length >= 0) & (high == wanted_high) & (low == wanted_low)
+    # A short IPv6 prefix would hold the mapped form of every IPv4 address too.
+    inside &= is_64 != (is_ipv4(prefix.high, prefix.low) & (prefix.length >= _IPV4_BITS))
     clients: npt.NDArray[np.int64] = pairs["client"].to_numpy()[inside]
     return np.unique(clients)
