@@ -53,14 +53,14 @@ class BindReader:
             FormatError: the lines carry the times of syslog, which have no year, and the options
                 do not say it.
         """
-        from remnant.capture import text_rows  # noqa: PLC0415 - loads Numba
-        from remnant.capture.bind_lines import (  # noqa: PLC0415
+        from remnant.capture import text_rows
+        from remnant.capture.bind_lines import (
             NO_TIME,
             NO_YEAR,
             NO_YEAR_TIME,
             read_lines,
         )
-        from remnant.capture.text_clock import LocalClock  # noqa: PLC0415
+        from remnant.capture.text_clock import LocalClock
 
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         clock = None if options.timezone is None else LocalClock(options.timezone, options.now)
@@ -83,7 +83,9 @@ class BindReader:
                     raise FormatError(
                         "the lines of this log do not say their year",
                         where=stream.name,
-                        got=block.data[rows.line[0] : rows.line[0] + 40].tobytes().decode("latin-1"),
+                        got=block.data[rows.line[0] : rows.line[0] + 40]
+                        .tobytes()
+                        .decode("latin-1"),
                         expected="the year of the first line",
                         hint="say it with --year; syslog writes times without a year",
                     )

@@ -115,9 +115,7 @@ def _year_of(month: Int, year: npt.NDArray[np.int64]) -> Int:
 
 
 @njit(cache=True, nogil=True)
-def _stamp(
-    view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]
-) -> tuple[Int, bool, Int]:
+def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
     """Return (time, whether it has no zone, position after it) of the time that stands at ``i``.
 
     The position is -1 if no time stands there.
@@ -235,12 +233,12 @@ def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
 
 
 @njit(cache=True, nogil=True)
-def _destination(view: Bytes, i: Int, stop: Int, scratch: Bytes) -> tuple[Int, Int]:
+def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     """Return (port or -1, position after) of ``(ADDRESS[#PORT])``; the position is -1 if none."""
     end = i
     while end < stop and view[end] != 41:
         end += 1
-    if end >= stop or view[i] != 40:
+    if end >= stop or end < i + 3 or view[i] != 40:
         return -1, -1
     mark = i + 1
     while mark < end and view[mark] != 35:
@@ -250,13 +248,11 @@ def _destination(view: Bytes, i: Int, stop: Int, scratch: Bytes) -> tuple[Int, I
         port = parse_uint(view, mark + 1, end)
         if port < 0 or port > _MAX_PORT:
             return -1, -1
-    if not parse_address(view, i + 1, mark, scratch, 0):
-        return -1, -1
     return port, end + 1
 
 
 @njit(cache=True, nogil=True)
-def _query(view: Bytes, i: Int, stop: Int, n: Int, scratch: Bytes, rows: Rows) -> Int:
+def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     """Read what follows ``query: `` into row ``n``; return the reason why not, or -1."""
     end = _token_end(view, i, stop)
     name_end = parse_name(view, i, end, False, rows.names, rows.name_offsets[n])
@@ -286,7 +282,7 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, scratch: Bytes, rows: Rows) -
     if i >= stop:
         # Up to 9.6 there is no destination, and no flag for TCP either.
         return -1
-    rows.service_port[n], end = _destination(view, i, stop, scratch)
+    rows.service_port[n], end = _destination(view, i, stop)
     if end < 0:
         return BAD_FIELDS
     rows.transport[n] = tcp
@@ -306,7 +302,6 @@ def _read_line(
     start: Int,
     stop: Int,
     year: npt.NDArray[np.int64],
-    scratch: Bytes,
     rows: Rows,
 ) -> Int:
     """Read one line into the next row; return -1 if it is one, -2 if it is no query line.
@@ -314,8 +309,8 @@ def _read_line(
     Any other value is the reason why a query line cannot be read.
     """
     n = rows.counters[QUERIES_SEEN]
-    time = BAD
-    local = False
+    time = stamp = BAD
+    local = unzoned = False
     bad_time = False
     i = start
     if i < stop and view[i] == 60:
@@ -333,7 +328,10 @@ def _read_line(
             port, after = _peer(view, i + _CLIENT.size, stop, rows.address, 16 * n)
             if after >= 0:
                 break
-        stamp, unzoned, end = _stamp(view, i, stop, year)
+        end = -1
+        # A time begins with a digit or a capital letter, most words with neither.
+        if view[i] <= 90:
+            stamp, unzoned, end = _stamp(view, i, stop, year)
         if end >= 0:
             time = stamp
             local = unzoned
@@ -350,7 +348,7 @@ def _read_line(
         return -2
     if bad_time:
         return BAD_TIME
-    reason = _query(view, query + _QUERY.size, stop, n, scratch, rows)
+    reason = _query(view, query + _QUERY.size, stop, n, rows)
     if reason >= 0:
         return reason
     rows.line[n] = start
@@ -373,7 +371,6 @@ def read_lines(
             (0 before the first); kept up to date.
         rows: filled.
     """
-    scratch = np.empty(16, np.uint8)
     for line in range(ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
         stop = ends[line]
@@ -384,7 +381,7 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        what = _read_line(view, start, stop, year, scratch, rows)
+        what = _read_line(view, start, stop, year, rows)
         if what == -1:
             time = rows.time[rows.counters[QUERIES_SEEN]]
             if time == BAD:

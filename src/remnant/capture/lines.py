@@ -36,7 +36,8 @@ class Block:
     Attributes:
         data: the bytes of the lines (uint8; valid until the next block is asked for).
         ends: int64: position in ``data`` of each line's line feed; line ``i`` is
-            ``data[ends[i - 1] + 1:ends[i]]``.
+            ``data[ends[i - 1] + 1:ends[i]]``. A line that came in one chunk may be longer than
+            ``MAX_LINE``: who reads the lines refuses it.
         offset: position of ``data[0]`` in the decompressed stream.
         end: position after the bytes that the stream has been advanced over.
         too_long: (offset, first bytes) of a line over ``MAX_LINE`` that follows these lines.

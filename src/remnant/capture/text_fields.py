@@ -56,6 +56,16 @@ def parse_uint(view: Bytes, start: Int, stop: Int) -> Int:
 
 
 @njit(cache=True, nogil=True)
+def _two_digits(view: Bytes, start: Int) -> Int:
+    """Return 0 to 99, or 100 if the two bytes are not digits."""
+    tens = np.int64(view[start]) - 48
+    ones = np.int64(view[start + 1]) - 48
+    if tens < 0 or tens > 9 or ones < 0 or ones > 9:
+        return 100
+    return tens * 10 + ones
+
+
+@njit(cache=True, nogil=True)
 def parse_fraction(view: Bytes, start: Int, stop: Int) -> Int:
     """Return microseconds of the digits after a decimal point, rounded half up, or -1.
 
@@ -121,7 +131,9 @@ def days_from_civil(year: Int, month: Int, day: Int) -> Int:
     if month <= 2:
         year -= 1
         month += 12
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day - 719469
+    return (
+        365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day - 719469
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -132,10 +144,10 @@ def parse_clock(view: Bytes, start: Int, stop: Int) -> Int:
     """
     if stop - start < 8 or view[start + 2] != 58 or view[start + 5] != 58:
         return BAD
-    hour = parse_uint(view, start, start + 2)
-    minute = parse_uint(view, start + 3, start + 5)
-    second = parse_uint(view, start + 6, start + 8)
-    if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 60:
+    hour = _two_digits(view, start)
+    minute = _two_digits(view, start + 3)
+    second = _two_digits(view, start + 6)
+    if hour > 23 or minute > 59 or second > 60:
         return BAD
     value = ((hour * 60 + minute) * 60 + second) * SECOND_US
     if stop - start > 8:
@@ -238,22 +250,21 @@ def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes, first: Int) ->
 
     An IPv4 address is written as ``::ffff:a.b.c.d``. A zone after ``%`` is dropped.
     """
-    colon = False
-    for i in range(start, stop):
-        if view[i] == 58:
-            colon = True
-        elif view[i] == 37:
-            stop = i
-            break
-    if not colon:
+    if _parse_ipv4(view, start, stop, out, first + 12):
         for k in range(10):
             out[first + k] = 0
         out[first + 10] = 255
         out[first + 11] = 255
-        return 4 if _parse_ipv4(view, start, stop, out, first + 12) else 0
+        return 4
+    for i in range(start, stop):
+        if view[i] == 37:
+            stop = i
+            break
     at = 0
     gap = -1
     i = start
+    if stop <= start:
+        return 0
     if stop - start >= 2 and view[i] == 58:
         if view[i + 1] != 58:
             return 0
@@ -312,7 +323,7 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
         stop: where it ends.
         hexadecimal: escapes are Zeek's ``\xNN`` (another backslash is a byte of the name), else
             those of RFC 1035, ``\DDD`` and ``\X``.
-        out: written from ``at``; needs room for 256 bytes there.
+        out: written from ``at``; needs room for the bytes of the text and two more.
         at: where in ``out`` the name begins.
 
     Returns:
@@ -326,11 +337,14 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
         return at + 1
     length_at = at
     position = at + 1
-    limit = at + 254
     i = start
     while i < stop:
         byte = np.int64(view[i])
         i += 1
+        if byte != 46 and byte != 92:
+            out[position] = byte
+            position += 1
+            continue
         if byte == 46:
             size = position - length_at - 1
             if size == 0 or size > 63:
@@ -339,29 +353,25 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
             length_at = position
             position += 1
             continue
-        if byte == 92:
-            if hexadecimal:
-                if i + 3 <= stop and view[i] == 120:
-                    high = _hex_value(np.int64(view[i + 1]))
-                    low = _hex_value(np.int64(view[i + 2]))
-                    if high >= 0 and low >= 0:
-                        byte = high * 16 + low
-                        i += 3
-                elif i < stop and view[i] == 92:
-                    i += 1
-            else:
-                if i >= stop:
-                    return -1
-                if 48 <= view[i] <= 57:
-                    byte = parse_uint(view, i, i + 3) if i + 3 <= stop else -1
-                    if byte < 0 or byte > 255:
-                        return -1
+        if hexadecimal:
+            if i + 3 <= stop and view[i] == 120:
+                high = _hex_value(np.int64(view[i + 1]))
+                low = _hex_value(np.int64(view[i + 2]))
+                if high >= 0 and low >= 0:
+                    byte = high * 16 + low
                     i += 3
-                else:
-                    byte = np.int64(view[i])
-                    i += 1
-        if position >= limit:
+            elif i < stop and view[i] == 92:
+                i += 1
+        elif i >= stop:
             return -1
+        elif 48 <= view[i] <= 57:
+            byte = parse_uint(view, i, i + 3) if i + 3 <= stop else -1
+            if byte < 0 or byte > 255:
+                return -1
+            i += 3
+        else:
+            byte = np.int64(view[i])
+            i += 1
         out[position] = byte
         position += 1
     size = position - length_at - 1
@@ -369,13 +379,12 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
         return -1
     if size == 0:
         # The text ended with a dot.
-        out[length_at] = 0
-        return length_at + 1
-    if position > limit:
-        return -1
-    out[length_at] = size
+        position = length_at
+    else:
+        out[length_at] = size
     out[position] = 0
-    return position + 1
+    position += 1
+    return position if position - at <= 255 else -1
 
 
 @njit(cache=True, nogil=True)

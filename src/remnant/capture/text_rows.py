@@ -17,9 +17,10 @@ from remnant.capture.lines import HEAD_BYTES
 from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, TIME
 from remnant.windows import to_us
-from remnant.wire import Bytes, Int, fold_byte
+from remnant.wire import MAX_LABELS, case_bits, labels, names_to_text
 
 if TYPE_CHECKING:
+    from remnant.wire import Bytes, Int
     from collections.abc import Sequence
     from datetime import datetime
 
@@ -79,7 +80,6 @@ _HOUR_US: Final = 3600 * SECOND_US
 _FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
 _UDP: Final = 0
 _TCP: Final = 1
-_LETTERS_KEPT: Final = 63
 _MAX_NAME: Final = 256
 
 
@@ -164,77 +164,23 @@ def reject(rows: Rows, start: Int, stop: Int, reason: Int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _text_sizes(
-    names: Bytes, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int32]:
-    """Return int32[len(rows) + 1]: where the folded text of each chosen name begins."""
-    sizes = np.zeros(rows.size + 1, np.int32)
-    nothing = np.empty(0, np.uint8)
-    total = 0
-    for k in range(rows.size):
-        total += _fold_text(names, offsets[rows[k]], offsets[rows[k] + 1], nothing, 0)[0]
-        sizes[k + 1] = total
-    return sizes
-
-
-@njit(cache=True, nogil=True)
-def _texts(
+def _gather(
     names: Bytes,
     offsets: npt.NDArray[np.int64],
     rows: npt.NDArray[np.int64],
-    sizes: npt.NDArray[np.int32],
     out: Bytes,
-) -> npt.NDArray[np.int64]:
-    """Write the folded texts of the chosen names; return their case bits."""
-    bits = np.zeros(rows.size, np.int64)
+    out_offsets: npt.NDArray[np.int64],
+    bits: npt.NDArray[np.int64],
+) -> None:
+    """Copy the names of some rows end to end, and note their case bits."""
+    starts = np.zeros(MAX_LABELS + 2, np.int64)
     for k in range(rows.size):
-        bits[k] = _fold_text(names, offsets[rows[k]], offsets[rows[k] + 1], out, sizes[k])[1]
-    return bits
-
-
-@njit(cache=True, nogil=True)
-def _fold_text(names: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int]:
-    """Return (bytes of the folded text, case bits) of a wire name; write it if there is room."""
-    write = out.size > 0
-    first = at
-    letters = 0
-    bits = 0
-    position = start
-    while position < stop and names[position] != 0:
-        if position > start:
-            if write:
-                out[at] = 46
-            at += 1
-        end = min(position + 1 + np.int64(names[position]), stop)
-        for i in range(position + 1, end):
-            byte = np.int64(names[i])
-            folded = fold_byte(byte)
-            if 97 <= folded <= 122:
-                if folded != byte and letters < _LETTERS_KEPT:
-                    bits |= 1 << letters
-                letters += 1
-            if byte in (46, 92):
-                if write:
-                    out[at] = 92
-                    out[at + 1] = byte
-                at += 2
-            elif byte < 33 or byte > 126:
-                if write:
-                    out[at] = 92
-                    out[at + 1] = 48 + byte // 100
-                    out[at + 2] = 48 + byte // 10 % 10
-                    out[at + 3] = 48 + byte % 10
-                at += 4
-            else:
-                if write:
-                    out[at] = folded
-                at += 1
-        position = end
-    if at == first:
-        if write:
-            out[at] = 46
-        at += 1
-    return at - first, bits
+        start = offsets[rows[k]]
+        stop = offsets[rows[k] + 1]
+        begin = out_offsets[k]
+        for i in range(stop - start):
+            out[begin + i] = names[start + i]
+        bits[k] = case_bits(names, starts, max(labels(names, start, stop, starts), 0))
 
 
 def is_complete(rows: Rows) -> bool:
@@ -330,10 +276,13 @@ class Tables:
     ) -> pa.RecordBatch:
         hits, entries = self._hits(rows, usable, addresses)
         count = hits.size
-        starts = _text_sizes(rows.names, rows.name_offsets, hits)
-        text = np.empty(max(int(starts[-1]), 1), np.uint8)
-        bits = _texts(rows.names, rows.name_offsets, hits, starts, text)
-        name = pa.StringArray.from_buffers(count, pa.py_buffer(starts), pa.py_buffer(text))
+        wire_offsets = np.zeros(count + 1, np.int64)
+        np.cumsum(np.diff(rows.name_offsets)[hits], out=wire_offsets[1:])
+        wire = np.empty(int(wire_offsets[-1]), np.uint8)
+        bits = np.zeros(count, np.int64)
+        _gather(rows.names, rows.name_offsets, hits, wire, wire_offsets, bits)
+        starts, text = names_to_text(wire, wire_offsets)
+        name = pa.LargeStringArray.from_buffers(count, pa.py_buffer(starts), pa.py_buffer(text))
         transport = rows.transport[hits].astype(np.int32)
         ecs = rows.ecs.reshape(-1, 17)[hits]
         has_ecs = ecs[:, 16] != NO_ECS
@@ -348,7 +297,7 @@ class Tables:
             "client_port": _number(rows.client_port[hits], pa.uint16()),
             "service_port": _number(rows.service_port[hits], pa.uint16()),
             "transport": _word(["udp", "tcp"], transport),
-            "name": name,
+            "name": name.cast(pa.string()),
             "case_bits": pa.array(bits, pa.int64(), mask=bits == 0),
             "qtype": _number(rows.qtype[hits], pa.uint16()),
             "rcode": _number(rows.rcode[hits], pa.int16()),

@@ -42,7 +42,10 @@ _CASE_BIT: Final = 32
 def _packed(words: dict[str, int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint64]], ...]:
     """Return the first and second 8 bytes of each word, sorted, and the numbers."""
     rows = sorted(
-        (*(int(part) for part in np.frombuffer(word.encode().ljust(_LONGEST, b"\0"), "<u8")), number)
+        (
+            *(int(part) for part in np.frombuffer(word.encode().ljust(_LONGEST, b"\0"), "<u8")),
+            number,
+        )
         for word, number in words.items()
     )
     return (
@@ -84,6 +87,8 @@ def parse_type(view: Bytes, start: Int, stop: Int) -> Int:
     size = stop - start
     if size < 1 or size > _LONGEST:
         return -1
+    if size == 1 and view[start] == 65:
+        return 1
     low = _half(view, start, stop)
     high = _half(view, start + 8, stop)
     left = 0
@@ -109,6 +114,8 @@ def parse_class(view: Bytes, start: Int, stop: Int) -> Int:
     size = stop - start
     if size < 1 or size > _LONGEST:
         return -1
+    if size == 2 and view[start] == 73 and view[start + 1] == 78:
+        return 1
     low = _half(view, start, stop)
     for i in range(_CLASS_LOW.size):
         if _CLASS_LOW[i] == low and size <= 8:

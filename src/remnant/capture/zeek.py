@@ -64,8 +64,8 @@ class ZeekReader:
             FormatError: the first header lacks a column that is needed, or has a separator of
                 more than one byte.
         """
-        from remnant.capture import text_rows  # noqa: PLC0415 - loads Numba
-        from remnant.capture.zeek_lines import (  # noqa: PLC0415
+        from remnant.capture import text_rows
+        from remnant.capture.zeek_lines import (
             LOCAL_NAMES,
             answer_addresses,
             read_lines,
@@ -180,8 +180,8 @@ class _Header:
 
     def layout(self) -> Layout:
         """Return what the kernel takes."""
-        from remnant.capture.zeek_json import COLUMNS  # noqa: PLC0415 - loads Numba
-        from remnant.capture.zeek_lines import Layout  # noqa: PLC0415
+        from remnant.capture.zeek_json import COLUMNS
+        from remnant.capture.zeek_lines import Layout
 
         if self._layout is None:
             columns = [
