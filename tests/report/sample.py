@@ -253,6 +253,7 @@ def empty_content() -> Content:
     nothing = Day(START, 0, 0, 0.0, 1.0, gap=False)
     return replace(
         base,
+        title="Nothing",
         simulated=False,
         window=Window(START, START + timedelta(days=1)),
         days=(nothing,),

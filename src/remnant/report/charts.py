@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
 
+from remnant.report.drawing import Sheet
 from remnant.report.palette import LIGHT
 from remnant.report.timeline import EM, GUTTER, LANE, labels, ticks
 
@@ -25,6 +26,7 @@ _TOLD: Final = [
     alt.Tooltip("utcyearmonthdate(time):T", title="day (UTC)", format="%-d %b %Y"),
     alt.Tooltip("value:Q", title="value", format=",.0f"),
 ]
+_VALUES: Final[tuple[Any, Any]] = (alt.YValue, alt.Y2Value)
 _COUNT_TICKS: Final = (
     "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
     "replace(format(datum.value, '~s'), 'G', ' bn')"
@@ -39,7 +41,7 @@ def curve(
     gaps: Iterable[tuple[datetime, datetime]] = (),
     band: Sequence[tuple[datetime, float, float, float]] = (),
     marks: Sequence[Mark] = (),
-) -> alt.LayerChart:
+) -> Sheet:
     """Return a curve over time from zero, broken at nulls, gaps shaded, dated marks labelled.
 
     Args:
@@ -56,7 +58,7 @@ def curve(
         [value for _, value in points if value is not None] + [row[3] for row in band], default=0.0
     )
     # Headroom for the labels, so that they never lie on the curve.
-    share = min(0.5, (lanes * LANE + 6) / max(frame.height - 30, 1))
+    share = 0.0 if not placed else min(0.5, (lanes * LANE + 6) / max(frame.height - 30, 1))
     y = alt.Y(
         "value:Q",
         title=None,
@@ -64,12 +66,13 @@ def curve(
         axis=alt.Axis(labelExpr=_COUNT_TICKS, tickCount=5, tickMinStep=1 if top < 5 else 0),
     )
     x = _time_axis(window, frame)
-    layers: list[alt.Chart] = [_gaps(gaps, window, x)]
+    sheet = Sheet()
+    _gaps(sheet, gaps, window, x)
     if band:
-        layers += _band(band, x, y)
-    layers += _line(points, x, y)
-    layers += _labels(placed, x)
-    return alt.LayerChart(layer=layers)
+        _band(sheet, band, x, y)
+    _line(sheet, points, x, y)
+    _labels(sheet, placed, x)
+    return sheet
 
 
 def coverage_bars(
@@ -78,7 +81,7 @@ def coverage_bars(
     frame: Frame,
     *,
     full: float,
-) -> alt.LayerChart:
+) -> Sheet:
     """Return bars as high as the coverage of each run of days, low ones in ink, none shaded."""
     x = _time_axis(window, frame)
     y = alt.Y(
@@ -93,18 +96,22 @@ def coverage_bars(
         if value is not None
     ]
     unknown = [(since, until) for since, until, value in runs if value is None]
-    rects = [
-        _chart([row for row in rows if (row["value"] >= full) == complete])
-        .mark_rect(color=LIGHT["band"] if complete else LIGHT["ink"])
-        .encode(x=x, x2="until:T", y=y, y2="zero:Q")
-        for complete in (True, False)
-    ]
-    return alt.LayerChart(layer=[_gaps(unknown, window, x), *rects])
+    sheet = Sheet()
+    _gaps(sheet, unknown, window, x)
+    for complete in (True, False):
+        sheet.layers.append(
+            sheet.chart([row for row in rows if (row["value"] >= full) == complete])
+            .mark_rect(color=LIGHT["band"] if complete else LIGHT["ink"])
+            .encode(x=x, x2=alt.X2("until:T"), y=y, y2=alt.Y2("zero:Q"))
+        )
+    return sheet
 
 
-def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> alt.LayerChart:
+def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> Sheet:
     """Return horizontal bars: label, value (null draws none), and the value in words at its end."""
     top = max((value for _, value, _ in rows if value is not None), default=0.0) or 1.0
+    # Vega cuts long labels between the halves of a character that takes two UTF-16 units.
+    rows = [(_basic(label), value, words) for label, value, words in rows]
     # Equal labels stay apart: the axis is over positions, the words are looked up.
     data = [
         {"row": index, "label": label, "value": value or 0, "words": words}
@@ -118,23 +125,24 @@ def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> alt.Lay
     x = alt.X(
         "value:Q", axis=None, scale=alt.Scale(domain=[-reach * room / space, reach], nice=False)
     )
-    base = _chart(data)
+    sheet = Sheet()
+    base = sheet.chart(data)
     size = 12 if frame.narrow else 12.5
-    layers = [
-        base.mark_bar(color=LIGHT["accent"], cornerRadiusEnd=2).encode(y=y, x=x, x2=alt.datum(0)),
+    sheet.layers = [
+        base.mark_bar(color=LIGHT["accent"], cornerRadiusEnd=2).encode(y=y, x=x, x2=alt.X2Datum(0)),
         base.mark_text(
             align="left", color=LIGHT["ink"], fontSize=size, limit=round(room - 12)
-        ).encode(y=y, x=alt.value(0), text="label:N"),
+        ).encode(y=y, x=alt.value(0), text=alt.Text("label:N")),
         base.mark_text(align="left", dx=5, color=LIGHT["soft"], fontSize=size).encode(
-            y=y, x=x, text="words:N"
+            y=y, x=x, text=alt.Text("words:N")
         ),
     ]
-    return alt.LayerChart(layer=layers)
+    return sheet
 
 
-def _chart(rows: Sequence[dict[str, Any]]) -> alt.Chart:
-    chart: alt.Chart = alt.Chart(alt.InlineData(values=list(rows)))
-    return chart
+def _basic(text: str) -> str:
+    """Return text with an escape for each character beyond Unicode's basic plane."""
+    return "".join(c if ord(c) <= 0xFFFF else f"\\U{ord(c):08x}" for c in text)
 
 
 def _ms(time: datetime) -> int:
@@ -163,32 +171,38 @@ def _time_axis(window: Window, frame: Frame) -> alt.X:
     )
 
 
-def _gaps(gaps: Iterable[tuple[datetime, datetime]], window: Window, x: alt.X) -> alt.Chart:
+def _gaps(
+    sheet: Sheet, gaps: Iterable[tuple[datetime, datetime]], window: Window, x: alt.X
+) -> None:
     rows = [
         {"time": _ms(max(since, window.since)), "until": _ms(min(until, window.until))}
         for since, until in gaps
     ]
-    chart: alt.Chart = _chart(rows).mark_rect(color=LIGHT["gap"]).encode(x=x, x2="until:T")
-    return chart
+    sheet.layers.append(
+        sheet.chart(rows).mark_rect(color=LIGHT["gap"]).encode(x=x, x2=alt.X2("until:T"))
+    )
 
 
 def _band(
-    band: Sequence[tuple[datetime, float, float, float]], x: alt.X, y: alt.Y
-) -> list[alt.Chart]:
-    rows = [
-        {"time": _ms(time), "value": value, "low": low, "high": high}
-        for time, value, low, high in band
-    ]
-    base = _chart(rows)
+    sheet: Sheet, band: Sequence[tuple[datetime, float, float, float]], x: alt.X, y: alt.Y
+) -> None:
+    base = sheet.chart(
+        [
+            {"time": _ms(time), "value": value, "low": low, "high": high}
+            for time, value, low, high in band
+        ]
+    )
     area_y = y.copy()
     area_y.shorthand = "low:Q"
-    return [
-        base.mark_area(color=LIGHT["band"]).encode(x=x, y=area_y, y2="high:Q"),
+    sheet.layers += [
+        base.mark_area(color=LIGHT["band"]).encode(x=x, y=area_y, y2=alt.Y2("high:Q")),
         base.mark_line(color=LIGHT["ink"], strokeDash=[5, 4], strokeWidth=1.4).encode(x=x, y=y),
     ]
 
 
-def _line(points: Sequence[tuple[datetime, float | None]], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+def _line(
+    sheet: Sheet, points: Sequence[tuple[datetime, float | None]], x: alt.X, y: alt.Y
+) -> None:
     segments: list[list[dict[str, Any]]] = [[]]
     for time, value in points:
         if value is None:
@@ -199,40 +213,36 @@ def _line(points: Sequence[tuple[datetime, float | None]], x: alt.X, y: alt.Y) -
     lines = [row for segment in segments if len(segment) > 1 for row in segment]
     # A day between two gaps has no line to lie on.
     lonely = [segment[0] for segment in segments if len(segment) == 1]
-    return [
-        _chart(lines)
+    sheet.layers += [
+        sheet.chart(lines)
         .mark_line(color=LIGHT["accent"], strokeWidth=1.9, strokeJoin="round")
-        .encode(x=x, y=y, detail="segment:N", tooltip=_TOLD),
-        _chart(lonely)
+        .encode(x=x, y=y, detail=alt.Detail("segment:N"), tooltip=_TOLD),
+        sheet.chart(lonely)
         .mark_circle(color=LIGHT["accent"], size=26, opacity=1)
         .encode(x=x, y=y, tooltip=_TOLD),
     ]
 
 
-def _labels(placed: Sequence[Label], x: alt.X) -> list[alt.Chart]:
-    layers: list[alt.Chart] = []
+def _labels(sheet: Sheet, placed: Sequence[Label], x: alt.X) -> None:
+    """Add a rule for each label, then all words above all rules, each with a halo."""
+    words: list[alt.Chart] = []
     for lane, left in sorted({(label.lane, label.left) for label in placed}):
         here = [label for label in placed if (label.lane, label.left) == (lane, left)]
-        base = _chart([{"time": _ms(label.time), "text": label.text} for label in here])
-        layers.append(
-            base.mark_rule(color=LIGHT["soft"], strokeWidth=1).encode(
-                x=x, y=alt.value(lane * LANE + 1), y2=alt.value("height")
-            )
+        base = sheet.chart([{"time": _ms(label.time), "text": label.text} for label in here])
+        # Typed loosely: Altair leaves these two without annotations.
+        top, bottom = _VALUES[0](lane * LANE + 1), _VALUES[1]("height")
+        sheet.layers.append(
+            base.mark_rule(color=LIGHT["soft"], strokeWidth=1).encode(x=x, y=top, y2=bottom)
         )
-        for halo in (True, False):
-            style: dict[str, Any] = (
-                {"stroke": LIGHT["paper"], "strokeWidth": 4, "color": LIGHT["paper"]}
-                if halo
-                else {"color": LIGHT["ink"]}
-            )
-            layers.append(
+        halo = {"stroke": LIGHT["paper"], "strokeWidth": 4, "color": LIGHT["paper"]}
+        for style in (halo, {"color": LIGHT["ink"]}):
+            words.append(
                 base.mark_text(
                     align="right" if left else "left",
                     baseline="top",
                     dx=-5 if left else 5,
                     fontSize=12,
                     **style,
-                ).encode(x=x, y=alt.value(lane * LANE + 1), text="text:N")
+                ).encode(x=x, y=top, text=alt.Text("text:N"))
             )
-    # Words above all rules.
-    return sorted(layers, key=lambda layer: layer.mark.type != "rule")
+    sheet.layers += words

@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 from remnant.report.palette import LIGHT, to_variables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import altair as alt
 
-__all__ = ["NARROW", "PRINT", "WIDE", "Frame", "inline_svg", "png", "specification", "svg"]
+__all__ = ["NARROW", "PRINT", "WIDE", "Frame", "Sheet", "inline_svg", "png", "specification", "svg"]
 
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _NO_URLS: Final[list[str]] = []
 # What Vega writes for groups that draw nothing.
 _EMPTY: Final = re.compile(
-    r'<path class="(?:background|foreground)"[^>]*(?:d="M0,0h0v0h0Z"|display="none")[^>]*/>'
+    r'<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*/>'
+    r'|<path class="(?:background|foreground)"[^>]*display="none"[^>]*/>'
 )
+# A tenth of a pixel is finer than any screen shows.
+_PLACES: Final = re.compile(r' (?:d|transform)="[^"]*"')
+_FRACTION: Final = re.compile(r"(\.\d)\d+")
 _NOISE: Final = re.compile(
     r' (?:aria-hidden="true"|role="[^"]*"|aria-roledescription="[^"]*"|pointer-events="none"'
     r'|class="[^"]*"|stroke-miterlimit="10"|opacity="1")'
@@ -46,13 +52,44 @@ class Frame:
         return Frame(self.width, height, self.titled)
 
 
+class Sheet:
+    """What a figure is drawn on: its layers, and their rows kept apart.
+
+    Altair copies a chart with all its rows many times while layers are put together; rows that
+    only have a name in the chart are never copied.
+    """
+
+    def __init__(self) -> None:
+        self.layers: list[alt.Chart] = []
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+
+    def chart(self, rows: Sequence[dict[str, Any]]) -> alt.Chart:
+        """Return an Altair chart over rows, to which a mark is given; it is not drawn by itself."""
+        import altair as alt  # noqa: PLC0415 - a large library, loaded when a figure is drawn
+
+        name = f"rows{len(self.rows)}"
+        self.rows[name] = list(rows)
+        chart: alt.Chart = alt.Chart(alt.NamedData(name=name))
+        return chart
+
+    def to_dict(self, *, validate: bool = False) -> dict[str, Any]:
+        """Return the Vega-Lite specification without size and style, first layer below.
+
+        Checking it against Altair's schema takes seconds; the tests do that.
+        """
+        import altair as alt  # noqa: PLC0415 - likewise
+
+        spec: dict[str, Any] = alt.LayerChart(layer=self.layers).to_dict(validate=validate)
+        return spec | {"datasets": self.rows}
+
+
 WIDE: Final = Frame(920, 300)
 NARROW: Final = Frame(328, 250)
 PRINT: Final = Frame(960, 420, titled=True)
 
 
-def specification(chart: alt.LayerChart | alt.Chart, frame: Frame) -> dict[str, Any]:
-    """Return the Vega-Lite specification of a chart in a frame, in the house style."""
+def specification(sheet: Sheet, frame: Frame) -> dict[str, Any]:
+    """Return the Vega-Lite specification of a sheet in a frame, in the house style."""
     size = 12 if frame.narrow else 12.5
     axis = {
         "labelColor": LIGHT["soft"],
@@ -64,7 +101,7 @@ def specification(chart: alt.LayerChart | alt.Chart, frame: Frame) -> dict[str, 
         "domainColor": LIGHT["soft"],
         "tickColor": LIGHT["soft"],
     }
-    spec: dict[str, Any] = chart.to_dict()
+    spec = sheet.to_dict()
     spec |= {
         "width": frame.width,
         "height": frame.height,
@@ -118,7 +155,8 @@ def inline_svg(spec: dict[str, Any], label: str, css_class: str) -> str:
     text = _NOISE.sub("", _EMPTY.sub("", text))
     while (slim := _HOLLOW.sub("", text)) != text:
         text = slim
-    text = text.replace(f' font-family="{escape(FONT)}"', "")
+    text = text.replace(f' font-family="{FONT}"', "")
+    text = _PLACES.sub(lambda found: _FRACTION.sub(r"\1", found[0]), text)
     head = _HEAD.search(text)
     assert head is not None, "vl-convert always writes a size"
     width, height = head.groups()

@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    import altair as alt
-
-    from remnant.report.drawing import Frame
+    from remnant.report.drawing import Frame, Sheet
     from remnant.report.facts import Content
     from remnant.report.suppress import Count
 
@@ -68,7 +66,7 @@ class Figure:
     label: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
-    draw: Callable[[Frame], alt.LayerChart]
+    draw: Callable[[Frame], Sheet]
     height: int | None = None
     note: str = ""
 
@@ -128,7 +126,10 @@ def requests_by_day(content: Content) -> Figure:
 def online_by_day(content: Content) -> Figure:
     """Clients online at a time, per UTC day, with the fitted trend."""
     points = [(row.start + _HALF, None if row.gap else row.online) for row in content.days]
-    band = [(point.time, point.value, point.low, point.high) for point in content.trend]
+    # The fitted curve is smooth: some sixty points draw it as well as a thousand.
+    every = max(1, len(content.trend) // 60)
+    bend = (*content.trend[:-1:every], *content.trend[-1:])
+    band = [(point.time, point.value, point.low, point.high) for point in bend]
     fitted = {point.time.date(): point for point in content.trend}
     unit = f"{unit_word(content.unit)}, mean of the day's hourly counts"
     rows = []

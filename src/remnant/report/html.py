@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
@@ -74,7 +75,7 @@ def write(
 
 def render(content: Content, *, interactive: bool = False) -> str:
     """Return the report as the text of one self-contained HTML5 file."""
-    env = _environment(content)
+    env = _environment()
     every = figures(content)
     extra = explore(every) if interactive else Extra()
     drawn = {
@@ -112,7 +113,8 @@ def render(content: Content, *, interactive: bool = False) -> str:
     )
 
 
-def _environment(content: Content) -> jinja2.Environment:
+@cache
+def _environment() -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.PackageLoader("remnant.report"),
         autoescape=True,
@@ -131,10 +133,16 @@ def _environment(content: Content) -> jinja2.Environment:
         "unit": wording.unit_word,
         "country": wording.country_name,
         "network": _network,
-        "count": lambda count: wording.published(count, content.minimum_count),
+        "count": _count,
     }
     env.globals |= {"sparkline": sparkline, "number_of": shown}
     return env
+
+
+@jinja2.pass_context
+def _count(context: jinja2.runtime.Context, count: Count) -> str:
+    """Return a count as this report publishes it."""
+    return wording.published(count, context["c"].minimum_count)
 
 
 def _network(row: Network) -> str:

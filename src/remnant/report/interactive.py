@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,7 @@ __all__ = ["CURVES", "Extra", "explore"]
 CURVES: Final = ("online", "requests", "coverage")
 """Figures that stand on the page as drawings; the others are its tables."""
 
+_TIME: Final = re.compile(r"(?:\{data: )?datetime\((\d+)\)\}?")
 _START: Final = """
 for (const [key, spec] of Object.entries(FIGURES)) {
   const figure = document.getElementById(key);
@@ -38,7 +40,7 @@ for (const [key, spec] of Object.entries(FIGURES)) {
   const place = document.createElement("div");
   place.className = "wide";
   drawing.before(place);
-  window.vegaEmbed(place, spec, {renderer: "svg", ast: true, actions: false})
+  window.vegaEmbed(place, spec, {mode: "vega", renderer: "svg", ast: true, actions: false})
     .then(() => drawing.remove())
     .catch((error) => { place.remove(); console.error(error); });
 }
@@ -70,9 +72,12 @@ def explore(figures: Sequence[Figure]) -> Extra:
 
 
 def _explorable(figure: Figure) -> dict[str, Any]:
-    """Return a figure's specification explorable: values on hover, wheel to zoom, drag to move."""
+    """Return a figure's Vega specification: values on hover, wheel to zoom, drag to move."""
+    import vl_convert  # noqa: PLC0415 - a JavaScript engine, loaded when it is asked for
+
     spec = figure.specification(WIDE)
     for layer in spec["layer"]:
+        layer["mark"]["clip"] = True
         if "tooltip" in layer["encoding"] and layer["mark"]["type"] == "line":
             layer["mark"]["point"] = {"size": 60, "opacity": 0}
             layer["params"] = [
@@ -82,7 +87,22 @@ def _explorable(figure: Figure) -> dict[str, Any]:
                     "bind": "scales",
                 }
             ]
-    return spec
+    explorable: dict[str, Any] = _plain_times(vl_convert.vegalite_to_vega(spec))
+    return explorable
+
+
+def _plain_times(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a Vega specification with times as numbers.
+
+    Vega-Lite writes constant times as expressions, which Vega's interpreter reads wrongly.
+    """
+    if isinstance(value, list):
+        return [_plain_times(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"signal"} and (time := _TIME.fullmatch(str(value["signal"]))):
+        return int(time[1])
+    return {key: _plain_times(part) for key, part in value.items()}
 
 
 def _hash(text: str) -> str:

@@ -80,10 +80,10 @@ def ticks(window: Window, room: int) -> tuple[list[datetime], str]:
     for days in (1, 2, 7, 14):
         if span <= _DAY * days * room:
             return _steps(window, _DAY * days, datetime(1970, 1, 5, tzinfo=UTC)), _DAYS
-    for months in (1, 2, 3, 6, 12, 24, 60):
-        if span <= _DAY * 30 * months * room or months == 60:
-            return _months(window, months), _MONTHS
-    raise AssertionError
+    months = next((n for n in (1, 2, 3, 6, 12) if span <= _DAY * 30 * n * room), 12)
+    while span > _DAY * 30 * months * room:
+        months *= 2
+    return _months(window, months), _MONTHS
 
 
 _HOURS: Final = "utcFormat(datum.value, utchours(datum.value) == 0 ? '%-d %b' : '%H:%M')"

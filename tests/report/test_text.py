@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import csv
+import doctest
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample import HOSTILE
+
+from remnant.report import text
+from remnant.report.text import estimates_table, neutral, render, to_csv, verdict_text
+
+ROWS: list[dict[str, Any]] = [
+    {"name": "a.example", "queries": 1234567, "clients": None, "coverage": 0.99, "asn": 64500},
+    {"name": HOSTILE, "queries": 0, "clients": 3, "coverage": 1.0, "asn": None},
+]
+COLUMNS = ("name", "asn", "queries", "clients", "coverage")
+
+
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(text).failed == 0
+
+
+def test_a_table_groups_numbers_but_not_names_of_things() -> None:
+    shown = render(ROWS, COLUMNS, "table")
+    assert "1,234,567" in shown
+    assert "64500" in shown
+    assert "99%" in shown
+    assert shown.endswith("\n")
+
+
+def test_a_table_shows_hostile_text_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    shown = render(ROWS, COLUMNS, "table")
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "[bold]" in shown  # not taken for markup
+    assert "\\x1b[2J" in shown
+
+
+def test_no_rows_is_said() -> None:
+    assert render([], COLUMNS, "table") == "no rows\n"
+    assert render([], COLUMNS, "json") == "[]\n"
+    assert render([], COLUMNS, "csv") == ",".join(COLUMNS) + "\n"
+
+
+def test_long_tables_are_cut_and_say_so() -> None:
+    shown = render([{"n": i} for i in range(2500)], ["n"], "table")
+    assert "500 more rows" in shown
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(COLUMNS), json_values), max_size=4))
+def test_json_loses_nothing_and_is_safe_to_print(rows: list[dict[str, Any]]) -> None:
+    shown = render(rows, COLUMNS, "json")
+    assert shown.isascii()
+    assert json.loads(shown, parse_constant=lambda _: None) == json.loads(
+        json.dumps(rows).replace("-Infinity", "null").replace("Infinity", "null")
+    )
+
+
+def test_json_writes_times_as_iso() -> None:
+    time = datetime(2015, 4, 8, tzinfo=UTC)
+    assert json.loads(render([{"t": time, "x": float("inf")}], ["t"], "json")) == [
+        {"t": "2015-04-08T00:00:00Z", "x": None}
+    ]
+
+
+@given(st.text())
+def test_no_csv_cell_of_text_begins_as_a_formula(value: str) -> None:
+    (cell,) = next(csv.reader(io.StringIO(to_csv((), [[value]])[1:])), [""])
+    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert cell.isprintable() or not cell
+
+
+def test_csv_keeps_numbers_as_numbers() -> None:
+    assert to_csv(("a", "b", "c", "d"), [[-1.5, None, True, float("nan")]]) == (
+        "a,b,c,d\n-1.5,,true,\n"
+    )
+    assert neutral("-1") == "'-1"
+
+
+@pytest.mark.parametrize("limit", [None, 0.002])
+def test_estimates_for_reading(limit: float | None) -> None:
+    row = {
+        "quantity": "decay_rate", "value": 0.001, "low": -0.001, "high": limit, "level": 0.95,
+        "unit": "per day", "since": None, "until": None, "population": "clients", "n": 84,
+        "method": "a line", "coverage": 0.99, "assumptions": ["=HYPERLINK()", "\x1b[0m"],
+    }  # fmt: skip
+    refused = row | {"quantity": "half_life", "value": None, "low": None, "high": None}
+    shown = estimates_table([row, refused])
+    assert "Decline a day" in shown
+    assert "0.10%" in shown
+    assert "cannot be estimated" in shown
+    assert "\x1b" not in shown
+    assert "[all]" in shown
+    assert estimates_table([]).strip()
+
+
+def test_a_verdict_for_reading() -> None:
+    shown = verdict_text(
+        {
+            "state": "cannot_tell",
+            "sentence": "It cannot be told. " + HOSTILE,
+            "series": "online hosts",
+            "rate_per_day": {"value": None, "low": None, "high": None},
+            "half_life_days": {"value": 347.0, "low": 239.0, "high": None},
+            "can_tell_by": "2015-05-20",
+            "evidence": [
+                {"id": "x", "state": "failed", "sentence": "sensor died"},
+                {"id": "y", "state": "info", "sentence": "84 days"},
+                "plain",
+            ],
+        }
+    )
+    assert shown.startswith("CANNOT TELL YET")
+    assert "2015-05-20" in shown
+    assert "FAIL: sensor died" in shown
+    assert "at least 239" in shown
+    assert "\x1b" not in shown
