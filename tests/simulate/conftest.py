@@ -17,7 +17,7 @@ SHORT = replace(
     name="short",
     since=datetime(2015, 4, 6, tzinfo=UTC),
     until=datetime(2015, 4, 10, tzinfo=UTC),
-    malformed=0.01,
+    malformed=0.05,
 )
 """Two days before the takedown and two after it, with many broken messages."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
 
-from remnant.simulate.draws import STEP, bits, stream, unit
+from remnant.simulate.draws import STEP, below, bits, stream, unit
 from remnant.simulate.population import DAY_US
+from remnant.wire import Int, Word, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -90,17 +90,17 @@ class AddressPlan:
         return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take(
-    state: np.uint64, day: int, base: int, size: int, slot: int, busy_until: npt.NDArray[np.int16]
-) -> int:
+    state: Word, day: Int, base: Int, size: Int, slot: Int, busy_until: npt.NDArray[np.int16]
+) -> Int:
     """Return a free slot of a network's pool and hold it; the old one is free from tomorrow.
 
     Not today: households are handled one after the other, each over the whole day.
     """
     chosen = np.int64(0)
     for _ in range(_TRIES):
-        chosen = min(np.int64(unit(state) * size), size - 1)
+        chosen = below(state, size)
         state += STEP
         if busy_until[base + chosen] <= day:
             break
@@ -110,11 +110,11 @@ def _take(
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _advance(
-    seed: np.uint64,
-    day: int,
-    start: int,
+    seed: Word,
+    day: Int,
+    start: Int,
     network: npt.NDArray[np.int32],
     since: npt.NDArray[np.int64],
     ipv6: npt.NDArray[np.bool_],
@@ -162,7 +162,7 @@ def _advance(
                 units[home, i] = first[net] + slot[home]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _at(
     households: npt.NDArray[np.int32],
     when: npt.NDArray[np.int64],

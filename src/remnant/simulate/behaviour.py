@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from remnant.simulate.draws import STEP, bits, normal, stream, unit
+from remnant.simulate.draws import STEP, below, bits, normal, stream, unit
 from remnant.simulate.population import DAY_US
 from remnant.windows import to_us
+from remnant.wire import Int, Word, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -48,6 +48,7 @@ _BOTS: Final = 2
 _INNOCENT: Final = 3
 _HOUR_US: Final = 3_600_000_000
 _SECOND_US: Final = 1_000_000
+_DAY_S: Final = 86_400
 _RESEND_US: Final = 2_000_000
 _LOSS: Final = 0.01
 _ROWS_PER_BOT: Final = 48
@@ -159,6 +160,7 @@ class BotDays:
         self._questions = questions
         self._seed = seed
         self._later = Rows.empty(0)
+        self._cached = np.zeros((scenario.names_per_bot, 2), np.int64)
         self._hours = np.zeros(len(bots), np.uint64)
         self.hours = self._hours
 
@@ -184,6 +186,7 @@ class BotDays:
                 self._questions.table.ttl,
                 rows,
                 hours,
+                self._cached,
             )
             room *= 2
         self._hours = hours
@@ -194,25 +197,25 @@ class BotDays:
         return rows.take(today)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bot_day(
-    seed: np.uint64,
-    day: int,
-    start: int,
+    seed: Word,
+    day: Int,
+    start: Int,
     bots: _BotColumns,
     habits: _Habits,
     version_names: npt.NDArray[np.int16],
     ttl: npt.NDArray[np.int64],
     rows: Rows,
     hours: npt.NDArray[np.uint64],
-) -> int:
+    cached: npt.NDArray[np.int64],
+) -> Int:
     """Fill in the queries of the sessions that begin on a day.
 
     Returns:
         The number of rows, or -1 when there is no room for them.
     """
     width = version_names.shape[1]
-    cached = np.zeros((width, 2), np.int64)
     room = rows.time.size - 8
     count = 0
     for bot in range(bots.birth.size):
@@ -348,11 +351,11 @@ def _local_times(
     return np.array(offset, np.int64), np.array(rest, np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _innocent_day(
-    seed: np.uint64,
-    day: int,
-    start: int,
+    seed: Word,
+    day: Int,
+    start: Int,
     since: npt.NDArray[np.int64],
     offset_us: npt.NDArray[np.int64],
     malformed: float,
@@ -362,40 +365,41 @@ def _innocent_day(
     homes = since.size
     for row in range(rows.time.size):
         state = stream(seed, _INNOCENT, day, row)
-        home = min(np.int64(unit(state) * homes), homes - 1)
-        state += STEP
-        at = start + np.int64(unit(state) * DAY_US)
-        # Rejection by the local hour; after 20 tries any time will do.
+        # The last household is there from the beginning and stands in when 20 tries fail.
+        home = homes - 1
+        at = start + below(state, _DAY_S) * _SECOND_US
         for _ in range(20):
-            hour = ((at + offset_us[home]) // _HOUR_US) % 24
             state += STEP
-            if since[home] <= at and unit(state) < _ACTIVITY[hour]:
+            other = below(state, homes)
+            hour = ((at + offset_us[other]) // _HOUR_US) % 24
+            state += STEP
+            if since[other] <= at and unit(state) < _ACTIVITY[hour]:
+                home = other
                 break
             state += STEP
-            home = min(np.int64(unit(state) * homes), homes - 1)
-            state += STEP
-            at = start + np.int64(unit(state) * DAY_US)
+            at = start + below(state, _DAY_S) * _SECOND_US
+        state += STEP
+        at += below(state, _SECOND_US)
         state += STEP
         kind = unit(state)
         state += STEP
-        pick = unit(state)
         if kind < 0.06:
-            name = ends[1] + np.int64(pick * (ends[2] - ends[1]))
+            name = ends[1] + below(state, ends[2] - ends[1])
         elif kind < 0.07:
-            name = ends[2] + np.int64(pick * (ends[3] - ends[2]))
+            name = ends[2] + below(state, ends[3] - ends[2])
         else:
-            name = ends[0] + np.int64(pick * pick * pick * (ends[1] - ends[0]))
+            name = ends[0] + np.int64(unit(state) ** 3 * (ends[1] - ends[0]))
         state += STEP
         wish = unit(state)
         qtype = 0
         while wish >= _QTYPE_CHANCE[qtype]:
             qtype += 1
-        mark = 0
+        mark = np.int64(0)
         state += STEP
         if unit(state) < malformed:
             mark = FIRST_BROKEN + np.int64(bits(state) & np.uint64(3))
             # Broken messages carry the beginning of a watched name: they are no observations.
-            name = np.int64(pick * ends[0])
+            name = below(state + STEP, ends[0])
         rows.time[row] = at
         rows.household[row] = home
         rows.host[row] = -1

@@ -16,12 +16,12 @@ from struct import pack
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.draws import STEP, bits, stream, unit
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.questions import NXDOMAIN, NameTable
+from remnant.wire import Bytes, Int, Word, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -145,15 +145,15 @@ def schedule(messages: Messages, seed: np.uint64, day: int, end: int) -> Frames:
     return frames.part(0, count).sorted()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _schedule(
-    seed: np.uint64,
-    day: int,
-    end: int,
+    seed: Word,
+    day: Int,
+    end: Int,
     time: npt.NDArray[np.int64],
-    mark: npt.NDArray[np.uint8],
+    mark: Bytes,
     frames: Frames,
-) -> int:
+) -> Int:
     count = 0
     for row in range(time.size):
         at = time[row]
@@ -190,10 +190,10 @@ def encode(
     names: NameTable,
     resolver: Sensor,
     *,
-    seed: np.uint64,
-    day: int,
-    out: npt.NDArray[np.uint8],
-) -> npt.NDArray[np.uint8]:
+    seed: Word,
+    day: Int,
+    out: Bytes,
+) -> Bytes:
     """Return the Frame Streams data frames (a part of ``out``), without START and STOP.
 
     Args:
@@ -205,23 +205,25 @@ def encode(
         day: the same.
         out: room for ``MOST_BYTES`` for each frame.
     """
-    return out[: _encode(frames, messages, names, resolver, seed, day, out)]
+    dns = np.zeros(_MOST_DNS, np.uint8)
+    address = np.zeros(16, np.uint8)
+    return out[: _encode(frames, messages, names, resolver, seed, day, out, dns, address)]
 
 
-@njit(cache=True, nogil=True)
-def _put16(out: npt.NDArray[np.uint8], at: int, value: int) -> int:
+@kernel
+def _put16(out: Bytes, at: Int, value: Int) -> Int:
     out[at] = (value >> 8) & 0xFF
     out[at + 1] = value & 0xFF
     return at + 2
 
 
-@njit(cache=True, nogil=True)
-def _put32(out: npt.NDArray[np.uint8], at: int, value: int) -> int:
+@kernel
+def _put32(out: Bytes, at: Int, value: Int) -> Int:
     return _put16(out, _put16(out, at, value >> 16), value & 0xFFFF)
 
 
-@njit(cache=True, nogil=True)
-def _put(out: npt.NDArray[np.uint8], at: int, data: npt.NDArray[np.uint8]) -> int:
+@kernel
+def _put(out: Bytes, at: Int, data: Bytes) -> Int:
     # A view of its own: its indexes are known not to be negative, and the loop becomes a copy.
     target = out[at : at + data.size]
     for i in range(data.size):
@@ -229,8 +231,8 @@ def _put(out: npt.NDArray[np.uint8], at: int, data: npt.NDArray[np.uint8]) -> in
     return at + data.size
 
 
-@njit(cache=True, nogil=True)
-def _varint(out: npt.NDArray[np.uint8], at: int, value: int) -> int:
+@kernel
+def _varint(out: Bytes, at: Int, value: Int) -> Int:
     while value >= 128:
         out[at] = (value & 0x7F) | 0x80
         value >>= 7
@@ -239,8 +241,8 @@ def _varint(out: npt.NDArray[np.uint8], at: int, value: int) -> int:
     return at + 1
 
 
-@njit(cache=True, nogil=True)
-def _size(value: int) -> int:
+@kernel
+def _size(value: Int) -> Int:
     """Return how many bytes a varint takes."""
     size = 1
     while value >= 128:
@@ -249,13 +251,13 @@ def _size(value: int) -> int:
     return size
 
 
-@njit(cache=True, nogil=True)
-def _time_size(time_us: int) -> int:
+@kernel
+def _time_size(time_us: Int) -> Int:
     return 6 + _size(time_us // 1_000_000)
 
 
-@njit(cache=True, nogil=True)
-def _time(out: npt.NDArray[np.uint8], at: int, tag: int, time_us: int) -> int:
+@kernel
+def _time(out: Bytes, at: Int, tag: Int, time_us: Int) -> Int:
     """Write seconds (varint, field ``tag``) and nanoseconds (fixed32, the next field)."""
     out[at] = tag << 3
     at = _varint(out, at + 1, time_us // 1_000_000)
@@ -266,8 +268,8 @@ def _time(out: npt.NDArray[np.uint8], at: int, tag: int, time_us: int) -> int:
     return at + 5
 
 
-@njit(cache=True, nogil=True)
-def _address(unit_number: int, iid: np.uint64, out: npt.NDArray[np.uint8]) -> int:
+@kernel
+def _address(unit_number: Int, iid: Word, out: Bytes) -> Int:
     """Write a client's address and return its length: 4 or 16 bytes."""
     if unit_number & IPV6_BIT:
         _put32(out, 0, V6_TOP)
@@ -279,14 +281,14 @@ def _address(unit_number: int, iid: np.uint64, out: npt.NDArray[np.uint8]) -> in
     return 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _question(
     names: NameTable,
-    name: int,
-    qtype: int,
-    upper: np.uint64,
-    out: npt.NDArray[np.uint8],
-) -> int:
+    name: Int,
+    qtype: Int,
+    upper: Word,
+    out: Bytes,
+) -> Int:
     """Write the question behind a header; bit i of ``upper`` asks for capital i (modulo 64)."""
     start = names.offsets[name]
     length = names.offsets[name + 1] - start
@@ -303,10 +305,8 @@ def _question(
     return _put16(out, _put16(out, at + length, qtype), 1)
 
 
-@njit(cache=True, nogil=True)
-def _opt(
-    habits: int, address: npt.NDArray[np.uint8], size: int, at: int, out: npt.NDArray[np.uint8]
-) -> int:
+@kernel
+def _opt(habits: Int, address: Bytes, size: Int, at: Int, out: Bytes) -> Int:
     """Write an OPT record of 1,232 bytes, with the client's /24 or /56 where it sends it."""
     out[at] = 0
     at = _put16(out, at + 1, 41)
@@ -322,10 +322,8 @@ def _opt(
     return _put(out, at + 2, address[:count])
 
 
-@njit(cache=True, nogil=True)
-def _answer(
-    names: NameTable, name: int, qtype: int, after: int, at: int, out: npt.NDArray[np.uint8]
-) -> int:
+@kernel
+def _answer(names: NameTable, name: Int, qtype: Int, after: Int, at: Int, out: Bytes) -> Int:
     """Write the answer, or the SOA of a negative one; set rcode and counts in the header."""
     answer = names.answer[name, after]
     size = 0
@@ -358,8 +356,8 @@ def _answer(
     return at
 
 
-@njit(cache=True, nogil=True)
-def _broken(kind: int, end: int, out: npt.NDArray[np.uint8]) -> int:
+@kernel
+def _broken(kind: Int, end: Int, out: Bytes) -> Int:
     """Break a query (see ``behaviour.MALFORMED``) and return its new length."""
     if kind == 0:
         return 5
@@ -372,18 +370,18 @@ def _broken(kind: int, end: int, out: npt.NDArray[np.uint8]) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _encode(
     frames: Frames,
     messages: Messages,
     names: NameTable,
     resolver: Sensor,
-    seed: np.uint64,
-    day: int,
-    out: npt.NDArray[np.uint8],
-) -> int:
-    dns = np.zeros(_MOST_DNS, np.uint8)
-    address = np.zeros(16, np.uint8)
+    seed: Word,
+    day: Int,
+    out: Bytes,
+    dns: Bytes,
+    address: Bytes,
+) -> Int:
     at = 0
     for frame in range(frames.time.size):
         row = frames.row[frame]

@@ -14,9 +14,10 @@ from math import cos, log, sqrt, tau
 from typing import Final
 
 import numpy as np
-from numba import njit
 
-__all__ = ["STEP", "bits", "normal", "stream", "unit"]
+from remnant.wire import Int, Word, kernel
+
+__all__ = ["STEP", "below", "bits", "normal", "stream", "unit"]
 
 STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
@@ -24,11 +25,12 @@ _SECOND: Final = np.uint64(0x94D049BB133111EB)
 _S30: Final = np.uint64(30)
 _S27: Final = np.uint64(27)
 _S31: Final = np.uint64(31)
+_S33: Final = np.uint64(33)
 _S11: Final = np.uint64(11)
 
 
-@njit(cache=True, nogil=True)
-def bits(state: np.uint64) -> np.uint64:
+@kernel
+def bits(state: Word) -> Word:
     """Return the 64 random bits of a state (SplitMix64's output function)."""
     z = state
     z = (z ^ (z >> _S30)) * _FIRST
@@ -36,21 +38,27 @@ def bits(state: np.uint64) -> np.uint64:
     return z ^ (z >> _S31)
 
 
-@njit(cache=True, nogil=True)
-def unit(state: np.uint64) -> float:
+@kernel
+def unit(state: Word) -> float:
     """Return a uniform number in [0, 1)."""
     return np.int64(bits(state) >> _S11) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True, nogil=True)
-def normal(state: np.uint64) -> float:
+@kernel
+def below(state: Word, count: Int) -> Int:
+    """Return a uniform whole number from 0 to ``count - 1`` (``count`` below 2 ** 31)."""
+    return np.int64(((bits(state) >> _S33) * np.uint64(count)) >> _S31)
+
+
+@kernel
+def normal(state: Word) -> float:
     """Return a standard normal number (Box and Muller); uses this state and the next."""
     radius = sqrt(-2.0 * log(1.0 - unit(state)))
     return radius * cos(tau * unit(state + STEP))
 
 
-@njit(cache=True, nogil=True)
-def stream(seed: np.uint64, purpose: int, first: int, second: int) -> np.uint64:
+@kernel
+def stream(seed: Word, purpose: Int, first: Int, second: Int) -> Word:
     """Return the first state of the draws for one purpose and two whole numbers (day, bot)."""
     state = bits(seed + STEP * np.uint64(purpose + 1))
     state = bits(state + STEP * np.uint64(first + 1))

@@ -88,11 +88,9 @@ def build(scenario: Scenario, households: float, random: np.random.Generator) ->
         asn=np.where(rank < _ASN_16_COUNT, _ASN_16 + rank, _ASN_32 + rank - _ASN_16_COUNT),
         country=_filled(weight, shares / shares.sum()).astype(np.int16),
         resolver=_filled(weight, served / served.sum()).astype(np.int8),
-        churn=random.choice(
-            len(scenario.churn), count, p=[churn.share for churn in scenario.churn]
-        ).astype(np.int8),
+        churn=_filled(weight, np.array([churn.share for churn in scenario.churn])).astype(np.int8),
         hazard=np.exp(random.normal(0.0, scenario.hazard_spread, count)),
-        carrier_nat=random.random(count) < scenario.carrier_nat,
+        carrier_nat=_evenly(rank, scenario.carrier_nat),
         prefixes=prefixes,
         prefix_bits=bits,
         first=_placed(prefixes, bits),
@@ -110,6 +108,12 @@ def _filled(
         groups[network] = group
         missing[group] -= size
     return groups
+
+
+def _evenly(rank: npt.NDArray[np.int64], share: float) -> npt.NDArray[np.bool_]:
+    """Choose a share of the networks, spread over all sizes."""
+    steps = np.floor((np.append(rank, rank.size) - 0.5) * share)
+    return np.diff(steps) > 0
 
 
 def _placed(prefixes: npt.NDArray[np.int64], bits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

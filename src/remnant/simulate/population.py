@@ -140,9 +140,9 @@ def populate(
     birth = np.concatenate(births)
     count = birth.size
     network = random.choice(len(networks), count, p=networks.weight).astype(np.int32)
-    # Those there from the start are spread evenly over the networks, and all lifetimes evenly over
-    # their distribution (a golden-ratio sequence, within each network too): a small scale then shows
-    # the decline of the full size, without the luck of a few hundred deaths.
+    # Those there from the start are spread evenly over the networks, and all lifetimes evenly
+    # over their distribution (a golden-ratio sequence, so within each network too): a small scale
+    # then shows the decline of the full size, without the luck of a few hundred deaths.
     even = (np.arange(first) + random.random()) / first
     network[:first] = np.searchsorted(np.cumsum(networks.weight)[:-1], even, side="right")
     chance = (np.arange(count) * _GOLDEN + random.random()) % 1.0
@@ -150,12 +150,19 @@ def populate(
     left = np.where(cleaned, (1.0 - chance) / (1.0 - scenario.never_cleaned), 1.0)
     life_days = -np.log(np.maximum(left, 1e-12)) / rates[network]
     ends = birth + (np.minimum(life_days, 36_500) * DAY_US).astype(np.int64)
+    ends[~cleaned] = NEVER
     household, homes = _households(scenario, networks, network, first, random)
+    # A notice reaches a line, and whoever cleans, cleans all that is behind it: the first bots of a
+    # household go together. (If they went one by one, addresses would vanish later than bots.)
+    head = np.full(homes.size, first, np.int64)
+    np.minimum.at(head, household[:first], np.arange(first))
+    together = ~networks.carrier_nat[network[:first]]
+    ends[:first] = np.where(together, ends[head[household[:first]]], ends[:first])
     away = random.random(count) < scenario.away
     away_from = random.integers(0, scenario.days, count)
     bots = Bots(
         birth=birth,
-        clean=np.where(cleaned, ends, NEVER),
+        clean=ends,
         network=network,
         household=household,
         online=random.beta(4 * scenario.online_chance, 4 * (1 - scenario.online_chance), count),

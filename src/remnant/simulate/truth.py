@@ -31,53 +31,64 @@ __all__ = ["Truth"]
 
 _HOUR_US: Final = 3_600_000_000
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
-_DAILY: Final = pa.schema(
-    [
-        ("day", pa.date32()),
-        ("resolver", pa.string()),
-        ("queries", pa.int64()),
-        ("clients", pa.int64()),
-        ("clients_ipv4", pa.int64()),
-        ("clients_ipv6_64", pa.int64()),
-        ("alive_bots", pa.int64()),
-        ("online_bots", pa.int64()),
-    ]
+
+
+def _schema(columns: dict[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(columns)
+
+
+_DAILY: Final = _schema(
+    {
+        "day": pa.date32(),
+        "resolver": pa.string(),
+        "queries": pa.int64(),
+        "clients": pa.int64(),
+        "clients_ipv4": pa.int64(),
+        "clients_ipv6_64": pa.int64(),
+        "alive_bots": pa.int64(),
+        "online_bots": pa.int64(),
+    }
 )
-_HOURLY: Final = pa.schema(
-    [
-        ("hour", TIME),
-        ("resolver", pa.string()),
-        ("queries", pa.int64()),
-        ("clients", pa.int64()),
-        ("online_bots", pa.int64()),
-    ]
+_HOURLY: Final = _schema(
+    {
+        "hour": TIME,
+        "resolver": pa.string(),
+        "queries": pa.int64(),
+        "clients": pa.int64(),
+        "online_bots": pa.int64(),
+    }
 )
-_NAMES: Final = pa.schema(
-    [("day", pa.date32()), ("name", _WORD), ("queries", pa.int64()), ("clients", pa.int64())]
+_NAMES: Final = _schema(
+    {
+        "day": pa.date32(),
+        "name": _WORD,
+        "queries": pa.int64(),
+        "clients": pa.int64(),
+    }
 )
-_NETWORKS: Final = pa.schema(
-    [
-        ("day", pa.date32()),
-        ("asn", pa.int64()),
-        ("country", _WORD),
-        ("queries", pa.int64()),
-        ("clients", pa.int64()),
-    ]
+_NETWORKS: Final = _schema(
+    {
+        "day": pa.date32(),
+        "asn": pa.int64(),
+        "country": _WORD,
+        "queries": pa.int64(),
+        "clients": pa.int64(),
+    }
 )
-_FILES: Final = pa.schema(
-    [
-        ("day", pa.date32()),
-        ("resolver", pa.string()),
-        ("path", pa.string()),
-        ("messages", pa.int64()),
-        ("client_queries", pa.int64()),
-        ("client_responses", pa.int64()),
-        ("skipped", pa.int64()),
-        ("short", pa.int64()),
-        ("cut", pa.int64()),
-        ("loop", pa.int64()),
-        ("label", pa.int64()),
-    ]
+_FILES: Final = _schema(
+    {
+        "day": pa.date32(),
+        "resolver": pa.string(),
+        "path": pa.string(),
+        "messages": pa.int64(),
+        "client_queries": pa.int64(),
+        "client_responses": pa.int64(),
+        "skipped": pa.int64(),
+        "short": pa.int64(),
+        "cut": pa.int64(),
+        "loop": pa.int64(),
+        "label": pa.int64(),
+    }
 )
 
 
@@ -210,7 +221,9 @@ class Truth:
 def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the sorted distinct values (here sorting beats the hashing of ``np.unique``)."""
     ordered = np.sort(values)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: ordered.size]]
+    first = np.ones(ordered.size, np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]
 
 
 def _counts(
@@ -226,7 +239,7 @@ def _counts(
 def _part(
     schema: pa.Schema,
     day: int,
-    *keys: pa.Array,
+    *keys: pa.Array[Any],
     queries: npt.NDArray[np.int64],
     clients: npt.NDArray[np.int64],
 ) -> pa.Table:
