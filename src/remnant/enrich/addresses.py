@@ -139,7 +139,9 @@ def prefix_texts(
     written: Any = pa.concat_arrays(
         [_ipv4_texts(low[four], length[four]), _ipv6_texts(high[six], low[six], length[six])]
     )
-    return written.take(pa.array(place[codes], mask=place[codes] < 0))
+    at = place[codes]
+    taken: pa.Array[Any] = written.take(pa.array(at, mask=at < 0))
+    return taken
 
 
 def _ipv4_texts(low: npt.NDArray[np.uint64], length: npt.NDArray[np.int32]) -> pa.Array[Any]:
@@ -148,8 +150,8 @@ def _ipv4_texts(low: npt.NDArray[np.uint64], length: npt.NDArray[np.int32]) -> p
     numbers = [_NUMBERS.take(pa.array(octet)) for octet in octets]
     bits = _NUMBERS.take(pa.array(length - _IPV4_BITS))
     quad: Any = pc.binary_join_element_wise(*numbers, pa.scalar("."))
-    joined: Any = pc.binary_join_element_wise(quad, bits, pa.scalar("/"))
-    return joined  # type: ignore[no-any-return]
+    joined: pa.Array[Any] = pc.binary_join_element_wise(quad, bits, pa.scalar("/"))
+    return joined
 
 
 def _ipv6_texts(
