@@ -300,6 +300,14 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         loads("#" * 101, "x.toml")
 
 
+def test_bounds_on_tables() -> None:
+    table = '[[watch]]\ndga = "newgoz"\nfrom = 2014-07-01\nuntil = 2014-07-02\n'
+    assert loads(HEAD + table * 100, "x.toml").duplicates == 99
+    assert "too many tables" in refused(HEAD + table * 101).what
+    event = "[[event]]\ntime = 2015-04-08\n"
+    assert "too many events" in refused(HEAD + event * 10_001).what
+
+
 def test_a_hostile_message_is_safe_to_print() -> None:
     error = refused(HEAD + '[[watch]]\nnames = ["evil\\u001b[2J\\u202e.example"]\n')
     assert "\x1b" not in str(error)

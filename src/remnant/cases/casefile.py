@@ -16,7 +16,9 @@ from remnant.cases import dga, indicators
 from remnant.cases.model import (
     DEFAULT_TTL,
     EVENT_KINDS,
+    MAX_EVENTS,
     MAX_FILE_BYTES,
+    MAX_GENERATED,
     MAX_NAMES,
     ROLES,
     STATES,
@@ -101,7 +103,7 @@ def loads(text: str, where: str) -> Case:
     head.finish()
 
     tables = root.tables("watch")
-    watches, entries = [], 0
+    watches, entries, generated = [], 0, 0
     for table in tables:
         stated = len(table.strings("names")) + len(table.strings("addresses"))
         entries += stated
@@ -109,7 +111,17 @@ def loads(text: str, where: str) -> Case:
             raise table.error(
                 "", "the case watches too much", expected=f"at most {MAX_NAMES:,} entries in all"
             )
+        generated += table.has("dga")
+        if generated > MAX_GENERATED:
+            raise table.error(
+                "dga",
+                "too many tables of generated names",
+                expected=f"at most {MAX_GENERATED} in a case",
+                hint="one table holds all days of a family that share a state",
+            )
         watches.append(_watch(table))
+    if len(root.tables("event")) > MAX_EVENTS:
+        raise root.error("event", "too many events", expected=f"at most {MAX_EVENTS:,}")
     events = tuple(_event(table) for table in root.tables("event"))
     sink = root.table("sinkhole")
     sinkhole = None if sink is None else _sinkhole(sink)
@@ -167,11 +179,12 @@ def count_duplicates(watches: Iterable[Watch], place: Callable[[int, str, str], 
                     duplicates += 1
                     _agree(watches, first, index, text, key, place)
         if watch.dga is not None:
-            for first in families.setdefault(watch.dga, []):
-                if _overlap(watches[first], watch):
-                    duplicates += 1
-                    _agree(watches, first, index, watch.dga, "dga", place)
-            families[watch.dga].append(index)
+            known = families.setdefault(watch.dga, [])
+            again = [first for first in known if _overlap(watches[first], watch)]
+            for first in again:
+                _agree(watches, first, index, watch.dga, "dga", place)
+            duplicates += bool(again)
+            known.append(index)
     return duplicates
 
 

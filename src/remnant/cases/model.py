@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_TTL",
     "EVENT_KINDS",
+    "MAX_EVENTS",
     "MAX_FILE_BYTES",
+    "MAX_GENERATED",
     "MAX_NAMES",
     "ROLES",
     "STATES",
@@ -40,6 +42,12 @@ MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 
 MAX_NAMES: Final = 2_000_000
 """Most names and addresses in one case, generated names counted as well."""
+
+MAX_GENERATED: Final = 100
+"""Most tables of generated names in one case; each is compared with every other."""
+
+MAX_EVENTS: Final = 10_000
+"""Most events in one case."""
 
 DEFAULT_TTL: Final = 60
 """Seconds that resolvers may keep the sinkhole's answers, where the case does not say.

@@ -132,19 +132,21 @@ def _generated(
     case: Case, family: str, since: datetime | None, until: datetime | None, room: int
 ) -> Iterator[Rule]:
     """Yield the rules of one family, over all watches that name it."""
-    watches = [watch for watch in case.watches if watch.dga == family]
+    per_day = dga.family(family).per_day
     days: dict[date, Watch] = {}
-    for watch in watches:
+    for watch in case.watches:
+        if watch.dga != family:
+            continue
         for day in generated_days(watch, since, until):
             days.setdefault(day, watch)
-    if len(days) * dga.family(family).per_day > room:
-        raise CaseError(
-            "the case watches too much",
-            where=f"case {case.name}, dga {family}",
-            got=f"{len(days):,} days of {dga.family(family).per_day:,} names",
-            expected=f"at most {MAX_NAMES:,} names in the whole case",
-            hint="bring from and until closer together",
-        )
+        if len(days) * per_day > room:
+            raise CaseError(
+                "the case watches too much",
+                where=f"case {case.name}, dga {family}",
+                got=f"{len(days):,} days of {per_day:,} names",
+                expected=f"at most {MAX_NAMES:,} names in the whole case",
+                hint="bring from and until closer together",
+            )
     open_rules: dict[str, Rule] = {}
     for day, watch in sorted(days.items()):
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
