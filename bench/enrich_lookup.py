@@ -2,9 +2,8 @@
 
     python bench/enrich_lookup.py [prefixes] [addresses]
 
-Beside it, what a user would pick instead: the library's look-up, address by address, on the same
-prefixes in an MMDB file would need one; so the comparison is a Python loop over ``ipaddress`` and
-``bisect``, which is what a script without a database does.
+Beside it, what a script without a database does: a Python loop over ``ipaddress`` and ``bisect``,
+the search alone.
 """
 
 from __future__ import annotations

@@ -182,11 +182,7 @@ class Settings:
         home: folder of the store, the settings file and the small state.
         site_key: file of the key that makes pseudonyms; outside the store on purpose.
         database: SQLAlchemy URL of the small mutable state; ``None`` for SQLite in ``home``.
-        store: the section of that name, like those below.
-        reference: prefix tables and databases.
-        estimate: intervals.
-        judge: verdicts.
-        report: publication.
+        store: a section, as are ``reference``, ``estimate``, ``judge`` and ``report``.
         origins: where each value came from, by ``section.key``; empty unless loaded.
     """
 
@@ -353,12 +349,8 @@ def _declared_in(owner: type, prefix: str) -> Iterator[_Declared]:
         elif "meaning" in item.metadata:
             factory = item.default_factory
             if factory is MISSING:
-                factory = partial(_same, item.default)
+                factory = partial(getattr, item, "default")
             yield _Declared(prefix + item.name, hint, default=factory, **item.metadata)
-
-
-def _same(value: object) -> object:
-    return value
 
 
 def _from_environment(declared: Mapping[str, _Declared], here: Path) -> dict[str, _Given]:
