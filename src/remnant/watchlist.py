@@ -169,11 +169,12 @@ class Watchlist:
             (rows, entries), sorted by row, the most specific entry of a row first.
         """
         from remnant import watchtable  # noqa: PLC0415 - loads Numba
+        from remnant.wire import MAX_LABELS  # noqa: PLC0415 - loads Numba
 
         tables = self.tables
         buffer = np.ascontiguousarray(buffer, np.uint8)
         offsets = np.ascontiguousarray(offsets, np.int64)
-        starts = np.zeros(watchtable.MAX_LABELS + 2, np.int64)
+        starts = np.zeros(MAX_LABELS + 2, np.int64)
         hits = np.zeros(watchtable.MAX_HITS, np.int32)
         return _grown(
             lambda rows, entries: watchtable.match_names(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numba import uint64
 
-from remnant.wire import MAX_LABELS, fold_byte, kernel, labels
+from remnant.wire import MAX_LABELS, fold_byte, inlined, kernel, labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +159,7 @@ def _prefix_tables(prefixes: Sequence[tuple[bytes, int, int]]) -> tuple[npt.NDAr
     )
 
 
-@kernel
+@inlined
 def _add_label(state: Word, buffer: Bytes, position: Int, multiplier: Word, finisher: Word) -> Word:
     """Return the hash of a suffix with the label at ``position`` put before it."""
     length = np.int64(buffer[position])
@@ -167,7 +167,8 @@ def _add_label(state: Word, buffer: Bytes, position: Int, multiplier: Word, fini
     word = _S0
     shift = _S0
     for i in range(position + 1, position + 1 + length):
-        word |= uint64(fold_byte(buffer[i])) << shift
+        byte: Word = uint64(fold_byte(buffer[i]))
+        word |= byte << shift
         shift += _S8
         if shift == uint64(64):
             state = (state ^ word) * multiplier
@@ -178,7 +179,7 @@ def _add_label(state: Word, buffer: Bytes, position: Int, multiplier: Word, fini
     return state ^ (state >> _S32)
 
 
-@kernel
+@inlined
 def _bloom_bits(state: Word) -> Word:
     return (
         (_ONE << (state & _BITS6))
@@ -188,7 +189,7 @@ def _bloom_bits(state: Word) -> Word:
 
 
 @kernel
-def _fill(  # noqa: PLR0917 - a kernel takes no keywords
+def _fill(
     name_bytes: Bytes,
     name_offsets: npt.NDArray[np.int64],
     exact: npt.NDArray[np.int32],
@@ -242,10 +243,6 @@ def _same(tables: Tables, name: Int, buffer: Bytes, start: Int, stop: Int) -> bo
 @kernel
 def _find(tables: Tables, state: int, buffer: Bytes, start: int, stop: int) -> Int:
     """Return the index of the name whose suffix hash this is, or -1."""
-    bits = _bloom_bits(state)
-    word = tables.bloom[np.int64((state >> _S24) & uint64(tables.bloom.size - 1))]
-    if word & bits != bits:
-        return -1
     mask = tables.slot_name.size - 1
     slot = np.int64(state >> tables.shift[0])
     for _ in range(_MAX_PROBE):
@@ -258,7 +255,7 @@ def _find(tables: Tables, state: int, buffer: Bytes, start: int, stop: int) -> I
     return -1
 
 
-@kernel
+@inlined
 def lookup_name(
     tables: Tables,
     buffer: Bytes,
@@ -284,6 +281,10 @@ def lookup_name(
             state = _add_label(state, buffer, start, tables.key[1], tables.key[2])
         whole = depth == count
         if tables.below_depths[depth] == 0 and not (whole and tables.exact_depths[depth] != 0):
+            continue
+        bits = _bloom_bits(state)
+        word = tables.bloom[np.int64((state >> _S24) & uint64(tables.bloom.size - 1))]
+        if word & bits != bits:
             continue
         name = _find(tables, state, buffer, start, stop)
         if name < 0:
@@ -358,7 +359,7 @@ def lookup_address(tables: Tables, address: Bytes, hits: npt.NDArray[np.int32]) 
 
 
 @kernel
-def match_names(  # noqa: PLR0917 - a kernel takes no keywords
+def match_names(
     tables: Tables,
     buffer: Bytes,
     offsets: npt.NDArray[np.int64],

@@ -10,12 +10,14 @@ References:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numba import int64, njit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 __all__ = [
@@ -52,15 +54,21 @@ __all__ = [
     "u16",
 ]
 
-kernel: Final = njit(cache=True, nogil=True, _nrt=False)
-"""Decorates a kernel: compiled, cached, without the interpreter lock, without memory of its own.
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
 
-A kernel works on arrays that its caller made. It cannot allocate, so Numba need not count
-references to arrays, which would cost more than reading a message does.
-"""
+if TYPE_CHECKING:
 
-inlined: Final = njit(cache=True, nogil=True, _nrt=False, inline="always")
-"""Decorates a kernel of one line."""
+    def kernel(function: _Function) -> _Function:
+        """Decorate a kernel: compiled, cached, no interpreter lock, no memory of its own."""
+
+    def inlined(function: _Function) -> _Function:
+        """Decorate a kernel that becomes part of its callers."""
+
+else:
+    # A kernel works on arrays that its caller made and cannot allocate. So Numba need not count
+    # references to arrays, which would cost more than reading a message does.
+    kernel = njit(cache=True, nogil=True, _nrt=False)
+    inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
 
 Int: TypeAlias = Any
 """A whole number inside a kernel (int64): a Python int or a NumPy scalar outside."""
@@ -143,7 +151,7 @@ def labels(buffer: Bytes, start: Int, stop: Int, starts: npt.NDArray[np.int64]) 
 
 
 @kernel
-def read_name(  # noqa: PLR0917 - a kernel takes no keywords
+def read_name(
     buffer: Bytes,
     message: Int,
     start: Int,
@@ -169,14 +177,14 @@ def read_name(  # noqa: PLR0917 - a kernel takes no keywords
     position: Int = start
     lowest: Int = start
     after: Int = int64(-1)
-    size = 0
+    size: Int = 0
     count = 0
     while position < stop:
         length = int64(buffer[position])
         if length >= _POINTER:
             if position + 1 >= stop:
                 break
-            target = message + (u16(buffer, position) & 0x3FFF)
+            target: Int = message + (u16(buffer, position) & 0x3FFF)
             if target >= lowest:
                 break
             if after < 0:
@@ -213,7 +221,7 @@ def skip_name(buffer: Bytes, start: Int, stop: Int) -> Int:
 
 
 @kernel
-def question(  # noqa: PLR0917 - a kernel takes no keywords
+def question(
     buffer: Bytes,
     message: Int,
     stop: Int,
@@ -404,7 +412,7 @@ def _write_texts(
                     out[at] = 46
                 at += 1
             for i in range(position + 1, min(position + 1 + length, stop)):
-                byte = int64(fold_byte(int64(buffer[i])))
+                byte: Int = fold_byte(int64(buffer[i]))
                 size = _text_size(byte)
                 if write:
                     if size == 1:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numba import int64, uint64
 
 from remnant.schema import COVERAGE_COUNTS, TIME
-from remnant.wire import kernel
+from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def reset(counts: Counts) -> None:
     counts.slots[:] = 0
 
 
-@kernel
+@inlined
 def hours_full(counts: Counts) -> bool:
     """Return whether the batch should end because its table of hours is full."""
     full: bool = counts.state[0] >= _MAX_HOURS
@@ -146,14 +146,7 @@ def _is_sensor(sensors: Sensors, sensor: Int, buffer: Bytes, start: Int, size: I
 
 
 @kernel
-def sensor_of(sensors: Sensors, buffer: Bytes, start: Int, stop: Int) -> Int:
-    """Return the number of the sensor with this identity, a new one if there is room."""
-    size = min(stop - start, _SENSOR_BYTES)
-    if size <= 0:
-        return 0
-    last = sensors.state[1]
-    if last > 0 and _is_sensor(sensors, last, buffer, start, size):
-        return last
+def _search_sensor(sensors: Sensors, buffer: Bytes, start: Int, size: Int) -> Int:
     state = sensors.seed[0]
     for i in range(size):
         state = (state ^ uint64(buffer[start + i])) * _MULTIPLIER
@@ -177,16 +170,20 @@ def sensor_of(sensors: Sensors, buffer: Bytes, start: Int, stop: Int) -> Int:
     return sensor
 
 
+@inlined
+def sensor_of(sensors: Sensors, buffer: Bytes, start: Int, stop: Int) -> Int:
+    """Return the number of the sensor with this identity, a new one if there is room."""
+    size = min(stop - start, _SENSOR_BYTES)
+    sensor = sensors.state[1]
+    if size <= 0:
+        sensor = 0
+    elif sensor == 0 or not _is_sensor(sensors, sensor, buffer, start, size):
+        sensor = _search_sensor(sensors, buffer, start, size)
+    return sensor
+
+
 @kernel
 def _row(counts: Counts, sensor: Int, vantage: Int, hour: Int) -> Int:
-    row = counts.state[1]
-    if (
-        row >= 0
-        and counts.keys[row, 0] == sensor
-        and counts.keys[row, 1] == vantage
-        and counts.keys[row, 2] == hour
-    ):
-        return row
     state: Word = counts.seed[0]
     state = (state ^ uint64(sensor * 8 + vantage)) * _MULTIPLIER
     state ^= state >> uint64(32)
@@ -216,13 +213,23 @@ def _row(counts: Counts, sensor: Int, vantage: Int, hour: Int) -> Int:
     return row
 
 
-@kernel
+@inlined
 def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> None:
     """Count one record; ``time`` is NO_HOUR where it has none that can be used.
 
     The caller ends the batch when ``hours_full``.
     """
-    row = _row(counts, sensor, vantage, time // HOUR_US * HOUR_US if time >= 0 else NO_HOUR)
+    row = counts.state[1]
+    # Most records are of the same sensor and hour as the one before.
+    if (
+        row < 0
+        or time < counts.keys[row, 2]
+        or time >= counts.keys[row, 2] + HOUR_US
+        or counts.keys[row, 2] < 0
+        or counts.keys[row, 0] != sensor
+        or counts.keys[row, 1] != vantage
+    ):
+        row = _row(counts, sensor, vantage, time // HOUR_US * HOUR_US if time >= 0 else NO_HOUR)
     counts.values[row, column] += 1
     if time >= 0 and column == MESSAGES:
         counts.values[row, _FIRST] = min(counts.values[row, _FIRST], time)

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from remnant.capture import QUARANTINE_LIMIT, Batch
+from remnant.capture import dnstap_kernel as kernel
+from remnant.capture.counts import counts_table, new_counts, new_sensors, reset, sensor_names
+from remnant.capture.events import allocate
+from remnant.capture.framing import CONTENT_TYPE, is_dnstap
+from remnant.capture.pairing import Pairing
+from remnant.capture.recent import new_recent
 from remnant.errors import UnknownFormat
 from remnant.schema import QUARANTINE, VANTAGES
 from remnant.windows import to_us
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remnant.capture import ReadOptions
-    from remnant.capture.dnstap_kernel import Quarantine
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
     from remnant.wire import Bytes
@@ -53,8 +58,6 @@ class DnstapReader:
 
         Streams of another content type are recognised too, so that ``read`` can say what they are.
         """
-        from remnant.capture.framing import is_dnstap  # noqa: PLC0415 - loads Numba
-
         return head.startswith(b"\0\0\0\0") and is_dnstap(head) is not None
 
     def read(
@@ -68,18 +71,6 @@ class DnstapReader:
         Raises:
             UnknownFormat: the stream does not begin with a dnstap START frame.
         """
-        from remnant.capture import dnstap_kernel as kernel  # noqa: PLC0415 - loads Numba
-        from remnant.capture.counts import (
-            counts_table,
-            new_counts,
-            new_sensors,
-            reset,
-            sensor_names,
-        )  # noqa: PLC0415, E501 - loads Numba
-        from remnant.capture.events import allocate  # noqa: PLC0415 - loads Numba
-        from remnant.capture.pairing import Pairing  # noqa: PLC0415 - loads Numba
-        from remnant.capture.recent import new_recent  # noqa: PLC0415 - loads Numba
-
         _check_start(stream)
         vantages = _BY_TYPE if options.vantage is None else VANTAGES
         forced = -1 if options.vantage is None else VANTAGES.index(options.vantage)
@@ -137,7 +128,6 @@ class DnstapReader:
 
 
 def _check_start(stream: ByteStream) -> None:
-    from remnant.capture.framing import CONTENT_TYPE, is_dnstap  # noqa: PLC0415 - loads Numba
 
     head = stream.head()
     if not head or is_dnstap(head):
@@ -151,8 +141,7 @@ def _check_start(stream: ByteStream) -> None:
     )
 
 
-def _quarantined(quarantine: Quarantine, view: Bytes) -> pa.RecordBatch:
-    from remnant.capture.dnstap_kernel import REASONS  # noqa: PLC0415 - loads Numba
+def _quarantined(quarantine: kernel.Quarantine, view: Bytes) -> pa.RecordBatch:
 
     count = int(quarantine.filled[0])
     heads = [
@@ -161,10 +150,11 @@ def _quarantined(quarantine: Quarantine, view: Bytes) -> pa.RecordBatch:
             quarantine.start[:count].tolist(), quarantine.stop[:count].tolist(), strict=True
         )
     ]
-    columns = [
+    reasons: Any = pa.array(quarantine.reason[:count])
+    columns: list[Any] = [
         pa.nulls(count, pa.string()).dictionary_encode(),
         pa.array(quarantine.offset[:count]),
-        pa.DictionaryArray.from_arrays(pa.array(quarantine.reason[:count]), pa.array(REASONS)),
+        pa.DictionaryArray.from_arrays(reasons, pa.array(kernel.REASONS)),
         pa.array(heads, pa.binary()),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=QUARANTINE.arrow)

@@ -19,7 +19,7 @@ from remnant.capture import framing, protobuf, recent
 from remnant.capture.events import EVENT_ENTRIES, has_room
 from remnant.capture.pairing import WAIT_US, advance_clock
 from remnant.watchtable import lookup_address, lookup_name
-from remnant.wire import kernel
+from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -166,7 +166,7 @@ def _keep(quarantine: Quarantine, offset: Int, reason: Int, start: Int, stop: In
         quarantine.filled[0] = row + 1
 
 
-@kernel
+@inlined
 def _time(fields: npt.NDArray[np.int64], seconds: Int, latest: Int) -> Int:
     """Return a time in UTC microseconds, or -1 if it is missing or cannot be right."""
     whole = fields[seconds]
@@ -255,7 +255,7 @@ def _answers(context: Context, tables: Tables, buffer: Bytes, stop: Int, found: 
 
 
 @kernel
-def _event(  # noqa: PLR0917 - a kernel takes no keywords
+def _event(
     context: Context,
     events: Events,
     buffer: Bytes,
@@ -309,24 +309,19 @@ def _copy_subnet(subnet: Bytes, target: Bytes, row: Int) -> None:
 
 
 @kernel
-def _query(  # noqa: PLR0917 - a kernel takes no keywords
+def _query(
     context: Context,
-    tables: Tables,
     memory: Recent,
     events: Events,
     buffer: Bytes,
     stop: Int,
     names: Bytes,
-    numbers: tuple[Int, Int, Int, Int],
+    numbers: tuple[Int, Int, Int, Int, Int],
 ) -> None:
-    """Look one query up; append it to the events if it hits, or may hit by its answer."""
-    time, offset, sensor, vantage = numbers
+    """Append a query to the events if it hits by name; else remember it for its answer."""
+    time, offset, sensor, vantage, found = numbers
     question = context.question
     count = question[wire.LABELS]
-    found = lookup_name(tables, names, context.starts, count, context.hits)
-    addresses = context.options[2] != 0
-    if found == 0 and not addresses:
-        return
     start = context.starts[0]
     end = context.starts[count] + 1
     _, subnet = wire.edns(buffer, stop, question, context.subnet)
@@ -353,7 +348,7 @@ def _query(  # noqa: PLR0917 - a kernel takes no keywords
 
 
 @kernel
-def _response(  # noqa: PLR0917 - a kernel takes no keywords
+def _response(
     context: Context,
     tables: Tables,
     memory: Recent,
@@ -361,13 +356,12 @@ def _response(  # noqa: PLR0917 - a kernel takes no keywords
     buffer: Bytes,
     stop: Int,
     names: Bytes,
-    numbers: tuple[Int, Int, Int, Int, Int],
+    numbers: tuple[Int, Int, Int, Int, Int, Int],
 ) -> None:
-    """Look one response up; append it, and the query that its answers make a hit."""
-    time, heard, offset, sensor, vantage = numbers
+    """Append a response if it hits, and the query that its answers make a hit."""
+    time, heard, offset, sensor, vantage, by_name = numbers
     question = context.question
     count = question[wire.LABELS]
-    by_name = lookup_name(tables, names, context.starts, count, context.hits)
     found = by_name
     if context.options[2] != 0 and question[wire.ANCOUNT] > 0:
         found = _answers(context, tables, buffer, stop, found)
@@ -413,8 +407,8 @@ def _is_simulator(context: Context, buffer: Bytes) -> bool:
     return True
 
 
-@kernel
-def _data(  # noqa: PLR0917 - a kernel takes no keywords
+@inlined
+def _data(
     context: Context,
     tables: Tables,
     sensors: Sensors,
@@ -469,7 +463,7 @@ def _data(  # noqa: PLR0917 - a kernel takes no keywords
         tallies.tally(counts, sensor, vantage, heard, tallies.SKIPPED)
         return 0
     place = protobuf.RESPONSE_MESSAGE if response else protobuf.QUERY_MESSAGE
-    reason = int64(0)
+    reason: Int = int64(0)
     if fields[place] < 0:
         reason = _NO_MESSAGE
     elif not _read_address(
@@ -508,21 +502,24 @@ def _data(  # noqa: PLR0917 - a kernel takes no keywords
     if context.question[wire.LABELS] < 0:
         return 0
     names = buffer if context.question[wire.IN_PLACE] != 0 else context.name
+    found = lookup_name(tables, names, context.starts, context.question[wire.LABELS], context.hits)
+    if found == 0 and context.options[2] == 0:
+        return 0
     if response:
         _response(
             context, tables, memory, events, buffer, fields[place + 1], names,
-            (asked, heard, offset, sensor, vantage),
+            (asked, heard, offset, sensor, vantage, found),
         )  # fmt: skip
     else:
         _query(
-            context, tables, memory, events, buffer, fields[place + 1], names,
-            (asked, offset, sensor, vantage),
+            context, memory, events, buffer, fields[place + 1], names,
+            (asked, offset, sensor, vantage, found),
         )  # fmt: skip
     return 0
 
 
 @kernel
-def scan(  # noqa: PLR0917 - a kernel takes no keywords
+def scan(
     context: Context,
     tables: Tables,
     sensors: Sensors,

@@ -14,14 +14,14 @@ import pyarrow as pa
 
 from remnant.schema import QUERIES, TIME
 from remnant.watchtable import MAX_HITS
-from remnant.wire import MAX_WIRE, kernel, names_to_text
+from remnant.wire import MAX_WIRE, inlined, kernel, names_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from remnant.wire import Bytes
+    from remnant.wire import Bytes, Int
 
 __all__ = [
     "EVENT_ENTRIES",
@@ -132,8 +132,8 @@ def allocate(count: int) -> Events:
     )
 
 
-@kernel
-def has_room(events: Events) -> bool:
+@inlined
+def has_room(events: Events) -> Int:
     """Return whether two more events of any size fit."""
     count = events.filled[0]
     return (
@@ -146,40 +146,30 @@ def has_room(events: Events) -> bool:
 def used(events: Events) -> Events:
     """Return views of the filled part."""
     count = int(events.filled[0])
-    return Events(
-        np.array([count]),
-        *(column[:count] for column in events[_FIXED]),
-        events.name_offsets[: count + 1],
-        events.names[: events.name_offsets[count]],
-        events.entry_offsets[: count + 1],
-        events.entries[: events.entry_offsets[count]],
-    )
+    columns: list[Any] = [np.array([count]), *(column[:count] for column in events[_FIXED])]
+    columns += [events.name_offsets[: count + 1], events.names[: events.name_offsets[count]]]
+    columns += [events.entry_offsets[: count + 1], events.entries[: events.entry_offsets[count]]]
+    return Events(*columns)
 
 
 def concatenate(first: Events, second: Events) -> Events:
     """Return the events of both (used parts), in order."""
-    return Events(
-        first.filled + second.filled,
-        *(np.concatenate(pair) for pair in zip(first[_FIXED], second[_FIXED], strict=True)),
-        _join(first.name_offsets, second.name_offsets),
-        np.concatenate([first.names, second.names]),
-        _join(first.entry_offsets, second.entry_offsets),
-        np.concatenate([first.entries, second.entries]),
-    )
+    pairs = zip(first[_FIXED], second[_FIXED], strict=True)
+    columns: list[Any] = [first.filled + second.filled, *(np.concatenate(pair) for pair in pairs)]
+    columns += [_join(first.name_offsets, second.name_offsets)]
+    columns += [np.concatenate([first.names, second.names])]
+    columns += [_join(first.entry_offsets, second.entry_offsets)]
+    columns += [np.concatenate([first.entries, second.entries])]
+    return Events(*columns)
 
 
 def take(events: Events, index: npt.NDArray[np.int64]) -> Events:
     """Return copies of some events, in the order of ``index``."""
     name_offsets, names = _gather(events.names, events.name_offsets, index)
     entry_offsets, entries = _gather(events.entries, events.entry_offsets, index)
-    return Events(
-        np.array([index.size]),
-        *(column[index] for column in events[_FIXED]),
-        name_offsets,
-        names,
-        entry_offsets,
-        entries,
-    )
+    columns: list[Any] = [np.array([index.size]), *(column[index] for column in events[_FIXED])]
+    columns += [name_offsets, names, entry_offsets, entries]
+    return Events(*columns)
 
 
 def queries(
@@ -223,9 +213,7 @@ def queries(
         _number(events.client_port[rows], pa.uint16()),
         _number(events.service_port[rows], pa.uint16()),
         _words(transport, TRANSPORTS),
-        pa.StringArray.from_buffers(
-            size, pa.py_buffer(text_offsets.astype(np.int32)), pa.py_buffer(text)
-        ),
+        pa.StringArray.from_buffers(size, _buffer(text_offsets.astype(np.int32)), _buffer(text)),
         pa.array(bits, mask=bits == 0),
         _number(events.qtype[rows], pa.uint16()),
         _number(rcode, pa.int16()),
@@ -268,27 +256,31 @@ def _copy_lists(
             out[at + i] = values[start + i]
 
 
-def _number(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
-    return pa.array(values, mask=values < 0).cast(kind)
+def _buffer(values: Any) -> pa.Buffer:  # noqa: ANN401 - any array; the stubs know only bytes
+    return pa.py_buffer(values)
 
 
-def _words(index: npt.NDArray[np.int32], words: Sequence[str | None]) -> pa.Array:
+def _number(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array[Any]:
+    column: pa.Array[Any] = pa.array(values, mask=values < 0)
+    return column.cast(kind)
+
+
+def _words(index: npt.NDArray[np.int32], words: Sequence[str | None]) -> pa.Array[Any]:
     """Return a dictionary column; an index below 0 and a word that is None are null."""
     missing = np.array([word is None for word in words], bool)
     null = (index < 0) | missing[np.maximum(index, 0)]
-    return pa.DictionaryArray.from_arrays(
-        pa.array(index.astype(np.int32), mask=null), pa.array([word or "" for word in words])
-    )
+    codes: Any = pa.array(index.astype(np.int32), mask=null)
+    return pa.DictionaryArray.from_arrays(codes, pa.array([word or "" for word in words]))
 
 
-def _fixed(values: Bytes, valid: npt.NDArray[np.bool_]) -> pa.Array:
+def _fixed(values: Bytes, valid: npt.NDArray[np.bool_]) -> pa.Array[Any]:
     """Return lines of bytes as a fixed-size binary column."""
     return pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(values.shape[1]),
         values.shape[0],
         [
-            pa.py_buffer(np.packbits(valid, bitorder="little")),
-            pa.py_buffer(np.ascontiguousarray(values)),
+            _buffer(np.packbits(valid, bitorder="little")),
+            _buffer(np.ascontiguousarray(values)),
         ],
     )
 

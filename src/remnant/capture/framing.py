@@ -123,20 +123,20 @@ def start_type(buffer: Bytes, start: Int, stop: Int, expected: Bytes) -> Int:
 
 
 @kernel
-def _opens_dnstap(byte: Int) -> bool:
+def _opens_dnstap(byte: Int) -> Int:
     """Return whether a dnstap message can begin so: identity, version, extra, message or type."""
     return (byte == 0x0A) | (byte == 0x12) | (byte == 0x1A) | (byte == 0x72) | (byte == 0x78)
 
 
 @kernel
-def follows(buffer: Bytes, position: Int, stop: Int) -> bool:
+def follows(buffer: Bytes, position: Int, stop: Int) -> Int:
     """Return whether the bytes at ``position`` may be the next frame, as far as they are there."""
     if stop - position < 5:
         return True
     length = _u32(buffer, position)
     if length == 0:
         return stop - position < 8 or 4 <= _u32(buffer, position + 4) <= _MAX_CONTROL
-    return length <= MAX_FRAME and bool(_opens_dnstap(int64(buffer[position + 4])))
+    return length <= MAX_FRAME and _opens_dnstap(int64(buffer[position + 4]))
 
 
 @kernel

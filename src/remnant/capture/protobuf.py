@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from numba import int64, uint64
 
-from remnant.wire import kernel
+from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from remnant.wire import Bytes, Int
@@ -70,6 +70,34 @@ _BYTES: Final = 2
 _FIXED32: Final = 5
 
 
+def _places(fields: dict[tuple[int, int], int]) -> npt.NDArray[np.int64]:
+    """Return where the field of each one-byte tag is kept, -1 where it is not."""
+    places = np.full(128, -1, np.int64)
+    for (number, wire), place in fields.items():
+        places[number << 3 | wire] = place
+    return places
+
+
+_OUTER: Final = _places(
+    {(1, _BYTES): IDENTITY, (2, _BYTES): VERSION, (14, _BYTES): MESSAGE, (15, _VARINT): KIND}
+)
+_INNER: Final = _places(
+    {
+        (1, _VARINT): TYPE,
+        (3, _VARINT): PROTOCOL,
+        (4, _BYTES): QUERY_ADDRESS,
+        (6, _VARINT): QUERY_PORT,
+        (7, _VARINT): RESPONSE_PORT,
+        (8, _VARINT): QUERY_SECONDS,
+        (9, _FIXED32): QUERY_NANOSECONDS,
+        (10, _BYTES): QUERY_MESSAGE,
+        (12, _VARINT): RESPONSE_SECONDS,
+        (13, _FIXED32): RESPONSE_NANOSECONDS,
+        (14, _BYTES): RESPONSE_MESSAGE,
+    }
+)
+
+
 @kernel
 def _varint(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int]:
     """Return (value, position after it); the position is -1 where it is cut off or too long.
@@ -93,74 +121,76 @@ def _varint(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int]:
     return int64(0), int64(-1)
 
 
-@kernel
-def _place(number: Int, wire: Int) -> Int:
-    """Return where a field of Message is kept, or -1 if it is not."""
-    if wire == _VARINT:
-        if number == 1:
-            return TYPE
-        if number == 3:
-            return PROTOCOL
-        if number == 6:
-            return QUERY_PORT
-        if number == 7:
-            return RESPONSE_PORT
-        if number == 8:
-            return QUERY_SECONDS
-        if number == 12:
-            return RESPONSE_SECONDS
-    elif wire == _BYTES:
-        if number == 4:
-            return QUERY_ADDRESS
-        if number == 10:
-            return QUERY_MESSAGE
-        if number == 14:
-            return RESPONSE_MESSAGE
-    elif wire == _FIXED32:
-        if number == 9:
-            return QUERY_NANOSECONDS
-        if number == 13:
-            return RESPONSE_NANOSECONDS
-    return -1
+@inlined
+def _fields(
+    buffer: Bytes, start: Int, stop: Int, places: npt.NDArray[np.int64], out: npt.NDArray[np.int64]
+) -> bool:
+    """Read the fields of one message; return whether the bytes are well-formed.
 
-
-@kernel
-def _outer_place(number: Int, wire: Int) -> Int:
-    """Return where a field of Dnstap is kept, or -1 if it is not."""
-    if wire == _BYTES:
-        if number == 14:
-            return MESSAGE
-        if number == 1:
-            return IDENTITY
-        if number == 2:
-            return VERSION
-    elif wire == _VARINT and number == 15:
-        return KIND
-    return -1
-
-
-@kernel
-def _fields(buffer: Bytes, start: Int, stop: Int, outer: bool, out: npt.NDArray[np.int64]) -> bool:
-    """Read the fields of one message; return whether the bytes are well-formed."""
+    Numbers of usual size are read here and not by ``_varint``: this loop is where most of the time
+    of reading dnstap goes.
+    """
     position = start
     while position < stop:
-        tag, position = _varint(buffer, position, stop)
-        if position < 0:
-            return False
-        wire = tag & 7
-        number = tag >> 3
-        if number == 0 or number > 0x1FFFFFFF:
-            return False
-        place = _outer_place(number, wire) if outer else _place(number, wire)
-        if wire == _VARINT:
-            value, position = _varint(buffer, position, stop)
-            if position < 0:
+        tag = int64(buffer[position])
+        position += 1
+        place = int64(-1)
+        if tag < 128:
+            if tag < 8:
                 return False
+            place = places[tag]
+        else:
+            tag, position = _varint(buffer, position - 1, stop)
+            if position < 0 or tag < 8 or tag > 0xFFFFFFFF:
+                return False
+        wire = tag & 7
+        if wire == _VARINT:
+            if position >= stop:
+                return False
+            value = int64(buffer[position])
+            position += 1
+            if value >= 128:
+                value &= 127
+                shift = 7
+                while True:
+                    if position >= stop:
+                        return False
+                    byte = int64(buffer[position])
+                    position += 1
+                    value |= (byte & 127) << shift
+                    shift += 7
+                    if byte < 128:
+                        break
+                    if shift == 63:
+                        value, position = _varint(buffer, position - 9, stop)
+                        if position < 0:
+                            return False
+                        break
             if place >= 0:
                 out[place] = value
         elif wire == _BYTES:
-            size, position = _varint(buffer, position, stop)
-            if position < 0 or size > stop - position:
+            if position >= stop:
+                return False
+            size = int64(buffer[position])
+            position += 1
+            if size >= 128:
+                size &= 127
+                shift = 7
+                while True:
+                    if position >= stop:
+                        return False
+                    byte = int64(buffer[position])
+                    position += 1
+                    size |= (byte & 127) << shift
+                    shift += 7
+                    if byte < 128:
+                        break
+                    if shift == 63:
+                        size, position = _varint(buffer, position - 9, stop)
+                        if position < 0:
+                            return False
+                        break
+            if size > stop - position:
                 return False
             if place >= 0:
                 out[place] = position
@@ -202,6 +232,6 @@ def frame(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64]) -> b
     """
     for i in range(FIELDS):
         out[i] = UNSET
-    if not _fields(buffer, start, stop, True, out):
+    if not _fields(buffer, start, stop, _OUTER, out):
         return False
-    return out[MESSAGE] < 0 or _fields(buffer, out[MESSAGE], out[MESSAGE + 1], False, out)
+    return out[MESSAGE] < 0 or _fields(buffer, out[MESSAGE], out[MESSAGE + 1], _INNER, out)

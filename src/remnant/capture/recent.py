@@ -95,7 +95,7 @@ def put(recent: Recent, kind: Int, key: Word, check: Word, heard: Int) -> Int:
 def take(recent: Recent, kind: Int, key: Word, check: Word, earliest: Int, latest: Int) -> Int:
     """Remove the oldest entry of this kind and key heard in a span; return its place or -1."""
     first = _set_of(recent, key)
-    chosen = int64(-1)
+    chosen: Int = int64(-1)
     for place in range(first, first + _WAYS):
         if (
             recent.kind[place] == kind
