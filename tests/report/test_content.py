@@ -29,22 +29,22 @@ def made(tmp_path: Path, view: MadeUpView, **more: Any) -> Content:
 
 
 def test_the_numbers_are_those_of_the_view(tmp_path: Path) -> None:
-    content = made(tmp_path, make_view(20, clients=400, dead=(7,), small=40))
+    content = made(tmp_path, make_view(20, clients=120, dead=(7,), small=30))
     assert len(content.days) == 20
     assert [day.gap for day in content.days].index(True) == 7
     assert content.days[7].queries is None
     assert content.days[7].online is None
-    assert content.days[0].queries == 400 * 24
-    assert content.days[0].online == 400
+    assert content.days[0].queries == 120 * 24
+    assert content.days[0].online == 120
     assert [(row.code, row.clients) for row in content.countries] == [
-        ("IR", 359), ("PE", Hidden.LINKED), (None, Hidden.SMALL),
+        ("IR", 89), ("PE", Hidden.LINKED), (None, Hidden.SMALL),
     ]  # fmt: skip
     assert {row.asn for row in content.networks} == {64500, 64501, 64502, None}
     assert content.networks[0].as_name == "Example Net"
     assert content.networks[0].pulse.values[0] == shown(content.networks[0].clients)
     assert content.networks[0].pulse.first == content.networks[0].pulse.last
     (name,) = content.names
-    assert (name.name, name.clients, name.state) == ("ns1.evil.example", 400, "seized")
+    assert (name.name, name.clients, name.state) == ("ns1.evil.example", 120, "seized")
     assert content.intake.gap_days == 1
     assert content.intake.sensors[0].malformed == 19 * 24
     assert content.intake.quarantine == (("truncated", 2),)
@@ -63,7 +63,7 @@ def test_no_path_and_no_address_is_published(tmp_path: Path) -> None:
 
 
 def test_no_small_count_leaves_the_room(tmp_path: Path) -> None:
-    content = made(tmp_path, make_view(20, clients=40, small=3))
+    content = made(tmp_path, make_view(15, clients=40, small=3))
     counts: list[Any] = []
     places: list[Country | Network] = [*content.countries, *content.networks]
     for row in places:
@@ -71,7 +71,7 @@ def test_no_small_count_leaves_the_room(tmp_path: Path) -> None:
         assert all(value is None or value >= 10 for value in row.pulse.values)
     counts += [count for day in content.days for count in (day.clients, day.queries)]
     assert all(not 0 < (shown(count) or 0) < 10 for count in counts)
-    # The total is known (24 clients): the only large country is hidden with the small ones.
+    # The total is known (40 clients): the only large country is hidden with the small ones.
     assert content.countries[0].clients is Hidden.LINKED
     assert content.networks[0].clients is Hidden.LINKED
 

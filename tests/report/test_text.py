@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample import HOSTILE
 
@@ -62,6 +62,7 @@ json_values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(COLUMNS), json_values), max_size=4))
+@settings(max_examples=30, deadline=None)
 def test_json_loses_nothing_and_is_safe_to_print(rows: list[dict[str, Any]]) -> None:
     shown = render(rows, COLUMNS, "json")
     assert shown.isascii()
