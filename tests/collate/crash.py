@@ -11,10 +11,8 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -22,6 +20,9 @@ from made_up import EVIL, ingest, line, settings_in
 
 from remnant.store import Store
 from remnant.store.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def die() -> None:
@@ -41,7 +42,7 @@ def counting(function: Callable[..., Any], left: list[int]) -> Callable[..., Any
 def attempt(folder: Path, source: Path, when: str) -> None:
     if when.startswith("t"):
         delay = int(when[1:]) / 1e6
-        threading.Thread(target=lambda: (time.sleep(delay), die()), daemon=True).start()
+        threading.Timer(delay, die).start()
     else:
         left = [int(when)]
         os.fsync = counting(os.fsync, left)

@@ -7,14 +7,13 @@ the text of an entry of the watchlist, or anything else. A line that cannot be r
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from remnant.capture import Batch, ReadOptions
 from remnant.capture.stream import ByteStream
@@ -29,9 +28,14 @@ from remnant.schema import (
     Table,
 )
 from remnant.settings import Settings
-from remnant.store import Store
 from remnant.store.files import read_table
 from remnant.watchlist import Rule, Watchlist
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from remnant.store import Store
 
 START = 1428451200  # 2015-04-08T00:00:00Z
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +60,7 @@ class LineReader:
         self.read_count = 0
 
     def sniff(self, head: bytes) -> bool:
-        return True
+        return b"," in head
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -224,7 +228,7 @@ def facts(store: Store, case: str = "demo") -> list[tuple[Any, ...]]:
 
 def total(store: Store, column: str, case: str = "demo") -> int:
     """The sum of one count of the coverage."""
-    return sum(stored(store, COVERAGE, case)[column].to_pylist())
+    return int(pc.sum(stored(store, COVERAGE, case)[column]).as_py() or 0)
 
 
 def by_day(store: Store, case: str = "demo") -> dict[str, tuple[int, int]]:

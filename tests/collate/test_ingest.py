@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_up import (
@@ -33,6 +31,10 @@ from remnant.errors import KeyMismatch, StoreError
 from remnant.schema import CLIENTS, QUARANTINE, SIGHTINGS
 from remnant.store import Store
 from remnant.watchlist import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 DATA = b"".join(
     line(i * 1000, f"192.0.2.{i % 40}", ["evil.example", "www.bad.example", "good.example"][i % 3])

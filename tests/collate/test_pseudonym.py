@@ -40,7 +40,7 @@ def rows(*addresses: str) -> np.ndarray:
 
 
 def texts(*addresses: str) -> list[str]:
-    return unit_text(*counting_unit(rows(*addresses))).to_pylist()
+    return [str(text) for text in unit_text(*counting_unit(rows(*addresses)))]
 
 
 @pytest.mark.parametrize(("length", "expected"), VECTORS.items())

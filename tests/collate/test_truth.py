@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -35,7 +36,7 @@ def traffic(draw: st.DrawFn) -> list[bytes]:
 def test_split_shuffled_and_given_twice(data: st.DataObject) -> None:
     lines = data.draw(traffic())
     cuts = sorted(data.draw(st.sets(st.integers(1, len(lines)), max_size=4)) | {0, len(lines)})
-    parts = [b"".join(lines[start:end]) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [b"".join(lines[start:end]) for start, end in pairwise(cuts)]
     again = data.draw(st.lists(st.sampled_from(parts), max_size=2))
     order = data.draw(st.permutations(parts + again))
     settle = data.draw(st.booleans())

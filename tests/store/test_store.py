@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +20,9 @@ from remnant.settings import Settings
 from remnant.store import SourceRecord, Store
 from remnant.store.engine import ibis_schema
 from remnant.store.files import conform, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DAY = datetime(2015, 4, 8, tzinfo=UTC)
 
@@ -350,8 +352,8 @@ def test_a_failing_disk_keeps_the_old_state(
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number), "here")
 
-    with monkeypatch.context() as broken, pytest.raises(StoreError, match="here"):
-        broken.setattr(*((os, "fsync") if function == "fsync" else (Path, "replace")), fail)
+    with monkeypatch.context() as broken, pytest.raises(StoreError, match="here"):  # noqa: PT012 - broken for this call only
+        broken.setattr(os if function == "fsync" else Path, function, fail)
         put(store, [{"client": 2}], source="s2")
 
     assert clients_of(store) == [1]
@@ -362,7 +364,7 @@ def test_a_failing_commit_keeps_the_old_state(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, [{"client": 1}])
-    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):  # noqa: PT012 - broken for this call only
         broken.setattr(
             type(store.ledger), "add_files", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )

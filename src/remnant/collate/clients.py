@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -104,9 +104,9 @@ class Clients:
     def table(self) -> pa.Table:
         """Return one row per client, by number: client, unit, address, what is known of it."""
         units = np.concatenate([np.empty((0, 9), np.uint8), *self._units])
-        own = {
+        own: dict[str, Any] = {
             "client": pa.array(self.clients()),
-            "unit": pa.array(UNITS).take(pa.array(units[:, 0])),
+            "unit": pa.array(UNITS).take(units[:, 0]),
             "address": unit_text(units[:, 0], units[:, 1:]),
         }
         known = pa.concat_tables([_SCHEMA.empty_table(), *self._known]).combine_chunks()

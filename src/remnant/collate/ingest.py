@@ -455,7 +455,7 @@ class _Source:
     def _mine(self, rows: pa.Table, cut: int) -> pa.Table:
         """Return the rows after the cut; those of responses only if there were no queries."""
         if cut:
-            rows = rows.filter(pc.greater_equal(rows["offset"], cut))
+            rows = rows.filter(pc.greater_equal(rows["offset"], pa.scalar(cut)))
         if self._tally.query_messages and pc.any(rows["response"]).as_py():
             rows = rows.filter(pc.invert(rows["response"]))
         return rows

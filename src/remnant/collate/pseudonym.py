@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -156,14 +156,14 @@ def unit_address(
 _OCTETS: Final = pa.array([str(octet) for octet in range(256)], pa.string())
 
 
-def unit_text(codes: npt.NDArray[np.uint8], units: npt.NDArray[np.uint8]) -> pa.Array:
+def unit_text(codes: npt.NDArray[np.uint8], units: npt.NDArray[np.uint8]) -> pa.StringArray:
     """Return counting units as a person writes them: ``192.0.2.1`` or ``2001:db8::/64``.
 
     References:
         RFC 5952 (text of IPv6 addresses).
     """
-    octets = [_OCTETS.take(pa.array(units[:, i])) for i in range(4)]
-    text = pc.binary_join_element_wise(*octets, ".")
+    octets: list[Any] = [_OCTETS.take(units[:, i]) for i in range(4)]
+    text: pa.StringArray = pc.binary_join_element_wise(*octets, ".")
     ipv6 = codes == _IPV6_64
     if not ipv6.any():
         return text
@@ -171,7 +171,8 @@ def unit_text(codes: npt.NDArray[np.uint8], units: npt.NDArray[np.uint8]) -> pa.
     long = [
         socket.inet_ntop(socket.AF_INET6, unit.tobytes() + tail) + "/64" for unit in units[ipv6]
     ]
-    return pc.replace_with_mask(text, pa.array(ipv6), pa.array(long, pa.string()))
+    whole: pa.StringArray = pc.replace_with_mask(text, pa.array(ipv6), pa.array(long, pa.string()))
+    return whole
 
 
 def siphash(

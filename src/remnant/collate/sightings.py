@@ -7,7 +7,7 @@ When the source is done, the rows of a day become rows of ``schema.SIGHTINGS`` a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +40,7 @@ _KEPT: Final = tuple(
 )
 
 
-def named(sensors: pa.Array, sensor: str | None) -> pa.Array:
+def named(sensors: pa.Array[Any], sensor: str | None) -> pa.Array[Any]:
     """Return the sensor of each row: the one that a person named, else the source's, else UNNAMED.
 
     Args:
@@ -49,11 +49,12 @@ def named(sensors: pa.Array, sensor: str | None) -> pa.Array:
     """
     words = pa.dictionary(pa.int32(), pa.string())
     if sensor is not None or sensors.null_count == len(sensors):
-        zeros = pa.array(np.zeros(len(sensors), np.int32))
-        return pa.DictionaryArray.from_arrays(zeros, pa.array([sensor or UNNAMED]))
+        return _repeated(sensor or UNNAMED, len(sensors))
     if sensors.null_count == 0:
         return sensors
-    return pc.fill_null(sensors.cast(pa.string()), UNNAMED).dictionary_encode().cast(words)
+    filled: Any = pc.fill_null(sensors.cast(pa.string()), pa.scalar(UNNAMED))
+    encoded: pa.Array[Any] = filled.dictionary_encode().cast(words)
+    return encoded
 
 
 class Matcher:
@@ -103,7 +104,7 @@ class Matcher:
             picked = hits[mine]
             rows = columns
             if picked.size != len(queries) or (np.diff(picked) != 1).any():
-                rows = columns.take(pa.array(picked))
+                rows = columns.take(picked)
             rule = pa.array(rules[mine].astype(np.int32))
             found[self._cases[number]] = rows.append_column("rule", rule)
         return found
@@ -145,18 +146,19 @@ class Matcher:
         }
         return pa.table(columns | {name: queries[name] for name in _KEPT})
 
-    def _subnets(self, ecs: pa.Array) -> pa.Array:
+    def _subnets(self, ecs: pa.Array[Any]) -> pa.Array[Any]:
         if ecs.null_count == len(ecs):
             return pa.nulls(len(ecs), pa.int64())
         hashed = self._key.subnets(_bytes(ecs, _ECS_BYTES))
         return pa.array(hashed, mask=ecs.is_null().to_numpy(zero_copy_only=False))
 
 
-def _bytes(array: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+def _bytes(array: pa.Array[Any], width: int) -> npt.NDArray[np.uint8]:
     """Return the values of a fixed-size binary array as uint8[n, width] (nulls: any bytes)."""
-    data = np.frombuffer(array.buffers()[1], np.uint8)
+    data: Any = array.buffers()[1]
     start = array.offset * width
-    return data[start : start + len(array) * width].reshape(-1, width)
+    whole: npt.NDArray[np.uint8] = np.frombuffer(data, np.uint8)
+    return whole[start : start + len(array) * width].reshape(-1, width)
 
 
 class Day(NamedTuple):
@@ -175,7 +177,7 @@ class Day(NamedTuple):
     matched: pa.Table
 
 
-def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array, source: str) -> Day:
+def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array[Any], source: str) -> Day:
     """Return the stored form of rows of one day.
 
     Args:
@@ -187,14 +189,12 @@ def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array, source: str) 
     rows = _sorted(rows.unify_dictionaries().combine_chunks())
     code = rows["code"]
     rule, index = np.unique(rows["rule"].to_numpy(), return_inverse=True)
+    own: dict[str, Any]
     own = {name: clients[name].take(code) for name in ("client", "unit", "asn", "country")}
-    own["indicator"] = pa.DictionaryArray.from_arrays(
-        pa.array(index.astype(np.int32)), texts.take(pa.array(rule))
-    )
+    own["indicator"] = pa.DictionaryArray.from_arrays(index.astype(np.int32), texts.take(rule))
     own["source"] = _repeated(source, len(rows))
-    sightings = pa.table(
-        [own[n] if n in own else rows[n] for n in SIGHTINGS.names], SIGHTINGS.names
-    )
+    whole = {name: rows[name] for name in rows.column_names} | own
+    sightings = pa.table({name: whole[name] for name in SIGHTINGS.names})
     hour = rows["time"].cast(pa.int64()).to_numpy() // HOUR_US * HOUR_US
     keyed = rows.select(["sensor", "vantage", "code", "time", "weight"]).append_column(
         "hour", pa.array(hour).cast(SIGHTINGS.arrow.field("time").type)
@@ -218,32 +218,33 @@ def client_rows(parts: list[pa.Table], clients: pa.Table, source: str) -> pa.Tab
         clients: what ``Clients.table`` gave.
         source: ledger id.
     """
-    whole = pa.concat_tables(parts)
+    whole = pa.concat_tables(parts).unify_dictionaries()
     if len(parts) > 1:
         whole = (
-            whole.unify_dictionaries()
-            .group_by(["code", "sensor", "vantage"])
+            whole.group_by(["code", "sensor", "vantage"])
             .aggregate([("first_time", "min"), ("last_time", "max"), ("queries", "sum")])
             .rename_columns(whole.column_names)
         )
     code = whole["code"]
+    own: dict[str, Any]
     own = {name: clients[name].take(code) for name in ("client", "unit", "address", *ANNOTATIONS)}
     own["source"] = _repeated(source, len(whole))
-    table = pa.table([own[n] if n in own else whole[n] for n in CLIENTS.names], CLIENTS.names)
-    return table.take(pa.array(np.argsort(table["client"].to_numpy(), kind="stable")))
+    own |= {name: whole[name] for name in whole.column_names}
+    table = pa.table({name: own[name] for name in CLIENTS.names})
+    return table.take(np.argsort(table["client"].to_numpy(), kind="stable"))
 
 
-def _repeated(word: str, count: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([word]))
+def _repeated(word: str, count: int) -> pa.DictionaryArray[Any, Any]:
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([word]))
 
 
 def _sorted(rows: pa.Table) -> pa.Table:
     """Sort by name and time: names lie together, and pages read only theirs."""
-    names = rows["name"].combine_chunks().dictionary_encode()
+    names: Any = rows["name"].combine_chunks().dictionary_encode()
     if isinstance(names, pa.ChunkedArray):
         names = names.combine_chunks()
     rank = np.empty(len(names.dictionary), np.int64)
     rank[pc.array_sort_indices(names.dictionary).to_numpy()] = np.arange(rank.size)
     by_name = rank[names.indices.to_numpy()]
     time = rows["time"].cast(pa.int64()).to_numpy()
-    return rows.take(pa.array(np.lexsort((time, by_name))))
+    return rows.take(np.lexsort((time, by_name)))

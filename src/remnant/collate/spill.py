@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["PART_ROWS", "SPILL_ROWS", "Rows"]
+__all__ = ["Rows"]
 
 SPILL_ROWS: Final = 1_000_000
 """Rows of one case that stay in memory."""
 
+SPILL_BYTES: Final = 256 << 20
+"""Their bytes: names under a wildcard may be long on purpose."""
+
 PART_ROWS: Final = 2_000_000
 """Rows that are handed out, sorted and written together."""
+
+PART_BYTES: Final = 512 << 20
+"""Their bytes; a column of text holds less than 2 GiB in Arrow."""
 
 
 class Rows:
@@ -35,6 +41,7 @@ class Rows:
         self._name = name
         self._tables: list[pa.Table] = []
         self._count = 0
+        self._bytes = 0
         self._runs: list[pa.Table] = []
         self._maps: list[pa.MemoryMappedFile] = []
         self._days: dict[int, list[tuple[int, int, int]]] = {}
@@ -43,7 +50,8 @@ class Rows:
         """Keep some rows; they have a column ``day`` (days since 1970)."""
         self._tables.append(rows)
         self._count += len(rows)
-        if self._count >= SPILL_ROWS:
+        self._bytes += rows.nbytes
+        if self._count >= SPILL_ROWS or self._bytes >= SPILL_BYTES:
             self._spill(self._run())
 
     def days(self) -> list[int]:
@@ -55,13 +63,14 @@ class Rows:
     def parts(self, day: int) -> Iterator[pa.Table]:
         """Yield the rows of a day in tables of a bounded number of rows; call ``days`` first."""
         kept: list[pa.Table] = []
-        count = 0
+        count = size = 0
         for run, start, length in self._days.get(day, ()):
             kept.append(self._runs[run].slice(start, length))
             count += length
-            if count >= PART_ROWS:
+            size += kept[-1].nbytes
+            if count >= PART_ROWS or size >= PART_BYTES:
                 yield pa.concat_tables(kept)
-                kept, count = [], 0
+                kept, count, size = [], 0, 0
         if kept:
             yield pa.concat_tables(kept)
 
@@ -73,10 +82,10 @@ class Rows:
 
     def _run(self) -> pa.Table:
         run = pa.concat_tables(self._tables).unify_dictionaries()
-        self._tables, self._count = [], 0
+        self._tables, self._count, self._bytes = [], 0, 0
         day = run["day"].to_numpy()
         if (np.diff(day) < 0).any():
-            run = run.take(pa.array(np.argsort(day, kind="stable")))
+            run = run.take(np.argsort(day, kind="stable"))
         return run
 
     def _spill(self, run: pa.Table) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -95,7 +95,7 @@ class Tally:
         if not self._quarantine:
             return QUARANTINE.empty()
         found = pa.Table.from_batches(self._quarantine).unify_dictionaries()
-        found = found.filter(pc.greater_equal(found["offset"], cut))
+        found = found.filter(pc.greater_equal(found["offset"], pa.scalar(cut)))
         word = pa.array([source] * len(found), pa.string())
         return found.set_column(0, "source", word)
 
@@ -141,8 +141,8 @@ def _as_counts(matched: pa.Table) -> pa.Table:
 
 
 def _added(parts: Sequence[pa.Table]) -> pa.Table:
-    sums = [(name, "sum") for name in _SUMS]
-    ends = [("first_time", "min"), ("last_time", "max")]
+    sums: list[Any] = [(name, "sum") for name in _SUMS]
+    ends: list[Any] = [("first_time", "min"), ("last_time", "max")]
     added = pa.concat_tables(parts)
     added = added.group_by(list(_KEYS)).aggregate([*sums, *ends])
     plain = {f"{name}_{how}": name for name, how in [*sums, *ends]}

@@ -128,6 +128,6 @@ def _by_day(data: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     import pyarrow.compute as pc  # noqa: PLC0415 - Arrow is not needed to state the expressions
 
     day = pc.strftime(data["start"], format="%Y-%m-%d")
-    for value in pc.unique(day).to_pylist():
+    for value in pc.unique(day):
         part = data.filter(pc.equal(day, value))
-        yield value, part.sort_by([("grain", "ascending"), ("start", "ascending")])
+        yield str(value), part.sort_by([("grain", "ascending"), ("start", "ascending")])

@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.errors import StoreError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    import pyarrow as pa
     import sqlalchemy as sa
 
     from remnant.store.ledger import Ledger
@@ -106,7 +106,9 @@ class Change:
             if others:
                 table = by_name(file.table)
                 data = read_table(table, self._folder.path(file))
-                kept = data.filter(pc.not_equal(data["source"].cast("string"), source))
+                kept = data.filter(
+                    pc.not_equal(data["source"].cast(pa.string()), pa.scalar(source))
+                )
                 self.write(table, case, file.day, kept, others)
 
     def put_source(self, record: SourceRecord, prefix: Prefix | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pyarrow as pa
 
@@ -48,6 +48,7 @@ def compact(store: Store, case: str) -> int:
 
 def _merge(store: Store, case: str, name: str, day: str | None, files: list[FileRecord]) -> None:
     table = by_name(name)
+    order: list[tuple[str, Literal["ascending", "descending"]]]
     order = [(column, "ascending") for column in _ORDER[name]]
     with store.change(same_rows=True) as change:
         kept: list[FileRecord] = []

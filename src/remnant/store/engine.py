@@ -1,4 +1,4 @@
-"""Ibis on DuckDB over a list of files: bounded memory, UTC, nothing fetched, nothing left behind."""
+"""Ibis on DuckDB over a list of files: bounded memory, UTC, nothing left behind."""
 
 from __future__ import annotations
 

@@ -35,11 +35,11 @@ class _Time(sa.types.TypeDecorator[datetime]):
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: object) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: object) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Return microseconds."""
         return None if value is None else to_us(value)
 
-    def process_result_value(self, value: int | None, dialect: object) -> datetime | None:
+    def process_result_value(self, value: int | None, dialect: object) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Return the time, aware."""
         return None if value is None else _from_us(value)
 
@@ -204,7 +204,7 @@ class Ledger:
         """Yield a connection whose statements all see the same state."""
         with _explained(self._where), self._engine.connect() as connection:
             if self._engine.dialect.name != "sqlite":
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
 
@@ -336,7 +336,10 @@ class Ledger:
             .where(*where)
         ):
             links.setdefault(path, set()).add(identifier)
-        return [FileRecord(*row, sources=frozenset(links.get(row.path, ()))) for row in rows]
+        return [
+            FileRecord(**row._mapping, sources=frozenset(links.get(row.path, ())))  # noqa: SLF001 - public in SQLAlchemy
+            for row in rows
+        ]
 
     def add_files(self, connection: sa.Connection, files: Iterable[FileRecord]) -> None:
         """List new files."""
