@@ -4,7 +4,7 @@ import dns.rdataclass
 import dns.rdatatype
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.capture.text_types import TYPES, parse_class, parse_type
@@ -33,6 +33,7 @@ def test_every_mnemonic_of_the_table(text: str) -> None:
     assert type_of(text) == TYPES[text]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 65535))
 def test_generic_names(number: int) -> None:
     assert type_of(f"TYPE{number}") == number
@@ -40,12 +41,16 @@ def test_generic_names(number: int) -> None:
     assert class_of(f"CLASS{number}") == number
 
 
-@pytest.mark.parametrize("text", ["", "AA", "TYPE", "TYPE65536", "TYPE-1", "NSEC3PARAMETER", "A" * 40])
+@pytest.mark.parametrize(
+    "text", ["", "AA", "TYPE", "TYPE65536", "TYPE-1", "NSEC3PARAMETER", "A" * 40]
+)
 def test_what_is_no_type(text: str) -> None:
     assert type_of(text) == -1
 
 
-@pytest.mark.parametrize(("text", "number"), [("IN", 1), ("CH", 3), ("HS", 4), ("ANY", 255), ("in", 1)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("IN", 1), ("CH", 3), ("HS", 4), ("ANY", 255), ("in", 1)]
+)
 def test_classes(text: str, number: int) -> None:
     assert class_of(text) == number
     assert class_of(text + "X") == -1

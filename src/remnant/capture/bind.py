@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from remnant.capture import text_rows
+from remnant.capture.bind_lines import NO_TIME, NO_YEAR, NO_YEAR_TIME, read_lines
 from remnant.capture.lines import blocks, nothing
+from remnant.capture.text_clock import LocalClock
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["BindReader"]
 
 _LINE: Final = re.compile(
-    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
+    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?"
+    rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
     rb"[^\n]{0,1100}?: query: [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
 )
 
@@ -53,15 +57,6 @@ class BindReader:
             FormatError: the lines carry the times of syslog, which have no year, and the options
                 do not say it.
         """
-        from remnant.capture import text_rows
-        from remnant.capture.bind_lines import (
-            NO_TIME,
-            NO_YEAR,
-            NO_YEAR_TIME,
-            read_lines,
-        )
-        from remnant.capture.text_clock import LocalClock
-
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         clock = None if options.timezone is None else LocalClock(options.timezone, options.now)
         year = np.array([options.year or 0, 0], np.int64)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
+from numba import int64, njit
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
@@ -95,7 +95,7 @@ def _month(view: Bytes, i: Int) -> Int:
     for month in range(12):
         same = True
         for k in range(3):
-            if fold_byte(np.int64(view[i + k])) != _MONTHS[3 * month + k]:
+            if fold_byte(int64(view[i + k])) != _MONTHS[3 * month + k]:
                 same = False
                 break
         if same:
@@ -136,7 +136,7 @@ def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple
             parse_uint(view, end - 4, end), _month(view, end - 8), parse_uint(view, i, end - 9)
         )
         clock = parse_clock(view, end + 1, clock_end)
-        if days == BAD or clock == BAD:
+        if days == BAD or clock == BAD:  # noqa: PLR1714 - a set costs an allocation
             return BAD, False, -1
         return days * DAY_US + clock, True, clock_end
     if size == 3:
@@ -227,7 +227,7 @@ def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
         bits += _MAPPED
     for k in range(16):
         kept = min(max(bits - 8 * k, 0), 8)
-        out[at + k] = np.int64(out[at + k]) & (0xFF00 >> kept)
+        out[at + k] = int64(out[at + k]) & (0xFF00 >> kept)
     out[at + 16] = bits
     return end + 1
 

@@ -16,7 +16,7 @@ __all__ = ["LocalClock"]
 
 _SLOT_US: Final = 900 * SECOND_US
 _EARLIEST: Final = datetime(1999, 12, 30, tzinfo=UTC)
-_EPOCH: Final = datetime(1970, 1, 1)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - what a clock without a zone shows
 
 
 class LocalClock:

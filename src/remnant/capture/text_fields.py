@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from numba import njit
+from numba import int64, njit
 
 from remnant.wire import Bytes, Int, fold_byte
 
@@ -48,7 +47,7 @@ def parse_uint(view: Bytes, start: Int, stop: Int) -> Int:
         return -1
     value = 0
     for i in range(start, stop):
-        digit = np.int64(view[i]) - 48
+        digit = int64(view[i]) - 48
         if digit < 0 or digit > 9:
             return -1
         value = value * 10 + digit
@@ -58,8 +57,8 @@ def parse_uint(view: Bytes, start: Int, stop: Int) -> Int:
 @njit(cache=True, nogil=True)
 def _two_digits(view: Bytes, start: Int) -> Int:
     """Return 0 to 99, or 100 if the two bytes are not digits."""
-    tens = np.int64(view[start]) - 48
-    ones = np.int64(view[start + 1]) - 48
+    tens = int64(view[start]) - 48
+    ones = int64(view[start + 1]) - 48
     if tens < 0 or tens > 9 or ones < 0 or ones > 9:
         return 100
     return tens * 10 + ones
@@ -75,7 +74,7 @@ def parse_fraction(view: Bytes, start: Int, stop: Int) -> Int:
         return -1
     value = 0
     for i in range(start, stop):
-        digit = np.int64(view[i]) - 48
+        digit = int64(view[i]) - 48
         if digit < 0 or digit > 9:
             return -1
         place = i - start
@@ -101,7 +100,7 @@ def parse_seconds(view: Bytes, start: Int, stop: Int) -> Int:
         return BAD
     value = 0
     for i in range(start, point):
-        digit = np.int64(view[i]) - 48
+        digit = int64(view[i]) - 48
         if digit < 0 or digit > 9:
             return BAD
         value = value * 10 + digit
@@ -197,7 +196,7 @@ def parse_iso(view: Bytes, start: Int, stop: Int) -> tuple[Int, bool]:
     while zone < stop and (view[zone] == 46 or view[zone] == 44 or 48 <= view[zone] <= 57):
         zone += 1
     clock = parse_clock(view, start + 11, zone)
-    if days == BAD or clock == BAD:
+    if days == BAD or clock == BAD:  # noqa: PLR1714 - a set costs an allocation
         return BAD, False
     east = 0
     if zone < stop:
@@ -213,7 +212,7 @@ def _parse_ipv4(view: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> bool
     value = 0
     digits = 0
     for i in range(start, stop):
-        byte = np.int64(view[i])
+        byte = int64(view[i])
         if byte == 46:
             if digits == 0 or part == 3:
                 return False
@@ -274,7 +273,7 @@ def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes, first: Int) ->
         value = 0
         begin = i
         while i < stop and i - begin < 5:
-            digit = _hex_value(np.int64(view[i]))
+            digit = _hex_value(int64(view[i]))
             if digit < 0:
                 break
             value = value * 16 + digit
@@ -339,9 +338,9 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
     position = at + 1
     i = start
     while i < stop:
-        byte = np.int64(view[i])
+        byte: Int = int64(view[i])
         i += 1
-        if byte != 46 and byte != 92:
+        if byte != 46 and byte != 92:  # noqa: PLR1714 - a set costs an allocation
             out[position] = byte
             position += 1
             continue
@@ -355,8 +354,8 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
             continue
         if hexadecimal:
             if i + 3 <= stop and view[i] == 120:
-                high = _hex_value(np.int64(view[i + 1]))
-                low = _hex_value(np.int64(view[i + 2]))
+                high = _hex_value(int64(view[i + 1]))
+                low = _hex_value(int64(view[i + 2]))
                 if high >= 0 and low >= 0:
                     byte = high * 16 + low
                     i += 3
@@ -370,7 +369,7 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
                 return -1
             i += 3
         else:
-            byte = np.int64(view[i])
+            byte = int64(view[i])
             i += 1
         out[position] = byte
         position += 1
@@ -392,7 +391,7 @@ def same_word(view: Bytes, start: Int, stop: Int, word: Bytes) -> bool:
     """Return whether a range holds exactly these bytes."""
     if stop - start != word.size:
         return False
-    for i in range(word.size):
+    for i in range(word.size):  # noqa: SIM110 - a kernel has no generators
         if view[start + i] != word[i]:
             return False
     return True

@@ -20,7 +20,6 @@ from remnant.windows import to_us
 from remnant.wire import MAX_LABELS, case_bits, labels, names_to_text
 
 if TYPE_CHECKING:
-    from remnant.wire import Bytes, Int
     from collections.abc import Sequence
     from datetime import datetime
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from remnant.capture.lines import Block
     from remnant.watchlist import Watchlist
+    from remnant.wire import Bytes, Int
 
 __all__ = [
     "BAD_ADDRESS",
@@ -42,8 +42,8 @@ __all__ = [
     "QUERIES_SEEN",
     "REASONS",
     "SKIPPED",
-    "Rows",
     "TOO_LONG",
+    "Rows",
     "Tables",
     "is_complete",
     "reject",
@@ -239,10 +239,10 @@ class Tables:
 
     def note_incomplete(self, block: Block) -> None:
         """Note that the last line is left for a later reading, when it may have grown."""
-        if not block.data[:1].tobytes() == b"#":
+        if block.data[:1].tobytes() != b"#":
             self.notes.append(
-                f"the last line is not complete: {block.data.size} bytes from byte {block.offset} on"
-                " were not read"
+                f"the last line is not complete: {block.data.size} bytes from byte {block.offset}"
+                " on were not read"
             )
 
     def _hits(
@@ -282,14 +282,14 @@ class Tables:
         bits = np.zeros(count, np.int64)
         _gather(rows.names, rows.name_offsets, hits, wire, wire_offsets, bits)
         starts, text = names_to_text(wire, wire_offsets)
-        name = pa.LargeStringArray.from_buffers(count, pa.py_buffer(starts), pa.py_buffer(text))
+        name = pa.LargeStringArray.from_buffers(count, _buffer(starts), _buffer(text))
         transport = rows.transport[hits].astype(np.int32)
         ecs = rows.ecs.reshape(-1, 17)[hits]
         has_ecs = ecs[:, 16] != NO_ECS
-        columns: dict[str, pa.Array] = {
+        columns: dict[str, pa.Array[Any]] = {
             "time": pa.array(rows.time[hits], pa.int64()).cast(TIME),
             "offset": pa.array(rows.line[hits] + block.offset, pa.int64()),
-            "response": _repeated(False, pa.bool_(), count),
+            "response": _false(count),
             "sensor": pa.nulls(count, QUERIES.arrow.field("sensor").type),
             "vantage": _word([self._vantage], np.zeros(count, np.int32)),
             "address": _fixed(rows.address.reshape(-1, 16)[hits]),
@@ -305,7 +305,7 @@ class Tables:
             "proof": _word(["dns_udp", "dns_tcp"], (transport == _TCP).astype(np.int32)),
             "weight": pa.array(np.ones(count, np.int64)),
             "detail": pa.nulls(count, pa.string()),
-            "limited": _repeated(False, pa.bool_(), count),
+            "limited": _false(count),
         }
         return pa.RecordBatch.from_arrays(
             [columns[column] for column in QUERIES.names], schema=QUERIES.arrow
@@ -332,11 +332,11 @@ class Tables:
         def padded(values: npt.NDArray[np.int64], value: int) -> npt.NDArray[np.int64]:
             return np.concatenate([values, np.full(untimed, value, np.int64)])
 
-        def time(values: npt.NDArray[np.int64]) -> pa.Array:
+        def time(values: npt.NDArray[np.int64]) -> pa.Array[Any]:
             return pa.array(padded(values, 0), pa.int64(), mask=timeless).cast(TIME)
 
         nought = np.zeros(hour.size, np.int64)
-        columns: dict[str, pa.Array] = {
+        columns: dict[str, pa.Array[Any]] = {
             "sensor": pa.nulls(size, COVERAGE_COUNTS.arrow.field("sensor").type),
             "vantage": _word([self._vantage], np.zeros(size, np.int32)),
             "hour": time(hour * _HOUR_US),
@@ -379,28 +379,34 @@ class Tables:
         )
 
 
-def _word(words: Sequence[str], index: npt.NDArray[np.int32]) -> pa.Array:
+def _word(words: Sequence[str], index: npt.NDArray[np.int32]) -> pa.Array[Any]:
     """Return a dictionary column; a negative index is null."""
     return pa.DictionaryArray.from_arrays(
         pa.array(index, pa.int32(), mask=index < 0), pa.array(words, pa.string())
     )
 
 
-def _number(values: npt.NDArray[np.int32], kind: pa.DataType) -> pa.Array:
+def _number(values: npt.NDArray[np.int32], kind: pa.DataType) -> pa.Array[Any]:
     """Return a number column; a negative value is null."""
     missing = values < 0
     return pa.array(np.where(missing, 0, values), pa.int32(), mask=missing).cast(kind)
 
 
-def _fixed(values: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def _fixed(
+    values: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_] | None = None
+) -> pa.Array[Any]:
     """Return a column of fixed-size bytes from uint8[n, width]."""
     bitmap = None
     if valid is not None:
-        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
+        bitmap = _buffer(np.packbits(valid, bitorder="little"))
     return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(values.shape[1]), values.shape[0], [bitmap, pa.py_buffer(values)]
+        pa.binary(values.shape[1]), values.shape[0], [bitmap, _buffer(values)]
     )
 
 
-def _repeated(value: Any, kind: pa.DataType, count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(value, kind), count)
+def _buffer(values: Any) -> pa.Buffer:  # noqa: ANN401 - NumPy arrays are buffers, untyped as such
+    return pa.py_buffer(values)
+
+
+def _false(count: int) -> pa.Array[Any]:
+    return pa.array(np.zeros(count, np.bool_))

@@ -6,13 +6,15 @@ References:
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit, uint64
+from numba import int64, njit, uint64
 
 from remnant.capture.text_fields import parse_uint
-from remnant.wire import Bytes, Int, Word
+
+if TYPE_CHECKING:
+    from remnant.wire import Bytes, Int, Word
 
 __all__ = ["TYPES", "parse_class", "parse_type"]
 
@@ -67,7 +69,7 @@ def _half(view: Bytes, start: Int, stop: Int) -> Word:
     value = _S0
     shift = _S0
     for i in range(start, min(start + 8, stop)):
-        byte = np.int64(view[i])
+        byte = int64(view[i])
         if 97 <= byte <= 122:
             byte -= _CASE_BIT
         value |= uint64(byte) << shift
@@ -100,7 +102,7 @@ def parse_type(view: Bytes, start: Int, stop: Int) -> Int:
         else:
             right = middle
     if left < _TYPE_LOW.size and _TYPE_LOW[left] == low and _TYPE_HIGH[left] == high:
-        return np.int64(_TYPE_NUMBER[left])
+        return int64(_TYPE_NUMBER[left])
     if size > 4 and _half(view, start, start + 4) == _TYPE_WORD:
         return _number_after(view, start, stop, 4)
     if size > 6 and _half(view, start, start + 6) == _QUERY_WORD:
@@ -119,7 +121,7 @@ def parse_class(view: Bytes, start: Int, stop: Int) -> Int:
     low = _half(view, start, stop)
     for i in range(_CLASS_LOW.size):
         if _CLASS_LOW[i] == low and size <= 8:
-            return np.int64(_CLASS_NUMBER[i])
+            return int64(_CLASS_NUMBER[i])
     if size > 5 and _half(view, start, start + 5) == _CLASS_WORD:
         return _number_after(view, start, stop, 5)
     return -1

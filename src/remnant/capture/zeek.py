@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from remnant.capture import text_rows
 from remnant.capture.lines import Block, blocks, first_lines, nothing
+from remnant.capture.zeek_json import COLUMNS
+from remnant.capture.zeek_lines import LOCAL_NAMES, Layout, answer_addresses, read_lines
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
 
     from remnant.capture import Batch, ReadOptions
     from remnant.capture.stream import ByteStream
-    from remnant.capture.text_rows import Rows
-    from remnant.capture.zeek_lines import Layout
     from remnant.watchlist import Watchlist
 
 __all__ = ["ZeekReader"]
@@ -42,7 +43,7 @@ class ZeekReader:
     vantage = "resolver"
 
     def sniff(self, head: bytes) -> bool:
-        """Return whether the first bytes are a ``dns.log``: by its #fields line, or its JSON keys."""
+        """Return whether the first bytes are a ``dns.log``, by its #fields line or JSON keys."""
         lines = first_lines(head, limit=1000)
         for line in lines:
             if line.startswith(b"#fields"):
@@ -64,13 +65,6 @@ class ZeekReader:
             FormatError: the first header lacks a column that is needed, or has a separator of
                 more than one byte.
         """
-        from remnant.capture import text_rows
-        from remnant.capture.zeek_lines import (
-            LOCAL_NAMES,
-            answer_addresses,
-            read_lines,
-        )
-
         header = _Header(stream.name)
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         local_names = 0
@@ -180,9 +174,6 @@ class _Header:
 
     def layout(self) -> Layout:
         """Return what the kernel takes."""
-        from remnant.capture.zeek_json import COLUMNS
-        from remnant.capture.zeek_lines import Layout
-
         if self._layout is None:
             columns = [
                 self._columns.index(name.encode()) if name.encode() in self._columns else -1

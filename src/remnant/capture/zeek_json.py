@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
+from numba import int64, njit
 
 from remnant.wire import Bytes, Int, fold_byte
 
@@ -107,7 +107,7 @@ def _nested_end(view: Bytes, i: Int, stop: Int) -> Int:
 def _word_end(view: Bytes, i: Int, stop: Int) -> Int:
     """Return the position after a number or a literal."""
     while i < stop and (
-        48 <= view[i] <= 57 or view[i] in (43, 45, 46) or 97 <= fold_byte(np.int64(view[i])) <= 122
+        48 <= view[i] <= 57 or view[i] in (43, 45, 46) or 97 <= fold_byte(int64(view[i])) <= 122
     ):
         i += 1
     return i
@@ -169,7 +169,7 @@ def json_fields(
         return False
     i = _after_space(view, i + 1, stop)
     if i < stop and view[i] == 125:
-        return _after_space(view, i + 1, stop) == stop
+        return bool(_after_space(view, i + 1, stop) == stop)
     while i < stop and view[i] == _QUOTE:
         key_end, _ = _string_end(view, i + 1, stop)
         if key_end < 0:
@@ -208,7 +208,7 @@ def json_fields(
             kinds[role] = kind
         i = _after_space(view, i, stop)
         if i < stop and view[i] == 125:
-            return _after_space(view, i + 1, stop) == stop
+            return bool(_after_space(view, i + 1, stop) == stop)
         if i >= stop or view[i] != 44:
             return False
         i = _after_space(view, i + 1, stop)
@@ -221,7 +221,7 @@ def _four_hex(view: Bytes, start: Int, stop: Int) -> Int:
         return -1
     value = 0
     for i in range(start, start + 4):
-        low = fold_byte(np.int64(view[i]))
+        low = fold_byte(int64(view[i]))
         if 48 <= low <= 57:
             value = value * 16 + low - 48
         elif 97 <= low <= 102:
@@ -240,7 +240,7 @@ def unescape(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
     at = 0
     i = start
     while i < stop:
-        byte = np.int64(view[i])
+        byte = int64(view[i])
         i += 1
         if byte != _BACKSLASH:
             out[at] = byte
@@ -248,10 +248,11 @@ def unescape(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
             continue
         if i >= stop:
             return -1
-        escape = np.int64(view[i])
+        escape = int64(view[i])
         i += 1
+        code: Int = escape
         if escape in (_QUOTE, _BACKSLASH, 47):
-            code = escape
+            pass
         elif escape == 98:
             code = 8
         elif escape == 102:
@@ -267,15 +268,14 @@ def unescape(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
             i += 4
             if code < 0 or 0xDC00 <= code <= 0xDFFF:
                 return -1
-            if 0xD800 <= code:
-                if code <= 0xDBFF:
-                    if i + 6 > stop or view[i] != _BACKSLASH or view[i + 1] != 117:
-                        return -1
-                    low = _four_hex(view, i + 2, stop)
-                    if low < 0xDC00 or low > 0xDFFF:
-                        return -1
-                    code = 0x10000 + ((code - 0xD800) << 10) + low - 0xDC00
-                    i += 6
+            if 0xD800 <= code <= 0xDBFF:
+                if i + 6 > stop or view[i] != _BACKSLASH or view[i + 1] != 117:
+                    return -1
+                low = _four_hex(view, i + 2, stop)
+                if low < 0xDC00 or low > 0xDFFF:
+                    return -1
+                code = 0x10000 + ((code - 0xD800) << 10) + low - 0xDC00
+                i += 6
         else:
             return -1
         if code < 0x80:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import int64, njit
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
@@ -46,10 +46,11 @@ from remnant.capture.zeek_json import (
     json_fields,
     unescape,
 )
-from remnant.wire import Bytes, Int
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from remnant.wire import Bytes, Int
 
 __all__ = ["LOCAL_NAMES", "Layout", "answer_addresses", "read_lines"]
 
@@ -259,7 +260,7 @@ def read_lines(
     kinds = np.zeros(len(COLUMNS), np.int8)
     scratch = np.empty(MAX_LINE, np.uint8)
     breaks = np.empty(max(layout.width, 1), np.int64)
-    separator = np.int64(layout.marks[1])
+    separator = int64(layout.marks[1])
     for line in range(first, ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
         stop = ends[line]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -102,3 +103,9 @@ def hours(batches: Sequence[Batch]) -> dict[datetime | None, list[Any]]:
 
 def v4(text: str) -> bytes:
     return b"\0" * 10 + b"\xff\xff" + bytes(int(part) for part in text.split("."))
+
+
+def packed(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
+    if isinstance(address, ipaddress.IPv4Address):
+        return v4(str(address))
+    return address.packed

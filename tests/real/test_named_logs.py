@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "capture"))
-
-from textlogs import counts, notes, v4
 
 from remnant.capture import ReadOptions
 from remnant.capture.bind import BindReader
 from remnant.capture.readers import recognise
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from textlogs import counts, notes, v4
 
 READER = BindReader()
 CHANNELS = {
@@ -61,7 +54,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     named, dig = shutil.which("named"), shutil.which("dig")
     if named is None or dig is None:
         pytest.skip("named or dig is not installed (Debian: bind9, bind9-dnsutils)")
@@ -74,7 +67,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]
     wanted = " ".join(f"log_{name};" for name in CHANNELS)
     (folder / "named.conf").write_text(
         f"""options {{
-          directory "{folder}"; pid-file "{folder}/named.pid"; session-keyfile "{folder}/session.key";
+          directory "{folder}"; pid-file "{folder}/named.pid";
+          session-keyfile "{folder}/session.key";
           listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
           recursion no; querylog yes; dnssec-validation no; allow-query {{ any; }};
         }};
@@ -105,14 +99,12 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, bytes]]
     finally:
         server.terminate()
         server.wait(20)
-    yield {name: (folder / f"{name}.log").read_bytes() for name in CHANNELS}
+    return {name: (folder / f"{name}.log").read_bytes() for name in CHANNELS}
 
 
 def read(data: bytes) -> list[Any]:
     watchlist = Watchlist.compile([Rule("demo", "below", "*.")])
     now = datetime.now(UTC) + timedelta(hours=3)
-    import io
-
     with ByteStream(io.BytesIO(data), "named.log", chunk=1000) as stream:
         return list(READER.read(stream, watchlist, ReadOptions(now=now)))
 

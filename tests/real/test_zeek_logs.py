@@ -5,18 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "capture"))
-
-from textlogs import counts, hours, notes, read, rows
-
 from remnant.capture.readers import recognise
 from remnant.capture.zeek import ZeekReader
+from textlogs import counts, hours, notes, read, rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 READER = ZeekReader()
 LOCAL = {"5353", "5355", "137"}
@@ -90,9 +89,7 @@ def test_a_timed_copy_of_the_masked_log(real_data: Path, chunk: int) -> None:
 
     assert len(table) == sum(batch.records for batch in batches) == 8052
     assert sum(cells[5] == b"53" for cells in table) == 3820
-    others = sum(
-        cells[5].decode() not in LOCAL | {"53"} and cells[9] != b"-" for cells in table
-    )
+    others = sum(cells[5].decode() not in LOCAL | {"53"} and cells[9] != b"-" for cells in table)
     assert counts(batches)[0] == plain + others
     assert counts(batches)[1] == 0
     assert set(hours(batches)) == {datetime(2009, 11, 17, tzinfo=UTC), None}
