@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CASE = Case("test", "Test botnet", START)
-DAYS = 60
+DAYS = 48
 
 
 def states(alive: Callable[[str, int], bool], **more: Any) -> Counter[str]:
@@ -33,17 +33,17 @@ def states(alive: Callable[[str, int], bool], **more: Any) -> Counter[str]:
 
 
 def test_sensor_that_dies_three_quarters_through_is_no_clean_up() -> None:
-    found = states(lambda sensor, day: sensor == "a" or day < 45)
+    found = states(lambda sensor, day: sensor == "a" or day < 36)
 
     assert found["working"] == found["effective"] == 0
     assert found["no_effective_cleanup"] > 0
 
 
 def test_sensor_that_is_retired_is_no_clean_up() -> None:
-    found = states(lambda sensor, day: sensor == "a" or day < 45, retired={"b": START + 45 * DAY})
+    found = states(lambda sensor, day: sensor == "a" or day < 36, retired={"b": START + 36 * DAY})
 
     assert found == {"cannot_tell": 6}
 
 
 def test_sensor_that_appears_is_no_growth() -> None:
-    assert states(lambda sensor, day: sensor == "a" or day >= 30) == {"cannot_tell": 6}
+    assert states(lambda sensor, day: sensor == "a" or day >= 24) == {"cannot_tell": 6}

@@ -9,7 +9,7 @@ import pytest
 
 from remnant.estimate.decay import fit
 
-REPEATS = 200
+REPEATS = 150
 RATE = math.log(2) / 340
 
 
@@ -28,6 +28,6 @@ def test_interval_holds_the_rate_as_often_as_it_says(phi: float, missing: float)
         assert trend is not None
         held += trend.low <= RATE <= trend.high
 
-    # Three standard errors below 95 % at 200 repeats are 90 %.
+    # Three standard errors below 95 % at 150 repeats are 90 %.
     print(f"\nphi {phi}, {missing:.0%} missing: {held / REPEATS:.1%} of intervals hold", end="")  # noqa: T201 - the table for -s
-    assert held / REPEATS >= 0.91
+    assert held / REPEATS >= 0.9

@@ -157,30 +157,31 @@ def hours(view: View, vantage: str) -> Hours:
     Raises:
         NoData: the case has no covered hour at all.
     """
-    window = default_window(view)
-    first, stop = _hour(window.since), _hour(window.until)
-    expected = np.zeros(stop - first + 1, dtype=np.int64)
-    delivered = np.zeros(stop - first, dtype=np.int64)
-    if vantage not in HITS_ONLY:
-        rows = _delivered(view)
-        rows = rows.filter(rows.vantage == vantage).select("sensor", "hour").distinct().to_pyarrow()
-        if rows.num_rows:
-            import pyarrow.compute as pc  # noqa: PLC0415 - needed only where there are rows
+    import pyarrow.compute as pc  # noqa: PLC0415 - heavy
 
-            names = pc.dictionary_encode(pc.fill_null(rows["sensor"], "")).combine_chunks()
-            sensor = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-            hour = rows["hour"].cast("int64").to_numpy() // _HOUR_US - first
-            start = np.full(len(names.dictionary), len(delivered), dtype=np.int64)
-            np.minimum.at(start, sensor, hour)
-            ends = [
-                _retirement(view, name, first, len(delivered))
-                for name in names.dictionary.to_pylist()
-            ]
-            end = np.maximum(np.array(ends, dtype=np.int64), start)
-            np.add.at(expected, start, 1)
-            np.add.at(expected, end, -1)
-            # What a sensor sends after its retirement is not expected, so it covers nothing.
-            np.add.at(delivered, hour[hour < end[sensor]], 1)
+    rows = _delivered(view).select("vantage", "sensor", "hour").distinct().to_pyarrow()
+    if not rows.num_rows:
+        raise _nothing(view)
+    hour = rows["hour"].cast("int64").to_numpy() // _HOUR_US
+    first = int(hour.min())
+    length = int(hour.max()) + 1 - first
+    # One longer: a sensor that is expected to the end stops being so behind it.
+    expected = np.zeros(length + 1, dtype=np.int64)
+    delivered = np.zeros(length, dtype=np.int64)
+    if vantage not in HITS_ONLY:
+        here = rows["vantage"].to_numpy() == vantage
+        hour = hour[here] - first
+        names = pc.dictionary_encode(pc.fill_null(rows["sensor"], "")).combine_chunks()
+        sensor = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)[here]
+        # A sensor of another vantage starts, and ends, where nothing is expected any more.
+        start = np.full(len(names.dictionary), length, dtype=np.int64)
+        np.minimum.at(start, sensor, hour)
+        ends = [_retirement(view, name, first, length) for name in names.dictionary.to_pylist()]
+        end = np.maximum(np.array(ends, dtype=np.int64), start)
+        np.add.at(expected, start, 1)
+        np.add.at(expected, end, -1)
+        # What a sensor sends after its retirement is not expected, so it covers nothing.
+        np.add.at(delivered, hour[hour < end[sensor]], 1)
     return Hours(first, np.cumsum(expected[:-1]), delivered)
 
 

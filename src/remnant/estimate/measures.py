@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from remnant.estimate import Estimate
-from remnant.estimate.coverage import choose_vantage, default_window, of_window
+from remnant.estimate.coverage import default_window, of_window
 from remnant.estimate.decay import half_life
 from remnant.estimate.online import Series, day_start, headline, series
 from remnant.estimate.traffic import by_time, count
@@ -70,10 +70,10 @@ def measure(
     Raises:
         NoData: the case has no traffic, or none of that vantage.
     """
-    vantage = choose_vantage(view, vantage)
     whole = default_window(view)
     window = window or whole
     made = series(view, window, vantage)
+    vantage = made.vantage
     after = made.since(case.takedown)
     trend = after.trend(level=settings.estimate.level)
     return [

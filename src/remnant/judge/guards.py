@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -24,10 +25,14 @@ from remnant.windows import Window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from remnant.cases.model import Case
     from remnant.estimate.decay import Trend
     from remnant.estimate.online import Series
     from remnant.store import View
+
+    Floats = NDArray[np.float64]
 
 __all__ = ["GUARDS", "Ground", "Guard", "GuardState", "check"]
 
@@ -74,7 +79,7 @@ class Guard:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ground:
     """What the guards look at.
 
@@ -101,6 +106,11 @@ class Ground:
     def middle(self) -> datetime:
         """Where the second half of the fitted days begins."""
         return day_start(int(self.kept.days[len(self.kept.days) // 2]))
+
+    @cached_property
+    def read_by_day(self) -> dict[str, Floats]:
+        """Messages, matched and lost of each fitted day."""
+        return _read_by_day(self)
 
 
 def check(ground: Ground | None) -> list[Guard]:
@@ -225,7 +235,7 @@ def _answers(ground: Ground) -> Guard:
 
 def _other_traffic(ground: Ground) -> Guard:
     """Fail if all other traffic at the sensors fell or grew as fast as a clean-up would."""
-    rows = _coverage_by_day(ground)
+    rows = ground.read_by_day
     messages, matched = rows["messages"], rows["matched"]
     # A watched lookup is two messages, query and response, and one observation.
     other = messages - 2.0 * matched
@@ -256,7 +266,7 @@ def _other_traffic(ground: Ground) -> Guard:
 
 
 def _loss(ground: Ground) -> Guard:
-    rows = _coverage_by_day(ground)
+    rows = ground.read_by_day
     half = len(ground.kept.days) // 2
     shares = []
     for part in (slice(None, half), slice(half, None)):
@@ -353,7 +363,7 @@ def _sensor_presence(ground: Ground) -> dict[str, tuple[float, float]]:
     return dict(zip(names.tolist(), zip(first.tolist(), second.tolist(), strict=True), strict=True))
 
 
-def _coverage_by_day(ground: Ground) -> dict[str, Any]:
+def _read_by_day(ground: Ground) -> dict[str, Floats]:
     """Return messages, matched and lost of each fitted day, as arrays in the order of the days."""
     table = _fitted_coverage(ground)
     columns = ("messages", "matched", "lost")
@@ -371,7 +381,7 @@ def _coverage_by_day(ground: Ground) -> dict[str, Any]:
             place[fitted],
             weights=rows[name].to_numpy()[fitted].astype(np.float64),
             minlength=len(ground.kept.days),
-        )
+        ).astype(np.float64)
         for name in columns
     }
 

@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import printable
-from remnant.estimate.coverage import COMPLETE, choose_vantage
+from remnant.estimate.coverage import COMPLETE
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
@@ -121,7 +121,6 @@ def judge(
     Raises:
         NoData: the case has no traffic, or none of that vantage.
     """
-    vantage = choose_vantage(view, vantage)
     after = series(view, window, vantage).since(case.takedown)
     fitted = after.on(after.complete)
     level = settings.estimate.level
@@ -151,7 +150,7 @@ def judge(
             case.title, rule, fitted, trend, failed, minimum_days=minimum, slowest=slowest
         ),
         rule=rule.id,
-        vantage=vantage,
+        vantage=fitted.vantage,
         unit=fitted.unit,
         trend=trend,
         fitted=fitted,
