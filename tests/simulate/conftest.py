@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from remnant import simulate
 from remnant.simulate.beebone import BEEBONE
 from simulate.slow_decoder import Frame, frames_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHORT = replace(
     BEEBONE,

@@ -3,13 +3,17 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from ipaddress import ip_address, ip_network
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from remnant import simulate
 from simulate.conftest import SCALE, SHORT
-from simulate.slow_decoder import Frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulate.slow_decoder import Frame
 
 pytestmark = pytest.mark.xdist_group("simulate")
 

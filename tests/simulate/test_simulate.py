@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,6 +12,9 @@ import pytest
 from remnant import simulate
 from remnant.errors import SimulationError
 from remnant.simulate.beebone import BEEBONE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.xdist_group("simulate")
 

@@ -3,14 +3,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from remnant.simulate import SimulationResult
 from simulate.conftest import SHORT
-from simulate.slow_decoder import Frame
+
+if TYPE_CHECKING:
+    from remnant.simulate import SimulationResult
+    from simulate.slow_decoder import Frame
 
 pytestmark = pytest.mark.xdist_group("simulate")
 

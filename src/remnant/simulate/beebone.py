@@ -101,7 +101,7 @@ BEEBONE: Final = Scenario(
         Country("IT", 0.01, 2),
     ),
     networks=1200,
-    network_shift=2,
+    network_shift=1,
     churn=(
         Churn("sticky", 0.5, 0.03),
         Churn("lease", 0.25, 0.3),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from remnant.errors import SimulationError
 from remnant.simulate.questions import VERSIONS
 from remnant.windows import to_us
 
@@ -84,57 +85,71 @@ class Households:
         return self.network.size
 
 
-def clean_up_rates(scenario: Scenario, networks: Networks) -> npt.NDArray[np.float64]:
-    """Return each network's clean-up rate per bot and day.
+def clean_up_rates(
+    scenario: Scenario, networks: Networks
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return each network's clean-up rate (per bot and day), and new infections (per day).
 
     The networks' relative rates are multiplied by the one factor with which the expected number of
     living bots, new infections included, falls by 2 ** (-T / half-life) in the T days from takedown
     to end. (Networks that clean fast run out of bots first, so the mean rate alone would not do.)
+    New infections are in units of the bots at the start.
+
+    Raises:
+        SimulationError: no rate makes the bots decline so fast.
     """
     takedown = (scenario.takedown - scenario.since).days
-    births = np.arange(scenario.days) + 0.5
-    weights = np.full(scenario.days, scenario.new_a_day)
-    weights[takedown:] *= 2.0 ** (-(births[takedown:] - takedown) / scenario.half_life_days)
-
-    def alive(factor: float, at: int) -> float:
-        """Expected living bots at the start of a day, in units of those at the very start."""
-        ages = np.append(at - births[:at], at)
-        kept = np.exp(-factor * np.outer(ages, networks.hazard)) @ networks.weight
-        survival = scenario.never_cleaned + (1 - scenario.never_cleaned) * kept
-        new = weights[:at].copy()
-        new[:takedown] = _replaced(scenario, networks, networks.hazard * factor)
-        return float(survival[-1] + new @ survival[:-1])
-
     target = 2.0 ** (-(scenario.days - takedown) / scenario.half_life_days)
-    low, high = 0.0, 1.0
-    for _ in range(60):
+    # Upwards in small steps to the first factor that is enough: much larger ones would only pile up
+    # bots that nobody cleans before the takedown.
+    low, high = 0.0, 1e-5
+    while _expected(scenario, networks, high)[1] > target:
+        low, high = high, high * 1.2
+        if high > 1:
+            raise SimulationError(
+                "bots cannot decline as fast as the scenario says",
+                got=f"half_life_days={scenario.half_life_days:g}",
+                expected="a longer half-life, or a smaller share never_cleaned",
+            )
+    for _ in range(50):
         middle = (low + high) / 2
         low, high = (
-            (middle, high)
-            if alive(middle, scenario.days) > target * alive(middle, takedown)
-            else (low, middle)
+            (middle, high) if _expected(scenario, networks, middle)[1] > target else (low, middle)
         )
-    return networks.hazard * high
+    births, _ = _expected(scenario, networks, high)
+    return networks.hazard * high, births
 
 
-def _replaced(scenario: Scenario, networks: Networks, rates: npt.NDArray[np.float64]) -> float:
-    """Return new infections per bot and day that make up for what is cleaned at first."""
-    return (1 - scenario.never_cleaned) * float(rates @ networks.weight)
+def _expected(
+    scenario: Scenario, networks: Networks, factor: float
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Return expected new infections on each day, and bots alive at the end, per bot at the start.
+
+    Before the takedown they make up exactly for what is cleaned.
+    """
+    days = scenario.days
+    takedown = (scenario.takedown - scenario.since).days
+    # Survival at ages 0, 0.5, 1, 1.5 ... days: new infections come at midday on average.
+    ages = np.arange(2 * days + 1) / 2
+    kept = np.exp(-factor * np.outer(ages, networks.hazard)) @ networks.weight
+    survival = scenario.never_cleaned + (1 - scenario.never_cleaned) * kept
+    after = np.arange(days) - takedown + 0.5
+    births = np.asarray(scenario.new_a_day * 2.0 ** (-after / scenario.half_life_days), np.float64)
+    for day in range(takedown):
+        living = survival[2 * (day + 1)] + births[:day] @ survival[2 * day + 1 : 1 : -2][:day]
+        births[day] = (1.0 - living) / survival[1]
+    return births, float(survival[2 * days] + births @ survival[2 * days - 1 :: -2])
 
 
 def populate(
     scenario: Scenario, networks: Networks, scale: float, random: np.random.Generator
 ) -> tuple[Bots, Households]:
     """Return the bots that ever live in the period, and all households."""
-    rates = clean_up_rates(scenario, networks)
+    rates, expected = clean_up_rates(scenario, networks)
     first = round(scenario.clients_a_day * scenario.bots_per_client * scale)
     births = [np.full(first, to_us(scenario.since), np.int64)]
-    replaced = _replaced(scenario, networks, rates)
-    takedown = (scenario.takedown - scenario.since).days
     for day in range(scenario.days):
-        after = day - takedown
-        living = first * 2.0 ** (-max(after, 0) / scenario.half_life_days)
-        new = random.poisson(living * (replaced if after < 0 else scenario.new_a_day))
+        new = random.poisson(first * expected[day])
         start = to_us(scenario.since) + day * DAY_US
         births.append(np.sort(random.integers(start, start + DAY_US, new)))
     birth = np.concatenate(births)
