@@ -52,5 +52,7 @@ def test_shares_of_countries_and_resolvers_are_met() -> None:
     assert np.bincount(networks.resolver, networks.weight) == pytest.approx([0.6, 0.4], abs=0.002)
     assert networks.weight[:50].sum() == pytest.approx(0.5, abs=0.04)
     assert networks.carrier_nat.mean() == pytest.approx(BEEBONE.carrier_nat, abs=0.001)
+    # Not the largest: one carrier would rule its country.
+    assert not networks.carrier_nat[:10].any()
     churn = np.bincount(networks.churn, networks.weight)
     assert churn == pytest.approx([way.share for way in BEEBONE.churn], abs=0.002)

@@ -66,7 +66,7 @@ BEEBONE: Final = Scenario(
         ),
     ),
     clients_a_day=37_000,
-    bots_per_client=1.33,
+    bots_per_client=1.3,
     half_life_days=340,
     new_a_day=0.0004,
     never_cleaned=0.2,

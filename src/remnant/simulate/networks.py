@@ -112,7 +112,7 @@ def _filled(
 
 def _evenly(rank: npt.NDArray[np.int64], share: float) -> npt.NDArray[np.bool_]:
     """Choose a share of the networks, spread over all sizes."""
-    steps = np.floor((np.append(rank, rank.size) - 0.5) * share)
+    steps = np.floor(np.append(rank, rank.size) * share + 0.5)
     return np.diff(steps) > 0
 
 
