@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estimate.fakeview import DAY, HOUR, START, coverage_row, sighting, view_of
-from remnant.errors import NoData
+from remnant.errors import NoData, RemnantError
 from remnant.estimate import coverage
 from remnant.windows import STEPS, Step, Window
 
@@ -141,6 +141,15 @@ def test_sensor_spans() -> None:
         ("a", START + 2 * HOUR, START + 2 * HOUR, 1, 100, START + DAY),
         ("b", START + 5 * HOUR, START + 9 * HOUR, 2, 200, None),
     ]
+
+
+def test_endless_window_is_refused_where_every_interval_is_asked_for() -> None:
+    view = delivering({"a": [0, 1]})
+    endless = Window(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC) - DAY)
+
+    with pytest.raises(RemnantError, match="too many hours"):
+        coverage.by_step(view, endless, "hour", "resolver")
+    assert coverage.of_window(view, endless, "resolver") == 1.0
 
 
 @given(

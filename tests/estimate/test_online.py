@@ -124,3 +124,21 @@ def test_headline_without_a_complete_day() -> None:
 
     assert online.headline(made) is None
     assert made.trend() is None
+
+
+def test_window_beside_the_data_has_no_day() -> None:
+    view = hourly_view(lambda _, __: 5, 3)
+
+    for since in (START - 9 * DAY, START + 9 * DAY):
+        made = online.series(view, Window(since, since + 2 * DAY))
+        assert len(made.days) == 0
+        assert online.headline(made) is None
+        assert made.trend() is None
+
+
+def test_window_around_the_data_has_the_days_of_the_data() -> None:
+    made = online.series(
+        hourly_view(lambda _, __: 5, 3), Window(START - 900 * DAY, START + 900 * DAY)
+    )
+
+    assert made.complete.tolist() == [True] * 3

@@ -226,3 +226,12 @@ def test_hostile_title_is_escaped() -> None:
 
     assert "\x1b" not in found.sentence
     assert len(found.sentence) < 600
+
+
+def test_window_beside_the_data_tells_nothing() -> None:
+    view = simulated(30, 30)
+
+    for since in (START - 90 * DAY, START + 90 * DAY):
+        found = verdict(view, window=Window(since, since + 20 * DAY))
+        assert (found.state, found.trend) == ("cannot_tell", None)
+        json.dumps(found.to_json(), allow_nan=False)

@@ -36,7 +36,7 @@ class Estimate:
         assumptions: what must hold for the interval to mean what it says.
         coverage: sensor-hours with traffic / sensor-hours expected in the window, 0 to 1; null if
             the sources state no period.
-        refusal: why there is no value.
+        refusal: why there is no value, or no limit although there is a value.
     """
 
     quantity: str

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant import schema
-from remnant.errors import NoData
+from remnant.errors import NoData, RemnantError
 from remnant.windows import STEPS, Step, Window, ceil, floor, to_us
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPLETE",
+    "HITS_ONLY",
+    "MAXIMUM_INTERVALS",
     "Hours",
     "SensorSpan",
     "by_step",
@@ -42,6 +44,9 @@ __all__ = [
 
 COMPLETE: Final = 0.95
 """A day with less coverage is a gap in fits and figures."""
+
+MAXIMUM_INTERVALS: Final = 1_000_000
+"""A window of more hours, days or weeks is a slip of the pen: 114 years of hours."""
 
 HITS_ONLY: Final = frozenset({"report"})
 """Vantages whose sources state no period."""
@@ -65,11 +70,16 @@ class Hours:
     expected: Counts
     delivered: Counts
 
+    @property
+    def stop(self) -> int:
+        """The hour after the last one, in hours since 1970-01-01 UTC."""
+        return self.first + len(self.expected)
+
     def between(self, start: int, stop: int) -> tuple[Counts, Counts]:
         """Return expected and delivered for hours [start, stop); zero outside the data."""
         expected = np.zeros(max(0, stop - start), dtype=np.int64)
         delivered = np.zeros_like(expected)
-        low, high = max(start, self.first), min(stop, self.first + len(self.expected))
+        low, high = max(start, self.first), min(stop, self.stop)
         if low < high:
             here, there = (
                 slice(low - start, high - start),
@@ -192,9 +202,20 @@ def by_step(view: View, window: Window, step: Step, vantage: str) -> pa.Table:
         One row per interval, in order: ``start`` (UTC microseconds, of the whole interval),
         ``expected`` and ``delivered`` (sensor-hours inside the window), ``coverage`` (0 to 1, null
         where no sensor was expected).
+
+    Raises:
+        NoData: the case has no covered hour at all.
+        RemnantError: the window holds more than ``MAXIMUM_INTERVALS`` intervals.
     """
     import pyarrow as pa  # noqa: PLC0415 - heavy
 
+    if window.seconds > MAXIMUM_INTERVALS * STEPS[step].total_seconds():
+        raise RemnantError(
+            f"the window holds too many {step}s",
+            got=str(window),
+            expected=f"at most {MAXIMUM_INTERVALS:,} intervals",
+            hint="choose a shorter window, or longer intervals with --by",
+        )
     known = hours(view, vantage)
     since, until = _hour(floor(window.since, "hour")), _hour(ceil(window.until, "hour"))
     starts = np.array([to_us(start) for start in window.starts(step)], dtype=np.int64)
@@ -215,8 +236,10 @@ def by_step(view: View, window: Window, step: Step, vantage: str) -> pa.Table:
 
 def of_window(view: View, window: Window, vantage: str) -> float | None:
     """Return the coverage of the whole window; null where no sensor was expected."""
-    expected, delivered = hours(view, vantage).between(
-        _hour(floor(window.since, "hour")), _hour(ceil(window.until, "hour"))
+    known = hours(view, vantage)
+    expected, delivered = known.between(
+        max(known.first, _hour(floor(window.since, "hour"))),
+        min(known.stop, _hour(ceil(window.until, "hour"))),
     )
     total = int(expected.sum())
     return int(delivered.sum()) / total if total else None

@@ -49,7 +49,7 @@ _DAY_US: Final = 24 * _HOUR_US
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """One value a day, every day that overlaps the window.
+    """One value a day, every day of the data that overlaps the window.
 
     Attributes:
         vantage: where it was seen.
@@ -140,10 +140,13 @@ def series(view: View, window: Window | None = None, vantage: str | None = None)
     """
     vantage = choose_vantage(view, vantage)
     window = window or default_window(view)
-    first_day = to_us(floor(window.since, "day")) // _DAY_US
-    stop_day = to_us(ceil(window.until, "day")) // _DAY_US
+    known = hours(view, vantage)
+    # Days outside the data are not gaps, and a window may be any length.
+    first_day = max(to_us(floor(window.since, "day")) // _DAY_US, known.first // 24)
+    stop_day = min(to_us(ceil(window.until, "day")) // _DAY_US, -(-known.stop // 24))
+    stop_day = max(first_day, stop_day)
     start, stop = first_day * 24, stop_day * 24
-    expected, delivered = hours(view, vantage).between(start, stop)
+    expected, delivered = known.between(start, stop)
     inside = np.zeros(stop - start, dtype=np.bool_)
     since = -(-to_us(window.since) // _HOUR_US)
     inside[max(0, since - start) : max(0, to_us(window.until) // _HOUR_US - start)] = True
