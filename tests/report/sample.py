@@ -78,7 +78,7 @@ def pulse(scale: float, steps: int = 14) -> Pulse:
     values = tuple(
         None if i == 5 else scale * 0.97**i * (1 + 0.06 * wobble(i)) for i in range(steps)
     )
-    return Pulse(values, round(scale), round(scale * 0.97**steps))
+    return Pulse(values, round(scale), round(scale * 0.97**steps), round(scale * 0.8))
 
 
 def make_content(**changes: Any) -> Content:
@@ -137,7 +137,7 @@ def make_content(**changes: Any) -> Content:
                 for i, code in enumerate(CODES)
             ),
             Country(None, 52000, 800, pulse(90)),
-            Country("LI", Hidden.LINKED, Hidden.SMALL),
+            Country("LI", Hidden.LINKED, Hidden.SMALL, Pulse(mean=Hidden.SMALL)),
         ),
         networks=(
             *tuple(
@@ -151,7 +151,7 @@ def make_content(**changes: Any) -> Content:
                 )
                 for i in range(20)
             ),
-            Network(None, None, None, Hidden.LINKED, Hidden.SMALL),
+            Network(None, None, None, Hidden.LINKED, Hidden.SMALL, Pulse(mean=Hidden.SMALL)),
         ),
         names=(
             *tuple(

@@ -29,7 +29,7 @@ def test_rows_have_the_columns_that_they_say() -> None:
 def test_hidden_counts_are_hidden_in_rows_and_drawings() -> None:
     content = make_content()
     figure = by_country(content)
-    assert figure.rows[-1] == ("LI", "<10", "hidden")
+    assert figure.rows[-1] == ("LI", "<10", "<10", "hidden")
     assert "LI" not in figure.label
 
 

@@ -160,7 +160,7 @@ def test_the_page_answers_the_questions(full: str) -> None:
         "No effective clean-up",
         "halves the number in 180 days",
         "10,120",
-        "95% interval 9,800 to 10,450",
+        "95 % interval 9,800 to 10,450",
         "counted, not estimated",
         "3 of 196 sources were read with another watchlist",
         "ns9.chopbell.com",

@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 from madeup import START, MadeUpView, make_view
 
-from remnant.report.places import daily_clients, pulses
+from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden
 
 DAYS = [START + timedelta(days=i) for i in range(3)]
@@ -17,6 +17,15 @@ def test_networks_and_countries_by_day() -> None:
     assert countries.tolist() == [[20, 0, 20], [3, 0, 3], [1, 0, 1], [0, 0, 0]]
     networks = daily_clients(view, "resolver", DAYS, [(64502, "PE"), (None, None), (64502, "IR")])  # type: ignore[arg-type]
     assert networks.tolist() == [[3, 0, 3], [1, 0, 1], [0, 0, 0]]
+
+
+def test_client_days_rank_places() -> None:
+    view = make_view(3, clients=24, dead=(1,), small=3)
+    days = [DAYS[0], DAYS[2]]
+    assert client_days(view, "resolver", days, networks=False) == {"IR": 40, "PE": 6, None: 2}  # type: ignore[arg-type]
+    found = client_days(view, "resolver", days, networks=True)  # type: ignore[arg-type]
+    assert found[64502, "PE"] == 6
+    assert client_days(view, "resolver", [], networks=True) == {}  # type: ignore[arg-type]
 
 
 def test_nothing_asked_nothing_found() -> None:

@@ -30,7 +30,7 @@ def test_a_table_groups_numbers_but_not_names_of_things() -> None:
     shown = render(ROWS, COLUMNS, "table")
     assert "1,234,567" in shown
     assert "64500" in shown
-    assert "99%" in shown
+    assert "99 %" in shown
     assert shown.endswith("\n")
 
 
@@ -102,7 +102,7 @@ def test_estimates_for_reading(limit: float | None) -> None:
     refused = row | {"quantity": "half_life", "value": None, "low": None, "high": None}
     shown = estimates_table([row, refused])
     assert "Decline a day" in shown
-    assert "0.10%" in shown
+    assert "0.10 %" in shown
     assert "cannot be estimated" in shown
     assert "\x1b" not in shown
     assert "[all]" in shown

@@ -31,7 +31,7 @@ from remnant.report.facts import (
     VerdictFacts,
 )
 from remnant.report.intake import intake, reference_dates, watchlist_age
-from remnant.report.places import daily_clients, pulses
+from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden, suppress, suppress_groups
 from remnant.windows import floor, parse_time
 
@@ -203,7 +203,9 @@ def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minim
         finer[column] = suppress_groups(
             [row[column] for row in networks], [row["country"] for row in networks], closed, minimum
         )
-    top = sorted(range(len(countries)), key=lambda i: -countries[i]["clients"])[:_ROWS]
+    whole = [day.start for day in days if not day.gap]
+    size = client_days(view, vantage, whole, networks=False)
+    top = sorted(range(len(countries)), key=lambda i: -size.get(countries[i]["country"], 0))[:_ROWS]
     codes = [countries[i]["country"] for i in top]
     matrix = daily_clients(view, vantage, starts, codes)
     trends = pulses(matrix, covered, minimum, everything=len(top) == len(countries))
@@ -213,8 +215,10 @@ def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minim
         )
         for i, code, trend in zip(top, codes, trends, strict=True)
     )
-    top = sorted(range(len(networks)), key=lambda i: -networks[i]["clients"])[:_ROWS]
-    keys = [(networks[i]["asn"], networks[i]["country"]) for i in top]
+    size = client_days(view, vantage, whole, networks=True)
+    every = [(row["asn"], row["country"]) for row in networks]
+    top = sorted(range(len(networks)), key=lambda i: -size.get(every[i], 0))[:_ROWS]
+    keys = [every[i] for i in top]
     matrix = daily_clients(view, vantage, starts, keys)
     trends = pulses(matrix, covered, minimum, everything=len(top) == len(networks))
     shown_networks = tuple(
@@ -233,7 +237,7 @@ def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minim
 
 def _kept(trend: Pulse, count: Count) -> Pulse:
     """Return the trend, or none where the count itself is hidden."""
-    return Pulse(first=count, last=count) if isinstance(count, Hidden) else trend
+    return Pulse(first=count, last=count, mean=count) if isinstance(count, Hidden) else trend
 
 
 def _names(

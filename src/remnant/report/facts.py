@@ -119,11 +119,13 @@ class Pulse:
             smallest published count are raised to it, so that a curve gives nothing away.
         first: mean of the first seven covered days, null (or hidden) where there are fewer.
         last: mean of the last seven covered days, likewise.
+        mean: mean of all covered days; null where there is none.
     """
 
     values: tuple[float | None, ...] = ()
     first: Count = None
     last: Count = None
+    mean: Count = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ class WatchlistAge:
     Attributes:
         entries: rules of the case now.
         older_sources: sources read with another watchlist than today's; null where unknown.
-        added: indicators that were first watched after the window began, oldest first, with when.
+        added: indicators that a later version of the case added, oldest first, with when.
         added_total: how many there are (``added`` is cut).
     """
 

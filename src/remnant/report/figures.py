@@ -190,7 +190,10 @@ def by_country(content: Content) -> Figure:
         content,
         "countries",
         "Where the clients are: countries",
-        [(country_name(row.code), row.clients, row.queries) for row in content.countries],
+        [
+            (country_name(row.code), row.pulse.mean, row.clients, row.queries)
+            for row in content.countries
+        ],
         content.countries_total,
     )
 
@@ -205,6 +208,7 @@ def by_network(content: Content) -> Figure:
             (
                 network_name(row.asn, row.as_name)
                 + (f" ({country_name(row.country)})" if row.country else ""),
+                row.pulse.mean,
                 row.clients,
                 row.queries,
             )
@@ -220,30 +224,32 @@ def by_name(content: Content) -> Figure:
         content,
         "names",
         "Which names are asked for",
-        [(legible(row.name), row.clients, row.queries) for row in content.names],
+        [(legible(row.name), row.clients, row.clients, row.queries) for row in content.names],
         content.names_total,
     )
 
 
 def _bars(
-    content: Content, key: str, title: str, rows: list[tuple[str, Count, Count]], total: int
+    content: Content, key: str, title: str, rows: list[tuple[str, Count, Count, Count]], total: int
 ) -> Figure:
     top = rows[:_ROWS]
     drawn = [
-        (label, _number(clients), published(clients, content.minimum_count))
-        for label, clients, _ in top
+        (label, _number(size), published(size, content.minimum_count)) for label, size, _, _ in top
     ]
+    places = key != "names"
     count = f"{len(top)} of {max(total, len(rows))} shown" if rows else "none seen"
     leaders = ", ".join(f"{label} {words}" for label, _, words in drawn[:3])
     return Figure(
         key=key,
         title=title,
-        facts=_facts(content, f"distinct {unit_word(content.unit)}"),
+        facts=_facts(
+            content, f"distinct {unit_word(content.unit)}" + (", mean of the days" * places)
+        ),
         label=f"{title}. {f'Largest: {leaders}.' if leaders else 'None seen.'}",
-        columns=(_SINGULAR[key], "clients", "requests"),
+        columns=(_SINGULAR[key], *(("clients a day",) * places), "clients", "requests"),
         rows=tuple(
-            (label, _cell(clients, content), _cell(queries, content))
-            for label, clients, queries in rows
+            (label, *(_cell(count, content) for count in counts[0 if places else 1 :]))
+            for label, *counts in rows
         ),
         draw=lambda frame: charts.bars(drawn, frame),
         height=24 * max(len(top), 1) + 16,

@@ -106,8 +106,8 @@ def render(content: Content, *, interactive: bool = False) -> str:
         days=content.days[-_MOST_DAYS:],
         full=FULL_COVERAGE,
         top={
-            "countries": _top(row.clients for row in content.countries),
-            "networks": _top(row.clients for row in content.networks),
+            "countries": _top(row.pulse.mean for row in content.countries),
+            "networks": _top(row.pulse.mean for row in content.networks),
             "names": _top(row.clients for row in content.names),
         },
     )

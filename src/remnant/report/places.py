@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["daily_clients", "pulses"]
+__all__ = ["client_days", "daily_clients", "pulses"]
 
 _STEPS: Final = 40
 _WEEK: Final = 7
@@ -85,6 +85,31 @@ def daily_clients(
     return matrix
 
 
+def client_days(
+    view: View, vantage: str, days: Sequence[datetime], *, networks: bool
+) -> dict[tuple[int | None, str | None] | str | None, int]:
+    """Return client-days of the given days by network (asn, country) or by country.
+
+    Places are ranked by this. Distinct clients of a whole window are no measure of size: where
+    addresses change often they grow with the window, and such a place would lead without cause.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    if not days:
+        return {}
+    table = view.table(schema.ACTIVITY)
+    table = table.filter(
+        table.grain == "network",
+        table.vantage == vantage,
+        table.start.isin([ibis.literal(day, type="timestamp('UTC', 6)") for day in days]),
+    )
+    columns = ["asn", "country"] if networks else ["country"]
+    rows = table.group_by(columns).aggregate(n=table.clients.sum()).to_pyarrow().to_pylist()
+    if networks:
+        return {(row["asn"], row["country"]): row["n"] for row in rows}
+    return {row["country"]: row["n"] for row in rows}
+
+
 def pulses(
     matrix: Floats, covered: NDArray[np.bool_], minimum: int, *, everything: bool
 ) -> list[Pulse]:
@@ -113,15 +138,16 @@ def pulses(
     first: list[Count] = [None] * len(matrix)
     last = list(first)
     if kept.shape[1] >= 2 * _WEEK:
-        first = _week(kept[:, :_WEEK], minimum, everything=everything)
-        last = _week(kept[:, -_WEEK:], minimum, everything=everything)
+        first = _mean(kept[:, :_WEEK], minimum, everything=everything)
+        last = _mean(kept[:, -_WEEK:], minimum, everything=everything)
+    usual = _mean(kept, minimum, everything=everything)
     return [
-        Pulse(tuple(None if np.isnan(v) else float(v) for v in row), begin, end)
-        for row, begin, end in zip(means, first, last, strict=True)
+        Pulse(tuple(None if np.isnan(v) else float(v) for v in row), begin, end, mean)
+        for row, begin, end, mean in zip(means, first, last, usual, strict=True)
     ]
 
 
-def _week(clients: Floats, minimum: int, *, everything: bool) -> list[Count]:
+def _mean(clients: Floats, minimum: int, *, everything: bool) -> list[Count]:
     """Return the mean clients a day of each row, as published."""
     means = [round(float(value)) for value in clients.mean(axis=1)]
     return suppress(means, minimum, total_known=everything)[0]

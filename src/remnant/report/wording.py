@@ -188,14 +188,14 @@ def percent(share: float | None, digits: int = 1) -> str:
     """Return a share as a percentage; never 100 % for less than everything.
 
     >>> percent(0.9999)
-    '>99.9%'
+    '>99.9 %'
     """
     if share is None or not math.isfinite(share):
         return _NONE
     shown = f"{100 * share:.{digits}f}"
     if share < 1 and float(shown) >= 100:
-        return f">{100 - 10**-digits:.{digits}f}%"
-    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown}%"
+        return f">{100 - 10**-digits:.{digits}f} %"
+    return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
 
 
 def interval(low: float | None, high: float | None, *, as_percent: bool = False) -> str:
@@ -215,8 +215,14 @@ def interval(low: float | None, high: float | None, *, as_percent: bool = False)
 
 
 def rate(value: float | None) -> str:
-    """Return a share per day as a percentage with its sign."""
-    return _NONE if value is None else f"{100 * value + 0.0:.2f}%".replace("-", _MINUS)
+    """Return a decline per day on the log scale as the share that goes each day.
+
+    >>> rate(0.0026)
+    '0.26 %'
+    """
+    if value is None:
+        return _NONE
+    return f"{100 * -math.expm1(-value) + 0.0:.2f} %".replace("-", _MINUS)
 
 
 def day(time: datetime | None) -> str:
