@@ -104,14 +104,14 @@ def clean_up_rates(
     # bots that nobody cleans before the takedown.
     low, high = 0.0, 1e-5
     while _expected(scenario, networks, high)[1] > target:
-        low, high = high, high * 1.2
+        low, high = high, high * 1.5
         if high > 1:
             raise SimulationError(
                 "bots cannot decline as fast as the scenario says",
                 got=f"half_life_days={scenario.half_life_days:g}",
                 expected="a longer half-life, or a smaller share never_cleaned",
             )
-    for _ in range(50):
+    for _ in range(30):
         middle = (low + high) / 2
         low, high = (
             (middle, high) if _expected(scenario, networks, middle)[1] > target else (low, middle)

@@ -1,6 +1,6 @@
 """How fast the simulator writes, per second of processor time, and how much memory it takes.
 
-    python bench/simulate.py [SCALE]
+    python bench/simulate_dnstap.py [SCALE]
 
 Kernels are compiled first and not counted. Beside it, for comparison, the same messages made one by
 one with dnspython (DNS part only, without protobuf, framing or compression).
