@@ -54,6 +54,8 @@ DNSTAP: Final = protobuf.FIELDS
 _MAX_CONTROL: Final = 512
 _MAX_FOUND: Final = 1 << 20
 """Longest frame that is looked for after damage."""
+_MAX_ODD: Final = 1 << 16
+"""Longest frame without dnstap inside that is believed after damage."""
 _ACCEPT: Final = 1
 _START: Final = 2
 _READY: Final = 4
@@ -136,7 +138,11 @@ def follows(buffer: Bytes, position: Int, stop: Int) -> Int:
     length = _u32(buffer, position)
     if length == 0:
         return stop - position < 8 or 4 <= _u32(buffer, position + 4) <= _MAX_CONTROL
-    return length <= MAX_FRAME and _opens_dnstap(int64(buffer[position + 4]))
+    if length <= MAX_FRAME and _opens_dnstap(int64(buffer[position + 4])):
+        return True
+    # Perhaps another frame that is no dnstap inside: then a third one follows.
+    after = position + 4 + length
+    return length <= _MAX_ODD and (after + 4 > stop or _u32(buffer, after) <= MAX_FRAME)
 
 
 @kernel
