@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.collate.clients import Clients
-from remnant.collate.known import Known, Match, candidates, is_start_of, scan
+from remnant.collate.known import Known, scan
+from remnant.collate.plan import Plan, Planner, Reading, State, digest_of, plan_same
 from remnant.collate.pseudonym import SiteKey
-from remnant.collate.sightings import Matcher, client_rows, finish_day
+from remnant.collate.sightings import Matcher, client_rows, finish_day, rule_texts
 from remnant.collate.spill import Rows
 from remnant.collate.tally import Tally
-from remnant.errors import StoreError, printable
+from remnant.errors import StoreError
 from remnant.schema import CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 from remnant.windows import iso
@@ -35,8 +35,6 @@ __all__ = ["SIMULATED", "SourceResult", "State", "ingest_source"]
 
 SIMULATED: Final = "simulated"
 """The note by which a reader says that a source was made by a simulation."""
-
-State = Literal["new", "known", "grown", "reread", "empty", "damaged", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,60 +80,6 @@ class SourceResult:
         values["last"] = None if self.last is None else iso(self.last)
         values["notes"] = list(self.notes)
         return values
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """How a person asked for the source to be read."""
-
-    path: str
-    format: str
-    sensor: str | None
-    vantage: str
-    lines: str
-    head: bytes
-
-    def refuses(self, record: SourceRecord) -> str | None:
-        """Return why this reading contradicts an earlier one."""
-        if record.sensor != self.sensor:
-            was = "no --sensor" if record.sensor is None else f"--sensor {printable(record.sensor)}"
-            return (
-                f"the same content is stored with {was} ({printable(record.path)}): "
-                "give the same, or delete the case to start again"
-            )
-        if record.vantage != self.vantage:
-            return (
-                f"the same content is stored with --vantage {record.vantage} "
-                f"({printable(record.path)}): give the same, or delete the case to start again"
-            )
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What to do with a source in one case.
-
-    Attributes:
-        state: how the result calls it.
-        id: ledger id to write under; ``None``: write nothing.
-        cut: rows and counts before this offset are there already, or are another source's.
-        start: the ``start`` of the ledger's row.
-        replace: the rows that are there under this id go.
-        added_to: matched so far, where the rest is added.
-        told: the ledger's row that the result repeats when nothing is written.
-        remember: a place where a copy ended, to know it by next time.
-        notes: what to tell.
-    """
-
-    state: State
-    id: str | None = None
-    cut: int = 0
-    start: int = 0
-    replace: bool = False
-    added_to: int = 0
-    told: SourceRecord | None = None
-    remember: Prefix | None = None
-    notes: tuple[str, ...] = ()
 
 
 def ingest_source(
@@ -184,7 +128,7 @@ def ingest_source(
     served = tuple(watchlist.cases if cases is None else cases)
     head = stream.head()
     known = Known(store, served, head)
-    reading = _Reading(
+    reading = Reading(
         path=stream.name if path is None else path,
         format=reader.name,
         sensor=sensor,
@@ -193,7 +137,7 @@ def ingest_source(
         head=head[:HEAD_BYTES],
     )
     if reopen is not None and known.checkpoints:
-        early = _known_by_digest(reopen, Known(store, served, head), watchlist, served, reading)
+        early = _known_bydigest_of(reopen, Known(store, served, head), watchlist, served, reading)
         if early is not None:
             return early
     with store.change() as change:
@@ -207,12 +151,12 @@ def ingest_source(
     return results
 
 
-def _known_by_digest(
+def _known_bydigest_of(
     reopen: Callable[[], ByteStream],
     known: Known,
     watchlist: Watchlist,
     cases: Sequence[str],
-    reading: _Reading,
+    reading: Reading,
 ) -> list[SourceResult] | None:
     """Return the results if the digest alone shows that nothing changes in any case."""
     with reopen() as stream:
@@ -223,26 +167,11 @@ def _known_by_digest(
         match = known.match(case, set())
         if match is None or match.prefix.bytes != length:
             return None
-        plan = _plan_same(match, reading, watchlist.digest(case))
+        plan = plan_same(match, reading, digest_of(watchlist, case))
         if plan.id is not None:
             return None
         results.append(_result(case, reading, plan, plan.told))
     return results
-
-
-def _plan_same(match: Match, reading: _Reading, digest: str) -> _Plan:
-    """Decide about a source that ends where a known one ended."""
-    record = match.record
-    refusal = reading.refuses(record)
-    if refusal is not None:
-        return _Plan("refused", notes=(refusal,))
-    current = (record.watchlist, record.format, record.reading)
-    if current == (digest, reading.format, reading.lines):
-        return _Plan("known", told=record)
-    if not match.is_latest:
-        note = f"an older copy of {printable(record.path)}, which was read again since it grew"
-        return _Plan("known", told=record, notes=(note,))
-    return _Plan("reread", record.id, record.start, record.start, replace=True)
 
 
 class _Source:
@@ -257,7 +186,7 @@ class _Source:
         options: ReadOptions,
         cases: tuple[str, ...],
         known: Known,
-        reading: _Reading,
+        reading: Reading,
     ) -> None:
         self._stream = stream
         self._reader = reader
@@ -308,9 +237,12 @@ class _Source:
         """Decide about each case and write what it gets."""
         assert self._clients is not None
         clients: pa.Table | None = None
+        planner = Planner(
+            self._stream, self._tally, self._known, self._store, self._watchlist, self._reading
+        )
         results = []
         for case in self._cases:
-            plan = self._plan(case)
+            plan = planner.plan(case)
             record = plan.told
             if plan.id is not None:
                 if clients is None:
@@ -322,7 +254,7 @@ class _Source:
             results.append(_result(case, self._reading, plan, record))
         return results
 
-    def _told_more(self, plan: _Plan) -> _Plan:
+    def _told_more(self, plan: Plan) -> Plan:
         """Add to a plan what a person should know of a source that was stored."""
         state, notes = plan.state, [*plan.notes, *self._tally.notes]
         if not self._tally.query_messages and self._tally.total("messages"):
@@ -358,76 +290,12 @@ class _Source:
                         hint="the two are never counted together: use a case of its own",
                     )
 
-    def _plan(self, case: str) -> _Plan:
-        stream, tally = self._stream, self._tally
-        if not tally.records:
-            return _Plan("empty")
-        match = self._known.match(case, stream.matched)
-        if match is not None and match.prefix.bytes == stream.offset:
-            return _plan_same(match, self._reading, self._watchlist.digest(case))
-        if match is None or not match.is_latest:
-            longer = candidates(self._store, self._known, case, stream.offset)
-            older = self._plan_older(longer)
-            if older is not None:
-                return older
-        if match is None:
-            return self._plan_new(longer)
-        refusal = self._reading.refuses(match.record)
-        if refusal is not None:
-            return _Plan("refused", notes=(refusal,))
-        return self._plan_grown(case, match)
-
-    def _plan_older(self, longer: Sequence[SourceRecord]) -> _Plan | None:
-        """Decide about a source that is how a longer known one begins."""
-        stream = self._stream
-        for record in longer:
-            if not is_start_of(record, stream.offset, stream.digest):
-                continue
-            refusal = self._reading.refuses(record)
-            if refusal is not None:
-                return _Plan("refused", notes=(refusal,))
-            head = head_digest(self._reading.head, stream.offset)
-            copy = Prefix(record.id, stream.offset, stream.digest, head)
-            note = f"an older copy of {printable(record.path)}, which is longer"
-            return _Plan("known", told=record, remember=copy, notes=(note,))
-        return None
-
-    def _plan_new(self, longer: Sequence[SourceRecord]) -> _Plan:
-        notes: tuple[str, ...] = ()
-        if longer and self._stream.offset >= HEAD_BYTES:
-            notes = (
-                f"begins like {printable(longer[0].path)}, which is longer and cannot be compared "
-                "any more: if this is an older copy of it, it counts twice",
-            )
-        return _Plan("new", uuid.uuid4().hex[:16], notes=notes)
-
-    def _plan_grown(self, case: str, match: Match) -> _Plan:
-        """Decide about a source that begins with a known one."""
-        record, cut = match.record, match.prefix.bytes
-        if not match.is_latest:
-            # Two files that went different ways after the same beginning: the rest is this one's.
-            return _Plan("grown", uuid.uuid4().hex[:16], cut, cut)
-        state: State = "grown"
-        if (record.watchlist, record.format, record.reading) != (
-            self._watchlist.digest(case),
-            self._reading.format,
-            self._reading.lines,
-        ):
-            state = "reread"
-        elif (
-            match.aligned
-            and record.complete
-            and (record.query_messages == 0) == (self._tally.query_messages == 0)
-        ):
-            return _Plan("grown", record.id, cut, record.start, added_to=record.matched)
-        return _Plan(state, record.id, record.start, record.start, replace=True)
-
     def _write(
-        self, change: Change, case: str, source: str, plan: _Plan, clients: pa.Table
+        self, change: Change, case: str, source: str, plan: Plan, clients: pa.Table
     ) -> SourceRecord:
         if plan.replace:
             change.remove_source(case, source)
-        texts = pa.array([rule.text for rule in self._watchlist.rules], pa.string())
+        texts = rule_texts(self._watchlist)
         counted = []
         matched = 0
         rows = self._rows[case]
@@ -460,7 +328,7 @@ class _Source:
             rows = rows.filter(pc.invert(rows["response"]))
         return rows
 
-    def _record(self, case: str, source: str, plan: _Plan, matched: int) -> SourceRecord:
+    def _record(self, case: str, source: str, plan: Plan, matched: int) -> SourceRecord:
         tally, stream, reading = self._tally, self._stream, self._reading
         return SourceRecord(
             id=source,
@@ -470,7 +338,7 @@ class _Source:
             reading=reading.lines,
             sensor=reading.sensor,
             vantage=reading.vantage,
-            watchlist=self._watchlist.digest(case),
+            watchlist=digest_of(self._watchlist, case),
             digest=stream.digest,
             bytes=stream.offset,
             start=plan.start,
@@ -489,7 +357,7 @@ class _Source:
         )
 
 
-def _result(case: str, reading: _Reading, plan: _Plan, record: SourceRecord | None) -> SourceResult:
+def _result(case: str, reading: Reading, plan: Plan, record: SourceRecord | None) -> SourceResult:
     if record is None:
         return SourceResult(case, reading.path, reading.format, plan.state, notes=plan.notes)
     return SourceResult(

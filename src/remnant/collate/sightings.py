@@ -7,6 +7,7 @@ When the source is done, the rows of a day become rows of ``schema.SIGHTINGS`` a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     from remnant.collate.pseudonym import SiteKey
     from remnant.watchlist import Watchlist
 
-__all__ = ["DAY_US", "HOUR_US", "UNNAMED", "Day", "Matcher", "finish_day", "named"]
+__all__ = [
+    "DAY_US",
+    "HOUR_US",
+    "UNNAMED",
+    "Day",
+    "Matcher",
+    "client_rows",
+    "finish_day",
+    "named",
+    "rule_texts",
+]
 
 UNNAMED: Final = "default"
 """The sensor of a source that neither a person nor the source itself names."""
@@ -57,6 +68,34 @@ def named(sensors: pa.Array[Any], sensor: str | None) -> pa.Array[Any]:
     return encoded
 
 
+class _Rules(NamedTuple):
+    """The rules of a watchlist as columns."""
+
+    case: npt.NDArray[np.int64]
+    since: npt.NDArray[np.int64]
+    until: npt.NDArray[np.int64]
+    texts: pa.StringArray
+
+
+@lru_cache(maxsize=2)
+def _rules_of(watchlist: Watchlist) -> _Rules:
+    """Return the rules as columns, made once for all sources of a run."""
+    number = {case: i for i, case in enumerate(watchlist.cases)}
+    first, last = _ALWAYS
+    rules = watchlist.rules
+    return _Rules(
+        np.array([number[rule.case] for rule in rules], np.int64),
+        np.array([first if r.valid_from is None else r.valid_from for r in rules], np.int64),
+        np.array([last if r.valid_until is None else r.valid_until for r in rules], np.int64),
+        pa.array([rule.text for rule in rules], pa.string()),
+    )
+
+
+def rule_texts(watchlist: Watchlist) -> pa.StringArray:
+    """Return the text of each rule of a watchlist."""
+    return _rules_of(watchlist).texts
+
+
 class Matcher:
     """Turns rows of ``schema.QUERIES`` into rows of each case.
 
@@ -70,19 +109,14 @@ class Matcher:
     def __init__(
         self, watchlist: Watchlist, clients: Clients, key: SiteKey, sensor: str | None
     ) -> None:
-        rules = watchlist.rules
-        case_number = {case: number for number, case in enumerate(watchlist.cases)}
         self._clients = clients
         self._key = key
         self._sensor = sensor
         self._offsets = np.asarray(watchlist.entry_offsets, np.int64)
         self._rules = np.asarray(watchlist.entry_rules, np.int64)
         self._specificity = np.asarray(watchlist.specificity, np.int64)
-        self._case = np.array([case_number[rule.case] for rule in rules], np.int64)
         self._cases = watchlist.cases
-        first, last = _ALWAYS
-        self._from = np.array([first if r.valid_from is None else r.valid_from for r in rules])
-        self._until = np.array([last if r.valid_until is None else r.valid_until for r in rules])
+        self._case, self._since, self._until, _ = _rules_of(watchlist)
 
     def rows(self, queries: pa.RecordBatch) -> dict[str, pa.Table]:
         """Return the rows of each case that has any.
@@ -120,7 +154,7 @@ class Matcher:
         within = np.arange(hits.size) - np.repeat(np.cumsum(counts) - counts, counts)
         rules = self._rules[np.repeat(starts, counts) + within]
         when = time[hits]
-        valid = (when >= self._from[rules]) & (when < self._until[rules])
+        valid = (when >= self._since[rules]) & (when < self._until[rules])
         if not valid.all():
             hits, rules = hits[valid], rules[valid]
         offset = queries["offset"].to_numpy(zero_copy_only=False)[hits]
