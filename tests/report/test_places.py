@@ -34,11 +34,12 @@ def test_nothing_asked_nothing_found() -> None:
 
 
 def test_trends_skip_gaps_and_raise_small_values() -> None:
-    matrix = np.array([[100.0, 0.0, 90.0], [5.0, 0.0, 4.0]])
+    matrix = np.array([[100.0, 0.0, 90.0], [25.0, 0.0, 4.0], [5.0, 0.0, 4.0]])
     covered = np.array([True, False, True])
-    first, second = pulses(matrix, covered, 10, everything=True)
+    first, second, third = pulses(matrix, covered, 10, everything=True)
     assert first.values == (100.0, None, 90.0)
-    assert second.values == (10.0, None, 10.0)
+    assert second.values == (25.0, None, 10.0)
+    assert third.values == ()  # a line along the floor would look like a finding
     assert first.first is None  # fewer than two weeks
 
 

@@ -134,6 +134,8 @@ def pulses(
     )
     if minimum > 1:
         means = np.maximum(means, minimum)
+        # A curve that would only run along that floor says nothing, and looks like a finding.
+        means[~(means > minimum).any(axis=1)] = np.nan
     kept = matrix[:, covered]
     first: list[Count] = [None] * len(matrix)
     last = list(first)
@@ -142,7 +144,7 @@ def pulses(
         last = _mean(kept[:, -_WEEK:], minimum, everything=everything)
     usual = _mean(kept, minimum, everything=everything)
     return [
-        Pulse(tuple(None if np.isnan(v) else float(v) for v in row), begin, end, mean)
+        Pulse(_curve(row), begin, end, mean)
         for row, begin, end, mean in zip(means, first, last, usual, strict=True)
     ]
 
@@ -151,6 +153,13 @@ def _mean(clients: Floats, minimum: int, *, everything: bool) -> list[Count]:
     """Return the mean clients a day of each row, as published."""
     means = [round(float(value)) for value in clients.mean(axis=1)]
     return suppress(means, minimum, total_known=everything)[0]
+
+
+def _curve(row: Floats) -> tuple[float | None, ...]:
+    """Return a row with null for NaN; nothing where all is NaN."""
+    known = ~np.isnan(row)
+    values = zip(row.tolist(), known.tolist(), strict=True)
+    return tuple(value if good else None for value, good in values) if known.any() else ()
 
 
 def _parts(key: tuple[int | None, str | None] | str | None) -> tuple[object, ...]:
