@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 _PROGRAM = """
 import io, random, sys
@@ -45,7 +50,7 @@ frames = [
 ]
 options = ReadOptions(now=datetime(2026, 1, 1, tzinfo=UTC))
 records = rows = 0
-for turn in range(1500):
+for turn in range(400):
     body = []
     for frame in random.choices(frames, k=random.randrange(1, 8)):
         frame = bytearray(frame)
@@ -54,7 +59,8 @@ for turn in range(1500):
                 frame[random.randrange(len(frame))] = random.choice(
                     [random.randrange(256), 0, 255, 0xC0, 0x80]
                 )
-        body.append(writer.frame(bytes(frame[: random.choice([len(frame), random.randrange(1, 200)])])))
+        size = random.choice([len(frame), random.randrange(1, 200)])
+        body.append(writer.frame(bytes(frame[:size])))
     data = bytearray(b"".join(body))
     if random.random() < 0.3:
         data[random.randrange(len(data))] = random.randrange(256)
@@ -66,15 +72,21 @@ for turn in range(1500):
         batch.queries.validate(full=True)
         records += batch.records
         rows += batch.queries.num_rows
-assert records > 1000 and rows > 500, (records, rows)
+assert records > 300 and rows > 150, (records, rows)
 """
 
 
-def test_no_kernel_reads_outside_its_arrays(tmp_path: Path) -> None:
+def test_no_kernel_reads_outside_its_arrays(pytestconfig: pytest.Config) -> None:
     tests = Path(__file__).resolve().parents[1]
-    # Code compiled with and without checks has the same name in the cache, so it needs its own.
+    # Code compiled with and without checks has the same name in Numba's cache, and so has a kernel
+    # whose callees have changed: each state of the source has its own cache here.
+    source = hashlib.sha256()
+    for path in sorted((tests.parent / "src" / "remnant").rglob("*.py")):
+        if "@kernel" in (text := path.read_text(encoding="utf-8")):
+            source.update(text.encode())
+    compiled = pytestconfig.cache.mkdir(f"bounds-{source.hexdigest()[:16]}")
     environment = {
-        **os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)
+        **os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(compiled)
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(tests)],

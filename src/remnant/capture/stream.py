@@ -29,6 +29,7 @@ __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "ByteStream", "compression_of", "decompr
 CHUNK_BYTES: Final = 8 << 20
 HEAD_BYTES: Final = 64 << 10
 _INPUT_BYTES: Final = 256 << 10
+_ZSTANDARD_BYTES: Final = 512
 
 _DAMAGE: Final = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError)
 """What the decompressors raise on damaged data."""
@@ -61,7 +62,7 @@ def decompressed(raw: io.BufferedReader) -> IO[bytes]:
 
             return cast("IO[bytes]", _Members(raw, lz4.frame.LZ4FrameDecompressor))
         case "zstd":
-            return cast("IO[bytes]", _Zstandard(raw))
+            return cast("IO[bytes]", _Members(raw, _Zstandard))
         case _:
             return raw
 
@@ -69,9 +70,14 @@ def decompressed(raw: io.BufferedReader) -> IO[bytes]:
 class _Decompressor(Protocol):
     """One compressed member: what ``lzma.LZMADecompressor`` offers."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
@@ -95,6 +101,59 @@ class _Gzip:
         out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
         self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
         return out
+
+
+class _Zstandard:
+    """One Zstandard frame behind the interface of ``lzma.LZMADecompressor``.
+
+    The input goes in by small pieces: the library cannot bound its output, and 512 bytes make at
+    most 16 MiB. What was decompressed before an error is handed out before the error is.
+    """
+
+    def __init__(self) -> None:
+        import zstandard  # noqa: PLC0415 - only where needed
+
+        self._error = zstandard.ZstdError
+        # 128 MiB is the largest window that decompressors accept by default.
+        self._inner = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        self._input = b""
+        self._ready = b""
+        self._failure: str | None = None
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._input and not self._ready and self._failure is None
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof and not self._ready
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data + self._input
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if self._failure is not None and not self._ready:
+            raise ValueError(self._failure)
+        source = self._input + data if self._failure is None else b""
+        parts = [self._ready]
+        size = len(self._ready)
+        used = 0
+        while size < max_length and used < len(source) and not self._inner.eof:
+            try:
+                part = self._inner.decompress(source[used : used + _ZSTANDARD_BYTES])
+            except self._error as error:
+                self._failure = str(error)
+                break
+            used += _ZSTANDARD_BYTES
+            parts.append(part)
+            size += len(part)
+        self._input = source[used:]
+        out = b"".join(parts)
+        if self._failure is not None and not out:
+            raise ValueError(self._failure)
+        self._ready = out[max_length:]
+        return out[:max_length]
 
 
 class _Members(io.RawIOBase):
@@ -135,28 +194,6 @@ class _Members(io.RawIOBase):
                 return len(out)
 
 
-class _Zstandard(io.RawIOBase):
-    """A Zstandard stream whose errors are ValueErrors, as those of other damaged data."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        import zstandard  # noqa: PLC0415 - only where needed
-
-        super().__init__()
-        self._error = zstandard.ZstdError
-        # 128 MiB is the largest window that decompressors accept by default.
-        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-        self._reader = decompressor.stream_reader(raw, read_across_frames=True)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        try:
-            return int(self._reader.readinto(buffer))
-        except self._error as error:
-            raise ValueError(str(error)) from error
-
-
 class ByteStream:
     """Hands a reader the unread bytes of a source and digests what it has used.
 
@@ -187,7 +224,9 @@ class ByteStream:
         self.view: npt.NDArray[np.uint8] = self._buffer[:0]
         self._start = 0
         self._raw = (
-            raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
+            raw
+            if isinstance(raw, io.BufferedReader)
+            else io.BufferedReader(cast("io.RawIOBase", raw))
         )
         self._hash = xxhash.xxh3_128()
         self._checkpoints: list[tuple[int, str]] = []
@@ -211,7 +250,7 @@ class ByteStream:
     @property
     def digest(self) -> str:
         """xxh3-128 of the bytes advanced over so far (32 hex digits)."""
-        return cast("str", self._hash.hexdigest())
+        return self._hash.hexdigest()
 
     @property
     def raw_position(self) -> int:
@@ -258,19 +297,19 @@ class ByteStream:
         while self._checkpoints and self._checkpoints[0][0] <= self.offset + used.size:
             at, digest = self._checkpoints.pop(0)
             part = at - self.offset
-            self._hash.update(memoryview(used[:part]))
+            self._hash.update(used[:part].data)
             self.offset += part
             used = used[part:]
             if self._hash.hexdigest() == digest:
                 self.matched.add(at)
-        self._hash.update(memoryview(used))
+        self._hash.update(used.data)
         self.offset += used.size
         self._start += count
         self.view = self.view[count:]
 
     def _pull(self, count: int) -> int:
         try:
-            got = self._source.readinto(memoryview(self._buffer)[self._stop : self._stop + count])  # type: ignore[attr-defined]
+            got = self._source.readinto(self._buffer[self._stop : self._stop + count].data)  # type: ignore[attr-defined]
         except _DAMAGE as error:
             self.damage = str(error) or type(error).__name__
             return 0
