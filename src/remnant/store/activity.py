@@ -1,8 +1,8 @@
 """Exact roll-ups of sightings: queries and distinct clients by hour, day, network and name.
 
-They are Ibis expressions without any engine's own SQL. Distinct clients are counted in two steps,
-first one row per client and then rows: that spills to disk where a count of distinct values would
-have to stay in memory.
+They are Ibis expressions without any engine's own SQL. Hours and days come from one table with a
+row per hour and client, which is small where clients ask often; networks and names, whose clients
+are many, count distinct values directly. Measured, this mixture is faster than either way alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import ibis
 
-from remnant.schema import ACTIVITY, SIGHTINGS
+from remnant.schema import ACTIVITY, SIGHTINGS, UNITS
 from remnant.store.engine import activity_schema
 
 if TYPE_CHECKING:
@@ -33,21 +33,17 @@ def rollups(sightings: Table) -> Table:
 
     Sightings must hold whole days: a distinct client of half a day counts again in the other half.
     """
+    # Whether a client is a /64, as a number: short keys make the grouping faster.
+    sightings = sightings.mutate(wide=(sightings.unit == UNITS[1]).cast("int8"))
     hours = _clients(sightings, _start(sightings.time, "h"), sightings.weight, "sensor")
     days = _clients(hours, _start(hours.start, "D"), hours.queries, "sensor")
-    day = _start(sightings.time, "D")
     return ibis.union(
-        _rollup("hour", hours, "sensor"),
-        _rollup("hour", _clients(hours, hours.start, hours.queries)),
-        _rollup("day", days, "sensor"),
-        _rollup("day", _clients(days, days.start, days.queries)),
-        _rollup(
-            "network",
-            _clients(sightings, day, sightings.weight, "asn", "country"),
-            "asn",
-            "country",
-        ),
-        _rollup("name", _clients(sightings, day, sightings.weight, "name"), "name"),
+        _rollup("hour", _counted(hours, "sensor")),
+        _rollup("hour", _counted(_clients(hours, hours.start, hours.queries))),
+        _rollup("day", _counted(days, "sensor")),
+        _rollup("day", _counted(_clients(days, days.start, days.queries))),
+        _rollup("network", _distinct(sightings, "asn", "country")),
+        _rollup("name", _distinct(sightings, "name")),
     )
 
 
@@ -59,26 +55,47 @@ def _clients(rows: Table, start: Value, queries: Value, *keys: str) -> Table:
     """Return one row per start, vantage, key and client, with its queries."""
     return (
         rows.mutate(start=start, queries=queries)
-        .group_by(["start", "vantage", *keys, "client", "unit"])
+        .group_by(["start", "vantage", *keys, "client", "wide"])
         .agg(queries=lambda t: t.queries.sum().cast("int64"))
     )
 
 
-def _rollup(grain: str, clients: Table, *keys: str) -> Table:
-    """Return one row per start, vantage and key, with queries and the number of clients."""
-    counted = clients.group_by(["start", "vantage", *keys]).agg(
+def _counted(clients: Table, *keys: str) -> Table:
+    """Count rows of ``_clients``: one row per start, vantage and key."""
+    return clients.group_by(["start", "vantage", *keys]).agg(
         queries=lambda t: t.queries.sum(),
         clients=lambda t: t.count(),
-        least=lambda t: t.unit.min(),
-        most=lambda t: t.unit.max(),
+        least=lambda t: t.wide.min(),
+        most=lambda t: t.wide.max(),
     )
-    unit = ibis.ifelse(counted.least == counted.most, counted.least, "mixed")
-    values = {"grain": ibis.literal(grain), "unit": unit}
+
+
+def _distinct(sightings: Table, *keys: str) -> Table:
+    """Count the sightings of each day: one row per day, vantage and key."""
+    return (
+        sightings.mutate(start=_start(sightings.time, "D"))
+        .group_by(["start", "vantage", *keys])
+        .agg(
+            queries=lambda t: t.weight.sum(),
+            clients=lambda t: t.client.nunique(),
+            least=lambda t: t.wide.min(),
+            most=lambda t: t.wide.max(),
+        )
+    )
+
+
+def _rollup(grain: str, counted: Table) -> Table:
+    """Return counts as rows of the table."""
+    one = ibis.ifelse(counted.most == 0, UNITS[0], UNITS[1])
+    values = {
+        "grain": ibis.literal(grain),
+        "unit": ibis.ifelse(counted.least == counted.most, one, "mixed"),
+    }
+    types = activity_schema()
     columns = {
         name: values.get(name, counted[name] if name in counted.columns else ibis.null())
         for name in ACTIVITY.names
     }
-    types = activity_schema()
     return counted.select(**{name: column.cast(types[name]) for name, column in columns.items()})
 
 
