@@ -42,7 +42,7 @@ def root(
     *,
     home: Annotated[
         Path | None,
-        typer.Option(help="Where data lives.", envvar="REMNANT_HOME", show_envvar=True),
+        typer.Option(help="Where data lives; else the environment's REMNANT_HOME says."),
     ] = None,
     version: Annotated[
         bool,
@@ -55,16 +55,18 @@ def root(
 
 
 # One verb per room, in the order in which a person needs them.
-app.command("demo")(cli_run.demo)
-app.add_typer(cli_case.app, name="case")
-app.command("ingest")(cli_run.ingest)
-app.command("traffic")(cli_read.traffic)
-app.command("clients")(cli_read.clients)
-app.command("measure")(cli_read.measure)
-app.command("judge")(cli_read.judge)
-app.command("report")(cli_read.report)
-app.command("enrich")(cli_keep.enrich)
-app.command("simulate")(cli_run.simulate)
+app.command("demo", short_help="Go the whole way on a simulated botnet.")(cli_run.demo)
+app.add_typer(cli_case.app, name="case", short_help="What is watched: one case per takedown.")
+app.command("ingest", short_help="Read DNS traffic, keep what is watched.")(cli_run.ingest)
+app.command("traffic", short_help="Queries and clients over time, or by name or place.")(
+    cli_read.traffic
+)
+app.command("clients", short_help="The addresses that were seen.")(cli_read.clients)
+app.command("measure", short_help="How much is left, with intervals.")(cli_read.measure)
+app.command("judge", short_help="Whether clean-up is working, with evidence.")(cli_read.judge)
+app.command("report", short_help="Write the report as one HTML file.")(cli_read.report)
+app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
+app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)
 app.add_typer(cli_keep.sensor_app, name="sensor")
 app.add_typer(cli_keep.settings_app, name="settings")
 

@@ -17,6 +17,7 @@ from remnant.cli_shared import (
     open_library,
     open_settings,
     open_store,
+    own_prefixes,
     say,
 )
 
@@ -55,7 +56,7 @@ RoleOption = Annotated[Role, typer.Option(help="Role of indicators that do not s
 StateOption = Annotated[State, typer.Option(help="State of indicators that do not say their own.")]
 
 
-@app.command("new")
+@app.command("new", short_help="Begin a case.")
 def new(
     case: CaseArgument,
     *,
@@ -118,7 +119,7 @@ def _from_options(
     return loads("\n".join(lines) + "\n", f"remnant case new {name}")
 
 
-@app.command("import")
+@app.command("import", short_help="Make a case from a file.")
 def import_case(
     path: Annotated[Path, typer.Argument(help="The file to read.", metavar="FILE")],
     *,
@@ -135,6 +136,10 @@ def import_case(
     role: RoleOption = Role.C2,
     state: StateOption = State.UNKNOWN,
     source: Annotated[str | None, typer.Option(help="Where the indicators are from.")] = None,
+    prefixes: Annotated[
+        Path | None,
+        typer.Option(help="A table of prefixes, AS and country for this case alone.", metavar="F"),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a stored case; its old version is kept.")
     ] = False,
@@ -159,8 +164,12 @@ def import_case(
         state=state.value,
         **options,
     )
-    library = open_library(open_settings())
+    settings = open_settings()
+    library = open_library(settings)
+    table = None if prefixes is None else prefixes.read_bytes()
     library.save(result.case, text=result.text, replace=replace)
+    if table is not None:
+        own_prefixes(settings, result.case.name).write_bytes(table)
     if output is Format.JSON:
         emit_json(result.to_json())
         return
@@ -179,7 +188,7 @@ def import_case(
             typer.echo("  … all of them: --format json")
 
 
-@app.command("list")
+@app.command("list", short_help="List the stored and built-in cases.")
 def list_cases(*, output: FormatOption = Format.TABLE) -> None:
     """List the stored and the built-in cases."""
     from remnant.windows import iso
@@ -201,7 +210,7 @@ def list_cases(*, output: FormatOption = Format.TABLE) -> None:
     emit(rows, output, columns)
 
 
-@app.command("show")
+@app.command("show", short_help="Show what a case watches.")
 def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     """Show what a case watches, and since when."""
     from remnant.cases.preview import preview
@@ -239,9 +248,11 @@ def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     typer.echo(f"  origin      {library.origin(case)}")
 
 
-@app.command("check")
+@app.command("check", short_help="Check a case file or a stored case.")
 def check(
-    target: Annotated[str, typer.Argument(help="A case file, or the name of a case.")],
+    target: Annotated[
+        str, typer.Argument(help="A case file, or the name of a case.", metavar="CASE|FILE")
+    ],
     *,
     output: FormatOption = Format.TABLE,
 ) -> None:
@@ -261,9 +272,9 @@ def check(
         _print_preview(found)
 
 
-@app.command("dga")
+@app.command("dga", short_help="Print the names that a family generates.")
 def generate(
-    family: Annotated[str, typer.Argument(help="The family of generated names.")],
+    family: Annotated[str, typer.Argument(help="The family of generated names.", metavar="FAMILY")],
     *,
     since: Annotated[str, typer.Option("--from", help="First UTC day.", metavar="DATE")],
     until: Annotated[str, typer.Option("--until", help="Last UTC day, inclusive.", metavar="DATE")],
@@ -287,7 +298,7 @@ def generate(
         day += timedelta(days=1)
 
 
-@app.command("delete")
+@app.command("delete", short_help="Delete a case and all that was ingested for it.")
 def delete(
     case: CaseArgument,
     *,

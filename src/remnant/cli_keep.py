@@ -20,8 +20,12 @@ from remnant.cli_shared import (
 
 __all__ = ["enrich", "sensor_app", "settings_app"]
 
-sensor_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The sensors.")
-settings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The settings.")
+sensor_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The sensors: which deliver, which are retired.",
+)
+settings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The settings in use.")
 
 
 def enrich(case: CaseArgument) -> None:
@@ -39,7 +43,7 @@ def enrich(case: CaseArgument) -> None:
         say(missing_hint())
 
 
-@sensor_app.command("list")
+@sensor_app.command("list", short_help="List the sensors of a case.")
 def sensor_list(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     """List the sensors of a case: first and last hour, hours delivered, retirement."""
     settings = open_settings()
@@ -49,7 +53,7 @@ def sensor_list(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> N
     emit(rows, output, ("sensor", "vantage", "first", "last", "hours", "messages", "retired"))
 
 
-@sensor_app.command("retire")
+@sensor_app.command("retire", short_help="Say that a sensor was switched off on purpose.")
 def sensor_retire(
     name: Annotated[str, typer.Argument(help="Name of the sensor.", metavar="NAME")],
     *,

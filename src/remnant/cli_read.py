@@ -51,6 +51,23 @@ _KEYS = {
 }
 
 
+_CLIENT_COLUMNS = (
+    "address",
+    "first",
+    "last",
+    "queries",
+    "client_port",
+    "proof",
+    "role",
+    "asn",
+    "country",
+    # A table leaves the rest out: it says little that is not seen, and lines get long.
+    "as_name",
+    "unit",
+    "vantage",
+)
+
+
 def traffic(
     case: CaseArgument,
     *,
@@ -86,6 +103,7 @@ def clients(
     network: Annotated[
         str | None, typer.Option(help="Only this AS (AS64500) or prefix (192.0.2.0/24).")
     ] = None,
+    vantage: VantageOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
@@ -96,30 +114,19 @@ def clients(
     A client is an address. It may stand for one infected host, several, or a resolver.
     """
     from remnant.enrich.clients import list_clients
+    from remnant.estimate.coverage import choose_vantage
 
     settings = open_settings()
     with open_store(settings) as store:
         _, view = open_view(settings, store, case)
         rows = list_clients(
-            view, network=network, window=window_of(view, since, until), limit=limit
+            view,
+            network=network,
+            window=window_of(view, since, until),
+            vantage=choose_vantage(view, vantage),
+            limit=limit,
         )
-    emit(
-        rows,
-        output,
-        (
-            "address",
-            "first",
-            "last",
-            "queries",
-            "client_port",
-            "proof",
-            "role",
-            "asn",
-            "as_name",
-            "country",
-            "unit",
-        ),
-    )
+    emit(rows, output, _CLIENT_COLUMNS if output is Format.CSV else _CLIENT_COLUMNS[:-3])
 
 
 def measure(

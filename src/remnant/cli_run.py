@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -22,6 +23,7 @@ from remnant.cli_shared import (
     open_settings,
     open_store,
     open_view,
+    own_prefixes,
     say,
     split_names,
 )
@@ -52,6 +54,10 @@ _COLUMNS = (
     "first",
     "last",
 )
+
+
+_SHOWN = ("state", "format", "messages", "matched", "malformed", "first", "last", "path")
+"""What a table shows of each source, on 100 columns; the summary below it has the rest."""
 
 
 def ingest(
@@ -277,8 +283,9 @@ class _Ingest:
         if output is Format.JSON:
             emit_json({"sources": self.rows, "seconds": round(seconds, 3)})
         else:
-            columns = _COLUMNS if len(self.names) == 1 else ("case", *_COLUMNS)
-            emit(self.rows, output, columns)
+            columns = _COLUMNS if output is Format.CSV else _SHOWN
+            rows = self.rows if output is Format.CSV else _shortened(self.rows)
+            emit(rows, output, columns if len(self.names) == 1 else ("case", *columns))
         for problem in self.problems:
             say(problem)
         if output is not Format.TABLE:
@@ -295,6 +302,21 @@ class _Ingest:
             f"{counts['skipped']:,} skipped; {counts['matched']:,} matched, "
             f"{counts['clock_faults']:,} clock faults; {seconds:.1f} s"
         )
+
+
+def _shortened(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with days for times, and paths from the folder that all of them share."""
+    paths = [row["path"] for row in rows]
+    if len(set(paths)) < 2 or "-" in paths:
+        shared = None
+    else:
+        shared = os.path.commonpath([Path(path).absolute() for path in paths])
+    return [
+        row
+        | {key: row[key] and row[key][:10] for key in ("first", "last")}
+        | {"path": row["path"] if shared is None else os.path.relpath(row["path"], shared)}
+        for row in rows
+    ]
 
 
 def _lookup(settings: Settings, names: Sequence[str]) -> Callable[[Any], Any]:
@@ -339,7 +361,7 @@ def _open(path: str) -> ByteStream:
 
 
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="Which botnet: beebone.")],
+    scenario: Annotated[str, typer.Argument(help="Which botnet: beebone.", metavar="SCENARIO")],
     *,
     out: Annotated[Path, typer.Option("-o", "--output", help="A new or empty folder.")],
     scale: Annotated[
@@ -356,7 +378,7 @@ def simulate(
         f"names; scale {result.scale:g}, seed {result.seed}"
     )
     say(
-        f"Next: remnant case import {result.case_file} && "
+        f"Next: remnant case import {result.case_file} --prefixes {result.prefixes} && "
         f"remnant ingest {result.case} {result.traffic}"
     )
 
@@ -369,7 +391,9 @@ def _simulate(scenario: str, out: Path, scale: float | None, seed: int) -> Any:
 
 
 def demo(
-    scenario: Annotated[str, typer.Argument(help="Which botnet: beebone.")] = "beebone",
+    scenario: Annotated[
+        str, typer.Argument(help="Which botnet: beebone.", metavar="SCENARIO")
+    ] = "beebone",
     *,
     scale: Annotated[
         float | None,
@@ -378,6 +402,9 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same botnet.")] = 1,
     keep: Annotated[
         bool, typer.Option("--keep-traffic", help="Keep the simulated traffic files.")
+    ] = False,
+    _no_serve: Annotated[
+        bool, typer.Option("--no-serve", hidden=True, help="Only write the report.")
     ] = False,
 ) -> None:
     """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report."""
@@ -406,7 +433,7 @@ def demo(
         library.save(
             load(made.case_file), text=made.case_file.read_text(encoding="utf-8"), replace=True
         )
-        shutil.copyfile(made.prefixes, library.path(made.case).with_name("prefixes.tsv"))
+        shutil.copyfile(made.prefixes, own_prefixes(settings, made.case))
 
         say("2/4  Ingesting it …")
         run = _Ingest(settings, [made.case])

@@ -108,8 +108,13 @@ def load_reference(settings: Settings, *names: str) -> Reference:
     """Return the reference data: tables kept with the cases, then what the settings name."""
     from remnant.enrich.reference import Reference
 
-    own = [settings.home / "cases" / name / "prefixes.tsv" for name in names]
+    own = [own_prefixes(settings, name) for name in names]
     return Reference.load(settings, extra_tables=[path for path in own if path.is_file()])
+
+
+def own_prefixes(settings: Settings, name: str) -> Path:
+    """Return where the prefix table of one stored case lies, if it has one."""
+    return open_library(settings).path(name).with_name("prefixes.tsv")
 
 
 def window_of(view: View, since: str | None, until: str | None) -> Window | None:

@@ -14,7 +14,10 @@ import csv
 import io
 import json
 import math
+import os
+import re
 import shutil
+import sys
 from datetime import date, datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +36,10 @@ __all__ = ["estimates_table", "neutral", "render", "to_csv", "verdict_text"]
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width forms count too
 _MOST_ROWS: Final = 2000
 _CELL: Final = 64
+_WIDEST: Final = 1000
+_TIMES: Final = ("start", "first", "last", "since", "until")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_WHOLE: Final = ("address", "state", "format", "proof", "country", "unit", "vantage")
 _SIGNS: Final = {"passed": "ok  ", "failed": "FAIL", "unavailable": "n/a "}
 
 
@@ -142,12 +149,20 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     from rich.table import Table  # noqa: PLC0415 - only where a table is shown
 
     table = _frame(Table)
+    shown = rows[:_MOST_ROWS]
     for column in columns:
-        numeric = any(isinstance(row.get(column), int | float) for row in rows[:_MOST_ROWS])
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows[:_MOST_ROWS]:
+        numeric = any(isinstance(row.get(column), int | float) for row in shown)
+        table.add_column(
+            column.replace("_", " "),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            # Only words may be broken: a number or a time in two lines is misread.
+            no_wrap=numeric or column in _TIMES or column in _WHOLE,
+            min_width=max(map(len, column.split("_"))) if numeric else None,
+        )
+    for row in shown:
         table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
-    text = _print(table)
+    text = _print(table, _table_width())
     if len(rows) > _MOST_ROWS:
         text += f"… and {len(rows) - _MOST_ROWS:,} more rows; --format csv shows all\n"
     return text
@@ -167,8 +182,8 @@ def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: AN
     if isinstance(value, list | tuple):
         return "; ".join(_cell(part, limit) for part in value)
     text = iso(value) if isinstance(value, datetime) else str(value)
-    if name in {"start", "first", "last", "since", "until"}:
-        text = text.replace("T00:00:00Z", "")
+    if name in _TIMES and _TIME.fullmatch(text):
+        text = text[:10] if text.endswith("T00:00:00Z") else f"{text[:10]} {text[11:16]}"
     return wording.legible(text, 253 if name == "name" else max(limit, _CELL))
 
 
@@ -203,6 +218,11 @@ def _bullet(text: str) -> list[str]:
     return wrap(text, _width(), initial_indent="  - ", subsequent_indent="    ")
 
 
+def _table_width() -> int:
+    """Return how wide a table may get: what a terminal shows, as much as it needs elsewhere."""
+    return _width() if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDEST
+
+
 def _width() -> int:
     """Return the width of the terminal, at least 60; 110 where there is none."""
     return max(60, shutil.get_terminal_size((110, 24)).columns)
@@ -211,7 +231,7 @@ def _width() -> int:
 def _frame(table: type[Table]) -> Table:
     from rich import box  # noqa: PLC0415 - only where a table is shown
 
-    return table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    return table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def _text(words: str) -> Any:  # noqa: ANN401 - rich.text.Text, imported late
@@ -220,10 +240,12 @@ def _text(words: str) -> Any:  # noqa: ANN401 - rich.text.Text, imported late
     return Text(words)  # never markup
 
 
-def _print(table: Table) -> str:
+def _print(table: Table, width: int | None = None) -> str:
     from rich.console import Console  # noqa: PLC0415 - only where a table is shown
 
     out = io.StringIO()
-    console = Console(file=out, width=_width(), color_system=None, highlight=False, emoji=False)
+    console = Console(
+        file=out, width=width or _width(), color_system=None, highlight=False, emoji=False
+    )
     console.print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
