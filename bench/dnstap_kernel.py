@@ -1,4 +1,4 @@
-"""Messages per second of the dnstap reader in one process, by watched names and share of hits.
+"""Messages per CPU second of the dnstap reader in one process, by watched names and share of hits.
 
 Run: ``python bench/dnstap_kernel.py [--messages N]``. The input is made in memory: queries and
 responses of 500 names from many clients, as a resolver logs them.
@@ -56,7 +56,7 @@ def traffic(messages: int, share: float, seed: int = 1) -> bytes:
 
 
 def run(data: bytes, watchlist: Watchlist, options: ReadOptions) -> tuple[float, int, int]:
-    """Return (seconds, records, rows) of one pass."""
+    """Return (CPU seconds, records, rows) of one pass."""
     started = time.process_time()
     records = rows = 0
     with ByteStream(io.BytesIO(data), "bench") as stream:
