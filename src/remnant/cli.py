@@ -12,8 +12,8 @@ from typing import Annotated, Final
 import typer
 
 from remnant import __version__, cli_case, cli_keep, cli_read, cli_run
-from remnant.cli_shared import HOME
-from remnant.errors import RemnantError
+from remnant.cli_shared import HOME, open_settings
+from remnant.errors import RemnantError, StoreError
 
 __all__ = ["INTERRUPTED", "app", "main"]
 
@@ -89,6 +89,23 @@ def _home_first(arguments: list[str]) -> list[str]:
     return moved + rest
 
 
+def _unreadable(error: Exception) -> RemnantError:
+    """Return what a failure of the query engine means to a person."""
+    first = str(error).partition("\n")[0]
+    if type(error).__name__ == "OutOfMemoryException":
+        return StoreError(
+            "the question needs more memory than is allowed",
+            got=first,
+            hint="raise store.memory_limit, or narrow the window with --since and --until",
+        )
+    return StoreError(
+        "stored files cannot be read",
+        where=str(open_settings().home),
+        got=first,
+        hint="ingest the sources again after: remnant case delete CASE",
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -100,6 +117,12 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         typer.echo(f"remnant: {where}{error.strerror or error}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        # The engine of queries reads stored files late, wherever a command first needs a row.
+        if type(error).__module__.partition(".")[0] not in {"duckdb", "_duckdb"}:
+            raise
+        typer.echo(f"remnant: {_unreadable(error).text()}", err=True)
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:

@@ -263,7 +263,7 @@ class _Ingest:
         state = "not recognised" if why == "not recognised" else "not read"
         self.rows.append(
             empty
-            | {"path": path, "format": None, "state": state}
+            | {"path": _written(path), "format": None, "state": state}
             | dict.fromkeys(
                 ("records", "messages", "matched", "malformed", "skipped", "clock_faults"), 0
             )
@@ -357,7 +357,12 @@ def _open(path: str) -> ByteStream:
 
     if path == "-":
         return ByteStream(sys.stdin.buffer, "standard input")
-    return ByteStream(Path(path).open("rb"), path)
+    return ByteStream(Path(path).open("rb"), _written(path))
+
+
+def _written(path: str) -> str:
+    r"""Return a path as text that can be stored: bytes that are not UTF-8 stand as \xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def simulate(

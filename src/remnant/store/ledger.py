@@ -136,7 +136,7 @@ def _engine(url: str) -> sa.Engine:
             connection.isolation_level = None
             for pragma in (
                 "busy_timeout = 10000",
-                "journal_mode = WAL",
+                "journal_mode = DELETE",  # readable on a full disk and on one that is read-only
                 "synchronous = FULL",
                 "foreign_keys = ON",
                 "secure_delete = ON",

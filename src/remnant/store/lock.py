@@ -37,8 +37,12 @@ class WriterLock:
                 got=f"process {holder}" if holder else None,
                 hint="wait until it is done; reading goes on meanwhile",
             ) from None
-        os.truncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.truncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError:  # a full disk; the lock must not stay behind
+            os.close(self._file)
+            raise
 
     def release(self) -> None:
         """Let the next writer in."""
