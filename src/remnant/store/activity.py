@@ -1,31 +1,25 @@
 """Exact roll-ups of sightings: queries and distinct clients by hour, day, network and name.
 
-They are Ibis expressions without any engine's own SQL. Hours and days come from one table with a
-row per hour and client, which is small where clients ask often; networks and names, whose clients
-are many, count distinct values directly. Measured, this mixture is faster than either way alone.
+They are Ibis expressions without any engine's own SQL, for days that are not rolled up yet and for
+engines on many machines; ``rollup`` makes the same rows for the store of one machine. Hours and
+days come from one table with a row per hour and client, which is small where clients ask often;
+networks and names, whose clients are many, count distinct values directly. Measured, this mixture
+is faster than either way alone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import ibis
 
-from remnant.schema import ACTIVITY, SIGHTINGS, UNITS
+from remnant.schema import ACTIVITY, UNITS
 from remnant.store.engine import activity_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pyarrow as pa
     from ibis.expr.types import Table, Value
 
-    from remnant.store.store import Store
-
-__all__ = ["days_of_work", "rollups", "settle_activity"]
-
-_CHUNK_ROWS: Final = 5_000_000
-"""Sightings of a piece of work; a day is never split."""
+__all__ = ["rollups"]
 
 
 def rollups(sightings: Table) -> Table:
@@ -97,54 +91,3 @@ def _rollup(grain: str, counted: Table) -> Table:
         for name in ACTIVITY.names
     }
     return counted.select(**{name: column.cast(types[name]) for name, column in columns.items()})
-
-
-def days_of_work(rows: dict[str, int]) -> Iterator[list[str]]:
-    """Yield the days in groups of a bounded number of rows, at least one day each."""
-    group: list[str] = []
-    size = 0
-    for day in sorted(rows):
-        if group and size + rows[day] > _CHUNK_ROWS:
-            yield group
-            group, size = [], 0
-        group.append(day)
-        size += rows[day]
-    if group:
-        yield group
-
-
-def settle_activity(store: Store, case: str) -> int:
-    """Make the roll-ups of every day that needs it; return how many days that were."""
-    with store.ledger.reading() as connection:
-        dirty = store.ledger.dirty_days(connection, case)
-        files = store.ledger.files(connection, case, SIGHTINGS.name, days=dirty)
-    rows = dict.fromkeys(dirty, 0)
-    for file in files:
-        rows[file.day or ""] += file.rows
-    for days in days_of_work(rows):
-        _settle_days(store, case, days)
-    return len(dirty)
-
-
-def _settle_days(store: Store, case: str, days: list[str]) -> None:
-    with store.ledger.reading() as connection:
-        files = store.ledger.files(connection, case, SIGHTINGS.name, days=days)
-        old = store.ledger.files(connection, case, ACTIVITY.name, days=days)
-    with store.change() as change, store.engine() as engine:
-        change.replace(old)
-        if files:
-            expression = rollups(engine.table(SIGHTINGS, files))
-            for piece in engine.pieces(expression):
-                for day, part in _by_day(piece):
-                    change.write(ACTIVITY, case, day, part, ())
-        change.mark_clean(case, days)
-        change.commit()
-
-
-def _by_day(data: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    import pyarrow.compute as pc  # noqa: PLC0415 - Arrow is not needed to state the expressions
-
-    day = pc.strftime(data["start"], format="%Y-%m-%d")
-    for value in pc.unique(day):
-        part = data.filter(pc.equal(day, value))
-        yield str(value), part.sort_by([("grain", "ascending"), ("start", "ascending")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import ibis
 import pyarrow as pa
@@ -14,7 +14,7 @@ from remnant.errors import SchemaMismatch, StoreError
 from remnant.schema import ACTIVITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from ibis.expr.types import Table
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from remnant.store.records import FileRecord
 
 __all__ = ["Engine", "activity_schema", "ibis_schema"]
-
-_PIECE_ROWS: Final = 2_000_000
-_BATCH_ROWS: Final = 1 << 17
 
 
 def ibis_schema(table: TableSchema) -> ibis.Schema:
@@ -115,22 +112,6 @@ class Engine:
             for name, kind in wanted.items()
         }
         return found.select(**columns)
-
-    def pieces(self, expression: Table) -> Iterator[pa.Table]:
-        """Yield the result of an expression in Arrow tables of a bounded number of rows."""
-        # Not to_pyarrow_batches(): Ibis 12 calls a method there that DuckDB 2 does not have.
-        relation = self._connection.con.sql(self._connection.compile(expression))
-        read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-        kept: list[pa.RecordBatch] = []
-        rows = 0
-        for batch in read(_BATCH_ROWS):
-            kept.append(batch)
-            rows += len(batch)
-            if rows >= _PIECE_ROWS:
-                yield pa.Table.from_batches(kept)
-                kept, rows = [], 0
-        if kept:
-            yield pa.Table.from_batches(kept)
 
 
 def _literal(path: str) -> str:

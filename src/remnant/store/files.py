@@ -22,7 +22,7 @@ from remnant.schema import STORED, Table, check_version
 from remnant.store.records import FileRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Folder", "Pending", "by_name", "conform", "explained", "read_table"]
@@ -82,14 +82,17 @@ def explained(where: Path) -> Iterator[None]:
         ) from error
 
 
-def conform(table: Table, data: pa.Table) -> pa.Table:
+def conform(table: Table, data: pa.Table, names: Sequence[str] | None = None) -> pa.Table:
     """Return the data with exactly the columns of its table; missing nullable ones are null.
+
+    With ``names`` only these columns.
 
     Raises:
         StoreError: a column is missing or has another type, or a null stands where none may.
     """
     columns = []
-    for field in table.arrow:
+    wanted = table.arrow if names is None else pa.schema([table.arrow.field(n) for n in names])
+    for field in wanted:
         if field.name in data.column_names:
             column = data.column(field.name)
         elif field.nullable:
@@ -106,11 +109,11 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
                 got=column.type,
                 expected=str(field.type),
             ) from error
-    return pa.table(columns, schema=table.arrow)
+    return pa.table(columns, schema=wanted.with_metadata(table.arrow.metadata))
 
 
-def read_table(table: Table, path: Path) -> pa.Table:
-    """Return the rows of a listed file.
+def read_table(table: Table, path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows of a listed file; with ``columns`` only these columns of them.
 
     Raises:
         StoreError: it cannot be read.
@@ -120,7 +123,9 @@ def read_table(table: Table, path: Path) -> pa.Table:
         try:
             with pq.ParquetFile(path) as file:
                 check_version(table, file.schema_arrow, str(path))
-                return conform(table, file.read())
+                return conform(
+                    table, file.read(None if columns is None else list(columns)), columns
+                )
         except pa.ArrowException as error:
             raise StoreError(
                 "a file of the store is damaged",

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from remnant.errors import KeyMismatch, StoreError
 from remnant.schema import COVERAGE, Table
-from remnant.store.activity import settle_activity
 from remnant.store.change import Change
 from remnant.store.compact import compact
-from remnant.store.engine import Engine
 from remnant.store.files import Folder, by_name, explained
 from remnant.store.key import create_key, fingerprint, load_key
 from remnant.store.ledger import Ledger, is_missing
 from remnant.store.lock import WriterLock
-from remnant.store.view import View
+from remnant.store.rollup import settle_activity
 from remnant.windows import iso
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from remnant.settings import Settings
+    from remnant.store.view import View
 
 __all__ = ["GRACE", "Store"]
 
@@ -102,13 +101,11 @@ class Store:
 
     def view(self, case: str) -> View:
         """Return a snapshot of a case; of an unknown case it is empty."""
+        from remnant.store.view import View  # noqa: PLC0415 - loads the query engine
+
         view = View(case, self.folder, self.ledger, self._settings)
         self._views.append(view)
         return view
-
-    def engine(self) -> Engine:
-        """Return an engine over the files, to be closed by the caller."""
-        return Engine(self.folder, self._settings)
 
     def sensors(self, case: str) -> list[dict[str, Any]]:
         """Return one row per sensor and vantage of a case.
