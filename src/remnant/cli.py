@@ -1,11 +1,14 @@
 """The command line: one verb per room. Only this file and its siblings run whole rooms.
 
-Exit codes: 0 done, 1 refused or failed with a clear message, 2 usage, 130 interrupted.
+Exit codes: 0 done, 1 refused or failed with a clear message, 2 usage, 130 interrupted (Ctrl-C),
+143 terminated.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,9 +18,10 @@ from remnant import __version__, cli_case, cli_keep, cli_read, cli_run
 from remnant.cli_shared import HOME, open_settings
 from remnant.errors import RemnantError, StoreError
 
-__all__ = ["INTERRUPTED", "app", "main"]
+__all__ = ["INTERRUPTED", "TERMINATED", "app", "main"]
 
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
 
 app = typer.Typer(
     name="remnant",
@@ -89,6 +93,11 @@ def _home_first(arguments: list[str]) -> list[str]:
     return moved + rest
 
 
+def _terminate(*_: object) -> None:
+    """Leave as after Ctrl-C, so that temporary files go."""
+    sys.exit(TERMINATED)
+
+
 def _unreadable(error: Exception) -> RemnantError:
     """Return what a failure of the query engine means to a person."""
     first = str(error).partition("\n")[0]
@@ -109,6 +118,8 @@ def _unreadable(error: Exception) -> RemnantError:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         app(args=_home_first(given), prog_name="remnant")
     except RemnantError as error:
@@ -125,6 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(f"remnant: {_unreadable(error).text()}", err=True)
         sys.exit(1)
     except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            typer.echo("remnant: interrupted; what was already stored is unchanged", err=True)
+        word = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}.get(stop.code)
+        if word:
+            typer.echo(f"remnant: {word}; what was already stored is unchanged", err=True)
         raise

@@ -12,11 +12,13 @@ from remnant.cli_shared import (
     FormatOption,
     emit,
     load_reference,
+    open_library,
     open_settings,
     open_store,
     open_view,
     say,
 )
+from remnant.errors import printable
 
 __all__ = ["enrich", "sensor_app", "settings_app"]
 
@@ -62,13 +64,23 @@ def sensor_retire(
     ],
 ) -> None:
     """Say that a sensor was switched off on purpose, so that its silence is not a gap."""
+    from remnant.errors import NoData
     from remnant.windows import iso, parse_time
 
     time = parse_time(at)
     settings = open_settings()
+    cases = [entry.name for entry in open_library(settings).list()]
     with open_store(settings, write=True) as store:
+        known = sorted({str(row["sensor"]) for case in cases for row in store.sensors(case)})
+        if name not in known:
+            raise NoData(
+                "no sensor of this name delivered anything",
+                got=name,
+                expected=", ".join(map(printable, known)) or None,
+                hint="remnant sensor list CASE",
+            )
         store.retire_sensor(name, time)
-    say(f"Sensor {name} is not expected any more from {iso(time)}.")
+    say(f"Sensor {printable(name)} is not expected any more from {iso(time)}.")
 
 
 @settings_app.command("show")

@@ -118,16 +118,33 @@ def own_prefixes(settings: Settings, name: str) -> Path:
 
 
 def window_of(view: View, since: str | None, until: str | None) -> Window | None:
-    """Return the window that ``--since`` and ``--until`` describe; ``None`` is the default one."""
+    """Return the window that ``--since`` and ``--until`` describe; ``None`` is the default one.
+
+    Raises:
+        TimeSyntaxError: a bound is no time, or the end does not lie after the start.
+        NoData: the window lies before or after all data.
+    """
+    from remnant.errors import NoData
     from remnant.estimate.coverage import default_window
     from remnant.windows import Window, parse_time
 
     if since is None and until is None:
         return None
+    start = parse_time(since) if since else None
+    end = parse_time(until) if until else None
+    if start and end:
+        Window(start, end)  # an empty one is refused before the data are looked at
     whole = default_window(view)
-    return Window(
-        parse_time(since) if since else whole.since, parse_time(until) if until else whole.until
-    )
+    start, end = start or whole.since, end or whole.until
+    if start >= whole.until or end <= whole.since:
+        raise NoData(
+            "the window lies outside the data of this case",
+            where=view.case,
+            got=f"{'from ' + since if since else ''}{' until ' + until if until else ''}".strip(),
+            expected=f"a part of {whole}",
+            hint="leave out --since and --until for all of it",
+        )
+    return Window(start, end)
 
 
 def emit(rows: Sequence[dict[str, Any]], output: Format, columns: Sequence[str]) -> None:

@@ -243,9 +243,12 @@ def test_a_full_disk_loses_nothing(mine: Place, made: Made) -> None:
     disk = mine.folder / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
-    if mount is None or subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=False
-    ).returncode:
+    if (
+        mount is None
+        or subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=False
+        ).returncode
+    ):
         pytest.skip("file systems cannot be mounted here")
     try:
         shutil.copytree(mine.home, disk / "home")

@@ -133,13 +133,17 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
         limits = wording.interval(verdict[key]["low"], verdict[key]["high"], as_percent=as_percent)
         lines.append(f"{name}: {shown} ({limits})")
     lines += ["", "Evidence:"]
+    said: dict[str, int] = {}
     for item in verdict["evidence"]:
         if isinstance(item, str):
-            lines += _bullet(printable(item, 1000))
+            text = printable(item, 1000)
         else:
             sign = _SIGNS.get(str(item.get("state")), "")
             words = printable(str(item.get("sentence") or item.get("id") or ""), 1000)
-            lines += _bullet(f"{sign.strip()}: {words}" if sign else words)
+            text = f"{sign.strip()}: {words}" if sign else words
+        said[text] = said.get(text, 0) + 1
+    for text, count in said.items():
+        lines += _bullet(text if count == 1 else f"{text} ({count} checks)")
     return "\n".join(lines) + "\n"
 
 
