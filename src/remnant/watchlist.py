@@ -41,7 +41,8 @@ class Rule:
         text: as written in the case, normalised: folded name, ``*.`` + folded name, or CIDR.
         role: what it is to the botnet.
         state: what the takedown made of it.
-        zone: the seized zone (registrable domain, or the host name under dynamic-DNS domains).
+        zone: the seized zone where the case states it; else it is what ``cases.zones.zone_of``
+            says of the name (deriving it here would slow every start).
         since: when it was seized or first watched (UTC microseconds), a note on the curves.
         until: when it was lost (UTC microseconds, exclusive), a note on the curves.
         valid_from: rule matches only queries from this time (UTC microseconds); set for generated

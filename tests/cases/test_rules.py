@@ -40,12 +40,11 @@ def test_written_rules_come_in_file_order() -> None:
         "ns1.timedate1.com",
         "c2",
         "seized",
-        "timedate1.com",
+        None,
         us(2015, 4, 8),
         source="maltrail changeup.txt",
     )
     assert (found[1].kind, found[1].text) == ("below", "*.thepicturehut.net")
-    assert found[1].zone == "thepicturehut.net"
     assert found[2] == Rule("beebone", "address", "203.0.113.7/32")
     assert len(found) == 3 + 3000
 
@@ -75,7 +74,7 @@ def test_a_repeated_rule_is_one_rule() -> None:
     assert (found[1].since, found[1].until) == (None, None)
 
 
-def test_a_zone_that_is_stated_wins() -> None:
+def test_a_zone_that_is_stated_is_kept() -> None:
     found = compiled(
         '[[watch]]\nnames = ["a.b.evil.example", "*.b.evil.example"]\nzone = "b.evil.example"\n'
     )
@@ -90,7 +89,7 @@ def test_generated_names_hold_around_their_day() -> None:
     for rule in found:
         assert rule.kind == "exact"
         assert (rule.role, rule.state) == ("dga", "live")
-        assert rule.zone == rule.text
+        assert rule.zone is None
         assert (rule.valid_from, rule.valid_until) == (us(2014, 7, 24), us(2014, 7, 27))
         assert (rule.since, rule.until) == (us(2014, 7, 25), us(2014, 7, 26))
 
@@ -190,7 +189,7 @@ def test_every_indicator_has_one_rule(case: Case) -> None:
     written = {text for watch in case.watches for text in (*watch.names, *watch.addresses)}
     assert len(texts) == len(set(texts))
     assert set(texts) == written
-    assert all((rule.zone is None) == (rule.kind == "address") for rule in found)
+    assert all(rule.zone is None for rule in found)
 
 
 def test_names_match_at_label_boundaries() -> None:

@@ -12,9 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from remnant.cases import dga
-from remnant.cases.indicators import bare
 from remnant.cases.model import MAX_NAMES
-from remnant.cases.zones import zone_of
 from remnant.errors import CaseError
 from remnant.watchlist import Rule
 from remnant.windows import ceil, floor, to_us
@@ -58,8 +56,8 @@ def compile_rules(
     ... case = {name = "x", takedown = 2015-04-08}
     ... watch = [{names = ["*.Evil.Example"], state = "seized"}]
     ... '''
-    >>> [(rule.kind, rule.text, rule.zone) for rule in compile_rules(loads(text, "x.toml"))]
-    [('below', '*.evil.example', 'evil.example')]
+    >>> [(rule.kind, rule.text, rule.state) for rule in compile_rules(loads(text, "x.toml"))]
+    [('below', '*.evil.example', 'seized')]
     """
     written: dict[str, Rule] = {}
     for watch in case.watches:
@@ -95,9 +93,8 @@ def _written(case: str, watch: Watch) -> Iterator[Rule]:
     until = None if watch.until is None else to_us(watch.until)
     for text in watch.names:
         kind: Kind = "below" if text.startswith("*.") else "exact"
-        zone = watch.zone or zone_of(bare(text))
         yield Rule(
-            case, kind, text, watch.role, watch.state, zone, since, until, source=watch.source
+            case, kind, text, watch.role, watch.state, watch.zone, since, until, source=watch.source
         )
     for text in watch.addresses:
         yield Rule(
@@ -175,7 +172,6 @@ def _of_day(case: str, watch: Watch, start: int, end: int) -> Callable[[str], Ru
     role, state, zone, source = watch.role, watch.state, watch.zone, watch.source
 
     def made(name: str) -> Rule:
-        own = zone or zone_of(name)
-        return Rule(case, "exact", name, role, state, own, since, until, start, end, source)
+        return Rule(case, "exact", name, role, state, zone, since, until, start, end, source)
 
     return made
