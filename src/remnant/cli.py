@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(f"remnant: {_unreadable(error).text()}", err=True)
         sys.exit(1)
     except SystemExit as stop:
-        word = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}.get(stop.code)
-        if word:
-            typer.echo(f"remnant: {word}; what was already stored is unchanged", err=True)
+        for code, word in ((INTERRUPTED, "interrupted"), (TERMINATED, "terminated")):
+            if stop.code == code:
+                typer.echo(f"remnant: {word}; what was already stored is unchanged", err=True)
         raise

@@ -185,7 +185,7 @@ def judge(
     settings = open_settings()
     with open_store(settings) as store:
         loaded, view = open_view(settings, store, case)
-        verdict = judge_case(
+        verdict: dict[str, Any] = judge_case(
             view, loaded, settings, window=window_of(view, since, until), vantage=vantage
         ).to_json()
     if output is Format.JSON:

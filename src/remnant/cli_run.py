@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,6 +161,7 @@ class _Ingest:
         """Read every source for every case."""
         from remnant.capture import ReadOptions
         from remnant.cases.rules import compile_rules
+        from remnant.errors import printable
         from remnant.watchlist import Watchlist
 
         library = open_library(self.settings)
@@ -175,8 +177,7 @@ class _Ingest:
             Progress("reading", total) as bar,
         ):
             for path, named, size in found:
-                bar.to(done, f"reading {Path(path).name[:30]}")
-                before = done
+                bar.to(done, f"reading {printable(Path(path).name, 30)}")
                 self._one(
                     path,
                     store,
@@ -184,7 +185,7 @@ class _Ingest:
                     options,
                     lookup,
                     named=named,
-                    moved=lambda at, start=before: bar.to(start + at),
+                    moved=partial(bar.more, done),
                 )
                 done += max(size, 0)
 

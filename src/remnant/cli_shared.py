@@ -209,7 +209,13 @@ class Progress:
     def to(self, done: int, title: str | None = None) -> None:
         """Set how much is done."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=title or self._title)
+            self._bar.update(
+                self._task, completed=done, **({} if title is None else {"description": title})
+            )
+
+    def more(self, before: int, done: int) -> None:
+        """Set how much is done of the part that began at ``before``."""
+        self.to(before + done)
 
     def steps(self, done: int, total: int) -> None:
         """Set how many steps of how many are done."""

@@ -94,10 +94,11 @@ class Place:
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command in a process of its own."""
+        given: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         return subprocess.Popen(
             [sys.executable, "-m", "remnant", *map(str, arguments)],
             env=os.environ | self.environment,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
+            **given,
         )
 
     def answers(self) -> dict[str, Any]:

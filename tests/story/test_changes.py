@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+
+from remnant import simulate
+from remnant.simulate.beebone import BEEBONE
 from story.telling import CASE, DAYS
 from story.test_truth import counted, told, true_answers
 
@@ -84,9 +89,7 @@ def test_a_day_that_no_sensor_delivered_is_no_zero(place: Place, made: Made) -> 
 
 
 def test_a_deleted_case_leaves_nothing_behind(mine: Place, made: Made) -> None:
-    address = next(
-        row["address"] for row in mine.ask("clients", CASE) if len(row["address"]) > 9
-    )
+    address = next(row["address"] for row in mine.ask("clients", CASE) if len(row["address"]) > 9)
     other = mine.folder / "other.toml"
     other.write_text(made.case.read_text(encoding="utf-8").replace(CASE, "other"))
     mine.do("case", "import", other)
@@ -130,6 +133,8 @@ def places_of(home: Path, needle: str) -> list[str]:
 
 
 def test_the_demonstration_twice_in_a_row(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = dataclasses.replace(BEEBONE, until=datetime(2015, 4, 12, tzinfo=UTC))
+    monkeypatch.setattr(simulate, "scenarios", lambda: {short.name: short})
     shutil.rmtree(place.home)
     first, second = (
         place.do("demo", "beebone", "--scale", "0.0003", "--no-serve") for _ in range(2)

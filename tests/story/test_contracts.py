@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from story.telling import CASE, DAYS, strict_json
 
 if TYPE_CHECKING:
@@ -32,9 +33,14 @@ SOURCE = {
     "state": str,
     "notes": list,
 }
-COUNTS = {"queries": (int, NONE), "clients": (int, NONE), "vantage": str, "unit": str}
-PLACE = {"asn": (int, NONE), "as_name": (str, NONE), "country": (str, NONE)}
-KEYED = {
+COUNTS: dict[str, Any] = {
+    "queries": (int, NONE),
+    "clients": (int, NONE),
+    "vantage": str,
+    "unit": str,
+}
+PLACE: dict[str, Any] = {"asn": (int, NONE), "as_name": (str, NONE), "country": (str, NONE)}
+KEYED: dict[str, dict[str, Any]] = {
     "hour": {"start": str, "coverage": (int, float, NONE)},
     "day": {"start": str, "coverage": (int, float, NONE)},
     "week": {"start": str, "coverage": (int, float, NONE)},

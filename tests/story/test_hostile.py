@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from dnstap_writer import (
     CLIENT_QUERY,
     CLIENT_RESPONSE,

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from story.telling import CASE, DAYS, plain
 from story.test_truth import counted, told, true_answers, true_days
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from story.telling import AFTER, CASE, DAYS, Place
 
 from remnant import __version__
 from remnant.cli import app
+from story.telling import AFTER, CASE, DAYS, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,8 @@ READING = ("traffic", "clients", "measure", "judge")
     "verb", [*READING, "enrich", "ingest", "sensor list", "report", "case show"]
 )
 def test_a_case_that_nobody_knows(verb: str, small: Place, tmp_path: Path) -> None:
-    more = {"ingest": [tmp_path], "report": ["-o", tmp_path / "r.html"]}.get(verb, [])
-    outcome = small.run(*verb.split(), "beebome", *more)
+    more: dict[str, list[object]] = {"ingest": [tmp_path], "report": ["-o", tmp_path / "r.html"]}
+    outcome = small.run(*verb.split(), "beebome", *more.get(verb, []))
 
     assert outcome.code == 1
     assert outcome.out == ""
