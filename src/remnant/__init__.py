@@ -2,7 +2,8 @@
 
 The folders of this package, in order, are the path that data takes: ``capture`` reads traffic,
 ``cases`` says what is watched, ``collate`` turns marked rows into sightings, ``enrich`` adds
-context, ``estimate`` measures, ``judge`` concludes, ``report`` tells people. ``store`` is the cellar.
+context, ``estimate`` measures, ``judge`` concludes, ``report`` tells people. ``simulate`` makes
+traffic up. ``store`` is the cellar.
 """
 
 __all__ = ["__version__"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import BEEBONE, QUICK
 
+from cases.made_cases import BEEBONE, QUICK
 from remnant.cases import casefile, dga, model
 from remnant.cases.casefile import load, loads
 from remnant.cases.library import BUILT_IN

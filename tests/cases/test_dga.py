@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import QUICK
 
+from cases.made_cases import QUICK
 from remnant.cases import dga
 from remnant.errors import CaseError
 from remnant.names import fold

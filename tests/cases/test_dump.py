@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from hypothesis import given
-from made_cases import BEEBONE, NOTES, QUICK, cases
 
+from cases.made_cases import BEEBONE, NOTES, QUICK, cases
 from remnant.cases.casefile import loads
 from remnant.cases.dump import dumps
 from remnant.cases.model import Case, Watch

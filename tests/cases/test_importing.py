@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import BEEBONE, QUICK
 
+from cases.made_cases import BEEBONE, QUICK
 from remnant.cases import importers, importing
 from remnant.cases.casefile import loads
 from remnant.cases.dump import dumps

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import QUICK
 
+from cases.made_cases import QUICK
 from remnant.cases import indicators
 from remnant.errors import CaseError
 from remnant.names import NameSyntaxError, fold

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from made_cases import BEEBONE
 
+from cases.made_cases import BEEBONE
 from remnant.cases.casefile import loads
 from remnant.cases.library import BUILT_IN, Library, built_in, indicators_of
 from remnant.cases.model import Case, Watch

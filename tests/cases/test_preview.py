@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
-from made_cases import BEEBONE, QUICK, cases
 
+from cases.made_cases import BEEBONE, QUICK, cases
 from remnant.cases import preview as module
 from remnant.cases.casefile import loads
 from remnant.cases.preview import Preview, preview

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import BEEBONE, QUICK, cases
 
+from cases.made_cases import BEEBONE, QUICK, cases
 from remnant.cases import dga, rules
 from remnant.cases.casefile import loads
 from remnant.cases.model import Case, Watch

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import QUICK
 
+from cases.made_cases import QUICK
 from remnant.cases.importers.stix import pattern_values
 
 D = "domain-name:value"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_cases import QUICK
 
+from cases.made_cases import QUICK
 from remnant.cases import zones
 from remnant.names import fold, is_below
 

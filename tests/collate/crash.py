@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from made_up import EVIL, ingest, line, settings_in
 
+from collate.made_up import EVIL, ingest, line, settings_in
 from remnant.store import Store
 from remnant.store.ledger import Ledger
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from made_up import facts, ingest, line, settings_in, total
 
+from collate.made_up import facts, ingest, line, settings_in, total
 from remnant.store import Store
 
 OLD = b"".join(line(i * 3600, f"192.0.2.{i % 9}") for i in range(60))

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_up import (
+
+from collate.made_up import (
     EVIL,
     OPTIONS,
     START,
@@ -25,7 +26,6 @@ from made_up import (
     truth,
     watching,
 )
-
 from remnant.capture.stream import ByteStream
 from remnant.errors import KeyMismatch, StoreError
 from remnant.schema import CLIENTS, QUARANTINE, SIGHTINGS

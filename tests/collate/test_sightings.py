@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from made_up import START, ingest, line, settings_in, stored, watching
 
+from collate.made_up import START, ingest, line, settings_in, stored, watching
 from remnant.collate.clients import ANNOTATIONS, Clients
 from remnant.collate.pseudonym import SiteKey
 from remnant.schema import CLIENTS, SIGHTINGS

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from made_up import ingest, line, settings_in, stored, total
 
+from collate.made_up import ingest, line, settings_in, stored, total
 from remnant.collate import spill
 from remnant.collate.spill import Rows
 from remnant.schema import CLIENTS, SIGHTINGS

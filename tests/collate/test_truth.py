@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_up import by_day, ingest, line, rolled_up, settings_in, truth
 
+from collate.made_up import by_day, ingest, line, rolled_up, settings_in, truth
 from remnant.store import Store
 
 NAMES = ["evil.example", "bad.example", "www.bad.example", "good.example"]

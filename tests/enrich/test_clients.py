@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from enrich_view import HOUR, START, MadeUpCase, client, sighting
 
+from enrich.enrich_view import HOUR, START, MadeUpCase, client, sighting
 from remnant.enrich.clients import NetworkSyntaxError, list_clients
 from remnant.windows import Window
 

@@ -10,8 +10,8 @@ import maxminddb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mmdb_writer import MARKER, encode_metadata, write
 
+from enrich.mmdb_writer import MARKER, encode_metadata, write
 from remnant.enrich.mmdb import read
 from remnant.errors import ReferenceDataError
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from mmdb_writer import write
 
+from enrich.mmdb_writer import write
 from remnant.enrich.reference import COLUMNS, Reference, missing_hint
 from remnant.errors import ReferenceDataError
 from remnant.schema import CLIENTS

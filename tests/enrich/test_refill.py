@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from enrich_view import MadeUpCase, client, sighting
-
+from enrich.enrich_view import MadeUpCase, client, sighting
 from remnant.enrich.clients import list_clients
 from remnant.enrich.reference import Reference
 from remnant.enrich.refill import RefillResult, refill

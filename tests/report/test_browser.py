@@ -9,9 +9,9 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from sample import hostile_content, make_content
 
 from remnant.report.html import render
+from report.sample import hostile_content, make_content
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,13 +6,13 @@ from xml.etree import ElementTree as ET
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample import START, make_content
 
 from remnant.report.charts import bars, coverage_bars, curve
 from remnant.report.drawing import NARROW, WIDE, specification, svg
 from remnant.report.facts import Mark
 from remnant.report.wording import legible
 from remnant.windows import Window
+from report.sample import START, make_content
 
 DAY = timedelta(days=1)
 WINDOW = Window(START, START + 10 * DAY)

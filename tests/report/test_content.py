@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from madeup import START, MadeUpView, make_case, make_settings, make_view
 
 from remnant.errors import NoData
 from remnant.report.content import digest, gather
 from remnant.report.html import render
 from remnant.report.suppress import Hidden, shown
 from remnant.windows import Window
+from report.madeup import START, MadeUpView, make_case, make_settings, make_view
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,10 +3,10 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from sample import START, make_content
 
 from remnant.report.charts import bars, coverage_bars, curve
 from remnant.report.drawing import NARROW, PRINT, WIDE, Frame, inline_svg, png, specification, svg
+from report.sample import START, make_content
 
 CONTENT = make_content()
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from sample import hostile_content
 
 from remnant.errors import RemnantError
 from remnant.report.export import write_figures, write_whole
 from remnant.report.figures import figures
+from report.sample import hostile_content
 
 if TYPE_CHECKING:
     from pathlib import Path

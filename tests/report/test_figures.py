@@ -3,10 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sample import empty_content, hostile_content, make_content
-
 from remnant.report.figures import by_country, by_name, coverage_by_day, figures, online_by_day
 from remnant.report.suppress import Hidden
+from report.sample import empty_content, hostile_content, make_content
 
 
 def test_every_figure_says_what_where_when_and_from_which_data() -> None:

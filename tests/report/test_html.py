@@ -11,7 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sample import (
+
+from remnant.errors import RemnantError
+from remnant.report.facts import NameRow
+from remnant.report.html import POLICY, render, write
+from remnant.windows import Window
+from report.sample import (
     HOSTILE,
     START,
     empty_content,
@@ -21,11 +26,6 @@ from sample import (
     make_trend,
     pulse,
 )
-
-from remnant.errors import RemnantError
-from remnant.report.facts import NameRow
-from remnant.report.html import POLICY, render, write
-from remnant.windows import Window
 
 if TYPE_CHECKING:
     from pathlib import Path

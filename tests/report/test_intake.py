@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from madeup import START, make_case, make_settings, make_view
-
 from remnant.cases.rules import compile_rules
 from remnant.report.intake import intake, watchlist_age
 from remnant.watchlist import Watchlist
+from report.madeup import START, make_case, make_settings, make_view
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
-from sample import hostile_content
 
 from remnant.report.html import render
+from report.sample import hostile_content
 
 SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
-from madeup import START, MadeUpView, make_view
 
 from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden
+from report.madeup import START, MadeUpView, make_view
 
 DAYS = [START + timedelta(days=i) for i in range(3)]
 

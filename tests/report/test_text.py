@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample import HOSTILE
 
 from remnant.report import text
 from remnant.report.text import estimates_table, neutral, render, to_csv, verdict_text
+from report.sample import HOSTILE
 
 ROWS: list[dict[str, Any]] = [
     {"name": "a.example", "queries": 1234567, "clients": None, "coverage": 0.99, "asn": 64500},
