@@ -32,6 +32,9 @@ fuzz: $(VENV)/.dev ## the long fuzzing campaign, kernels with bounds checks
 
 bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratios
 	$(BIN)/python bench/ingest_dnstap.py
+	$(BIN)/python bench/dnstap_kernel.py
+	$(BIN)/python bench/simulate_dnstap.py
+	$(BIN)/python bench/enrich_lookup.py
 
 docs: $(VENV)/.dev ## write the reference pages that are generated from code
 	$(BIN)/python docs/generate.py
