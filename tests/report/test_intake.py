@@ -43,3 +43,10 @@ def test_names_added_after_the_first_version_are_listed(
     age = watchlist_age(make_view(1), case, compile_rules(case), make_settings(tmp_path))  # type: ignore[arg-type]
     assert age.added == (("new.example", later),)
     assert age.older_sources == 1
+
+
+def test_a_source_read_for_a_case_without_rules_is_not_old(tmp_path: Path) -> None:
+    view: Any = make_view(1)
+    view.sources[0].watchlist = Watchlist.compile(()).digest("test")
+    age = watchlist_age(view, make_case(watches=()), (), make_settings(tmp_path))
+    assert (age.entries, age.older_sources) == (0, 0)

@@ -48,7 +48,7 @@ def watchlist_age(
     from remnant.cases.library import Library  # noqa: PLC0415 - reads the stored versions
     from remnant.watchlist import Watchlist  # noqa: PLC0415 - compiles kernels
 
-    digest = Watchlist.compile(rules).digest(case.name) if rules else ""
+    digest = Watchlist.compile(rules).digest(case.name)
     try:
         since = Library(settings.home).watched_since(case.name)
     except (RemnantError, OSError):
