@@ -127,6 +127,36 @@ def test_a_verdict_for_reading() -> None:
     )
     assert shown.startswith("CANNOT TELL YET")
     assert "2015-05-20" in shown
-    assert "FAIL: sensor died" in shown
+    assert "FAIL x: sensor died" in shown
     assert "at least 239" in shown
     assert "\x1b" not in shown
+
+
+def test_checks_are_named_and_equal_reasons_stand_in_one_line() -> None:
+    reason = "Not checked: no trend could be fitted."
+    names = ("coverage", "other_traffic", "canary")
+    nothing = {"value": None, "low": None, "high": None}
+    shown = verdict_text(
+        {
+            "state": "cannot_tell",
+            "sentence": "It cannot be told.",
+            "series": "online hosts",
+            "rate_per_day": nothing,
+            "half_life_days": nothing,
+            "can_tell_by": None,
+            "evidence": [{"id": n, "state": "unavailable", "sentence": reason} for n in names],
+        }
+    )
+    assert shown.count(reason) == 1
+    assert f"n/a coverage, other traffic, canary: {reason}" in shown
+
+
+def test_units_of_clients_are_said_in_words() -> None:
+    row = {
+        "quantity": "footprint", "value": 20, "low": 20, "high": 20, "level": None,
+        "unit": "mixed", "since": None, "until": None, "population": "clients", "n": 84,
+        "method": "counted", "coverage": 1.0, "assumptions": [],
+    }  # fmt: skip
+    shown = estimates_table([row])
+    assert "clients (IPv4 and IPv6 /64)" in shown
+    assert "mixed" not in shown

@@ -131,6 +131,7 @@ def _environment() -> jinja2.Environment:
         "moment": wording.moment,
         "window": wording.window_words,
         "unit": wording.unit_word,
+        "counted_in": wording.counted_in,
         "country": wording.country_name,
         "network": _network,
         "count": _count,
@@ -200,21 +201,17 @@ def _assumptions(measures: Sequence[Measure]) -> list[str]:
 
 
 def _checks(evidence: Sequence[Mapping[str, Any] | str]) -> list[dict[str, str]]:
-    """Return the evidence of the verdict: sign, state and words of each line."""
-    checks = []
-    for item in evidence[:60]:
-        if isinstance(item, str):
-            checks.append({"sign": "·", "state": "", "words": wording.legible(item, 600)})
-            continue
-        state = str(item.get("state") or "")
-        words = item.get("sentence") or item.get("text") or item.get("value")
-        name = item.get("id") or item.get("name") or item.get("kind") or ""
-        checks.append(
-            {
-                "sign": _SIGNS.get(state, "·"),
-                "state": state if state in _SIGNS else "",
-                "words": wording.legible(str(words if words is not None else name), 600),
-            }
-        )
+    """Return the evidence of the verdict: sign, state, checks and words of each line."""
     order = {state: place for place, state in enumerate(_SIGNS)}
-    return sorted(checks, key=lambda check: order.get(check["state"], len(order)))
+    found = sorted(
+        wording.findings(evidence[:60]), key=lambda item: order.get(item.state, len(order))
+    )
+    return [
+        {
+            "sign": _SIGNS.get(item.state, "·"),
+            "state": item.state,
+            "names": item.names,
+            "words": item.words,
+        }
+        for item in found
+    ]

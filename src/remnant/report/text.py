@@ -40,7 +40,7 @@ _WIDEST: Final = 1000
 _TIMES: Final = ("start", "first", "last", "since", "until")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _WHOLE: Final = ("address", "state", "format", "proof", "country", "unit", "vantage")
-_SIGNS: Final = {"passed": "ok  ", "failed": "FAIL", "unavailable": "n/a "}
+_SIGNS: Final = {"passed": "ok", "failed": "FAIL", "unavailable": "n/a"}
 
 
 def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: str) -> str:
@@ -100,7 +100,7 @@ def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
             wording.measure_name(row["quantity"]),
             show(row["value"]),
             limits,
-            _cell(row["unit"]),
+            wording.counted_in(row["unit"]),
             wording.number(row["n"]),
             wording.percent(row["coverage"]),
         )
@@ -133,17 +133,9 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
         limits = wording.interval(verdict[key]["low"], verdict[key]["high"], as_percent=as_percent)
         lines.append(f"{name}: {shown} ({limits})")
     lines += ["", "Evidence:"]
-    said: dict[str, int] = {}
-    for item in verdict["evidence"]:
-        if isinstance(item, str):
-            text = printable(item, 1000)
-        else:
-            sign = _SIGNS.get(str(item.get("state")), "")
-            words = printable(str(item.get("sentence") or item.get("id") or ""), 1000)
-            text = f"{sign.strip()}: {words}" if sign else words
-        said[text] = said.get(text, 0) + 1
-    for text, count in said.items():
-        lines += _bullet(text if count == 1 else f"{text} ({count} checks)")
+    for item in wording.findings(verdict["evidence"]):
+        head = " ".join(part for part in (_SIGNS.get(item.state, ""), item.names) if part)
+        lines += _bullet(f"{head}: {item.words}" if head else item.words)
     return "\n".join(lines) + "\n"
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from remnant.errors import printable
 from remnant.report.suppress import Hidden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from remnant.report.suppress import Count
     from remnant.windows import Window
 
@@ -22,9 +25,12 @@ __all__ = [
     "STATES",
     "UNIT_WORDS",
     "VANTAGE_WORDS",
+    "Finding",
     "compact",
+    "counted_in",
     "country_name",
     "day",
+    "findings",
     "interval",
     "legible",
     "measure_name",
@@ -112,6 +118,15 @@ UNIT_WORDS: Final = {
     "mixed": "IPv4 addresses and IPv6 /64 networks",
 }
 """What one client is."""
+
+_COUNTED_IN: Final = {
+    "queries": "requests",
+    "ipv4": "clients (IPv4)",
+    "ipv6_64": "clients (IPv6 /64)",
+    "mixed": "clients (IPv4 and IPv6 /64)",
+}
+
+_CHECK_STATES: Final = ("failed", "passed", "unavailable")
 
 _MEASURES: Final = {
     "queries": "Requests",
@@ -264,6 +279,50 @@ def measure_name(quantity: str) -> str:
 def unit_word(unit: str) -> str:
     """Return what one client is."""
     return UNIT_WORDS.get(unit, legible(unit, 60))
+
+
+def counted_in(unit: str) -> str:
+    """Return a unit of ``remnant measure`` as a reader of its table needs it.
+
+    >>> counted_in("mixed"), counted_in("per day")
+    ('clients (IPv4 and IPv6 /64)', 'per day')
+    """
+    return _COUNTED_IN.get(unit, legible(unit, 60))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of what a verdict rests on.
+
+    Attributes:
+        state: ``failed``, ``passed`` or ``unavailable`` for a check, else empty.
+        names: the checks that say this, in words; empty where it is no check.
+        words: what was found.
+    """
+
+    state: str
+    names: str
+    words: str
+
+
+def findings(evidence: Iterable[Mapping[str, Any] | str]) -> list[Finding]:
+    """Return the evidence of a verdict for reading, equal reasons of several checks in one line."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in evidence:
+        told: Mapping[str, Any] = {"sentence": item} if isinstance(item, str) else item
+        name = str(told.get("id") or told.get("name") or told.get("kind") or "")
+        words = told.get("sentence") or told.get("text") or told.get("value")
+        state = str(told.get("state") or "")
+        if state not in _CHECK_STATES:
+            state = ""
+        line = (state, legible(name if words is None else str(words), 1000))
+        names = found.setdefault(line, [])
+        if state and name:
+            names.append(legible(name, 40).replace("_", " "))
+    return [
+        Finding(state, ", ".join(dict.fromkeys(names)), words)
+        for (state, words), names in found.items()
+    ]
 
 
 def country_name(code: str | None) -> str:
