@@ -150,3 +150,23 @@ def test_every_quantity_and_field_is_documented() -> None:
     for quantity, meaning in measures.QUANTITIES.items():
         assert f"| `{quantity}` | {meaning} |" in page
     assert all(f"`{key}`" in page for key in KEYS)
+
+
+def test_a_window_inside_a_gap_has_no_zeros() -> None:
+    hours = [*range(24), *range(72, 96)]
+    view = view_of([sighting(START, 1)], [coverage_row(START + h * HOUR) for h in hours])
+
+    gap = by_quantity(
+        measures.measure(
+            view, CASE, settings(), window=Window(START + 30 * HOUR, START + 40 * HOUR)
+        )
+    )
+    quiet = by_quantity(
+        measures.measure(view, CASE, settings(), window=Window(START + 3 * DAY, START + 4 * DAY))
+    )
+
+    for quantity in ("queries", "clients"):
+        assert (gap[quantity].value, gap[quantity].low, gap[quantity].n) == (None, None, 0)
+        assert "no sensor delivered" in str(gap[quantity].refusal)
+        assert quiet[quantity].value == 0
+    assert gap["footprint"].value == 1

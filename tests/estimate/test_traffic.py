@@ -185,3 +185,25 @@ def test_counts_equal_plain_counting(
         else:
             assert row["queries"] == len(inside)
             assert row["clients"] == len({s["client"] for s in inside})
+
+
+def test_a_sensor_that_did_not_look_in_the_window_has_no_row_of_zeros() -> None:
+    rows = [coverage_row(START + h * HOUR, s) for h in range(72) for s in "ab"]
+    rows = [row for row in rows if row["sensor"] == "a" or not 24 <= _hour(row) < 48]
+    view = view_of([sighting(START + 30 * HOUR, 1)], rows)
+
+    inside = traffic.by_key(view, "sensor", Window(START + DAY, START + 2 * DAY))
+    longer = traffic.by_key(view, "sensor", Window(START + DAY, START + 2 * DAY + HOUR))
+
+    assert [row["sensor"] for row in inside] == ["a"]
+    assert [(row["sensor"], row["queries"]) for row in longer] == [("a", 1), ("b", 0)]
+
+
+def test_reports_without_a_hit_are_no_zero() -> None:
+    view = view_of([sighting(START, 1, "r", "report")], [coverage_row(START, "r", "report")])
+
+    assert traffic.by_key(view, "sensor", Window(START + HOUR / 2, START + HOUR)) == []
+
+
+def _hour(row: dict[str, Any]) -> int:
+    return int((row["hour"] - START) / HOUR)

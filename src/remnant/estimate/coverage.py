@@ -245,10 +245,21 @@ def of_window(view: View, window: Window, vantage: str) -> float | None:
     return int(delivered.sum()) / total if total else None
 
 
-def sensors(view: View, vantage: str) -> list[SensorSpan]:
-    """Return when each sensor of a vantage delivered, in the order of their first hours."""
+def sensors(view: View, vantage: str, window: Window | None = None) -> list[SensorSpan]:
+    """Return when each sensor of a vantage delivered, in the order of their first hours.
+
+    With a window, only its hours count, and a sensor that delivered in none of them is left out.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
     rows = _delivered(view)
     rows = rows.filter(rows.vantage == vantage)
+    if window is not None:
+        since, until = (
+            ibis.literal(time, type="timestamp('UTC', 6)")
+            for time in (floor(window.since, "hour"), window.until)
+        )
+        rows = rows.filter(rows.hour >= since, rows.hour < until)
     found = rows.group_by("sensor").aggregate(
         first=rows.hour.min(),
         last=rows.hour.max(),

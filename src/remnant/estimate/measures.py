@@ -9,6 +9,7 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from remnant.estimate import Estimate
@@ -139,13 +140,15 @@ def _counts(view: View, window: Window, whole: Window, vantage: str) -> list[Est
     ever = seen if window == whole else count(view, whole, vantage)
     here = (window, of_window(view, window, vantage))
     over_all = (whole, of_window(view, whole, vantage))
-    return [
+    found = [
         _observed("queries", (seen.queries, "queries"), here, vantage, n=seen.queries),
         _observed("clients", (seen.clients, seen.unit), here, vantage, _ADDRESSES, n=seen.queries),
         _observed(
             "footprint", (ever.clients, ever.unit), over_all, vantage, _ADDRESSES, n=ever.queries
         ),
     ]
+    # Where no sensor delivered nothing was looked at, and nothing seen is no zero.
+    return [estimate if estimate.n or estimate.coverage else _gap(estimate) for estimate in found]
 
 
 def _daily(view: View, made: Series, window: Window, vantage: str) -> list[Estimate]:
@@ -298,6 +301,14 @@ def _refused(quantity: str, unit: str, window: Window, population: str, why: str
         n=0,
         method="none",
         refusal=why,
+    )
+
+
+def _gap(estimate: Estimate) -> Estimate:
+    """Return the count without a value, because no sensor delivered in its window."""
+    why = "no sensor delivered in the window: a gap, not a zero"
+    return replace(
+        estimate, value=None, low=None, high=None, n=0, method="none", assumptions=(), refusal=why
     )
 
 

@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from remnant import schema
-from remnant.estimate.coverage import by_step, choose_vantage, default_window, sensors, vantages
+from remnant.estimate.coverage import (
+    HITS_ONLY,
+    by_step,
+    choose_vantage,
+    default_window,
+    sensors,
+    vantages,
+)
 from remnant.windows import STEPS, Step, Window, ceil, floor, iso
 
 if TYPE_CHECKING:
@@ -221,12 +228,15 @@ def _row(row: dict[str, Any], key: Key, vantage: str) -> dict[str, object]:
 def _silent_sensors(
     view: View, window: Window, vantage: str, rows: list[dict[str, object]]
 ) -> list[dict[str, object]]:
+    """Return a row of zeros for each sensor that looked in the window and saw nothing."""
+    if vantage in HITS_ONLY:
+        return []  # no hit may also mean no look
     seen = {row["sensor"] for row in rows}
     usual = _merge_units({str(row["unit"]) for row in rows})
     return [
         {"sensor": span.sensor, "queries": 0, "clients": 0, "vantage": vantage, "unit": usual}
-        for span in sensors(view, vantage)
-        if span.sensor not in seen and span.first < window.until and span.last >= window.since
+        for span in sensors(view, vantage, window)
+        if span.sensor not in seen
     ]
 
 
