@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -198,6 +199,7 @@ def _activity(hour: datetime, sensor: str | None, vantage: str, clients: int) ->
 
 def settings(**judge: Any) -> Any:
     return SimpleNamespace(
+        home=Path("no-such-home"),
         estimate=SimpleNamespace(level=0.95),
         judge=SimpleNamespace(
             slowest_half_life_days=judge.get("slowest_half_life_days", 180.0),

@@ -8,11 +8,14 @@ import pytest
 
 from estimate.fakeview import DAY, HOUR, START, hourly_view, sighting
 from remnant.cases.model import Case, Event, Watch
+from remnant.cases.rules import compile_rules
 from remnant.estimate.online import series
 from remnant.judge import guards
 from remnant.judge.guards import GUARDS, Ground, Guard, check
+from remnant.watchlist import Watchlist
 
 CASE = Case("test", "Test botnet", START)
+DIGEST = Watchlist.compile(compile_rules(CASE)).digest(CASE.name)
 
 
 def checked(view: Any, case: Case = CASE, vantage: str | None = None) -> dict[str, Guard]:
@@ -140,16 +143,36 @@ def test_changes_outside_the_fitted_days_pass(when: datetime) -> None:
 
 
 def source(digest: str, first: datetime, last: datetime) -> Any:
-    return SimpleNamespace(watchlist=digest, first=first, last=last, read_at=last)
+    return SimpleNamespace(
+        id="s1",
+        watchlist=digest,
+        first=first,
+        last=last,
+        read_at=last,
+        messages=20,
+        query_messages=10,
+    )
 
 
 def test_sources_read_with_different_watchlists_fail_if_they_are_in_the_fit() -> None:
     old = source("1" * 32, START - 9 * DAY, START - DAY)
     early = source("1" * 32, START, START + 5 * DAY)
-    late = source("2" * 32, START + 5 * DAY, START + 30 * DAY)
+    late = source(DIGEST, START + 5 * DAY, START + 30 * DAY)
 
-    assert checked(flat(sources=[early, late]))["watchlist"].state == "failed"
+    found = checked(flat(sources=[early, late]))["watchlist"]
+    assert found.state == "failed"
+    assert "1 of 2 sources were read with an older watchlist" in found.sentence
     assert checked(flat(sources=[old, late]))["watchlist"].state == "passed"
+
+
+def test_one_outdated_watchlist_for_all_sources_fails() -> None:
+    """A name that was added since is in none of the numbers."""
+    outdated = source("1" * 32, START, START + 30 * DAY)
+
+    found = checked(flat(sources=[outdated]))["watchlist"]
+
+    assert (found.state, found.clear_from) == ("failed", None)
+    assert found.facts["older_sources"] == 1
 
 
 def test_hostile_names_are_escaped() -> None:
@@ -229,3 +252,37 @@ def test_long_lists_are_cut() -> None:
 
     assert "45 more" in checked(flat(), change(events=events))["watchlist"].sentence
     assert guards._few(["a"]) == ["a"]
+
+
+def test_other_traffic_counts_one_message_a_lookup_where_there_are_no_responses() -> None:
+    """With responses assumed, all traffic but the watched names would seem to be less."""
+    view = flat(sources=[read("s1", 10, 10)])
+    for row in view.rows["coverage"]:
+        row["matched"] = 1000
+        row["messages"] = 11_000
+    assert checked(view)["other_traffic"].state == "passed"
+
+    view = flat(sources=[read("s1", 20, 10)])
+    for row in view.rows["coverage"]:
+        row["matched"] = 1000
+        row["messages"] = 11_000
+    assert checked(view)["other_traffic"].state == "unavailable"
+
+
+def read(source_id: str, messages: int, queries: int) -> Any:
+    made = source(DIGEST, START, START + 30 * DAY)
+    made.id, made.messages, made.query_messages = source_id, messages, queries
+    return made
+
+
+@pytest.mark.parametrize(("messages", "queries", "share"), [(9, 0, 1.0), (30, 10, 2.0)])
+def test_a_lookup_is_one_or_two_messages(messages: int, queries: int, share: float) -> None:
+    view = flat(sources=[read("s1", messages, queries)])
+    made = series(view).since(CASE.takedown)
+    kept = made.on(made.complete)
+    trend = kept.trend()
+    assert trend is not None
+
+    found = Ground(view, CASE, kept, trend, 0.00385).read_by_day
+
+    assert found["own"].tolist() == (found["matched"] * share).tolist()

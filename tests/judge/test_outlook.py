@@ -11,16 +11,23 @@ from remnant.cases.model import Case, Event
 from remnant.estimate.decay import days_needed
 from remnant.estimate.online import series
 from remnant.judge.guards import Guard
-from remnant.judge.outlook import ASSUMED_PHI, ASSUMED_SIGMA, can_tell_by
+from remnant.judge.outlook import ASSUMED_PHI, ASSUMED_SIGMA, Outlook, outlook
 from remnant.judge.verdict import judge
+from remnant.windows import Window
 
 CASE = Case("test", "Test botnet", START)
 R_MIN = math.log(2) / 180
 
 
 def asked(view: Any, *failed: Guard, case: Case = CASE) -> Any:
+    return found(view, *failed, case=case).by
+
+
+def found(view: Any, *failed: Guard, case: Case = CASE, cut: bool = False) -> Outlook:
     after = series(view).since(case.takedown)
-    return can_tell_by(case, after, after.trend(), failed, minimum_days=14, r_min=R_MIN, level=0.95)
+    return outlook(
+        case, after, after.trend(), failed, minimum_days=14, r_min=R_MIN, level=0.95, cut=cut
+    )
 
 
 def test_before_there_are_days_noise_is_assumed() -> None:
@@ -67,9 +74,9 @@ def test_failed_guard_without_a_date_is_not_healed_by_time() -> None:
 def test_far_away_is_no_date() -> None:
     after = series(hourly_view(lambda _, __: 100, 7))
 
-    told = can_tell_by(CASE, after, after.trend(), [], minimum_days=14, r_min=1e-6, level=0.95)
+    told = outlook(CASE, after, after.trend(), [], minimum_days=14, r_min=1e-6, level=0.95)
 
-    assert told is None
+    assert told == Outlook()
 
 
 def test_open_verdict_says_a_later_date() -> None:
@@ -90,6 +97,30 @@ def test_changed_watchlist_long_ago_can_be_told_with_a_later_start() -> None:
 
     found = judge(view, case, settings())
 
-    assert found.state == "cannot_tell"
-    assert found.can_tell_by is not None
-    assert found.can_tell_by < (START + 80 * DAY).date()
+    assert (found.state, found.can_tell_by) == ("cannot_tell", None)
+    assert found.sentence.endswith("; judge again with --since 2015-04-13.")
+    again = next(item for item in found.evidence if item["id"] == "judge_again")
+    assert again["since"] == "2015-04-13"
+    assert judge(view, case, settings(), Window(START + 5 * DAY, START + 80 * DAY)).state != (
+        "cannot_tell"
+    )
+
+
+def test_a_window_that_a_person_cut_gets_no_date() -> None:
+    view = hourly_view(lambda _, __: 100, 40)
+
+    for since, until, told in ((0, 7, False), (10, 20, False), (33, 40, True)):
+        window = Window(START + since * DAY, START + until * DAY)
+        assert (judge(view, CASE, settings(), window).can_tell_by is not None) is told
+
+
+def test_without_one_complete_day_no_date_is_made_up() -> None:
+    view = hourly_view(lambda _, __: 100, 1)
+    view.rows["coverage"] = view.rows["coverage"][:10]
+
+    assert found(view) == Outlook()
+    assert judge(view, CASE, settings()).can_tell_by is None
+
+
+def test_many_days_without_a_trend_get_no_date() -> None:
+    assert found(hourly_view(lambda _, __: 0, 60)) == Outlook()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -137,8 +138,7 @@ def test_takedown_after_the_data() -> None:
 
     assert (found.state, found.trend) == ("cannot_tell", None)
     assert "no complete day of data after the takedown" in found.sentence
-    assert found.can_tell_by is not None
-    assert found.can_tell_by > (START + 100 * DAY).date()
+    assert found.can_tell_by is None
     assert found.to_json()["half_life_days"] == {"value": None, "low": None, "high": None}
 
 
@@ -226,6 +226,15 @@ def test_hostile_title_is_escaped() -> None:
 
     assert "\x1b" not in found.sentence
     assert len(found.sentence) < 600
+
+
+def test_sentence_of_simulated_traffic_says_so_once() -> None:
+    view = replace(simulated(340, 84), simulated=True)
+    found = verdict(view, Case("test", "Test (SIMULATED: made up)", START))
+
+    assert found.sentence.startswith("In simulated traffic, clean-up of Test has not been")
+    assert found.sentence.lower().count("simulated") == 1
+    assert "simulated" not in verdict(simulated(340, 84)).sentence.lower()
 
 
 def test_window_beside_the_data_tells_nothing() -> None:

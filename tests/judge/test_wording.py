@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remnant.judge.wording import percent_a_day, span
+from remnant.judge.wording import percent_a_day, short_title, span
 from remnant.windows import Window
 
 
@@ -26,3 +26,17 @@ def test_percent_a_day() -> None:
     assert percent_a_day(0.0) == 0.0
     assert percent_a_day(0.693147) == pytest.approx(50.0, rel=1e-5)
     assert percent_a_day(-0.693147) == pytest.approx(-100.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("title", "simulated", "short"),
+    [
+        ("BeeBone (SIMULATED: no real victims)", True, "BeeBone"),
+        ("BeeBone (SIMULATED: no real victims)", False, "BeeBone (SIMULATED: no real victims)"),
+        ("BeeBone (AAEH, VObfus)", True, "BeeBone (AAEH, VObfus)"),
+        ("(simulated)", True, "(simulated)"),
+        ("A (simulated) b", True, "A (simulated) b"),
+    ],
+)
+def test_a_title_says_simulated_once(title: str, short: str, *, simulated: bool) -> None:
+    assert short_title(title, simulated=simulated) == short

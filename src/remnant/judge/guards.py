@@ -20,6 +20,7 @@ from remnant.estimate.coverage import HITS_ONLY, sensors, vantages
 from remnant.estimate.decay import fit
 from remnant.estimate.online import day_start, series
 from remnant.estimate.traffic import sightings
+from remnant.judge.watched import current_digest
 from remnant.windows import Window
 
 if TYPE_CHECKING:
@@ -108,8 +109,13 @@ class Ground:
         return day_start(int(self.kept.days[len(self.kept.days) // 2]))
 
     @cached_property
+    def digest(self) -> str:
+        """The digest of what the case watches now."""
+        return current_digest(self.case)
+
+    @cached_property
     def read_by_day(self) -> dict[str, Floats]:
-        """Messages, matched and lost of each fitted day."""
+        """Messages, matched, lost and own (messages for watched names) of each fitted day."""
         return _read_by_day(self)
 
 
@@ -176,16 +182,22 @@ def _sensors(ground: Ground) -> Guard:
 
 
 def _watchlist(ground: Ground) -> Guard:
-    """Fail if a name was added or lost, or sources were read with different watchlists."""
+    """Fail if a name was added or lost, or a source was read with another watchlist than now."""
     window = ground.window
     changes = _watch_changes(ground.case, window)
-    digests = {
+    lists = [
         source.watchlist
         for source in ground.view.sources
         if (source.first is None or source.first < window.until)
         and (source.last is None or source.last >= window.since)
+    ]
+    older = sum(digest != ground.digest for digest in lists)
+    facts: dict[str, object] = {
+        "changes": len(changes),
+        "watchlists": len(set(lists)),
+        "older_sources": older,
+        "of_sources": len(lists),
     }
-    facts: dict[str, object] = {"changes": len(changes), "watchlists": len(digests)}
     if changes:
         when = max(time for time, _ in changes)
         text = (
@@ -194,10 +206,12 @@ def _watchlist(ground: Ground) -> Guard:
             + "."
         )
         return Guard("watchlist", "failed", text, when, facts)
-    if len(digests) > 1:
+    if older:
+        were = "source of the fitted days was" if len(lists) == 1 else "sources were"
         text = (
-            f"The sources were read with {len(digests)} different watchlists. "
-            "Ingest them again to read all with the present one."
+            f"{older} of {len(lists)} {were} read with an older watchlist, so what was added to "
+            "or taken from the case since is not counted alike. Ingest them again to read all with "
+            "the present one."
         )
         return Guard("watchlist", "failed", text, None, facts)
     text = "Nothing was added to or lost from the watchlist inside the fitted days."
@@ -236,9 +250,8 @@ def _answers(ground: Ground) -> Guard:
 def _other_traffic(ground: Ground) -> Guard:
     """Fail if all other traffic at the sensors fell or grew as fast as a clean-up would."""
     rows = ground.read_by_day
-    messages, matched = rows["messages"], rows["matched"]
-    # A watched lookup is two messages, query and response, and one observation.
-    other = messages - 2.0 * matched
+    messages = rows["messages"]
+    other = messages - rows["own"]
     if not messages.sum() or other.sum() < INNOCENT_SHARE * messages.sum():
         return Guard(
             "other_traffic",
@@ -364,26 +377,42 @@ def _sensor_presence(ground: Ground) -> dict[str, tuple[float, float]]:
 
 
 def _read_by_day(ground: Ground) -> dict[str, Floats]:
-    """Return messages, matched and lost of each fitted day, as arrays in the order of the days."""
+    """Return sums of each fitted day, as arrays in the order of the days."""
     table = _fitted_coverage(ground)
     columns = ("messages", "matched", "lost")
     rows = (
-        table.group_by("hour")
+        table.group_by("hour", "source")
         .aggregate(**{name: table[name].sum() for name in columns})
         .to_pyarrow()
     )
+    sums = {name: rows[name].to_numpy().astype(np.float64) for name in columns}
+    sums["own"] = sums["matched"] * _messages_a_lookup(ground, rows["source"])
     day = rows["hour"].cast("int64").to_numpy() // _DAY_US
     place = np.searchsorted(ground.kept.days, day)
     place = np.minimum(place, len(ground.kept.days) - 1)
     fitted = ground.kept.days[place] == day
     return {
         name: np.bincount(
-            place[fitted],
-            weights=rows[name].to_numpy()[fitted].astype(np.float64),
-            minlength=len(ground.kept.days),
+            place[fitted], weights=values[fitted], minlength=len(ground.kept.days)
         ).astype(np.float64)
-        for name in columns
+        for name, values in sums.items()
     }
+
+
+def _messages_a_lookup(ground: Ground, column: Any) -> Floats:  # noqa: ANN401 - Arrow
+    """Return, for each source of a column, how many of its messages one observation stands for.
+
+    That is one for sources that hold queries alone, and two for those that hold every response.
+    """
+    known = {
+        source.id: min(2.0, max(1.0, source.messages / max(source.query_messages, 1)))
+        if source.query_messages
+        else 1.0
+        for source in ground.view.sources
+    }
+    codes = column.combine_chunks().dictionary_encode()
+    shares = np.array([known.get(name, 2.0) for name in codes.dictionary.to_pylist()])
+    return shares[codes.indices.to_numpy(zero_copy_only=False)]
 
 
 def _fitted_coverage(ground: Ground) -> Any:  # noqa: ANN401 - ibis is untyped

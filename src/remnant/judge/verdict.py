@@ -8,13 +8,14 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import printable
-from remnant.estimate.coverage import COMPLETE
+from remnant.estimate.coverage import COMPLETE, default_window
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
 from remnant.judge.guards import Ground, Guard, check
-from remnant.judge.outlook import can_tell_by
+from remnant.judge.outlook import Outlook, outlook
 from remnant.judge.rules import RULES_VERSION, Facts, Rule, decide
+from remnant.judge.watched import Watched, watched
 from remnant.judge.wording import UNIT_WORDS, fitted_window, sentence, span
 from remnant.windows import Window, iso
 
@@ -114,7 +115,8 @@ def judge(
     Args:
         view: the case's tables.
         case: the case; only days after its takedown count.
-        settings: ``estimate.level``, ``judge.slowest_half_life_days``, ``judge.minimum_days``.
+        settings: ``estimate.level``, ``judge.slowest_half_life_days``, ``judge.minimum_days``, and
+            the home folder with the case's versions.
         window: default: the first to the last covered hour.
         vantage: default: the first of ``coverage.vantages(view)``.
 
@@ -127,7 +129,8 @@ def judge(
     slowest, minimum = settings.judge.slowest_half_life_days, settings.judge.minimum_days
     r_min = math.log(2) / slowest
     trend = after.trend(level=level)
-    guards = check(None if trend is None else Ground(view, case, fitted, trend, r_min))
+    ground = None if trend is None else Ground(view, case, fitted, trend, r_min)
+    guards = check(ground)
     failed = [guard for guard in guards if guard.state == "failed"]
     rule = decide(
         Facts(
@@ -139,24 +142,44 @@ def judge(
             r_min=r_min,
         )
     )
-    told_by = None
+    open_until = Outlook()
     if rule.outcome == "cannot_tell":
-        told_by = can_tell_by(
-            case, after, trend, failed, minimum_days=minimum, r_min=r_min, level=level
+        open_until = outlook(
+            case,
+            after,
+            trend,
+            failed,
+            minimum_days=minimum,
+            r_min=r_min,
+            level=level,
+            cut=window is not None and window.until < default_window(view).until,
         )
+    age = watched(view, case, settings, digest=None if ground is None else ground.digest)
     return Verdict(
         state=rule.outcome,
         sentence=sentence(
-            case.title, rule, fitted, trend, failed, minimum_days=minimum, slowest=slowest
+            case.title,
+            rule,
+            fitted,
+            trend,
+            failed,
+            minimum_days=minimum,
+            slowest=slowest,
+            simulated=view.simulated,
+            again=open_until.since,
         ),
         rule=rule.id,
         vantage=fitted.vantage,
         unit=fitted.unit,
         trend=trend,
         fitted=fitted,
-        can_tell_by=told_by,
+        can_tell_by=open_until.by,
         guards=tuple(guards),
-        evidence=tuple(_evidence(view, case, after, trend, rule=rule, slowest=slowest)),
+        evidence=(
+            *_evidence(view, case, after, trend, rule=rule, slowest=slowest),
+            *_age(age),
+            *_again(open_until),
+        ),
     )
 
 
@@ -250,6 +273,26 @@ def _watchlists(view: View) -> list[dict[str, object]]:
     read = f"read from {oldest:%Y-%m-%d} to {newest:%Y-%m-%d}"
     text = f"{len(sources)} sources, {read} with {plural}."
     return [_item("sources", text, sources=len(sources), watchlists=lists)]
+
+
+def _age(age: Watched) -> list[dict[str, object]]:
+    """Return how many sources lack what was added to the case, and what that is."""
+    items = []
+    if age.age:
+        text = f"{age.age}; to read them again, ingest them again."
+        items.append(_item("older_watchlist", text, older=age.older, sources=age.sources))
+    if age.since:
+        text = f"{age.since[0].upper()}{age.since[1:]}."
+        items.append(_item("watched_since", text, added=len(age.added)))
+    return items
+
+
+def _again(open_until: Outlook) -> list[dict[str, object]]:
+    if open_until.since is None:
+        return []
+    day = open_until.since.isoformat()
+    text = f"From {day} on there are enough days without that change: judge with --since {day}."
+    return [_item("judge_again", text, since=day)]
 
 
 def _events(case: Case, window: Window | None) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,13 +15,14 @@ from remnant.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from remnant.estimate.decay import Trend
     from remnant.estimate.online import Series
     from remnant.judge.guards import Guard
     from remnant.judge.rules import Rule
 
-__all__ = ["UNIT_WORDS", "fitted_window", "percent_a_day", "sentence", "span"]
+__all__ = ["UNIT_WORDS", "fitted_window", "percent_a_day", "sentence", "short_title", "span"]
 
 UNIT_WORDS: Final = {
     "ipv4": "IPv4 addresses",
@@ -28,6 +30,20 @@ UNIT_WORDS: Final = {
     "mixed": "IPv4 addresses and IPv6 /64 networks",
 }
 """What one client is, in words."""
+
+
+_SIMULATED: Final = re.compile(r"\s*\([^()]*\bsimulated\b[^()]*\)\s*\Z", re.IGNORECASE)
+
+
+def short_title(title: str, *, simulated: bool) -> str:
+    """Return a title without the closing remark that it is simulated, where that is said anyway.
+
+    >>> short_title("BeeBone (SIMULATED: no real victims)", simulated=True)
+    'BeeBone'
+    >>> short_title("BeeBone (AAEH, VObfus)", simulated=True)
+    'BeeBone (AAEH, VObfus)'
+    """
+    return (_SIMULATED.sub("", title[:4000]) if simulated else title) or title
 
 
 def span(window: Window) -> str:
@@ -63,6 +79,8 @@ def sentence(
     *,
     minimum_days: int,
     slowest: float,
+    simulated: bool = False,
+    again: date | None = None,
 ) -> str:
     """Return the verdict as one sentence that can be quoted alone.
 
@@ -74,12 +92,18 @@ def sentence(
         failed: guards that failed.
         minimum_days: complete days that a verdict needs.
         slowest: the slowest half-life worth the name, in days.
+        simulated: the traffic is made up; the sentence says so.
+        again: from this day on the case can be judged already.
     """
-    name = printable(title, 80)
+    name = printable(short_title(title, simulated=simulated), 80)
+    clean_up = f"In simulated traffic, clean-up of {name}" if simulated else f"Clean-up of {name}"
     window = fitted_window(fitted)
     if rule.outcome == "cannot_tell":
-        head = f"It cannot be told yet whether clean-up of {name} is working"
+        it = "In simulated traffic, it" if simulated else "It"
+        head = f"{it} cannot be told yet whether clean-up of {name} is working"
         why = _open(rule, fitted, trend, failed, minimum_days=minimum_days, slowest=slowest)
+        if again is not None:
+            why = f"{why.removesuffix('.')}; judge again with --since {again.isoformat()}."
         return f"{head}: {why}"
     assert trend is not None
     assert window is not None
@@ -90,20 +114,17 @@ def sentence(
     if rule.outcome == "growing":
         rise, low, high = (-percent_a_day(rate) for rate in (trend.rate, trend.high, trend.low))
         return (
-            f"{name} is growing: {when} {what} rose by {_percent(rise)} a day "
+            f"{'In simulated traffic, ' * simulated}{name} is growing: {when} {what} rose by {_percent(rise)} a day "
             f"({interval} {_percent(low)} to {_percent(high)})."
         )
     if rule.outcome == "effective":
-        return (
-            f"Clean-up of {name} is effective: {when} {what} {fall}, which halves it "
-            f"{_halving(trend)}."
-        )
+        return f"{clean_up} is effective: {when} {what} {fall}, which halves it {_halving(trend)}."
     if rule.outcome == "working":
         return (
-            f"Clean-up of {name} is working: {when} {what} {fall}; whether it halves within "
+            f"{clean_up} is working: {when} {what} {fall}; whether it halves within "
             f"{slowest:g} days is still open."
         )
-    failure = f"Clean-up of {name} has not been effective: {when} {what}"
+    failure = f"{clean_up} has not been effective: {when} {what}"
     excluded = f"halving within {slowest:g} days is ruled out"
     if trend.low > 0:
         return (
