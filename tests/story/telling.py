@@ -52,6 +52,7 @@ class Place:
     def environment(self) -> dict[str, str]:
         return {
             "REMNANT_HOME": str(self.home),
+            "REMNANT_STORE__THREADS": "1",
             "REMNANT_SITE_KEY": str(self.folder / "key" / "site.key"),
         }
 

@@ -97,30 +97,23 @@ def test_stopped_politely(
 
 
 def test_piped_into_head(small: Place) -> None:
-    for command in (
-        f"traffic {CASE} --by hour --format json",
-        f"clients {CASE}",
-        "case dga newgoz --from 2014-07-01 --until 2014-07-05",
-    ):
-        process = small.start(*command.split())
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.read(20)
-        process.stdout.close()
-        said = process.stderr.read().decode()
-        process.stderr.close()
-        process.wait(PATIENCE)
-        assert said == "", said
-        assert process.returncode in {0, 1, 141, -signal.SIGPIPE}
+    process = small.start("traffic", CASE, "--by", "hour", "--format", "json")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(20)
+    process.stdout.close()
+    said = process.stderr.read().decode()
+    process.stderr.close()
+
+    assert process.wait(PATIENCE) in {0, 1, 141, -signal.SIGPIPE}
+    assert said == ""
 
 
 def test_progress_shows_on_a_terminal_and_not_in_a_pipe(place: Place, made: Made) -> None:
-    quiet = place.start("ingest", CASE, *made.files(days=DAYS[:1]))
-    _, err = quiet.communicate(timeout=PATIENCE)
-    assert quiet.returncode == 0
-    assert b"\x1b" not in err
-    assert b"reading" not in err
-    assert len(err.splitlines()) <= 3
+    quiet = place.do("ingest", CASE, *made.files(days=DAYS[:1])).err
+    assert "\x1b" not in quiet
+    assert "reading" not in quiet
+    assert len(quiet.splitlines()) <= 3
 
     outer, inner = pty.openpty()
     loud = place.start("ingest", CASE, *made.files(days=DAYS[1:2]), stderr=inner)

@@ -34,9 +34,9 @@ def unmatched(tmp_path: Path) -> Place:
     return place
 
 
-def test_a_report_is_one_file_that_needs_nothing_else(whole: Place, tmp_path: Path) -> None:
-    page = tmp_path / "new" / "report.html"
-    said = whole.do("report", CASE, "-o", page)
+def test_a_report_is_one_file_and_its_figures_lie_beside_it(whole: Place, tmp_path: Path) -> None:
+    page, figures = tmp_path / "new" / "report.html", tmp_path / "figures"
+    said = whole.do("report", CASE, "-o", page, "--figures", figures)
     text = page.read_text(encoding="utf-8")
 
     assert said.out == ""
@@ -44,16 +44,10 @@ def test_a_report_is_one_file_that_needs_nothing_else(whole: Place, tmp_path: Pa
     assert "SIMULATED" in text
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", text)
     assert "<svg" in text
-
-
-def test_figures_are_written_beside_it(whole: Place, tmp_path: Path) -> None:
-    figures = tmp_path / "figures"
-    whole.do("report", CASE, "-o", tmp_path / "r.html", "--figures", figures)
     kinds: dict[str, set[str]] = {}
     for path in figures.iterdir():
         assert path.stat().st_size > 0
         kinds.setdefault(path.suffix, set()).add(path.stem)
-
     assert set(kinds) == {".svg", ".png", ".csv"}
     assert kinds[".svg"] == kinds[".png"] <= kinds[".csv"]
 

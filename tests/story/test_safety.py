@@ -31,11 +31,8 @@ HOSTILE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 VERBS = (
     ("traffic", "--by", "name"),
     ("traffic", "--by", "sensor"),
-    ("traffic", "--by", "day"),
     ("clients",),
-    ("measure",),
     ("judge",),
-    ("sensor list",),
 )
 
 

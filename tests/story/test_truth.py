@@ -129,10 +129,6 @@ def test_the_counts_of_each_source_are_those_that_were_written(place: Place, mad
 # How the same traffic may come in.
 
 
-def renamed(folder: Path, files: list[Path]) -> list[Path]:
-    return [write(folder / f"x{i}", path.read_bytes()) for i, path in enumerate(files)]
-
-
 def recompressed(folder: Path, files: list[Path]) -> list[Path]:
     ways: list[Callable[[bytes], bytes]] = [
         lambda data: data,
@@ -166,7 +162,7 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("way", [renamed, recompressed, shuffled])
+@pytest.mark.parametrize("way", [recompressed, shuffled])
 def test_the_same_traffic_another_way(
     way: Callable[[Path, list[Path]], list[Path]], place: Place, made: Made, tmp_path: Path
 ) -> None:

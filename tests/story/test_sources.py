@@ -1,0 +1,128 @@
+"""The same traffic through pipes, from other folders, end to end: never counted twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dnstap_writer import CLIENT_QUERY, START_TIME, message, query, stream
+from story.telling import Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Place:
+    """A home with a case of one name, which is not simulated."""
+    place = Place(tmp_path / "real")
+    place.do("case", "new", "evil", "--takedown", "2015-04-08", "--watch", "*.evil.example")
+    return place
+
+
+def asked(first: int, count: int) -> bytes:
+    return stream(
+        *(
+            message(CLIENT_QUERY, query("ns1.evil.example", ident=i), time=START_TIME + i)
+            for i in range(first, first + count)
+        )
+    )
+
+
+A, B = asked(0, 300), asked(10_000, 200)
+
+
+def ingest(place: Place, *arguments: object) -> list[dict[str, Any]]:
+    sources: list[dict[str, Any]] = json.loads(
+        place.do("ingest", "evil", *arguments, "--format", "json").out
+    )["sources"]
+    return sources
+
+
+def queries(place: Place) -> int:
+    return sum(row["queries"] or 0 for row in place.ask("traffic", "evil"))
+
+
+def piped(place: Place, data: bytes) -> list[dict[str, Any]]:
+    """Ingest what another end writes into a pipe with a name in the file system."""
+    receiving, sending = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(sending, "wb") as file:
+            file.write(data)
+
+    other = threading.Thread(target=write)
+    other.start()
+    try:
+        return ingest(place, f"/dev/fd/{receiving}")
+    finally:
+        os.close(receiving)
+        other.join()
+
+
+def test_a_pipe_is_read_once_and_whole(real: Place) -> None:
+    assert [row["records"] for row in piped(real, A)] == [300]
+    (row,) = piped(real, A + B)
+    assert (row["state"], row["records"]) == ("grown", 500)
+    assert queries(real) == 500
+    assert [row["state"] for row in piped(real, A)] == ["known"]
+    assert queries(real) == 500
+
+
+def test_files_end_to_end_count_nothing_twice(real: Place, tmp_path: Path) -> None:
+    one, two, both = (tmp_path / name for name in ("a", "b", "both"))
+    one.write_bytes(A)
+    two.write_bytes(B)
+    both.write_bytes(A + B)
+    ingest(real, one, two)
+
+    assert [row["state"] for row in ingest(real, both)] == ["known"]
+    assert queries(real) == 500
+
+
+def test_an_older_copy_is_known_from_any_folder(
+    real: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    (here / "log").write_bytes(A + B)
+    (there / "old").write_bytes(A)
+    monkeypatch.chdir(here)
+    assert [row["path"] for row in ingest(real, "log")] == ["log"]
+
+    monkeypatch.chdir(there)
+    assert [row["state"] for row in ingest(real, "old")] == ["known"]
+    assert queries(real) == 500
+
+    (here / "log").unlink()
+    (there / "other").write_bytes(asked(0, 250))
+    outcome = real.run("ingest", "evil", "other")
+    assert outcome.code == 1
+    assert "refused" in outcome.err
+    assert str(here / "log") in outcome.err
+    assert queries(real) == 500
+
+
+def test_one_refused_source_does_not_hide_the_others(real: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "1").write_bytes(A)
+    (folder / "3").write_bytes(B)
+    ingest(real, folder / "1")
+    ingest(real, folder / "3", "--sensor", "x")
+    (folder / "2").write_bytes(A + asked(20_000, 10))
+    (folder / "3").write_bytes(B + asked(30_000, 10))
+    (folder / "4").write_bytes(asked(40_000, 10))
+
+    outcome = real.run("ingest", "evil", folder, "--format", "json")
+
+    assert outcome.code == 1
+    assert [row["state"] for row in json.loads(outcome.out)["sources"]] == [
+        "known", "grown", "refused", "new",
+    ]  # fmt: skip
+    assert queries(real) == 520
