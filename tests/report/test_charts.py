@@ -49,6 +49,14 @@ def test_the_axis_begins_at_zero_and_holds_curve_and_band() -> None:
     assert domain[1] >= 90
 
 
+def test_the_fitted_line_is_heavier_than_the_data_and_lies_above_them() -> None:
+    band = [(START, 50.0, 40.0, 90.0), (START + DAY, 50.0, 40.0, 90.0)]
+    spec = curve([(START, 60.0), (START + DAY, 70.0)], WINDOW, WIDE, band=band).to_dict()
+    data, fitted = (m for m in (v["mark"] for v in spec["layer"]) if m["type"] == "line")
+    assert fitted["strokeWidth"] >= 2 * data["strokeWidth"]
+    assert data["color"] != fitted["color"]
+
+
 def test_an_empty_curve_still_has_an_axis() -> None:
     spec = curve([], WINDOW, NARROW).to_dict()
     assert spec["layer"][-1]["encoding"]["y"]["scale"]["domain"] == [0, 1.0]

@@ -32,6 +32,17 @@ def test_labels_never_lie_on_each_other(days: list[int], frame: Frame, long: boo
             assert lane != other or right <= low or high <= left
 
 
+def test_a_label_says_what_happened_in_few_words() -> None:
+    note = "press: 33,000 hosts a day are left of 37,000"
+    marks = [
+        Mark(START + timedelta(days=9), "other", note),
+        Mark(START + timedelta(days=20), "other"),
+    ]
+    wide = [label.text for label in labels(marks, WINDOW, WIDE)]
+    assert wide == ["1 press: 33,000 hosts a day are left…", "2 event"]
+    assert [label.text for label in labels(marks, WINDOW, NARROW)] == ["1", "2"]
+
+
 def test_a_label_at_the_right_edge_turns_left() -> None:
     (label,) = labels([Mark(WINDOW.until - timedelta(days=1), "notice")], WINDOW, WIDE)
     assert label.left

@@ -70,7 +70,9 @@ def curve(
     _gaps(sheet, gaps, window, x)
     if band:
         _band(sheet, band, x, y)
-    _line(sheet, points, x, y)
+    _line(sheet, points, x, y, width=1.3 if band else 1.9)
+    if band:
+        _trend(sheet, band, x, y)
     _labels(sheet, placed, x)
     return sheet
 
@@ -187,21 +189,30 @@ def _band(
     sheet: Sheet, band: Sequence[tuple[datetime, float, float, float]], x: alt.X, y: alt.Y
 ) -> None:
     base = sheet.chart(
-        [
-            {"time": _ms(time), "value": value, "low": low, "high": high}
-            for time, value, low, high in band
-        ]
+        [{"time": _ms(time), "low": low, "high": high} for time, _, low, high in band]
     )
     area_y = y.copy()
     area_y.shorthand = "low:Q"
-    sheet.layers += [
-        base.mark_area(color=LIGHT["band"]).encode(x=x, y=area_y, y2=alt.Y2("high:Q")),
-        base.mark_line(color=LIGHT["ink"], strokeDash=[5, 4], strokeWidth=1.4).encode(x=x, y=y),
-    ]
+    sheet.layers.append(
+        base.mark_area(color=LIGHT["band"]).encode(x=x, y=area_y, y2=alt.Y2("high:Q"))
+    )
+
+
+def _trend(
+    sheet: Sheet, band: Sequence[tuple[datetime, float, float, float]], x: alt.X, y: alt.Y
+) -> None:
+    """Add the fitted line above the data: heavy and in ink."""
+    base = sheet.chart([{"time": _ms(time), "value": value} for time, value, _, _ in band])
+    sheet.layers.append(base.mark_line(color=LIGHT["ink"], strokeWidth=2.6).encode(x=x, y=y))
 
 
 def _line(
-    sheet: Sheet, points: Sequence[tuple[datetime, float | None]], x: alt.X, y: alt.Y
+    sheet: Sheet,
+    points: Sequence[tuple[datetime, float | None]],
+    x: alt.X,
+    y: alt.Y,
+    *,
+    width: float,
 ) -> None:
     segments: list[list[dict[str, Any]]] = [[]]
     for time, value in points:
@@ -215,7 +226,7 @@ def _line(
     lonely = [segment[0] for segment in segments if len(segment) == 1]
     sheet.layers += [
         sheet.chart(lines)
-        .mark_line(color=LIGHT["accent"], strokeWidth=1.9, strokeJoin="round")
+        .mark_line(color=LIGHT["accent"], strokeWidth=width, strokeJoin="round")
         .encode(x=x, y=y, detail=alt.Detail("segment:N"), tooltip=_TOLD),
         sheet.chart(lonely)
         .mark_circle(color=LIGHT["accent"], size=26, opacity=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from remnant.report.wording import legible
+from remnant.report.wording import mark_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,9 @@ GUTTER: Final = 60
 """What the vertical axis takes from the width, in pixels."""
 
 _LANES: Final = 4
+_ROOMS: Final = (36, 16)
+"""Letters of a label: as many as fit, else fewer."""
+
 _DAY: Final = timedelta(days=1)
 
 
@@ -51,8 +54,8 @@ def labels(marks: Sequence[Mark], window: Window, frame: Frame) -> list[Label]:
     numbered = [(n, mark) for n, mark in enumerate(marks, 1) if mark.time in window]
     for n, mark in sorted(numbered, key=lambda pair: pair[1].time):
         x = width * ((mark.time - window.since) / (window.until - window.since))
-        kind = legible(mark.kind, 24).replace("_", " ")
-        for text in (str(n),) if frame.narrow else (f"{n} {kind}", str(n)):
+        wordings = () if frame.narrow else [f"{n} {mark_words(mark, room)}" for room in _ROOMS]
+        for text in (*wordings, str(n)):
             length = len(text) * EM + 10
             left = x + length > width
             low, high = (x - length, x) if left else (x, x + length)

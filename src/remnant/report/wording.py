@@ -18,6 +18,7 @@ from remnant.report.suppress import Hidden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from remnant.report.facts import Mark
     from remnant.report.suppress import Count
     from remnant.windows import Window
 
@@ -33,6 +34,7 @@ __all__ = [
     "findings",
     "interval",
     "legible",
+    "mark_words",
     "measure_name",
     "moment",
     "network_name",
@@ -186,7 +188,7 @@ def compact(value: float | None) -> str:
     return number(value)
 
 
-def published(count: Count, minimum: int) -> str:
+def published(count: Count | float, minimum: int) -> str:
     """Return a count as published: the number, ``<10`` when small, ``hidden`` when linked.
 
     >>> published(Hidden.SMALL, 10)
@@ -227,6 +229,21 @@ def interval(low: float | None, high: float | None, *, as_percent: bool = False)
     if low is None:
         return f"at most {show(high)}"
     return f"{show(low)} to {show(high)}"
+
+
+def mark_words(mark: Mark, limit: int = 200) -> str:
+    """Return what a dated mark is: its kind where that says something, and its note.
+
+    The words are cut to about ``limit`` characters, between two words where that is possible.
+    """
+    kind = "" if mark.kind == "other" and mark.note else legible(mark.kind, 24).replace("_", " ")
+    words = ": ".join(part for part in (kind, legible(mark.note, 253)) if part)
+    words = "event" if words == "other" else words
+    if len(words) <= limit:
+        return words
+    cut = words[: limit - 1]
+    whole, space, _ = cut.rpartition(" ")
+    return (whole if space and len(whole) > limit // 2 else cut).rstrip(" :,;.(") + "…"
 
 
 def rate(value: float | None) -> str:
