@@ -73,7 +73,7 @@ def make_view(
             "sightings": sightings,
             "coverage": coverage,
             "clients": known,
-            "activity": _roll_up(sightings),
+            "activity": roll_up(sightings),
             "quarantine": [{"source": "s", "offset": 1, "reason": "truncated", "head": b"\0"}] * 2,
         },
         sources=[
@@ -81,7 +81,7 @@ def make_view(
                 id="s", path="/secret/path/a.dnstap", format="dnstap", sensor=None,
                 vantage="resolver", watchlist="old", digest="0" * 32, bytes=1000, records=9,
                 first=START, last=START + days * 24 * HOUR, read_at=START + days * 24 * HOUR,
-                simulated=False,
+                simulated=False, messages=1000, query_messages=500,
             )
         ],
     )  # fmt: skip
@@ -135,7 +135,7 @@ def _client(client: int, asn: int | None, as_name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _roll_up(sightings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def roll_up(sightings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in sightings:
         hour = row["time"]

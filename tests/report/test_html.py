@@ -239,3 +239,9 @@ def test_a_folder_that_is_a_file_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(RemnantError, match="cannot be written"):
         write(empty_content(), tmp_path / "file" / "report.html")
+
+
+def test_the_title_of_a_simulated_case_says_it_once() -> None:
+    text = render(make_content(title="BeeBone (SIMULATED: no real victims)"))
+    assert "<h1><bdi>BeeBone</bdi></h1>" in text
+    assert "<title>SIMULATED: BeeBone: what is left</title>" in text

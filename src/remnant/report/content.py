@@ -17,12 +17,12 @@ import numpy as np
 import remnant
 from remnant import schema
 from remnant.errors import NoData
+from remnant.report.closure import close, small
 from remnant.report.facts import (
     FULL_COVERAGE,
     Content,
     Country,
     Day,
-    Mark,
     Measure,
     NameRow,
     Network,
@@ -30,7 +30,8 @@ from remnant.report.facts import (
     TrendPoint,
     VerdictFacts,
 )
-from remnant.report.intake import intake, reference_dates, watchlist_age
+from remnant.report.intake import added_names, intake, reference_dates, watchlist_age
+from remnant.report.marks import dated_marks, from_us
 from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden, suppress, suppress_groups
 from remnant.windows import floor, parse_time
@@ -51,17 +52,17 @@ __all__ = ["gather"]
 _DAY: Final = timedelta(days=1)
 _ROWS: Final = 25
 _MOST_NAMES: Final = 2000
-_COUNTED: Final = frozenset({"queries", "clients", "footprint", "peak_day_clients"})
 
 
 class _Places(NamedTuple):
-    """Countries and networks as published; ``open_total``: whether their sum may be known."""
+    """Countries and networks as published, and whether their sums may be known."""
 
     countries: tuple[Country, ...]
     networks: tuple[Network, ...]
     countries_total: int
     networks_total: int
-    open_total: bool
+    queries_open: bool
+    clients_open: bool
 
 
 def gather(
@@ -99,7 +100,11 @@ def gather(
     rules = compile_rules(case)
     days, days_known = _days(traffic.by_time(view, "day", window, vantage), made, window, minimum)
     names = traffic.by_key(view, "name", window, vantage, limit=_MOST_NAMES)
+    shown_names, names_known = _names(names, rules, minimum)
     places = _places(view, vantage, window, days, minimum)
+    found = measures.measure(view, case, settings, window=window, vantage=vantage)
+    total = next((item.value for item in found if item.quantity == "clients"), None)
+    added = added_names(case, settings)
     content = Content(
         case=case.name,
         title=case.title,
@@ -113,26 +118,29 @@ def gather(
         generated=now,
         as_of=min(window.until, whole.until),
         verdict=_verdict(view, case, settings, window, vantage),
-        measures=tuple(
-            _hide(Measure(**_fields(estimate.to_json())), minimum, closed=not places.open_total)
-            for estimate in measures.measure(view, case, settings, window=window, vantage=vantage)
-        ),
-        days=_close(days) if not (places.open_total and days_known) else days,
+        measures=tuple(Measure(**_fields(estimate.to_json())) for estimate in found),
+        days=days,
         trend=_trend(made, case, settings),
-        marks=_marks(case),
+        marks=dated_marks(case, rules, added, window),
         countries=places.countries,
         networks=places.networks,
-        names=_names(names, rules, minimum),
+        names=shown_names,
         countries_total=places.countries_total,
         networks_total=places.networks_total,
         names_total=_distinct_names(view, vantage, window, len(names)),
         intake=intake(view, days),
-        watchlist=watchlist_age(view, case, rules, settings),
+        watchlist=watchlist_age(view, case, rules, settings, added),
         vantages=tuple(traffic.vantages(view)),
         reference_dates=reference_dates(view),
         level=settings.estimate.level,
         slowest_half_life_days=settings.judge.slowest_half_life_days,
         version=remnant.__version__,
+    )
+    content = close(
+        content,
+        queries_open=days_known and names_known and places.queries_open,
+        clients_total=None if places.clients_open or total is None else round(total),
+        weeks=_weeks(made, case),
     )
     return replace(content, digest=digest(content))
 
@@ -165,20 +173,12 @@ def _days(
                 start=start,
                 queries=asked,
                 clients=seen,
-                online=None if np.isnan(level) else level,
+                online=None if np.isnan(level) else small(level, minimum),
                 coverage=share,
                 gap=low or partial,
             )
         )
     return tuple(out), known
-
-
-def _close(days: tuple[Day, ...]) -> tuple[Day, ...]:
-    """Return the days without their requests, whose sum would give a hidden count away."""
-    return tuple(
-        replace(day, queries=Hidden.LINKED) if isinstance(day.queries, int) and day.queries else day
-        for day in days
-    )
 
 
 def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minimum: int) -> _Places:
@@ -191,10 +191,9 @@ def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minim
     starts = [day.start for day in days]
     hidden: dict[str, list[Count]] = {}
     finer: dict[str, list[Count]] = {}
-    known = True
+    known = {}
     for column in ("queries", "clients"):
-        hidden[column], open_total = suppress([row[column] for row in countries], minimum)
-        known = known and open_total
+        hidden[column], known[column] = suppress([row[column] for row in countries], minimum)
         closed = {
             row["country"]
             for row, count in zip(countries, hidden[column], strict=True)
@@ -232,7 +231,14 @@ def _places(view: View, vantage: str, window: Window, days: Sequence[Day], minim
         )
         for i, trend in zip(top, trends, strict=True)
     )
-    return _Places(shown_countries, shown_networks, len(countries), len(networks), known)
+    return _Places(
+        shown_countries,
+        shown_networks,
+        len(countries),
+        len(networks),
+        known["queries"],
+        known["clients"],
+    )
 
 
 def _kept(trend: Pulse, count: Count) -> Pulse:
@@ -242,10 +248,10 @@ def _kept(trend: Pulse, count: Count) -> Pulse:
 
 def _names(
     rows: Sequence[dict[str, Any]], rules: Sequence[Rule], minimum: int
-) -> tuple[NameRow, ...]:
-    """Return the most asked names with what the case says about each."""
+) -> tuple[tuple[NameRow, ...], bool]:
+    """Return the most asked names, and whether the sum of their requests may be known."""
     complete = len(rows) < _MOST_NAMES
-    queries, _ = suppress([row["queries"] for row in rows], minimum, total_known=complete)
+    queries, known = suppress([row["queries"] for row in rows], minimum, total_known=complete)
     clients, _ = suppress([row["clients"] for row in rows], minimum, total_known=False)
     exact = {rule.text: rule for rule in rules if rule.kind == "exact"}
     below = {rule.text.removeprefix("*."): rule for rule in rules if rule.kind == "below"}
@@ -261,9 +267,10 @@ def _names(
                 clients[i],
                 rule.state if rule else None,
                 rule.role if rule else None,
+                from_us(rule.since) if rule and rule.since is not None else None,
             )
         )
-    return tuple(out)
+    return tuple(out), known
 
 
 def _distinct_names(view: View, vantage: str, window: Window, seen: int) -> int:
@@ -335,23 +342,13 @@ def _trend(made: Series, case: Case, settings: Settings) -> tuple[TrendPoint, ..
     )
 
 
-def _marks(case: Case) -> tuple[Mark, ...]:
-    events = [Mark(event.time, event.kind, event.note) for event in case.events]
-    takedown = case.takedown
-    # An event that only repeats the takedown's day is its note.
-    notes = [
-        event.note
-        for event in events
-        if floor(event.time, "day") == floor(takedown, "day") and event.kind == "other"
-    ]
-    rest = [
-        event
-        for event in events
-        if not (floor(event.time, "day") == floor(takedown, "day") and event.kind == "other")
-    ]
-    return tuple(
-        sorted([Mark(takedown, "takedown", "; ".join(notes)), *rest], key=lambda mark: mark.time)
-    )
+def _weeks(made: Series, case: Case) -> tuple[frozenset[datetime], frozenset[datetime]]:
+    """Return the first and the last seven fitted days, of which the verdict tells the means."""
+    from remnant.estimate.online import day_start  # noqa: PLC0415 - rooms load when used
+
+    after = made.since(case.takedown)
+    days = [day_start(day) for day in after.days[after.complete].tolist()]
+    return frozenset(days[:7]), frozenset(days[-7:])
 
 
 def _fields(told: dict[str, Any]) -> dict[str, Any]:
@@ -361,13 +358,3 @@ def _fields(told: dict[str, Any]) -> dict[str, Any]:
     for name in ("since", "until"):
         out[name] = None if told[name] is None else parse_time(told[name])
     return out
-
-
-def _hide(measure: Measure, minimum: int, *, closed: bool) -> Measure:
-    """Return a count without its value where that is small or would give a small one away."""
-    if measure.quantity not in _COUNTED or measure.value is None:
-        return measure
-    small = 0 < measure.value < minimum
-    if not (small or (closed and measure.quantity in {"queries", "clients", "footprint"})):
-        return measure
-    return replace(measure, value=None, low=None, high=None, n=None, hidden=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remnant.report.suppress import Count
+    from remnant.report.suppress import Count, Hidden
     from remnant.windows import Window
 
 __all__ = [
@@ -45,7 +45,8 @@ class Day:
         start: midnight UTC.
         queries: requests seen, weighted; null where no sensor delivered.
         clients: distinct clients of the day; null where no sensor delivered.
-        online: mean over the day's hours of the distinct clients of the hour; null on a gap.
+        online: mean over the day's hours of the distinct clients of the hour; null on a gap,
+            hidden where it is under the smallest published count.
         coverage: sensor-hours with traffic / sensor-hours expected; null where none was expected.
         gap: the day counts as a gap in fits and figures.
     """
@@ -53,7 +54,7 @@ class Day:
     start: datetime
     queries: Count
     clients: Count
-    online: float | None
+    online: float | Hidden | None
     coverage: float | None
     gap: bool
 
@@ -79,7 +80,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One estimate as ``remnant measure`` prints it; a null bound is infinite."""
+    """One estimate as ``remnant measure`` prints it; a null bound is infinite.
+
+    Where ``hidden`` says why a value is not published, value and limits are null.
+    """
 
     quantity: str
     value: float | None
@@ -94,7 +98,7 @@ class Measure:
     n: int | None
     coverage: float | None
     assumptions: tuple[str, ...] = ()
-    hidden: bool = False
+    hidden: Hidden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,8 @@ class Sensor:
     hours: int
     first: datetime | None
     last: datetime | None
-    messages: int
-    matched: int
+    messages: Count
+    matched: Count
     malformed: int
     skipped: int
     lost: int
@@ -189,7 +193,7 @@ class SourceGroup:
     vantage: str
     sources: int
     bytes: int
-    records: int
+    records: Count
     first: datetime | None
     last: datetime | None
     read_at: datetime | None

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from remnant.report import charts
 from remnant.report.drawing import NARROW, PRINT, WIDE, inline_svg, specification
 from remnant.report.facts import FULL_COVERAGE
-from remnant.report.suppress import Hidden, shown
+from remnant.report.suppress import Hidden
 from remnant.report.wording import (
     VANTAGE_WORDS,
     country_name,
     day,
     legible,
+    mark_words,
     network_name,
     number,
     percent,
@@ -125,7 +126,7 @@ def requests_by_day(content: Content) -> Figure:
 
 def online_by_day(content: Content) -> Figure:
     """Clients online at a time, per UTC day, with the fitted trend."""
-    points = [(row.start + _HALF, None if row.gap else row.online) for row in content.days]
+    points = [(row.start + _HALF, _drawn(row.online, gap=row.gap)) for row in content.days]
     # The fitted curve is smooth: some sixty points draw it as well as a thousand.
     every = max(1, len(content.trend) // 60)
     bend = (*content.trend[:-1:every], *content.trend[-1:])
@@ -137,14 +138,20 @@ def online_by_day(content: Content) -> Figure:
         point = fitted.get(row.start.date())
         trend = (point.value, point.low, point.high) if point else (None, None, None)
         rows.append(
-            (_date(row.start), row.online, *trend, _cell(row.clients, content), row.coverage)
+            (
+                _date(row.start),
+                _cell(row.online, content),
+                *trend,
+                _cell(row.clients, content),
+                row.coverage,
+            )
         )
     return Figure(
         key="online",
         title="Clients online at a time",
         facts=_facts(content, unit),
         label=_curve_label("Clients online at a time", points)
-        + (" A dashed line shows the fitted trend, a band its interval." if band else ""),
+        + (" A heavy line shows the fitted trend, a band its interval." if band else ""),
         columns=("day", "online", "trend", "low", "high", "distinct clients", "coverage"),
         rows=tuple(rows),
         draw=lambda frame: charts.curve(
@@ -270,7 +277,7 @@ def _facts(content: Content, unit: str) -> str:
 def _key(content: Content) -> str:
     """Return what the numbers on the curves and the shaded days mean."""
     parts = [
-        f"{n} {day(mark.time)} {legible(mark.kind, 24).replace('_', ' ')}"
+        f"{n} {day(mark.time)} {mark_words(mark, 60)}"
         for n, mark in enumerate(content.marks, 1)
         if mark.time in content.window
     ]
@@ -291,16 +298,15 @@ def _curve_label(what: str, points: list[tuple[datetime, float | None]]) -> str:
     )
 
 
-def _drawn(count: Count, *, gap: bool) -> float | None:
+def _drawn(count: Count | float, *, gap: bool) -> float | None:
     return None if gap else _number(count)
 
 
-def _number(count: Count) -> float | None:
-    value = shown(count)
-    return None if value is None else float(value)
+def _number(count: Count | float) -> float | None:
+    return None if count is None or isinstance(count, Hidden) else float(count)
 
 
-def _cell(count: Count, content: Content) -> str | int | None:
+def _cell(count: Count | float, content: Content) -> str | float | None:
     return published(count, content.minimum_count) if isinstance(count, Hidden) else count
 
 

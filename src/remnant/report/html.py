@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 from markupsafe import Markup
 
+from remnant.judge.wording import short_title
 from remnant.report import wording
 from remnant.report.export import write_figures, write_whole
 from remnant.report.facts import FULL_COVERAGE
@@ -23,7 +24,7 @@ from remnant.report.figures import figures
 from remnant.report.interactive import CURVES, Extra, explore
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
-from remnant.report.suppress import shown
+from remnant.report.suppress import Hidden, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -88,6 +89,7 @@ def render(content: Content, *, interactive: bool = False) -> str:
         "report.html.j2"
     ).render(
         c=content,
+        title=short_title(content.title, simulated=content.simulated),
         policy=POLICY + extra.policy,
         style=Markup(style),  # noqa: S704 - our own file
         scripts=extra.scripts,
@@ -133,6 +135,7 @@ def _environment() -> jinja2.Environment:
         "unit": wording.unit_word,
         "counted_in": wording.counted_in,
         "country": wording.country_name,
+        "mark": wording.mark_words,
         "network": _network,
         "count": _count,
     }
@@ -141,7 +144,7 @@ def _environment() -> jinja2.Environment:
 
 
 @jinja2.pass_context
-def _count(context: jinja2.runtime.Context, count: Count) -> str:
+def _count(context: jinja2.runtime.Context, count: Count | float) -> str:
     """Return a count as this report publishes it."""
     return wording.published(count, context["c"].minimum_count)
 
@@ -161,7 +164,7 @@ def _tiles(content: Content) -> list[dict[str, str]]:
         measure = found.get(name)
         if measure is not None:
             tile = _measure(measure, content)
-            if not measure.hidden and measure.unit in _COUNTED:
+            if measure.hidden is None and measure.unit in _COUNTED:
                 tile["value"] = wording.compact(measure.value)
             tiles.append(tile)
     return tiles
@@ -170,9 +173,10 @@ def _tiles(content: Content) -> list[dict[str, str]]:
 def _measure(measure: Measure, content: Content) -> dict[str, Any]:
     """Return one estimate in words: name, value, interval."""
     rate = measure.unit == "per day"
-    if measure.hidden:
-        value = f"<{content.minimum_count}"
-        limits = "too few to publish"
+    if measure.hidden is not None:
+        value = wording.published(measure.hidden, content.minimum_count)
+        small = measure.hidden is Hidden.SMALL
+        limits = "too few to publish" if small else "would give a small count away"
     else:
         value = wording.rate(measure.value) if rate else wording.number(measure.value)
         if measure.unit == "days" and measure.value is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from remnant import schema
 from remnant.errors import RemnantError
 from remnant.report.facts import Intake, Sensor, SourceGroup, WatchlistAge
+from remnant.report.suppress import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from remnant.store import View
     from remnant.watchlist import Rule
 
-__all__ = ["intake", "reference_dates", "watchlist_age"]
+__all__ = ["added_names", "intake", "reference_dates", "watchlist_age"]
 
 _SUMS: Final = ("messages", "matched", "malformed", "skipped", "lost", "clock_faults")
 _ROWS: Final = 40
@@ -41,23 +42,34 @@ def intake(view: View, days: Sequence[Day]) -> Intake:
     )
 
 
-def watchlist_age(
-    view: View, case: Case, rules: Sequence[Rule], settings: Settings
-) -> WatchlistAge:
-    """Return how many sources were read with another watchlist, and what was added since."""
+def added_names(case: Case, settings: Settings) -> list[tuple[str, datetime]]:
+    """Return what versions of the case after its first one added, with when, oldest first."""
     from remnant.cases.library import Library  # noqa: PLC0415 - reads the stored versions
-    from remnant.watchlist import Watchlist  # noqa: PLC0415 - compiles kernels
 
-    digest = Watchlist.compile(rules).digest(case.name)
     try:
         since = Library(settings.home).watched_since(case.name)
     except (RemnantError, OSError):
-        since = {}
+        return []
     start = min(since.values(), default=None)
-    added = sorted(
+    return sorted(
         ((text, time) for text, time in since.items() if start is not None and time > start),
         key=lambda pair: (pair[1], pair[0]),
     )
+
+
+def watchlist_age(
+    view: View,
+    case: Case,
+    rules: Sequence[Rule],
+    settings: Settings,
+    added: Sequence[tuple[str, datetime]] | None = None,
+) -> WatchlistAge:
+    """Return how many sources were read with another watchlist, and what was added since."""
+    from remnant.watchlist import Watchlist  # noqa: PLC0415 - compiles kernels
+
+    digest = Watchlist.compile(rules).digest(case.name)
+    if added is None:
+        added = added_names(case, settings)
     return WatchlistAge(
         entries=len(rules),
         older_sources=sum(source.watchlist != digest for source in view.sources),
@@ -107,7 +119,7 @@ def _sources(view: View) -> tuple[SourceGroup, ...]:
             known,
             sources=known.sources + 1,
             bytes=known.bytes + source.bytes,
-            records=known.records + source.records,
+            records=(shown(known.records) or 0) + source.records,
             first=min(filter(None, (known.first, source.first)), default=None),
             last=max(filter(None, (known.last, source.last)), default=None),
             read_at=max(filter(None, (known.read_at, source.read_at)), default=None),
