@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import random
+import zlib
 from typing import TYPE_CHECKING
 
 import lz4.frame
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.capture.stream import HEAD_BYTES, ByteStream, compression_of
+from remnant.errors import DamagedInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +138,8 @@ def test_views_end_at_checkpoints_and_digests_are_compared(
             stream.advance(whole)
         stream.advance(stream.view.size)
         assert {at for at in places if at <= len(data)} <= ends
-        assert stream.matched == ({at for at in places if at <= len(data)} if right else set())
+        agreed = {(0, at): digest[at] for at in places if at <= len(data)}
+        assert stream.matched == (agreed if right else {})
         assert stream.digest == xxhash.xxh3_128_hexdigest(data)
 
 
@@ -158,3 +161,50 @@ def test_memory_stays_at_a_few_chunks() -> None:
             stream.advance(stream.view.size)
         assert stream.offset == 64 << 20
         assert largest <= 2 << 20
+
+
+def test_xz_that_asks_for_too_much_memory_is_refused() -> None:
+    packed = bytearray(lzma.compress(TEXT))
+    # The header of the first block: size, flags, LZMA2, one byte of properties, the dictionary.
+    size = (packed[12] + 1) * 4
+    assert packed[14:16] == b"\x21\x01"
+    packed[16] = 36  # 1 GiB
+    checksum = zlib.crc32(packed[12 : 12 + size - 4])
+    packed[12 + size - 4 : 12 + size] = checksum.to_bytes(4, "little")
+
+    with (
+        ByteStream(io.BytesIO(bytes(packed)), "big.xz") as stream,
+        pytest.raises(DamagedInput, match="too much memory") as caught,
+    ):
+        stream.head()
+    assert caught.value.where == "big.xz"
+
+
+@given(
+    st.integers(1, 9000),
+    st.integers(1, 500),
+    st.lists(st.integers(1, 9000), min_size=2, max_size=5),
+    st.booleans(),
+)
+def test_what_follows_an_agreed_place_is_digested_in_turn(
+    chunk: int, record: int, sizes: list[int], short: bool
+) -> None:
+    parts = [TEXT[i * 9000 : i * 9000 + size] for i, size in enumerate(sizes)]
+    known = [(len(part), xxhash.xxh3_128_hexdigest(part)) for part in parts]
+    shown = []
+
+    def follow(at: int, head: bytes) -> list[tuple[int, str]]:
+        shown.append((at, head))
+        return known
+
+    data = b"".join(parts)[: -1 if short else None]
+    with ByteStream(io.BytesIO(data), "x", chunk=chunk) as stream:
+        stream.watch(known, follow)
+        assert consume(stream, record) == data
+        assert stream.digest == xxhash.xxh3_128_hexdigest(data)
+        ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+        whole = ends[:-1] if short else ends
+        for start, end in zip([0, *ends], whole, strict=False):
+            assert stream.matched[start, end] == xxhash.xxh3_128_hexdigest(data[start:end])
+        assert [at for at, _ in shown if at in ends] == [at for at in ends if at < len(data)]
+        assert all(head == data[at : at + 4096] for at, head in shown)

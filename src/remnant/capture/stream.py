@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import lzma
 import zlib
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, Protocol, Self, cast
 
 import numpy as np
@@ -24,12 +25,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Buffer
 
+    Follow = Callable[[int, bytes], Iterable[tuple[int, str]]]
+
 __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "ByteStream", "compression_of", "decompressed"]
 
 CHUNK_BYTES: Final = 8 << 20
 HEAD_BYTES: Final = 64 << 10
 _INPUT_BYTES: Final = 256 << 10
 _ZSTANDARD_BYTES: Final = 512
+_XZ_MEMORY: Final = 256 << 20
+"""Memory for one xz member; the strongest preset needs 65 MiB."""
+_NEXT_BYTES: Final = 4096
+"""What ``watch`` shows of the bytes after a checkpoint that agreed."""
+_TRAILS: Final = 64
+"""Digests that are computed at once."""
 
 _DAMAGE: Final = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError)
 """What the decompressors raise on damaged data."""
@@ -56,7 +65,7 @@ def decompressed(raw: io.BufferedReader) -> IO[bytes]:
         case "gzip":
             return cast("IO[bytes]", _Members(raw, _Gzip))
         case "xz":
-            return cast("IO[bytes]", _Members(raw, lzma.LZMADecompressor))
+            return cast("IO[bytes]", _Members(raw, _Xz))
         case "lz4":
             import lz4.frame  # noqa: PLC0415 - only where needed
 
@@ -101,6 +110,38 @@ class _Gzip:
         out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
         self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length
         return out
+
+
+class _MemoryLimit(Exception):
+    """A member needs more memory than it gets."""
+
+
+class _Xz:
+    """One xz stream behind the interface of ``lzma.LZMADecompressor``, with bounded memory."""
+
+    def __init__(self) -> None:
+        self._inner = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    @property
+    def needs_input(self) -> bool:
+        return self._inner.needs_input
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        try:
+            return self._inner.decompress(data, max_length)
+        except lzma.LZMAError as error:
+            # The module says it in words only.
+            if "memory usage limit" in str(error).lower():
+                raise _MemoryLimit from error
+            raise
 
 
 class _Zstandard:
@@ -194,6 +235,21 @@ class _Members(io.RawIOBase):
                 return len(out)
 
 
+@dataclass(slots=True)
+class _Trail:
+    """A digest that starts somewhere in the stream, and what to compare it with.
+
+    Attributes:
+        start: offset of its first byte.
+        hash: of all bytes since.
+        ahead: places and digests to compare, the nearest last.
+    """
+
+    start: int
+    hash: xxhash.xxh3_128
+    ahead: list[tuple[int, str]]
+
+
 class ByteStream:
     """Hands a reader the unread bytes of a source and digests what it has used.
 
@@ -209,14 +265,14 @@ class ByteStream:
     Attributes:
         view: the unread bytes (uint8; valid until the next call of ``more``).
         offset: position of ``view[0]`` in the decompressed stream.
-        matched: the checkpoints whose digest agreed, by offset.
+        matched: the digests that agreed, by where their bytes start and end.
         damage: why decompression ended early, or ``None``.
     """
 
     def __init__(self, raw: IO[bytes], name: str, *, chunk: int = CHUNK_BYTES) -> None:
         self.name = name
         self.offset = 0
-        self.matched: set[int] = set()
+        self.matched: dict[tuple[int, int], str] = {}
         self.damage: str | None = None
         self._chunk = chunk
         self._buffer = np.empty(max(chunk, HEAD_BYTES), np.uint8)
@@ -228,8 +284,8 @@ class ByteStream:
             if isinstance(raw, io.BufferedReader)
             else io.BufferedReader(cast("io.RawIOBase", raw))
         )
-        self._hash = xxhash.xxh3_128()
-        self._checkpoints: list[tuple[int, str]] = []
+        self._trails = [_Trail(0, xxhash.xxh3_128(), [])]
+        self._follow: Follow | None = None
         try:
             self._source = decompressed(self._raw)
         except _DAMAGE as error:
@@ -250,7 +306,11 @@ class ByteStream:
     @property
     def digest(self) -> str:
         """xxh3-128 of the bytes advanced over so far (32 hex digits)."""
-        return self._hash.hexdigest()
+        return self._trails[0].hash.hexdigest()
+
+    def digest_since(self, start: int) -> str | None:
+        """Return the digest of the bytes since an offset, if one is still computed from there."""
+        return next((t.hash.hexdigest() for t in self._trails if t.start == start), None)
 
     @property
     def raw_position(self) -> int:
@@ -266,9 +326,17 @@ class ByteStream:
             pass
         return self._buffer[:HEAD_BYTES][: self._stop].tobytes()
 
-    def watch(self, checkpoints: Iterable[tuple[int, str]]) -> None:
-        """Compare the digest at these offsets with these values on the way past them."""
-        self._checkpoints = sorted(c for c in checkpoints if c[0] > self.offset)
+    def watch(self, checkpoints: Iterable[tuple[int, str]], follow: Follow | None = None) -> None:
+        """Compare the digest at these offsets with these values on the way past them.
+
+        Args:
+            checkpoints: offsets and digests of all bytes before them.
+            follow: called once for each offset at which a digest agreed and more bytes come, with
+                the offset and the next 4096 bytes. It returns lengths and digests: from there on
+                another digest is computed and compared with these, and so on.
+        """
+        self._trails[0].ahead = sorted((c for c in checkpoints if c[0] > self.offset), reverse=True)
+        self._follow = follow
 
     def more(self) -> bool:
         """Add bytes to the view; return False when there are none left."""
@@ -285,8 +353,8 @@ class ByteStream:
                 self.view = self._buffer[self._start : shown]
                 return False
         end = self.offset + shown - self._start
-        ahead = (at for at, _ in self._checkpoints if at > end)
-        limit = next(ahead, None)
+        ahead = (at for trail in self._trails for at, _ in trail.ahead if at > end)
+        limit = min(ahead, default=None)
         stop = self._stop if limit is None else min(self._stop, shown + limit - end)
         self.view = self._buffer[self._start : stop]
         return True
@@ -294,22 +362,58 @@ class ByteStream:
     def advance(self, count: int) -> None:
         """Use up the first bytes of the view and digest them."""
         used = self.view[:count]
-        while self._checkpoints and self._checkpoints[0][0] <= self.offset + used.size:
-            at, digest = self._checkpoints.pop(0)
-            part = at - self.offset
-            self._hash.update(used[:part].data)
-            self.offset += part
-            used = used[part:]
-            if self._hash.hexdigest() == digest:
-                self.matched.add(at)
-        self._hash.update(used.data)
-        self.offset += used.size
-        self._start += count
+        stop = self.offset + used.size
+        while True:
+            at = min((t.ahead[-1][0] for t in self._trails if t.ahead), default=stop + 1)
+            part = used[: min(at, stop) - self.offset]
+            for trail in self._trails:
+                trail.hash.update(part.data)
+            used = used[part.size :]
+            self.offset += part.size
+            self._start += part.size
+            if at > stop:
+                break
+            self._compare(at)
         self.view = self.view[count:]
+
+    def _compare(self, at: int) -> None:
+        """Compare the digests that have a checkpoint here, and follow what comes after."""
+        agreed = -1
+        for trail in self._trails:
+            while trail.ahead and trail.ahead[-1][0] == at:
+                _, digest = trail.ahead.pop()
+                if trail.hash.hexdigest() == digest:
+                    self.matched[trail.start, at] = digest
+                    agreed = max(agreed, trail.start)
+        if agreed < 0 or self._follow is None:
+            return
+        # What went before the stretch that agreed, and has nothing to compare any more.
+        self._trails[1:] = [t for t in self._trails[1:] if t.ahead or t.start >= agreed]
+        following = self._next(_NEXT_BYTES)
+        if following and len(self._trails) < _TRAILS:
+            ahead = sorted(((at + n, d) for n, d in self._follow(at, following)), reverse=True)
+            if ahead:
+                self._trails.append(_Trail(at, xxhash.xxh3_128(), ahead))
+
+    def _next(self, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset`` on, also beyond the view."""
+        while self._stop - self._start < count:
+            if self._stop == self._buffer.size:
+                self._buffer = np.concatenate([self._buffer, np.empty(HEAD_BYTES, np.uint8)])
+            if not self._pull(min(HEAD_BYTES, self._buffer.size - self._stop)):
+                break
+        return self._buffer[self._start : min(self._stop, self._start + count)].tobytes()
 
     def _pull(self, count: int) -> int:
         try:
             got = self._source.readinto(self._buffer[self._stop : self._stop + count].data)  # type: ignore[attr-defined]
+        except _MemoryLimit:
+            raise DamagedInput(
+                "the xz data needs too much memory to decompress",
+                where=self.name,
+                expected=f"at most {_XZ_MEMORY >> 20} MiB",
+                hint="decompress it with xz, and ingest the result",
+            ) from None
         except _DAMAGE as error:
             self.damage = str(error) or type(error).__name__
             return 0
