@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import gzip
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import dns.message
+import dns.rrset
 import pytest
 
+import dnstap_writer as writer
 from collate.made_up import (
     EVIL,
     OPTIONS,
@@ -26,11 +30,13 @@ from collate.made_up import (
     truth,
     watching,
 )
+from remnant.capture.dnstap import DnstapReader
 from remnant.capture.stream import ByteStream
-from remnant.errors import KeyMismatch, StoreError
+from remnant.collate.ingest import SourceResult, ingest_source
+from remnant.errors import KeyMismatch
 from remnant.schema import CLIENTS, QUARANTINE, SIGHTINGS
 from remnant.store import Store
-from remnant.watchlist import Rule
+from remnant.watchlist import Rule, Watchlist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,7 +166,7 @@ def test_an_older_copy_that_was_never_read_is_known_by_its_file(
 
 def test_two_files_that_part_after_the_same_beginning(store: Store) -> None:
     lines = DATA.splitlines(keepends=True)
-    start, one, two = (b"".join(lines[a:b]) for a, b in [(0, 100), (100, 200), (200, 300)])
+    start, one, two = (b"".join(lines[a:b]) for a, b in [(0, 100), (100, 180), (180, 300)])
     ingest(store, start)
     ingest(store, start + one)
 
@@ -172,6 +178,108 @@ def test_two_files_that_part_after_the_same_beginning(store: Store) -> None:
     assert states(ingest(store, start + one, watchlist=changed)) == ["reread"]
     assert matched(store) == 300
     assert messages(store) == 300
+
+
+def test_what_may_be_an_older_copy_of_a_file_that_is_gone_is_refused(
+    store: Store, tmp_path: Path
+) -> None:
+    place = tmp_path / "log"
+    place.write_bytes(DATA)
+    ingest(store, DATA, path=str(place))
+    before = facts(store)
+    place.write_bytes(b"the log was rotated\n")
+
+    (result,) = ingest(store, DATA[: DATA.index(b"\n", 5000) + 1])
+
+    assert result.state == "refused"
+    assert "put that file back" in result.notes[0]
+    assert facts(store) == before
+    # Not an older copy: the file is there to tell that it goes on in another way.
+    place.write_bytes(DATA)
+    other = DATA[: DATA.index(b"\n", 5000) + 1] + line(9, "192.0.2.99")
+    assert states(ingest(store, other)) == ["new"]
+
+
+A = b"".join(line(i, f"192.0.2.{i % 40}") for i in range(300))
+B = b"".join(line(90_000 + i, f"198.51.100.{i % 40}") for i in range(250))
+SMALL = line(200_000, "203.0.113.1") + line(200_001, "203.0.113.2")
+
+
+@pytest.mark.parametrize("chunk", [64, 1000, 1 << 20])
+@pytest.mark.parametrize(
+    "parts", [(A, B), (B, A), (A, SMALL, B), (SMALL, A), (A, A), (SMALL, SMALL)]
+)
+def test_known_sources_end_to_end_count_nothing_twice(
+    store: Store, parts: tuple[bytes, ...], chunk: int
+) -> None:
+    for part in dict.fromkeys(parts):
+        ingest(store, part, chunk=chunk)
+    before, counted = facts(store), messages(store)
+
+    (result,) = ingest(store, b"".join(parts), chunk=chunk, path="joined")
+
+    assert result.state == "known"
+    assert "known already" in result.notes[0]
+    assert result.records == result.matched == sum(p.count(b"\n") for p in parts)
+    assert (facts(store), messages(store)) == (before, counted)
+    more = b"".join(parts) + line(300_000, "203.0.113.9")
+    assert states(ingest(store, more, chunk=chunk)) == ["grown"]
+    assert messages(store) == matched(store) == counted + 1
+
+
+@pytest.mark.parametrize("chunk", [64, 1 << 20])
+def test_known_sources_end_to_end_and_more_add_only_the_rest(store: Store, chunk: int) -> None:
+    rest = b"".join(line(300_000 + i, "203.0.113.9") for i in range(200))
+    later = line(400_000, "203.0.113.9")
+    ingest(store, A, chunk=chunk)
+    ingest(store, B, chunk=chunk)
+
+    (result,) = ingest(store, A + B + rest, chunk=chunk)
+
+    assert (result.state, result.matched) == ("grown", 200)
+    assert "only the rest" in result.notes[0]
+    assert messages(store) == matched(store) == 750
+    assert states(ingest(store, A + B + rest, chunk=chunk)) == ["known"]
+    assert states(ingest(store, B + rest, chunk=chunk)) == ["known"]
+    assert states(ingest(store, B + rest + later, chunk=chunk)) == ["grown"]
+    assert states(ingest(store, A + B + rest + later, chunk=chunk)) == ["known"]
+    assert messages(store) == matched(store) == 751
+    assert by_day(store) == rolled_up(store)
+
+
+@pytest.mark.parametrize("cut", [20, 200])
+def test_a_known_source_and_the_beginning_of_another(
+    store: Store, tmp_path: Path, cut: int
+) -> None:
+    place = tmp_path / "b"
+    place.write_bytes(B)
+    ingest(store, A)
+    ingest(store, B, path=str(place))
+    start = b"".join(B.splitlines(keepends=True)[:cut])
+
+    assert states(ingest(store, A + start)) == ["known"]
+    assert messages(store) == matched(store) == 550
+
+
+def test_the_rest_of_known_sources_cannot_be_told_inside_a_record(store: Store) -> None:
+    ingest(store, A)
+    ingest(store, B[:-4])
+
+    (result,) = ingest(store, A + B + SMALL)
+
+    assert result.state == "refused"
+    assert messages(store) == 550
+
+
+def test_known_sources_end_to_end_with_another_watchlist_say_what_to_do(store: Store) -> None:
+    ingest(store, A)
+    ingest(store, B)
+
+    (result,) = ingest(store, A + B, watchlist=watching("*.bad.example"))
+
+    assert result.state == "known"
+    assert "watchlist" in result.notes[1]
+    assert states(ingest(store, A + B, sensor="other")) == ["refused"]
 
 
 def test_a_changed_watchlist_replaces_the_rows(store: Store) -> None:
@@ -287,6 +395,45 @@ def test_responses_that_were_counted_go_when_queries_follow(store: Store) -> Non
     assert matched(store) == 1
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_an_answer_after_the_end_of_a_copy_makes_its_query_a_sighting(
+    store: Store, count: int
+) -> None:
+    asked = [writer.query(f"www{i}.example", ident=i) for i in range(2)]
+    frames = [
+        frame
+        for i, question in enumerate(asked)
+        for frame in (
+            writer.message(writer.CLIENT_QUERY, question, time=writer.START_TIME + i),
+            writer.message(
+                writer.CLIENT_RESPONSE, answered(question), time=writer.START_TIME + i + 0.1
+            ),
+        )
+    ]
+    watchlist = Watchlist.compile([Rule("demo", "address", "192.0.2.0/24")])
+
+    def read(*parts: bytes) -> SourceResult:
+        with ByteStream(BytesIO(writer.stream(*parts, stop=b"")), "tap") as stream:
+            (result,) = ingest_source(stream, DnstapReader(), store, watchlist, OPTIONS)
+        return result
+
+    read(*frames[:count])
+    again = read(*frames)
+
+    assert (again.state, again.matched) == ("grown", 2)
+    assert {row[4] for row in facts(store)} == {"www0.example", "www1.example"}
+    assert (matched(store), messages(store)) == (2, 4)
+
+
+def answered(question: bytes) -> bytes:
+    """The answer of a watched address."""
+    message = dns.message.from_wire(question)
+    response = dns.message.make_response(message)
+    name = message.question[0].name
+    response.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.5"))
+    return response.to_wire()
+
+
 def test_one_pass_serves_many_cases(store: Store) -> None:
     both = watching("evil.example", Rule("other", "exact", "good.example"))
 
@@ -307,17 +454,19 @@ def test_simulated_and_real_sources_never_meet(store: Store) -> None:
     ingest(store, DATA, reader=LineReader(notes=("simulated",)))
     before = facts(store)
 
-    with pytest.raises(StoreError, match="simulated"):
-        ingest(store, line(1, "192.0.2.1"))
+    (result,) = ingest(store, line(1, "192.0.2.1"))
+    assert result.state == "refused"
+    assert "holds simulated sources, this one is real" in result.notes[0]
     assert facts(store) == before
-    ingest(store, DATA, watchlist=watching("evil.example", case="real"))
-    with pytest.raises(StoreError, match="real"):
-        ingest(
-            store,
-            line(1, "192.0.2.1"),
-            watchlist=watching("evil.example", case="real"),
-            reader=LineReader(notes=("simulated",)),
-        )
+    both = watching("evil.example", Rule("real", "exact", "evil.example"))
+    assert states(ingest(store, DATA, watchlist=both)) == ["refused", "new"]
+    (result,) = ingest(
+        store,
+        line(1, "192.0.2.1"),
+        watchlist=watching("evil.example", case="real"),
+        reader=LineReader(notes=("simulated",)),
+    )
+    assert result.state == "refused"
     assert store.view("demo").simulated
     assert not store.view("real").simulated
 

@@ -17,7 +17,6 @@ from remnant.collate.pseudonym import SiteKey
 from remnant.collate.sightings import Matcher, client_rows, finish_day, rule_texts
 from remnant.collate.spill import Rows
 from remnant.collate.tally import Tally
-from remnant.errors import StoreError
 from remnant.schema import CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 from remnant.windows import iso
@@ -98,7 +97,8 @@ def ingest_source(
 ) -> list[SourceResult]:
     """Read one source for one or many cases and commit what it brings, or nothing.
 
-    Memory is bounded: rows beyond a million go to temporary files. A source whose bytes are known
+    Rows beyond a million go to temporary files; memory grows only with the distinct clients that
+    hit, by some 350 bytes each. A source whose bytes are known
     changes nothing; one that begins with a known one adds its rest; with a changed watchlist, or
     other options for its lines, its rows are replaced.
 
@@ -112,16 +112,18 @@ def ingest_source(
         sensor: the sensor that a person names; ``None``: what the source says, or "default".
         lookup: reference data: uint8[n, 16] addresses to n rows with ANNOTATIONS; called with each
             counting unit once.
-        path: what the ledger remembers as the place of the source; ``None``: the stream's name.
-        reopen: opens the same source again; with it a known source is told by its digest alone.
+        path: where the source is found again, as the ledger remembers it (absolute, if it is a
+            file); ``None``: the stream's name.
+        reopen: opens the same source again from its start, which a pipe cannot; with it a known
+            source is told by its digest alone.
         on_batch: called after each batch, for progress.
 
     Returns:
         One result for each case, in order.
 
     Raises:
-        StoreError: the store cannot be written, or a case holds simulated sources and this one is
-            real (or the reverse). Nothing was changed.
+        StoreError: the store cannot be written. Nothing was changed.
+        DamagedInput: its compression cannot be read. Nothing was changed.
         KeyMismatch: the site key is not the store's.
     """
     key = SiteKey(store.site_key())
@@ -129,6 +131,7 @@ def ingest_source(
     head = stream.head()
     known = Known(store, served, head)
     reading = Reading(
+        name=stream.name,
         path=stream.name if path is None else path,
         format=reader.name,
         sensor=sensor,
@@ -162,12 +165,13 @@ def _known_bydigest_of(
     with reopen() as stream:
         scan(stream, known)
         length = stream.offset
+        matched = stream.matched
     results = []
     for case in cases:
-        match = known.match(case, set())
-        if match is None or match.prefix.bytes != length:
+        parts = known.parts(case, matched)
+        if len(parts) != 1 or parts[0].end != length:
             return None
-        plan = plan_same(match, reading, digest_of(watchlist, case))
+        plan = plan_same(parts[0], reading, digest_of(watchlist, case))
         if plan.id is not None:
             return None
         results.append(_result(case, reading, plan, plan.told))
@@ -197,10 +201,10 @@ class _Source:
         self._known = known
         self._reading = reading
         self._rows: dict[str, Rows] = {}
-        self._tally = Tally([], None)
+        self._tally = Tally(known.places, reading.sensor)
         self._clients: Clients | None = None
         self._complete = True
-        self._checked = False
+        self._mixed: dict[str, Plan] | None = None
 
     def read(
         self,
@@ -211,17 +215,16 @@ class _Source:
     ) -> None:
         """Run the reader over the stream and keep the rows of each case."""
         stream = self._stream
-        places = sorted({offset for offset, _ in self._known.checkpoints})
         self._clients = clients
-        self._tally = Tally(places, self._reading.sensor)
         self._rows = {case: Rows(change.scratch, f"rows-{i}") for i, case in enumerate(self._cases)}
         matcher = Matcher(self._watchlist, clients, key, self._reading.sensor)
-        stream.watch(self._known.checkpoints)
+        stream.watch(self._known.checkpoints, self._known.follow)
         for batch in self._reader.read(stream, self._watchlist, self._options):
             self._tally.add(batch)
-            if batch.end == stream.offset and batch.end in places:
-                self._known.passed(batch.end, stream.digest)
-            self._refuse_mixture(at_end=False)
+            if batch.end == stream.offset:
+                self._known.passed(batch.end)
+            if self._simulated and len(self._mixtures()) == len(self._cases):
+                return
             queries = batch.queries
             if self._tally.query_messages and pc.any(queries["response"]).as_py():
                 queries = queries.filter(pc.invert(queries["response"]))
@@ -231,7 +234,6 @@ class _Source:
             if on_batch is not None:
                 on_batch(batch)
         self._complete = not stream.view.size and not stream.more()
-        self._refuse_mixture(at_end=True)
 
     def finish(self, change: Change) -> list[SourceResult]:
         """Decide about each case and write what it gets."""
@@ -242,7 +244,7 @@ class _Source:
         )
         results = []
         for case in self._cases:
-            plan = planner.plan(case)
+            plan = self._mixtures().get(case) or planner.plan(case)
             record = plan.told
             if plan.id is not None:
                 if clients is None:
@@ -273,22 +275,25 @@ class _Source:
     def _simulated(self) -> bool:
         return SIMULATED in self._tally.notes
 
-    def _refuse_mixture(self, *, at_end: bool) -> None:
-        """Refuse real sources in a simulated case and the reverse, as early as it shows."""
-        if self._checked or not self._tally.records or not (self._simulated or at_end):
-            return
-        self._checked = True
-        with self._store.ledger.reading() as connection:
-            for case in self._cases:
-                holds = self._store.ledger.simulated(connection, case)
-                if holds is not None and holds != self._simulated:
-                    kinds = {True: "simulated", False: "real"}
-                    raise StoreError(
-                        f"the case {case} holds {kinds[holds]} sources, "
-                        f"this one is {kinds[self._simulated]}",
-                        where=self._reading.path,
-                        hint="the two are never counted together: use a case of its own",
-                    )
+    def _mixtures(self) -> dict[str, Plan]:
+        """Return the cases that refuse this source: real ones and simulated ones never meet.
+
+        Called when it shows that the source is simulated, or at its end.
+        """
+        if self._mixed is None and self._tally.records:
+            self._mixed = {}
+            with self._store.ledger.reading() as connection:
+                for case in self._cases:
+                    holds = self._store.ledger.simulated(connection, case)
+                    if holds is not None and holds != self._simulated:
+                        kinds = {True: "simulated", False: "real"}
+                        note = (
+                            f"the case {case} holds {kinds[holds]} sources, this one is "
+                            f"{kinds[self._simulated]}; the two are never counted together: "
+                            "use a case of its own"
+                        )
+                        self._mixed[case] = Plan("refused", notes=(note,))
+        return self._mixed or {}
 
     def _write(
         self, change: Change, case: str, source: str, plan: Plan, clients: pa.Table
@@ -359,10 +364,10 @@ class _Source:
 
 def _result(case: str, reading: Reading, plan: Plan, record: SourceRecord | None) -> SourceResult:
     if record is None:
-        return SourceResult(case, reading.path, reading.format, plan.state, notes=plan.notes)
+        return SourceResult(case, reading.name, reading.format, plan.state, notes=plan.notes)
     return SourceResult(
         case,
-        reading.path,
+        reading.name,
         record.format,
         plan.state,
         record.records,

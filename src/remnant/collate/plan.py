@@ -6,11 +6,11 @@ The decision falls when the whole source was read, from where its bytes agreed w
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from remnant.collate.known import candidates, is_start_of
+from remnant.collate.known import is_start_of
 from remnant.errors import printable
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 
@@ -30,8 +30,19 @@ State = Literal["new", "known", "grown", "reread", "empty", "damaged", "refused"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a person asked for the source to be read."""
+    """How a person asked for the source to be read.
 
+    Attributes:
+        name: what the person calls the source.
+        path: where it is found again.
+        format: name of the reader.
+        sensor: the sensor that the person named.
+        vantage: where it stood.
+        lines: year and time zone of the lines.
+        head: the first HEAD_BYTES of the source.
+    """
+
+    name: str
     path: str
     format: str
     sensor: str | None
@@ -98,7 +109,7 @@ def plan_same(match: Match, reading: Reading, digest: str) -> Plan:
     if current == (digest, reading.format, reading.lines):
         return Plan("known", told=record)
     if not match.is_latest:
-        note = f"an older copy of {printable(record.path)}: ingest that for what changed"
+        note = f"a copy of {printable(record.path)}: ingest that for what changed"
         return Plan("known", told=record, notes=(note,))
     return Plan("reread", record.id, record.start, record.start, replace=True)
 
@@ -136,44 +147,118 @@ class Planner:
         stream, tally = self._stream, self._tally
         if not tally.records:
             return Plan("empty")
-        match = self._known.match(case, stream.matched)
-        if match is not None and match.prefix.bytes == stream.offset:
-            return plan_same(match, self._reading, digest_of(self._watchlist, case))
-        if match is None or not match.is_latest:
-            longer = candidates(self._store, self._known, case, stream.offset)
-            older = self._plan_older(longer)
+        parts = self._known.parts(case, stream.matched)
+        if len(parts) == 1 and parts[0].end == stream.offset:
+            return plan_same(parts[0], self._reading, digest_of(self._watchlist, case))
+        if not parts or parts[-1].end < stream.offset:
+            older = self._plan_older(case, parts)
             if older is not None:
                 return older
-        if match is None:
-            return self._plan_new(longer)
-        refusal = self._reading.refuses(match.record)
-        if refusal is not None:
-            return Plan("refused", notes=(refusal,))
-        return self._plan_grown(case, match)
-
-    def _plan_older(self, longer: Sequence[SourceRecord]) -> Plan | None:
-        """Decide about a source that is how a longer known one begins."""
-        stream = self._stream
-        for record in longer:
-            if not is_start_of(record, stream.offset, stream.digest):
-                continue
-            refusal = self._reading.refuses(record)
+        if not parts:
+            return Plan("new", uuid.uuid4().hex[:16])
+        for part in parts:
+            refusal = self._reading.refuses(part.record)
             if refusal is not None:
                 return Plan("refused", notes=(refusal,))
-            head = head_digest(self._reading.head, stream.offset)
-            copy = Prefix(record.id, stream.offset, stream.digest, head)
-            note = f"an older copy of {printable(record.path)}, which is longer"
-            return Plan("known", told=record, remember=copy, notes=(note,))
-        return None
+        if parts[-1].end == stream.offset:
+            return self._plan_joined(case, parts)
+        if len(parts) > 1:
+            return self._plan_rest(parts)
+        return self._plan_grown(case, parts[0])
 
-    def _plan_new(self, longer: Sequence[SourceRecord]) -> Plan:
-        notes: tuple[str, ...] = ()
-        if longer and self._stream.offset >= HEAD_BYTES:
-            notes = (
-                f"begins like {printable(longer[0].path)}, which is longer and cannot be compared "
-                "any more: if this is an older copy of it, it counts twice",
+    def _plan_older(self, case: str, parts: Sequence[Match]) -> Plan | None:
+        """Decide about a source whose rest, or all of it, is how a longer known one begins."""
+        stream = self._stream
+        unsure: SourceRecord | None = None
+        for start in (0, *(part.end for part in parts)):
+            length = stream.offset - start
+            digest = stream.digest_since(start)
+            if length < HEAD_BYTES and start:
+                digest = head_digest(self._known.head(start), length)
+            if digest is None:
+                continue
+            for record in self._known.longer(case, start, length):
+                if start == 0 and not _may_begin(record, parts):
+                    continue
+                is_start = is_start_of(record, length, digest)
+                if is_start is None and length >= HEAD_BYTES:
+                    unsure = record
+                if not is_start:
+                    continue
+                refusal = self._reading.refuses(record)
+                if refusal is not None:
+                    return Plan("refused", notes=(refusal,))
+                if start:
+                    return self._plan_joined(case, parts, record)
+                note = f"an older copy of {printable(record.path)}, which is longer"
+                return Plan("known", told=record, remember=self._copy_of(record), notes=(note,))
+        if unsure is None:
+            return None
+        note = (
+            f"it may be an older copy of {printable(unsure.path)}, which is longer, begins alike "
+            "and is not there any more to compare: it would count twice; put that file back, or "
+            "delete the case to start again"
+        )
+        return Plan("refused", notes=(note,))
+
+    def _copy_of(self, record: SourceRecord) -> Prefix:
+        """Return what makes this whole source known as a copy of another."""
+        stream = self._stream
+        head = head_digest(self._reading.head, stream.offset)
+        return Prefix(record.id, stream.offset, stream.digest, head)
+
+    def _plan_joined(
+        self, case: str, parts: Sequence[Match], last: SourceRecord | None = None
+    ) -> Plan:
+        """Decide about a source that holds known ones end to end, and nothing else.
+
+        Args:
+            case: name of the case.
+            parts: the known sources.
+            last: a longer one that the rest is the beginning of.
+        """
+        tally = self._tally
+        records = [part.record for part in parts] + ([] if last is None else [last])
+        notes = [f"holds {_listed(records)}, known already"]
+        digest = digest_of(self._watchlist, case)
+        if any(record.watchlist != digest for record in records):
+            notes.append("the watchlist changed: ingest each of them for what changed")
+        told = replace(
+            records[0],
+            format=self._reading.format,
+            records=tally.records,
+            messages=tally.total("messages"),
+            matched=sum(record.matched for record in records),
+            malformed=tally.total("malformed"),
+            skipped=tally.total("skipped"),
+            clock_faults=tally.total("clock_faults"),
+            first=tally.first(),
+            last=tally.last(),
+        )
+        copy = self._copy_of(records[0])
+        return Plan("known", told=told, remember=copy, notes=tuple(notes))
+
+    def _plan_rest(self, parts: Sequence[Match]) -> Plan:
+        """Decide about a source that begins with known ones end to end."""
+        last = parts[-1]
+        listed = _listed([part.record for part in parts])
+        if not last.aligned or (last.is_latest and not last.record.complete):
+            note = (
+                f"begins with {listed}, known already, and goes on inside a record: what is new "
+                "cannot be told apart; ingest it as a file of its own"
             )
-        return Plan("new", uuid.uuid4().hex[:16], notes=notes)
+            return Plan("refused", notes=(note,))
+        digest = self._stream.digest_since(last.start)
+        copy = None
+        if digest is not None:
+            # The last of them may come again with this very rest.
+            length = self._stream.offset - last.start
+            head = head_digest(self._known.head(last.start), length)
+            copy = Prefix(last.record.id, length, digest, head)
+        note = f"begins with {listed}, known already: only the rest is added"
+        return Plan(
+            "grown", uuid.uuid4().hex[:16], last.end, last.end, remember=copy, notes=(note,)
+        )
 
     def _plan_grown(self, case: str, match: Match) -> Plan:
         """Decide about a source that begins with a known one."""
@@ -191,7 +276,33 @@ class Planner:
         elif (
             match.aligned
             and record.complete
+            and not self._watches_addresses(case)
             and (record.query_messages == 0) == (self._tally.query_messages == 0)
         ):
             return Plan("grown", record.id, cut, record.start, added_to=record.matched)
         return Plan(state, record.id, record.start, record.start, replace=True)
+
+    def _watches_addresses(self, case: str) -> bool:
+        """Return whether an answer after the end of a copy may make its last queries sightings."""
+        rules = self._watchlist.rules
+        return any(rule.kind == "address" and rule.case == case for rule in rules)
+
+
+def _may_begin(record: SourceRecord, parts: Sequence[Match]) -> bool:
+    """Return whether a source that begins with these parts may be the beginning of a longer one.
+
+    One that agrees with a known source in all its bytes agrees with the longer one only if that is
+    the same source later, or was told from the known ones when it was read.
+    """
+    if not parts:
+        return record.start == 0
+    if record.id == parts[0].record.id:
+        return len(parts) == 1
+    return 0 < record.start <= parts[-1].end
+
+
+def _listed(records: Sequence[SourceRecord]) -> str:
+    """Return the paths of some sources in words."""
+    shown = [printable(record.path) for record in records[:3]]
+    more = len(records) - len(shown)
+    return ", then ".join(shown) + (f" and {more} more" if more else "")

@@ -35,7 +35,8 @@ class Tally:
     """Adds up batches, apart for each stretch of the stream between possible checkpoints.
 
     Args:
-        offsets: where known sources ended that this one may begin with, in order.
+        places: where known sources may end in this one, in order. Places that are still ahead may
+            be added to the list on the way.
         sensor: the sensor that a person named.
 
     Attributes:
@@ -44,8 +45,8 @@ class Tally:
         notes: what readers said, each once.
     """
 
-    def __init__(self, offsets: Sequence[int], sensor: str | None) -> None:
-        self._offsets = list(offsets)
+    def __init__(self, places: Sequence[int], sensor: str | None) -> None:
+        self._places = places
         self._sensor = sensor
         self._counts: dict[int, list[pa.Table]] = {}
         self._quarantine: list[pa.RecordBatch] = []
@@ -64,7 +65,7 @@ class Tally:
             counts = pa.Table.from_batches([batch.counts])
             sensors = named(batch.counts["sensor"], self._sensor)
             counts = counts.set_column(0, "sensor", sensors).cast(_PLAIN)
-            parts = self._counts.setdefault(bisect_left(self._offsets, batch.end), [])
+            parts = self._counts.setdefault(self._place_before(batch.end), [])
             parts.append(counts)
             if sum(map(len, parts)) > _MANY_ROWS:
                 parts[:] = [_added(parts)]
@@ -78,10 +79,7 @@ class Tally:
             source: ledger id.
         """
         parts = [
-            table
-            for stretch, tables in self._counts.items()
-            if self._after(stretch, cut)
-            for table in tables
+            table for place, tables in self._counts.items() if place >= cut for table in tables
         ]
         parts += [_as_counts(table) for table in matched]
         if not parts:
@@ -123,8 +121,10 @@ class Tally:
         ]
         return [value for value in values if value is not None]
 
-    def _after(self, stretch: int, cut: int) -> bool:
-        return stretch >= len(self._offsets) or self._offsets[stretch] > cut
+    def _place_before(self, end: int) -> int:
+        """Return the last place before the end of a batch, or 0."""
+        index = bisect_left(self._places, end)
+        return self._places[index - 1] if index else 0
 
 
 def _as_counts(matched: pa.Table) -> pa.Table:
