@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import time
 from datetime import UTC, datetime
@@ -95,6 +96,7 @@ def ingest(
 
     The same content read twice, renamed, recompressed or grown never counts twice.
     """
+    from remnant.errors import StoreError
     from remnant.schema import VANTAGES
 
     settings = open_settings()
@@ -112,7 +114,13 @@ def ingest(
         raise typer.BadParameter("--vantage is one of " + ", ".join(VANTAGES))
     started = time.monotonic()
     run = _Ingest(settings, names, sensor=sensor, input_format=input_format)
-    run.read(paths, vantage=vantage, year=year, zone=_zone(timezone))
+    try:
+        run.read(paths, vantage=vantage, year=year, zone=_zone(timezone))
+    except StoreError:
+        # What was committed before stays, so it is told.
+        if run.rows:
+            run.tell(output, time.monotonic() - started)
+        raise
     run.tell(output, time.monotonic() - started)
     if run.failed:
         raise typer.Exit(1)
@@ -219,7 +227,8 @@ class _Ingest:
                     cases=self.names,
                     sensor=self.sensor,
                     lookup=lookup,
-                    reopen=None if path == "-" else lambda: _open(path),
+                    path=_place(path),
+                    reopen=(lambda: _open(path)) if _opens_again(path) else None,
                     on_batch=lambda _: moved(stream.raw_position),
                 )
         except FormatError as error:
@@ -359,6 +368,21 @@ def _open(path: str) -> ByteStream:
     if path == "-":
         return ByteStream(sys.stdin.buffer, "standard input")
     return ByteStream(Path(path).open("rb"), _written(path))
+
+
+def _opens_again(path: str) -> bool:
+    """Return whether a source can be opened a second time from its start: a pipe cannot."""
+    if path == "-" or Path(path).absolute().is_relative_to("/dev"):
+        return False
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except OSError:
+        return False
+
+
+def _place(path: str) -> str | None:
+    """Return where a source is found again from any folder, ``None`` for what cannot be."""
+    return _written(str(Path(path).absolute())) if _opens_again(path) else None
 
 
 def _written(path: str) -> str:

@@ -126,3 +126,30 @@ def test_one_refused_source_does_not_hide_the_others(real: Place, tmp_path: Path
         "known", "grown", "refused", "new",
     ]  # fmt: skip
     assert queries(real) == 520
+
+
+def test_what_was_committed_before_the_store_failed_is_told(
+    real: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "1").write_bytes(A)
+    (folder / "2").write_bytes(B)
+    from remnant.collate import ingest as room
+    from remnant.errors import StoreError
+
+    whole = room.ingest_source
+
+    def full(source: Any, *arguments: Any, **options: Any) -> Any:
+        if source.name.endswith("2"):
+            raise StoreError("the disk is full")
+        return whole(source, *arguments, **options)
+
+    monkeypatch.setattr(room, "ingest_source", full)
+    outcome = real.run("ingest", "evil", folder, "--format", "json")
+
+    assert outcome.code == 1
+    assert "the disk is full" in outcome.err
+    (row,) = json.loads(outcome.out)["sources"]
+    assert (row["state"], row["records"]) == ("new", 300)
+    assert queries(real) == 300
