@@ -23,11 +23,11 @@ Kill = Callable[[Path, Path, str], int]
 def kill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kill]:
     script = Path(__file__).with_name("crash.py")
     with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path_factory.mktemp("warm"))],
+        [sys.executable, "-m", "collate.crash", str(tmp_path_factory.mktemp("warm"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=script.parent,
+        cwd=script.parent.parent,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -169,7 +169,8 @@ def _known_bydigest_of(
     results = []
     for case in cases:
         parts = known.parts(case, matched)
-        if len(parts) != 1 or parts[0].end != length:
+        if len(parts) != 1 or parts[0].end != length or length > parts[0].record.bytes:
+            # Longer than the source whose copy it begins with: only reading it gives its counts.
             return None
         plan = plan_same(parts[0], reading, digest_of(watchlist, case))
         if plan.id is not None:
@@ -245,7 +246,7 @@ class _Source:
         results = []
         for case in self._cases:
             plan = self._mixtures().get(case) or planner.plan(case)
-            record = plan.told
+            record = None if plan.told is None else self._as_read(case, plan.told)
             if plan.id is not None:
                 if clients is None:
                     clients = self._clients.table()
@@ -255,6 +256,23 @@ class _Source:
                 change.put_prefix(plan.remember)
             results.append(_result(case, self._reading, plan, record))
         return results
+
+    def _as_read(self, case: str, record: SourceRecord) -> SourceRecord:
+        """Return a known source's row with the counts of what was read now."""
+        tally, rows = self._tally, self._rows[case]
+        parts = (part for day in rows.days() for part in rows.parts(day))
+        return dataclasses.replace(
+            record,
+            format=self._reading.format,
+            records=tally.records,
+            messages=tally.total("messages"),
+            matched=sum(len(self._mine(part, 0)) for part in parts),
+            malformed=tally.total("malformed"),
+            skipped=tally.total("skipped"),
+            clock_faults=tally.total("clock_faults"),
+            first=tally.first(),
+            last=tally.last(),
+        )
 
     def _told_more(self, plan: Plan) -> Plan:
         """Add to a plan what a person should know of a source that was stored."""

@@ -6,7 +6,7 @@ The decision falls when the whole source was read, from where its bytes agreed w
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -217,26 +217,13 @@ class Planner:
             parts: the known sources.
             last: a longer one that the rest is the beginning of.
         """
-        tally = self._tally
         records = [part.record for part in parts] + ([] if last is None else [last])
         notes = [f"holds {_listed(records)}, known already"]
         digest = digest_of(self._watchlist, case)
         if any(record.watchlist != digest for record in records):
             notes.append("the watchlist changed: ingest each of them for what changed")
-        told = replace(
-            records[0],
-            format=self._reading.format,
-            records=tally.records,
-            messages=tally.total("messages"),
-            matched=sum(record.matched for record in records),
-            malformed=tally.total("malformed"),
-            skipped=tally.total("skipped"),
-            clock_faults=tally.total("clock_faults"),
-            first=tally.first(),
-            last=tally.last(),
-        )
         copy = self._copy_of(records[0])
-        return Plan("known", told=told, remember=copy, notes=tuple(notes))
+        return Plan("known", told=records[0], remember=copy, notes=tuple(notes))
 
     def _plan_rest(self, parts: Sequence[Match]) -> Plan:
         """Decide about a source that begins with known ones end to end."""
