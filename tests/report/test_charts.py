@@ -105,7 +105,7 @@ def test_three_years_of_days_make_few_layers() -> None:
 
 def test_specifications_are_valid_vega_lite() -> None:
     content = make_content()
-    points = [(day.start, day.online) for day in content.days]
+    points = [(point.time, point.value) for point in content.trend]
     band = [(point.time, point.value, point.low, point.high) for point in content.trend]
     for frame in (WIDE, NARROW):
         curve(

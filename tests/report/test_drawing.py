@@ -12,7 +12,7 @@ CONTENT = make_content()
 
 
 def test_an_inline_drawing_is_well_formed_named_and_follows_the_page() -> None:
-    chart = curve([(day.start, day.online) for day in CONTENT.days], CONTENT.window, WIDE)
+    chart = curve([(p.time, p.value) for p in CONTENT.trend], CONTENT.window, WIDE)
     drawn = inline_svg(specification(chart, WIDE), 'a "label" <&>', "wide")
     root = ET.fromstring(drawn)
     assert root.get("role") == "img"

@@ -76,7 +76,11 @@ def close(
     return replace(
         content,
         days=days,
-        trend=tuple(point for point in content.trend if point.value >= minimum),
+        trend=tuple(
+            point
+            for point in content.trend
+            if point.value >= minimum and round(point.value) != clients_total
+        ),
         measures=tuple(
             _measure(row, days, minimum, queries_open=queries_open, clients_total=clients_total)
             for row in content.measures
