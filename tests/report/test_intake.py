@@ -27,7 +27,7 @@ def test_a_source_read_with_todays_watchlist_is_not_old(tmp_path: Path) -> None:
     case = make_case()
     rules = compile_rules(case)
     view.sources[0].watchlist = Watchlist.compile(rules).digest(case.name)
-    age = watchlist_age(view, case, rules, make_settings(tmp_path))
+    age, _ = watchlist_age(view, case, rules, make_settings(tmp_path))
     assert (age.entries, age.older_sources, age.added_total) == (1, 0, 0)
 
 
@@ -40,7 +40,7 @@ def test_names_added_after_the_first_version_are_listed(
         lambda *_: {"old.example": START, "new.example": later, "older.example": START},
     )
     case = make_case()
-    age = watchlist_age(make_view(1), case, compile_rules(case), make_settings(tmp_path))  # type: ignore[arg-type]
+    age, _ = watchlist_age(make_view(1), case, compile_rules(case), make_settings(tmp_path))  # type: ignore[arg-type]
     assert age.added == (("new.example", later),)
     assert age.older_sources == 1
 
@@ -48,5 +48,5 @@ def test_names_added_after_the_first_version_are_listed(
 def test_a_source_read_for_a_case_without_rules_is_not_old(tmp_path: Path) -> None:
     view: Any = make_view(1)
     view.sources[0].watchlist = Watchlist.compile(()).digest("test")
-    age = watchlist_age(view, make_case(watches=()), (), make_settings(tmp_path))
+    age, _ = watchlist_age(view, make_case(watches=()), (), make_settings(tmp_path))
     assert (age.entries, age.older_sources) == (0, 0)

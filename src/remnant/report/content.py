@@ -30,7 +30,7 @@ from remnant.report.facts import (
     TrendPoint,
     VerdictFacts,
 )
-from remnant.report.intake import added_names, intake, reference_dates, watchlist_age
+from remnant.report.intake import intake, reference_dates, watchlist_age
 from remnant.report.marks import dated_marks, from_us
 from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden, suppress, suppress_groups
@@ -104,7 +104,7 @@ def gather(
     places = _places(view, vantage, window, days, minimum)
     found = measures.measure(view, case, settings, window=window, vantage=vantage)
     total = next((item.value for item in found if item.quantity == "clients"), None)
-    added = added_names(case, settings)
+    age, added = watchlist_age(view, case, rules, settings)
     content = Content(
         case=case.name,
         title=case.title,
@@ -129,7 +129,7 @@ def gather(
         networks_total=places.networks_total,
         names_total=_distinct_names(view, vantage, window, len(names)),
         intake=intake(view, days),
-        watchlist=watchlist_age(view, case, rules, settings, added),
+        watchlist=age,
         vantages=tuple(traffic.vantages(view)),
         reference_dates=reference_dates(view),
         level=settings.estimate.level,

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from remnant import schema
-from remnant.errors import RemnantError
 from remnant.report.facts import Intake, Sensor, SourceGroup, WatchlistAge
 from remnant.report.suppress import shown
+from remnant.watchlist import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from remnant.store import View
     from remnant.watchlist import Rule
 
-__all__ = ["added_names", "intake", "reference_dates", "watchlist_age"]
+__all__ = ["intake", "reference_dates", "watchlist_age"]
 
 _SUMS: Final = ("messages", "matched", "malformed", "skipped", "lost", "clock_faults")
 _ROWS: Final = 40
@@ -42,40 +42,20 @@ def intake(view: View, days: Sequence[Day]) -> Intake:
     )
 
 
-def added_names(case: Case, settings: Settings) -> list[tuple[str, datetime]]:
-    """Return what versions of the case after its first one added, with when, oldest first."""
-    from remnant.cases.library import Library  # noqa: PLC0415 - reads the stored versions
-
-    try:
-        since = Library(settings.home).watched_since(case.name)
-    except (RemnantError, OSError):
-        return []
-    start = min(since.values(), default=None)
-    return sorted(
-        ((text, time) for text, time in since.items() if start is not None and time > start),
-        key=lambda pair: (pair[1], pair[0]),
-    )
-
-
 def watchlist_age(
-    view: View,
-    case: Case,
-    rules: Sequence[Rule],
-    settings: Settings,
-    added: Sequence[tuple[str, datetime]] | None = None,
-) -> WatchlistAge:
-    """Return how many sources were read with another watchlist, and what was added since."""
-    from remnant.watchlist import Watchlist  # noqa: PLC0415 - compiles kernels
+    view: View, case: Case, rules: Sequence[Rule], settings: Settings
+) -> tuple[WatchlistAge, tuple[tuple[str, datetime], ...]]:
+    """Return how old the watchlists of the sources are, and all that was added to the case."""
+    from remnant.judge.watched import watched  # noqa: PLC0415 - rooms load when used
 
-    digest = Watchlist.compile(rules).digest(case.name)
-    if added is None:
-        added = added_names(case, settings)
-    return WatchlistAge(
+    found = watched(view, case, settings, digest=digest_of(rules, case.name))
+    age = WatchlistAge(
         entries=len(rules),
-        older_sources=sum(source.watchlist != digest for source in view.sources),
-        added=tuple(added[:_ROWS]),
-        added_total=len(added),
+        older_sources=found.older,
+        added=found.added[:_ROWS],
+        added_total=len(found.added),
     )
+    return age, found.added
 
 
 def reference_dates(view: View) -> tuple[str, ...]:
