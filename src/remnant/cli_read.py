@@ -25,10 +25,18 @@ from remnant.cli_shared import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from remnant.estimate.traffic import Key
     from remnant.windows import Step
 
 __all__ = ["By", "clients", "judge", "measure", "report", "traffic"]
+
+
+LimitOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most so many rows; a table has 2,000 unless told.", metavar="N"),
+]
 
 
 class By(StrEnum):
@@ -75,26 +83,43 @@ def traffic(
     vantage: VantageOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    limit: LimitOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Show queries and distinct clients, over time or by name, network, country or sensor.
 
     A gap (no sensor delivered) shows no number, never a zero.
     """
-    from remnant.estimate.traffic import by_key, by_time
+    from remnant.estimate.traffic import by_time, iter_key
 
     settings = open_settings()
     with open_store(settings) as store:
-        _, view = open_view(settings, store, case)
+        loaded, view = open_view(settings, store, case)
         window = window_of(view, since, until)
         if by in _KEYS:
-            rows = by_key(view, cast("Key", by.value), window=window, vantage=vantage)
             columns = (*_KEYS[by], "queries", "clients", "vantage", "unit")
+            rows = iter_key(
+                view,
+                cast("Key", by.value),
+                window=window,
+                vantage=vantage,
+                limit=_asked_for(limit, output),
+            )
+            _emit_rows(rows, output, columns, limit)
         else:
-            rows = by_time(view, cast("Step", by.value), window=window, vantage=vantage)
+            if limit is not None:
+                raise typer.BadParameter(
+                    "it goes with --by name, network, country and sensor; "
+                    "for a shorter time give --since and --until",
+                    param_hint="--limit",
+                )
             columns = ("start", "queries", "clients", "coverage", "vantage", "unit")
-        _tell_watchlist_age(case, view, output)
-    emit(rows, output, columns)
+            emit(
+                by_time(view, cast("Step", by.value), window=window, vantage=vantage),
+                output,
+                columns,
+            )
+        _tell_watchlist_age(settings, loaded, view)
 
 
 def clients(
@@ -106,27 +131,29 @@ def clients(
     vantage: VantageOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many rows.")] = None,
+    limit: LimitOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """List the addresses that were seen, with first and last time.
 
     A client is an address. It may stand for one infected host, several, or a resolver.
     """
-    from remnant.enrich.clients import list_clients
+    from remnant.enrich.clients import iter_clients
     from remnant.estimate.coverage import choose_vantage
 
     settings = open_settings()
     with open_store(settings) as store:
-        _, view = open_view(settings, store, case)
-        rows = list_clients(
+        loaded, view = open_view(settings, store, case)
+        rows = iter_clients(
             view,
             network=network,
             window=window_of(view, since, until),
             vantage=choose_vantage(view, vantage),
-            limit=limit,
+            limit=_asked_for(limit, output),
         )
-    emit(rows, output, _CLIENT_COLUMNS if output is Format.CSV else _CLIENT_COLUMNS[:-3])
+        columns = _CLIENT_COLUMNS if output is Format.CSV else _CLIENT_COLUMNS[:-3]
+        _emit_rows(rows, output, columns, limit)
+        _tell_watchlist_age(settings, loaded, view)
 
 
 def measure(
@@ -146,7 +173,7 @@ def measure(
         estimates = measure_case(
             view, loaded, settings, window=window_of(view, since, until), vantage=vantage
         )
-        _tell_watchlist_age(case, view, output)
+        _tell_watchlist_age(settings, loaded, view)
     rows = [estimate.to_json() for estimate in estimates]
     columns = (
         "quantity",
@@ -188,6 +215,7 @@ def judge(
         verdict: dict[str, Any] = judge_case(
             view, loaded, settings, window=window_of(view, since, until), vantage=vantage
         ).to_json()
+        _tell_watchlist_age(settings, loaded, view)
     if output is Format.JSON:
         emit_json(verdict)
     elif output is Format.CSV:
@@ -265,25 +293,40 @@ def write_report(
         now=datetime.now(tz=UTC),
     )
     write(content, path, figures=figures, interactive=interactive)
+    _tell_watchlist_age(settings, case, view)
     say(f"Report: {path.resolve()}")
     if figures is not None:
         say(f"Figures: {figures.resolve()}")
 
 
-def _tell_watchlist_age(case: str, view: Any, output: Format) -> None:
-    """Say how many sources were read with an older watchlist (only where a person reads)."""
-    if output is not Format.TABLE:
-        return
-    from remnant.cli_shared import open_library
-    from remnant.watchlist import Watchlist
+def _asked_for(limit: int | None, output: Format) -> int | None:
+    """Return how many rows to ask for: of a table one more than it shows, to know if it is all."""
+    from remnant.report.text import MOST_ROWS
 
-    settings = open_settings()
-    from remnant.cases.rules import compile_rules
+    return MOST_ROWS + 1 if limit is None and output is Format.TABLE else limit
 
-    current = Watchlist.compile(compile_rules(open_library(settings).get(case))).digest(case)
-    older = sum(1 for source in view.sources if source.watchlist != current)
-    if older:
-        say(
-            f"{older} of {len(view.sources)} sources were read with an older watchlist; "
-            f"to read them again: remnant ingest {case} PATH..."
-        )
+
+def _emit_rows(
+    rows: Iterator[dict[str, Any]], output: Format, columns: Sequence[str], limit: int | None
+) -> None:
+    """Print rows as they come; of a table without a limit only the first."""
+    from itertools import islice
+
+    from remnant.report.text import MOST_ROWS, stream
+
+    short = limit is None and output is Format.TABLE
+    for part in stream(islice(rows, MOST_ROWS) if short else rows, columns, output.value):
+        typer.echo(part, nl=False)
+    if short and next(rows, None) is not None:
+        say(f"These are the first {MOST_ROWS:,} rows; for all of them: --format csv")
+
+
+def _tell_watchlist_age(settings: Any, case: Any, view: Any) -> None:
+    """Say how many sources were read with an older watchlist, and what is watched since when."""
+    from remnant.judge.watched import watched
+
+    found = watched(view, case, settings)
+    if found.age:
+        say(f"{found.age}; to read them again: remnant ingest {case.name} PATH...")
+        if found.since:
+            say(f"{found.since[0].upper()}{found.since[1:]}")

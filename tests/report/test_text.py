@@ -5,7 +5,7 @@ import doctest
 import io
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from remnant.report import text
 from remnant.report.text import estimates_table, neutral, render, to_csv, verdict_text
 from report.sample import HOSTILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROWS: list[dict[str, Any]] = [
     {"name": "a.example", "queries": 1234567, "clients": None, "coverage": 0.99, "asn": 64500},
@@ -160,3 +163,26 @@ def test_units_of_clients_are_said_in_words() -> None:
     shown = estimates_table([row])
     assert "clients (IPv4 and IPv6 /64)" in shown
     assert "mixed" not in shown
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 1999, 2000, 2001, 4500])
+@pytest.mark.parametrize("output", ["json", "csv", "table"])
+def test_rows_in_pieces_read_as_rows_at_once(count: int, output: str) -> None:
+    rows = [{"name": f"a{i}\u2028", "queries": i} for i in range(count)]
+    columns = ("name", "queries")
+
+    assert "".join(text.stream(iter(rows), columns, output)) == text.render(rows, columns, output)
+
+
+def test_only_a_bounded_number_of_rows_is_held() -> None:
+    taken = 0
+
+    def rows() -> Iterator[dict[str, int]]:
+        nonlocal taken
+        for number in range(10_000):
+            taken += 1
+            yield {"queries": number}
+
+    next(text.stream(rows(), ("queries",), "csv"))
+
+    assert taken <= text.MOST_ROWS

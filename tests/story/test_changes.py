@@ -44,6 +44,11 @@ def test_a_name_goes_and_comes_back(mine: Place, made: Made, tmp_path: Path) -> 
         said = mine.do(verb, CASE)
         assert "6 of 6 sources were read with an older watchlist" in said.err
         assert f"remnant ingest {CASE}" in said.err
+    for verb in ("judge", "clients"):
+        said = mine.do(verb, CASE, "--format", "json")
+        assert "6 of 6 sources were read with an older watchlist" in said.err
+    evidence = {item["id"]: item for item in mine.ask("judge", CASE)["evidence"]}
+    assert evidence["older_watchlist"]["older"] == 6
     assert NAME in names(mine), "the stored facts stay until they are read again"
 
     one, *others = made.files()
@@ -56,7 +61,9 @@ def test_a_name_goes_and_comes_back(mine: Place, made: Made, tmp_path: Path) -> 
     assert counted(rows, "name") == {k: v for k, v in truth.items() if k != NAME}
 
     mine.do("case", "import", made.case, "--replace")
-    assert "6 of 6" in mine.do("traffic", CASE).err
+    told_of = mine.do("traffic", CASE).err
+    assert "6 of 6" in told_of
+    assert f"{NAME} since 20" in told_of
     assert {row["state"] for row in mine.ingest(*made.files())} == {"reread"}
     assert told(mine.answers()) == true_answers(made)
     shown = mine.ask("case", "show", CASE)["watched_since"]
@@ -74,8 +81,22 @@ def test_a_sensor_that_falls_silent_is_a_gap_until_it_is_retired(place: Place, m
     (row,) = [r for r in place.ask("sensor", "list", CASE) if r["sensor"] == "resolver-b"]
     assert row["retired"] == f"{DAYS[2]}T00:00:00Z"
     assert place.ask("judge", CASE)["evidence"] != before["evidence"]
-    measured = {row["quantity"]: row["n"] for row in place.ask("measure", CASE)}
-    assert measured
+
+    said = place.do("sensor", "retire", "resolver-b", "--undo").err
+    assert f"expected again, in: {CASE}" in said
+    assert [row["coverage"] for row in place.ask("traffic", CASE)] == coverage
+    again = place.run("sensor", "retire", "resolver-b", "--undo")
+    assert (again.code, "not retired" in again.err) == (1, True)
+
+
+def test_options_that_a_case_says_itself_are_refused(place: Place, made: Made) -> None:
+    for option, value in (("--role", "dga"), ("--state", "lost"), ("--source", "x")):
+        refused = place.run("case", "import", made.case, option, value)
+        assert (refused.code, option in refused.err) == (1, True)
+    for option, value in (("--title", "x"), ("--role", "c2"), ("--state", "unknown")):
+        refused = place.run("case", "new", "beebone", option, value)
+        assert (refused.code, option in refused.err) == (1, True)
+    place.do("case", "new", "beebone")
 
 
 def test_a_day_that_no_sensor_delivered_is_no_zero(place: Place, made: Made) -> None:

@@ -106,6 +106,8 @@ def test_a_vantage_that_is_not_there(verb: str, small: Place) -> None:
         (["ingest", CASE, "x", "--year", "12"], "--year"),
         (["demo", "mariposa"], "beebone"),
         (["sensor", "retire", "x"], "--at"),
+        (["sensor", "retire", "x", "--at", "2015-04-08", "--undo"], "--undo"),
+        (["traffic", CASE, "--limit", "5"], "--by name"),
         (["case"], "import"),
         ([], "demo"),
     ],
@@ -229,3 +231,19 @@ def test_settings_say_where_home_comes_from(small: Place) -> None:
 
     rows = {row["key"]: row for row in small.ask("settings", "show", "--home", small.home)}
     assert rows["home"]["origin"] == "argument"
+
+
+@pytest.mark.parametrize("verb", [("traffic", CASE, "--by", "name"), ("clients", CASE)])
+def test_a_limit_gives_the_largest(verb: tuple[str, ...], small: Place) -> None:
+    rows = small.ask(*verb)
+
+    assert len(rows) > 2
+    assert small.ask(*verb, "--limit", "2") == rows[:2]
+    assert small.do(*verb).err == ""
+
+
+def test_a_table_says_that_it_is_not_all(small: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remnant.report.text.MOST_ROWS", 2)
+
+    assert "first 2 rows" in small.do("clients", CASE).err
+    assert "more rows" not in small.do("clients", CASE).out

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any, Final
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from remnant.enrich.addresses import is_ipv4, masked, parse
 from remnant.enrich.content import MAX_ASN
 from remnant.errors import RemnantError
 from remnant.schema import CLIENTS, SIGHTINGS, VANTAGES
+from remnant.store.engine import rows_of
 from remnant.windows import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from remnant.enrich.addresses import Parsed
     from remnant.store import View
     from remnant.windows import Window
 
-__all__ = ["PROOFS", "NetworkSyntaxError", "list_clients"]
+__all__ = ["PROOFS", "NetworkSyntaxError", "iter_clients", "list_clients"]
 
 PROOFS: Final = ("dns_udp", "dns_tcp", "tcp", "tls", "http", "checkin")
 """What shows that a source address is genuine, the weakest first."""
@@ -44,7 +48,22 @@ def list_clients(
     vantage: str | None = None,
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the clients of a case, those with the most queries first.
+    """Return the rows of ``iter_clients`` as a list: all are held at once."""
+    return list(iter_clients(view, network=network, window=window, vantage=vantage, limit=limit))
+
+
+def iter_clients(
+    view: View,
+    *,
+    network: str | None = None,
+    window: Window | None = None,
+    vantage: str | None = None,
+    limit: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the clients of a case, those with the most queries first.
+
+    The source address of a datagram can be made up, so there may be any number of clients: only a
+    bounded number of rows is held.
 
     Args:
         view: the case.
@@ -55,7 +74,7 @@ def list_clients(
             present, because vantages are never added together.
         limit: at most so many rows.
 
-    Returns:
+    Yields:
         One row for each client: address (null when no longer stored), unit, vantage, first, last
         (ISO 8601, UTC), queries, client_port (of the last sighting that has one), proof (the
         strongest), role, asn, as_name, country (each null when unknown).
@@ -93,9 +112,9 @@ def list_clients(
     )
     joined = seen.left_join(known, "client")
     ordered = joined.order_by(joined["queries"].desc(), joined["first"], joined["client"])
-    rows = (ordered if limit is None else ordered.limit(limit)).to_pyarrow().to_pylist()
-    return [
-        {
+    chosen = ordered if limit is None else ordered.limit(limit)
+    for row in rows_of(chosen):
+        yield {
             "address": row["address"],
             "unit": row["unit"],
             "vantage": vantage,
@@ -109,8 +128,6 @@ def list_clients(
             "as_name": row["as_name"],
             "country": row["country"],
         }
-        for row in rows
-    ]
 
 
 def _latest(view: View) -> Any:  # noqa: ANN401 - an Ibis table
@@ -149,7 +166,7 @@ def _inside(view: View, prefix: Parsed) -> npt.NDArray[np.int64]:
     """Return the clients whose address, or /64, lies in or around a prefix."""
     pairs = view.table(CLIENTS).select("client", "unit", "address").distinct().to_pyarrow()
     found = parse(pairs["address"])
-    is_64 = np.array([unit != "ipv4" for unit in pairs["unit"].to_pylist()], bool)
+    is_64 = pc.not_equal(pairs["unit"], pa.scalar("ipv4")).to_numpy()
     own = np.where(is_64, np.minimum(found.length, _UNIT_BITS), found.length).astype(np.int32)
     length = np.minimum(own, prefix.length[0])
     count = len(length)

@@ -22,9 +22,21 @@ from remnant.estimate.coverage import (
 from remnant.windows import STEPS, Step, Window, ceil, floor, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remnant.store import View
 
-__all__ = ["Count", "Key", "by_key", "by_time", "count", "sightings", "unit_of", "vantages"]
+__all__ = [
+    "Count",
+    "Key",
+    "by_key",
+    "by_time",
+    "count",
+    "iter_key",
+    "sightings",
+    "unit_of",
+    "vantages",
+]
 
 Key = Literal["name", "network", "country", "sensor"]
 
@@ -90,7 +102,22 @@ def by_key(
     *,
     limit: int | None = None,
 ) -> list[dict[str, object]]:
-    """Return queries and distinct clients of the window by name, network, country or sensor.
+    """Return the rows of ``iter_key`` as a list: all are held at once."""
+    return list(iter_key(view, key, window, vantage, limit=limit))
+
+
+def iter_key(
+    view: View,
+    key: Key,
+    window: Window | None = None,
+    vantage: str | None = None,
+    *,
+    limit: int | None = None,
+) -> Iterator[dict[str, object]]:
+    """Yield queries and distinct clients of the window by name, network, country or sensor.
+
+    Under a watched ``*.`` name anybody can make up as many names as they like, so the rows come
+    one by one and only a bounded number of them is held.
 
     Networks are one row per AS and country, with the AS's name. A sensor that delivered in the
     window without a sighting has a row of zeros.
@@ -107,6 +134,8 @@ def by_key(
     """
     import ibis  # noqa: PLC0415 - heavy
 
+    from remnant.store.engine import rows_of  # noqa: PLC0415 - loads the query engine
+
     vantage = choose_vantage(view, vantage)
     window = window or default_window(view)
     columns = _COLUMNS[key]
@@ -120,12 +149,14 @@ def by_key(
     found = found.order_by(ibis.desc("queries"), ibis.desc("clients"), *columns)
     if limit is not None:
         found = found.limit(limit)
-    rows = [_row(row, key, vantage) for row in found.to_pyarrow().to_pylist()]
-    if key == "sensor":
-        rows += _silent_sensors(view, window, vantage, rows)[
-            : None if limit is None else limit - len(rows)
-        ]
-    return rows
+    rows = (_row(row, key, vantage) for row in rows_of(found))
+    if key != "sensor":
+        yield from rows
+        return
+    seen = list(rows)
+    silent = _silent_sensors(view, window, vantage, seen)
+    yield from seen
+    yield from silent[: None if limit is None else limit - len(seen)]
 
 
 def count(view: View, window: Window, vantage: str) -> Count:

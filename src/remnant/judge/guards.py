@@ -412,7 +412,8 @@ def _messages_a_lookup(ground: Ground, column: Any) -> Floats:  # noqa: ANN401 -
     }
     codes = column.combine_chunks().dictionary_encode()
     shares = np.array([known.get(name, 2.0) for name in codes.dictionary.to_pylist()])
-    return shares[codes.indices.to_numpy(zero_copy_only=False)]
+    each: Floats = shares[codes.indices.to_numpy(zero_copy_only=False)]
+    return each
 
 
 def _fitted_coverage(ground: Ground) -> Any:  # noqa: ANN401 - ibis is untyped

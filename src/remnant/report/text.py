@@ -19,6 +19,7 @@ import re
 import shutil
 import sys
 from datetime import date, datetime
+from itertools import chain, islice
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,14 +28,24 @@ from remnant.report import wording
 from remnant.windows import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
-__all__ = ["estimates_table", "neutral", "render", "to_csv", "verdict_text"]
+__all__ = [
+    "MOST_ROWS",
+    "estimates_table",
+    "neutral",
+    "render",
+    "stream",
+    "to_csv",
+    "verdict_text",
+]
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width forms count too
-_MOST_ROWS: Final = 2000
+MOST_ROWS: Final = 2000
+"""Rows that a table shows at most."""
+
 _CELL: Final = 64
 _WIDEST: Final = 1000
 _TIMES: Final = ("start", "first", "last", "since", "until")
@@ -56,6 +67,34 @@ def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: st
     if output == "csv":
         return to_csv(columns, ([row.get(column) for column in columns] for row in rows))
     return _table(rows, columns)
+
+
+def stream(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output: str) -> Iterator[str]:
+    """Yield what ``render`` returns, in pieces of a bounded number of rows.
+
+    A table is yielded whole: ask for few rows.
+    """
+    parts = _portions(iter(rows))
+    # Nothing is written before the first rows are there: until then an error can be told alone.
+    head = next(parts, [])
+    if output == "table":
+        yield render([row for part in chain([head], parts) for row in part], columns, output)
+        return
+    if output == "csv":
+        yield render(head, columns, output)
+        yield from (render(part, columns, output).partition("\n")[2] for part in parts)
+        return
+    if not head:
+        yield "[]\n"
+        return
+    yield render(head, columns, output)[:-3]
+    yield from (",\n" + render(part, columns, output)[2:-3] for part in parts)
+    yield "\n]\n"
+
+
+def _portions(rows: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    while part := list(islice(rows, MOST_ROWS)):
+        yield part
 
 
 def to_csv(columns: Sequence[str], rows: Any) -> str:  # noqa: ANN401 - any iterable of rows
@@ -145,7 +184,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     from rich.table import Table  # noqa: PLC0415 - only where a table is shown
 
     table = _frame(Table)
-    shown = rows[:_MOST_ROWS]
+    shown = rows[:MOST_ROWS]
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in shown)
         table.add_column(
@@ -159,8 +198,8 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     for row in shown:
         table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
     text = _print(table, _table_width())
-    if len(rows) > _MOST_ROWS:
-        text += f"… and {len(rows) - _MOST_ROWS:,} more rows; --format csv shows all\n"
+    if len(rows) > MOST_ROWS:
+        text += f"… and {len(rows) - MOST_ROWS:,} more rows; --format csv shows all\n"
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import ibis
 import pyarrow as pa
@@ -14,7 +14,7 @@ from remnant.errors import SchemaMismatch, StoreError
 from remnant.schema import ACTIVITY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from ibis.expr.types import Table
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from remnant.store.files import Folder
     from remnant.store.records import FileRecord
 
-__all__ = ["Engine", "activity_schema", "ibis_schema"]
+__all__ = ["Engine", "activity_schema", "ibis_schema", "rows_of"]
+
+_BATCH_ROWS: Final = 20_000
 
 
 def ibis_schema(table: TableSchema) -> ibis.Schema:
@@ -112,6 +114,24 @@ class Engine:
             for name, kind in wanted.items()
         }
         return found.select(**columns)
+
+
+def rows_of(table: Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an expression in order; only a bounded number of them is held."""
+    types = table.schema().to_pyarrow()
+    for batch in _batches(table):
+        # An engine may return larger batches than it is asked for.
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            yield from batch.slice(start, _BATCH_ROWS).cast(types).to_pylist()
+
+
+def _batches(table: Table) -> Iterator[pa.RecordBatch]:
+    # Ibis asks DuckDB 2.0 for batches by a name that it does not have any more.
+    relation = getattr(table.get_backend(), "_to_duckdb_relation", None)
+    if relation is None:
+        yield from table.to_pyarrow_batches(chunk_size=_BATCH_ROWS)
+    else:
+        yield from relation(table).to_arrow_reader(_BATCH_ROWS)
 
 
 def _literal(path: str) -> str:
