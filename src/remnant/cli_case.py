@@ -52,8 +52,12 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-RoleOption = Annotated[Role, typer.Option(help="Role of indicators that do not say their own.")]
-StateOption = Annotated[State, typer.Option(help="State of indicators that do not say their own.")]
+RoleOption = Annotated[
+    Role | None, typer.Option(help="Role of indicators that do not say their own; else c2.")
+]
+StateOption = Annotated[
+    State | None, typer.Option(help="State of indicators that do not say their own; else unknown.")
+]
 
 
 @app.command("new", short_help="Begin a case.")
@@ -68,8 +72,8 @@ def new(
         list[str] | None,
         typer.Option(help="A name, *.name, address or prefix to watch; may be repeated."),
     ] = None,
-    role: RoleOption = Role.C2,
-    state: StateOption = State.UNKNOWN,
+    role: RoleOption = None,
+    state: StateOption = None,
 ) -> None:
     """Begin a case: from nothing, or as a copy of a built-in one that you can edit."""
     from remnant.cases.library import BUILT_IN
@@ -77,6 +81,19 @@ def new(
 
     library = open_library(open_settings())
     if takedown is None and not watch and case in BUILT_IN:
+        ignored = [
+            option
+            for option, value in (("--title", title), ("--role", role), ("--state", state))
+            if value is not None
+        ]
+        if ignored:
+            raise CaseError(
+                "a copy of a built-in case says these things itself",
+                where=case,
+                got=" ".join(ignored),
+                hint="leave them out, and edit the copy; or begin another case with --takedown "
+                "and --watch",
+            )
         library.save(library.get(case), text=library.text(case))
     elif takedown is None:
         raise CaseError(
@@ -86,7 +103,11 @@ def new(
             hint="built-in cases, which need none: " + ", ".join(BUILT_IN),
         )
     else:
-        library.save(_from_options(case, takedown, title, watch or [], role, state))
+        library.save(
+            _from_options(
+                case, takedown, title, watch or [], role or Role.C2, state or State.UNKNOWN
+            )
+        )
     say(f"Case {case} is stored; edit {library.path(case)}, then: remnant case check {case}")
 
 
@@ -133,8 +154,8 @@ def import_case(
     below: Annotated[
         bool, typer.Option("--below", help="Watch everything below each name as well.")
     ] = False,
-    role: RoleOption = Role.C2,
-    state: StateOption = State.UNKNOWN,
+    role: RoleOption = None,
+    state: StateOption = None,
     source: Annotated[str | None, typer.Option(help="Where the indicators are from.")] = None,
     prefixes: Annotated[
         Path | None,
@@ -150,20 +171,26 @@ def import_case(
     URLs, paths and address:port lines are listed and never watched as names.
     """
     from remnant.cases.importing import import_file
-    from remnant.errors import printable
+    from remnant.errors import CaseError, printable
     from remnant.windows import parse_time
 
-    options: dict[str, Any] = {} if source is None else {"source": source}
+    given = {"role": role, "state": state, "source": source}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     result = import_file(
         path,
         name=name,
         takedown=None if takedown is None else parse_time(takedown),
         title=title,
         below=below,
-        role=role.value,
-        state=state.value,
-        **options,
+        **{key: str(value) for key, value in options.items()},
     )
+    if options and result.format == "toml":
+        raise CaseError(
+            "a case file says itself what its indicators are and where they are from",
+            where=str(path),
+            got=" ".join(f"--{key}" for key in options),
+            hint="leave these options out, and edit the file",
+        )
     settings = open_settings()
     library = open_library(settings)
     table = None if prefixes is None else prefixes.read_bytes()

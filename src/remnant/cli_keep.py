@@ -60,27 +60,42 @@ def sensor_retire(
     name: Annotated[str, typer.Argument(help="Name of the sensor.", metavar="NAME")],
     *,
     at: Annotated[
-        str, typer.Option(help="When it stopped on purpose: a date or a time with a zone.")
-    ],
+        str | None, typer.Option(help="When it stopped on purpose: a date or a time with a zone.")
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take it back: the sensor is expected again.")
+    ] = False,
 ) -> None:
-    """Say that a sensor was switched off on purpose, so that its silence is not a gap."""
+    """Say that a sensor was switched off on purpose, so that its silence is not a gap.
+
+    It holds for every case that the sensor delivered to; they are listed.
+    """
     from remnant.errors import NoData
     from remnant.windows import iso, parse_time
 
-    time = parse_time(at)
+    if (at is None) is not undo:
+        raise typer.BadParameter("give either --at or --undo", param_hint="--at")
+    time = None if at is None else parse_time(at)
     settings = open_settings()
     cases = [entry.name for entry in open_library(settings).list()]
     with open_store(settings, write=True) as store:
-        known = sorted({str(row["sensor"]) for case in cases for row in store.sensors(case)})
-        if name not in known:
+        rows = {case: store.sensors(case) for case in cases}
+        concerned = [case for case in cases if any(row["sensor"] == name for row in rows[case])]
+        if not concerned:
+            known = sorted({str(row["sensor"]) for found in rows.values() for row in found})
             raise NoData(
                 "no sensor of this name delivered anything",
                 got=name,
                 expected=", ".join(map(printable, known)) or None,
                 hint="remnant sensor list CASE",
             )
+        if undo and name not in store.view(concerned[0]).retired:
+            raise NoData(
+                "this sensor is not retired", got=name, hint=f"remnant sensor list {concerned[0]}"
+            )
         store.retire_sensor(name, time)
-    say(f"Sensor {printable(name)} is not expected any more from {iso(time)}.")
+    what = "is expected again" if time is None else f"is not expected any more from {iso(time)}"
+    say(f"Sensor {printable(name)} {what}, in: {', '.join(concerned)}.")
 
 
 @settings_app.command("show")
