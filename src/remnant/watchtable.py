@@ -274,7 +274,7 @@ def lookup_name(
     """
     stop: Int = starts[count] + 1
     state = tables.key[0]
-    found = 0
+    found = np.int64(0)
     for depth in range(count + 1):
         start: Int = starts[count - depth]
         if depth > 0:

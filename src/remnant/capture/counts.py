@@ -176,7 +176,7 @@ def sensor_of(sensors: Sensors, buffer: Bytes, start: Int, stop: Int) -> Int:
     size = min(stop - start, _SENSOR_BYTES)
     sensor = sensors.state[1]
     if size <= 0:
-        sensor = 0
+        sensor = int64(0)
     elif sensor == 0 or not _is_sensor(sensors, sensor, buffer, start, size):
         sensor = _search_sensor(sensors, buffer, start, size)
     return sensor
@@ -217,6 +217,7 @@ def _row(counts: Counts, sensor: Int, vantage: Int, hour: Int) -> Int:
 def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> None:
     """Count one record; ``time`` is NO_HOUR where it has none that can be used.
 
+    A message without a time is a clock fault as well.
     The caller ends the batch when ``hours_full``.
     """
     row = counts.state[1]
@@ -229,11 +230,15 @@ def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> 
         or counts.keys[row, 0] != sensor
         or counts.keys[row, 1] != vantage
     ):
-        row = _row(counts, sensor, vantage, time // HOUR_US * HOUR_US if time >= 0 else NO_HOUR)
+        hour = int64(time // HOUR_US * HOUR_US if time >= 0 else NO_HOUR)
+        row = _row(counts, sensor, vantage, hour)
     counts.values[row, column] += 1
-    if time >= 0 and column == MESSAGES:
-        counts.values[row, _FIRST] = min(counts.values[row, _FIRST], time)
-        counts.values[row, _LAST] = max(counts.values[row, _LAST], time)
+    if column == MESSAGES:
+        if time < 0:
+            counts.values[row, CLOCK_FAULTS] += 1
+        else:
+            counts.values[row, _FIRST] = min(counts.values[row, _FIRST], time)
+            counts.values[row, _LAST] = max(counts.values[row, _LAST], time)
 
 
 def sensor_names(sensors: Sensors) -> list[str | None]:

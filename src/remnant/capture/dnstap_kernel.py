@@ -339,7 +339,12 @@ def _query(
                 _copy_subnet(context.subnet, memory.ecs, place)
             return
     row = _event(
-        context, events, names, start, end, (0, time, time, offset, sensor, vantage, -1, found)
+        context,
+        events,
+        names,
+        start,
+        end,
+        (int64(0), time, time, offset, sensor, vantage, int64(-1), found),
     )
     events.case_bits[row] = bits
     if subnet:
@@ -376,8 +381,11 @@ def _response(
         place = recent.take(memory, recent.QUERY, key, check, heard - WAIT_US, heard + WAIT_US)
         if place >= 0:
             asked = memory.heard[place]
-            numbers_of_query = (0, asked, asked, memory.offset[place], sensor, vantage, -1, 0)
-            row = _event(context, events, names, start, end, numbers_of_query)
+            none = int64(0)
+            query = (
+                none, asked, asked, memory.offset[place], sensor, vantage, int64(-1), none,
+            )  # fmt: skip
+            row = _event(context, events, names, start, end, query)
             events.case_bits[row] = memory.case_bits[place]
             if memory.has_ecs[place] != 0:
                 events.has_ecs[row] = 1
@@ -391,7 +399,7 @@ def _response(
         names,
         start,
         end,
-        (_RESPONSE, time, heard, offset, sensor, vantage, rcode, found),
+        (int64(_RESPONSE), time, heard, offset, sensor, vantage, rcode, found),
     )
     events.case_bits[row] = wire.case_bits(names, context.starts, count)
 
@@ -405,6 +413,34 @@ def _is_simulator(context: Context, buffer: Bytes) -> bool:
         if buffer[start + i] != _SIMULATOR[i]:
             return False
     return True
+
+
+@kernel
+def _times(fields: npt.NDArray[np.int64], response: bool, latest: Int) -> tuple[Int, Int]:
+    """Return when a message's query and the message itself were heard, -1 if not known."""
+    asked = _time(fields, protobuf.QUERY_SECONDS, latest)
+    heard = asked
+    if response:
+        heard = _time(fields, protobuf.RESPONSE_SECONDS, latest)
+        if heard < 0:
+            heard = asked
+        if asked < 0:
+            asked = heard
+    return asked, heard
+
+
+@kernel
+def _question(context: Context, buffer: Bytes, place: Int) -> Int:
+    """Read the client's address and the question of a message; return the reason why not, or 0."""
+    fields = context.fields
+    if fields[place] < 0:
+        return int64(_NO_MESSAGE)
+    start = fields[protobuf.QUERY_ADDRESS]
+    if not _read_address(buffer, start, fields[protobuf.QUERY_ADDRESS + 1], context.address):
+        return int64(_ADDRESS)
+    return wire.question(
+        buffer, fields[place], fields[place + 1], context.name, context.starts, context.question
+    )
 
 
 @inlined
@@ -428,83 +464,59 @@ def _data(
     """
     fields = context.fields
     state = context.state
-    if state[FOREIGN] != 0:
-        tallies.tally(counts, 0, max(context.options[1], 0), -1, tallies.SKIPPED)
-        return 0
-    if not protobuf.frame(buffer, start, stop, fields) or fields[protobuf.KIND] < 0:
-        if not final and stop + 8 > buffer.size:
-            return _MORE
-        tallies.tally(counts, 0, max(context.options[1], 0), -1, tallies.MALFORMED)
-        return _PROTOBUF
-    if state[SIMULATED] == 0 and _is_simulator(context, buffer):
-        state[SIMULATED] = 1
-    sensor = tallies.sensor_of(
-        sensors, buffer, fields[protobuf.IDENTITY], fields[protobuf.IDENTITY + 1]
-    )
-    kind = fields[protobuf.TYPE]
-    vantage = context.options[1]
-    if vantage < 0:
-        vantage = int64(1 if 1 <= kind <= 2 else 0)
-    if fields[protobuf.KIND] == 1 and kind < 0:
-        tallies.tally(counts, sensor, vantage, -1, tallies.MALFORMED)
-        return _PROTOBUF
-    latest = context.options[0]
-    asked = _time(fields, protobuf.QUERY_SECONDS, latest)
-    heard = asked
-    response = kind % 2 == 0
-    if response:
-        heard = _time(fields, protobuf.RESPONSE_SECONDS, latest)
-        if heard < 0:
-            heard = asked
-        if asked < 0:
-            asked = heard
-    observed = 1 <= kind <= 2 or 5 <= kind <= 6
-    if fields[protobuf.KIND] != 1 or not observed:
-        tallies.tally(counts, sensor, vantage, heard, tallies.SKIPPED)
-        return 0
-    place = protobuf.RESPONSE_MESSAGE if response else protobuf.QUERY_MESSAGE
+    sensor = int64(0)
+    vantage = int64(max(context.options[1], 0))
+    asked = heard = int64(-1)
+    place = protobuf.QUERY_MESSAGE
+    response = False
     reason: Int = int64(0)
-    if fields[place] < 0:
-        reason = _NO_MESSAGE
-    elif not _read_address(
-        buffer,
-        fields[protobuf.QUERY_ADDRESS],
-        fields[protobuf.QUERY_ADDRESS + 1],
-        context.address,
-    ):
-        reason = _ADDRESS
-    else:
-        reason = wire.question(
-            buffer,
-            fields[place],
-            fields[place + 1],
-            context.name,
-            context.starts,
-            context.question,
-        )
+    column: Int = int64(tallies.SKIPPED)
+    if state[FOREIGN] == 0:
+        if not protobuf.frame(buffer, start, stop, fields) or fields[protobuf.KIND] < 0:
+            if not final and stop + 8 > buffer.size:
+                return int64(_MORE)
+            reason = int64(_PROTOBUF)
+        else:
+            if state[SIMULATED] == 0 and _is_simulator(context, buffer):
+                state[SIMULATED] = 1
+            sensor = tallies.sensor_of(
+                sensors, buffer, fields[protobuf.IDENTITY], fields[protobuf.IDENTITY + 1]
+            )
+            kind = fields[protobuf.TYPE]
+            if context.options[1] < 0:
+                vantage = int64(1 if 1 <= kind <= 2 else 0)
+            if fields[protobuf.KIND] == 1 and kind < 0:
+                reason = int64(_PROTOBUF)
+            else:
+                response = kind % 2 == 0
+                if response:
+                    place = protobuf.RESPONSE_MESSAGE
+                asked, heard = _times(fields, response, context.options[0])
+                if fields[protobuf.KIND] == 1 and (1 <= kind <= 2 or 5 <= kind <= 6):
+                    reason = _question(context, buffer, place)
+                    # NOTIFY, UPDATE and the like ask for nothing.
+                    if reason == 0 and context.question[wire.FLAGS] & _OPCODE == 0:
+                        column = int64(tallies.MESSAGES)
     if reason != 0:
-        tallies.tally(counts, sensor, vantage, heard, tallies.MALFORMED)
+        column = int64(tallies.MALFORMED)
+    # Counted in one place: what stands in this loop several times is compiled several times.
+    tallies.tally(counts, sensor, vantage, heard, column)
+    if column != tallies.MESSAGES:
         return reason
-    if context.question[wire.FLAGS] & _OPCODE != 0:
-        # NOTIFY, UPDATE and the like ask for nothing.
-        tallies.tally(counts, sensor, vantage, heard, tallies.SKIPPED)
-        return 0
-    tallies.tally(counts, sensor, vantage, heard, tallies.MESSAGES)
     if not response:
         state[QUERIES] += 1
     if heard < 0:
-        tallies.tally(counts, sensor, vantage, -1, tallies.CLOCK_FAULTS)
         if state[FAULTS_KEPT] < _FAULTS_TO_KEEP:
             state[FAULTS_KEPT] += 1
-            _keep(quarantine, offset, _CLOCK_FAULT, start, stop)
-        return 0
+            _keep(quarantine, offset, int64(_CLOCK_FAULT), start, stop)
+        return int64(0)
     state[CLOCK] = advance_clock(state[CLOCK], heard)
     if context.question[wire.LABELS] < 0:
-        return 0
+        return int64(0)
     names = buffer if context.question[wire.IN_PLACE] != 0 else context.name
     found = lookup_name(tables, names, context.starts, context.question[wire.LABELS], context.hits)
     if found == 0 and context.options[2] == 0:
-        return 0
+        return int64(0)
     if response:
         _response(
             context, tables, memory, events, buffer, fields[place + 1], names,
@@ -515,7 +527,14 @@ def _data(
             context, memory, events, buffer, fields[place + 1], names,
             (asked, offset, sensor, vantage, found),
         )  # fmt: skip
-    return 0
+    return int64(0)
+
+
+@kernel
+def _unreadable(context: Context, counts: Counts) -> None:
+    """Count what cannot be a frame."""
+    vantage = int64(max(context.options[1], 0))
+    tallies.tally(counts, int64(0), vantage, int64(-1), tallies.MALFORMED)
 
 
 @kernel
@@ -565,11 +584,11 @@ def scan(
                 return position, False
             # The tail. If frames stand inside it, its length was damaged; else it was cut off.
             state[RECORDS] += 1
-            tallies.tally(counts, 0, max(context.options[1], 0), -1, tallies.MALFORMED)
+            _unreadable(context, counts)
             further, found = framing.resume(
-                buffer, min(position + 4, stop), stop, True, context.fields
+                buffer, min(position + 4, stop), stop, final, context.fields
             )
-            reason = _FRAMING if found else _TRUNCATED
+            reason = int64(_FRAMING if found else _TRUNCATED)
             _keep(quarantine, base + position, reason, position, further)
             if not found:
                 state[TRUNCATED] = 1
@@ -577,8 +596,8 @@ def scan(
             position = further
         elif kind == framing.BAD:
             state[RECORDS] += 1
-            tallies.tally(counts, 0, max(context.options[1], 0), -1, tallies.MALFORMED)
-            _keep(quarantine, base + position, _FRAMING, position, stop)
+            _unreadable(context, counts)
+            _keep(quarantine, base + position, int64(_FRAMING), position, stop)
             state[LOST] = 1
             position += 4
         elif kind == framing.CONTROL:

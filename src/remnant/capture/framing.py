@@ -190,12 +190,13 @@ def is_dnstap(head: bytes) -> bool | None:
 
     False: a stream of another content type.
     """
-    kind, start, stop = next_frame(np.frombuffer(head, np.uint8), 0, len(head))
+    view = np.frombuffer(head, np.uint8).copy()
+    kind, start, stop = next_frame(view, 0, len(head))
     if kind != CONTROL:
         return None
     control = int.from_bytes(head[start : start + 4], "big")
     if control == _START:
-        return bool(start_type(np.frombuffer(head, np.uint8), start, stop, _CONTENT) == 1)
+        return bool(start_type(view, start, stop, _CONTENT) == 1)
     if control in {_READY, _ACCEPT}:
         return CONTENT_TYPE in head[start:stop]
     return None
