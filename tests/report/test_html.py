@@ -245,3 +245,4 @@ def test_the_title_of_a_simulated_case_says_it_once() -> None:
     text = render(make_content(title="BeeBone (SIMULATED: no real victims)"))
     assert "<h1><bdi>BeeBone</bdi></h1>" in text
     assert "<title>SIMULATED: BeeBone: what is left</title>" in text
+    assert "SIMULATED: no real victims. No figure on this page is a measurement" in text

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.xdist_group("simulate")
 
 
 def test_the_case_file_says_that_it_is_simulated() -> None:
-    case = tomllib.loads(case_text(BEEBONE))
+    case = tomllib.loads(case_text(BEEBONE, 0.05, 1))
 
     assert case["case"]["name"] == "demo-beebone"
-    assert "SIMULATED" in case["case"]["title"]
+    assert case["case"]["title"].startswith("BeeBone (SIMULATED at 0.05 of its published size")
     assert case["case"]["takedown"] == BEEBONE.takedown
     assert {watch["state"] for watch in case["watch"]} == {"seized", "suspended", "live"}
     assert case["sinkhole"]["addresses"] == ["192.0.2.53", "2001:db8::53"]

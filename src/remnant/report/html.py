@@ -77,6 +77,7 @@ def write(
 def render(content: Content, *, interactive: bool = False) -> str:
     """Return the report as the text of one self-contained HTML5 file."""
     env = _environment()
+    title = short_title(content.title, simulated=content.simulated)
     every = figures(content)
     extra = explore(every) if interactive else Extra()
     drawn = {
@@ -89,7 +90,8 @@ def render(content: Content, *, interactive: bool = False) -> str:
         "report.html.j2"
     ).render(
         c=content,
-        title=short_title(content.title, simulated=content.simulated),
+        title=title,
+        made=content.title[len(title) :].strip(" ()"),
         policy=POLICY + extra.policy,
         style=Markup(style),  # noqa: S704 - our own file
         scripts=extra.scripts,

@@ -46,7 +46,7 @@ _NOT_SEIZED: Final = ("ns1.helpupdatek.tw",)
 
 BEEBONE: Final = Scenario(
     name="beebone",
-    title="BeeBone (SIMULATED: made-up traffic, no real victims)",
+    title="BeeBone",
     since=datetime(2015, 3, 25, tzinfo=UTC),
     until=datetime(2015, 7, 1, tzinfo=UTC),
     takedown=datetime(2015, 4, 8, tzinfo=UTC),

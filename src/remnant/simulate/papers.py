@@ -27,13 +27,17 @@ def case_name(scenario: Scenario) -> str:
     return f"demo-{scenario.name}"
 
 
-def case_text(scenario: Scenario) -> str:
-    """Return the case file (TOML) that watches a scenario's names."""
+def case_text(scenario: Scenario, scale: float, seed: int) -> str:
+    """Return the case file (TOML) that watches a scenario's names.
+
+    Its title carries scale and seed, so that every page and report of the case states them.
+    """
+    made = f"SIMULATED at {scale:g} of its published size, seed {seed}: made-up traffic"
     parts = [
         "# Made by the simulator: traffic, clients and networks of this case are invented.",
         "[case]",
         f"name     = {_quoted(case_name(scenario))}",
-        f"title    = {_quoted(scenario.title)}",
+        f"title    = {_quoted(f'{scenario.title} ({made})')}",
         f"takedown = {iso(scenario.takedown)}",
     ]
     source = 'source = "stamparm/maltrail changeup.txt; state invented"'
@@ -61,7 +65,7 @@ def case_text(scenario: Scenario) -> str:
 
 def write(scenario: Scenario, out: Path, scale: float, seed: int, totals: Totals) -> None:
     """Write ``case.toml``, ``prefixes.tsv`` and, last, ``scenario.json``."""
-    (out / "case.toml").write_text(case_text(scenario), encoding="utf-8")
+    (out / "case.toml").write_text(case_text(scenario, scale, seed), encoding="utf-8")
     rows = ("\t".join(map(str, row)) for row in prefix_rows(scenario, totals.networks))
     (out / "prefixes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     made = {

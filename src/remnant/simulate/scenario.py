@@ -79,7 +79,7 @@ class Scenario:
 
     Attributes:
         name: the word on the command line.
-        title: what the made-up case is called; must say SIMULATED.
+        title: what the botnet is called; the case adds that it is SIMULATED, and at which scale.
         since, until: the period (UTC midnights, half-open).
         takedown: when the seized names begin to answer with the sinkhole.
         default_scale: scale when none is given.
