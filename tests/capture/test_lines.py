@@ -5,7 +5,7 @@ import io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remnant.capture.lines import HEAD_BYTES, MAX_LINE, blocks, first_lines
+from remnant.capture.lines import HEAD_BYTES, MAX_LINE, MAX_LINES, blocks, first_lines
 from remnant.capture.stream import ByteStream
 
 
@@ -49,6 +49,18 @@ def test_lines_come_whole_whatever_the_chunks(lines: list[bytes], tail: bytes, c
     assert all(data[at : at + len(line)] == line for at, line in found)
     assert too_long == []
     assert left == tail
+
+
+def test_a_block_of_ever_so_many_lines_is_cut() -> None:
+    data = b"a" + b"\n" * (2 * MAX_LINES + 10) + b"b\nc"
+    with ByteStream(io.BytesIO(data), "test.log", chunk=1 << 20) as stream:
+        sizes = [block.ends.size for block in blocks(stream) if not block.tail]
+
+    assert max(sizes) == MAX_LINES
+    found, _, left = lines_of(data, 1 << 20)
+    assert [line for _, line in found] == [b"a", *[b""] * (2 * MAX_LINES + 9), b"b"]
+    assert [at for at, _ in found[1:-1]] == list(range(2, 2 * MAX_LINES + 11))
+    assert left == b"c"
 
 
 def test_the_longest_line_is_read_and_a_longer_one_is_not() -> None:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
     from remnant.capture.stream import ByteStream
 
-__all__ = ["HEAD_BYTES", "MAX_LINE", "Block", "blocks", "first_lines", "nothing"]
+__all__ = ["HEAD_BYTES", "MAX_LINE", "MAX_LINES", "Block", "blocks", "first_lines", "nothing"]
 
 MAX_LINE: Final = 64 << 10
 """Bytes of the longest line that is read, without its line feed."""
 
 HEAD_BYTES: Final = 64
 """Bytes of a record that quarantine keeps."""
+
+MAX_LINES: Final = 1 << 18
+"""Lines of the longest block: what is kept for a line is many times a line feed."""
 
 _LINE_FEED: Final = 10
 
@@ -71,6 +74,9 @@ def blocks(stream: ByteStream) -> Iterator[Block]:
             stream.advance(past)
             feeds = feeds[1:] - past
             dropping = False
+        while feeds.size > MAX_LINES:
+            yield _taken(stream, feeds[:MAX_LINES])
+            feeds = feeds[MAX_LINES:] - (int(feeds[MAX_LINES - 1]) + 1)
         offset = stream.offset
         size = int(feeds[-1]) + 1 if feeds.size else 0
         data = stream.view[:size]
@@ -87,6 +93,15 @@ def blocks(stream: ByteStream) -> Iterator[Block]:
     if stream.view.size and not dropping:
         end = np.array([stream.view.size], np.int64)
         yield Block(stream.view, end, stream.offset, stream.offset + stream.view.size, tail=True)
+
+
+def _taken(stream: ByteStream, feeds: npt.NDArray[np.int64]) -> Block:
+    """Return the first lines of what the stream holds, and advance over them."""
+    offset = stream.offset
+    size = int(feeds[-1]) + 1
+    data = stream.view[:size]
+    stream.advance(size)
+    return Block(data, feeds, offset, stream.offset)
 
 
 def first_lines(head: bytes, limit: int = 20) -> list[bytes]:
