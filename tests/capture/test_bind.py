@@ -126,6 +126,10 @@ def test_every_shape(shape: str) -> None:
             NOON + timedelta(microseconds=123456),
         ),
         ("Apr  8 19:30:00 ns1 named[812]: 08-Apr-2015 12:00:00.000 ", NOON),
+        # A zone that syslog states is not overridden by a time that states none.
+        ("2015-04-08T14:00:00+02:00 ns1 named[12]: 08-Apr-2015 14:00:00.000 ", NOON),
+        ("2015-04-08T14:00:00+02:00 Apr  8 14:00:00 ns1 named[12]: ", NOON),
+        ("08-Apr-2015 14:00:00.000 relay: 2015-04-08T14:00:00+02:00 ns1 named[12]: ", NOON),
     ],
 )
 def test_every_prefix(stamp: str, time: datetime, category: str, severity: str) -> None:
@@ -162,6 +166,12 @@ def test_the_name_asked_for_counts_and_not_the_one_in_the_header() -> None:
     text = "client 192.0.2.1#1 (start.example): query: target.example IN A + (192.0.2.53)"
 
     assert row(READER, line(text))["name"] == "target.example"
+
+
+def test_the_reserved_type_and_class() -> None:
+    found = row(READER, line("client 192.0.2.1#1: query: a.example RESERVED0 RESERVED0 +"))
+
+    assert found["qtype"] == 0
 
 
 @pytest.mark.parametrize("written", ["A", "ANY", "TYPE65", "HTTPS", "NSEC3PARAM", "TYPE65280"])
@@ -294,6 +304,36 @@ def test_the_year_moves_on_with_the_months() -> None:
         batches = read(READER, b"".join(map(syslog, stamps)), year=2014, chunk=chunk)
 
         assert [r["time"].year for r in rows(batches)] == [2014, 2014, 2015, 2014, 2015]
+
+
+def test_an_assumed_year_is_noted() -> None:
+    assert "year 2014 assumed for the first line" in notes(
+        read(READER, syslog("Apr  8 12:00:00"), year=2014)
+    )
+    assert not any("2014" in note for note in notes(read(READER, GOOD, year=2014)))
+
+
+def test_the_first_day_of_a_log_without_years() -> None:
+    assert READER.first_day(line("zone x/IN: loaded") + syslog("Jan  1 12:00:00")) == 0
+    assert READER.first_day(syslog("Feb 29 12:00:00")) == 59
+    assert READER.first_day(syslog("Dec 31 23:59:59").rstrip()) == 365
+    assert READER.first_day(GOOD + syslog("Jan  1 12:00:00")) is None
+    assert READER.first_day(b"") is None
+
+
+@pytest.mark.parametrize("month", ["Avr", "avr.", "Mär", "d\xc3\xa9c.", "Ag"])
+def test_months_of_another_language_are_told(month: str) -> None:
+    bad = line("client 192.0.2.1#1: query: a.example IN A +", f"08-{month}-2015 12:00:00.123 ")
+    (told,) = [note for note in notes(read(READER, GOOD + bad + bad)) if "LC_TIME" in note]
+
+    assert told.startswith("2 lines")
+
+
+@pytest.mark.parametrize("stamp", ["31-Feb-2015 12:00:00 ", "2015-04-08T25:00:00 ", "1-2-3 "])
+def test_other_bad_times_are_not_of_another_language(stamp: str) -> None:
+    bad = line("client 192.0.2.1#1: query: a.example IN A +", stamp)
+
+    assert not any("LC_TIME" in note for note in notes(read(READER, GOOD + bad)))
 
 
 def test_carriage_returns_nul_bytes_and_invalid_utf8() -> None:

@@ -49,7 +49,7 @@ def test_what_is_no_type(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("IN", 1), ("CH", 3), ("HS", 4), ("ANY", 255), ("in", 1)]
+    ("text", "number"), [("IN", 1), ("CH", 3), ("HS", 4), ("ANY", 255), ("in", 1), ("RESERVED0", 0)]
 )
 def test_classes(text: str, number: int) -> None:
     assert class_of(text) == number

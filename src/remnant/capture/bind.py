@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import text_rows
-from remnant.capture.bind_lines import NO_TIME, NO_YEAR, NO_YEAR_TIME, read_lines
-from remnant.capture.lines import blocks, nothing
+from remnant.capture.bind_lines import (
+    NO_TIME,
+    NO_YEAR,
+    NO_YEAR_TIME,
+    OTHER_MONTH,
+    read_lines,
+)
+from remnant.capture.lines import Block, blocks, nothing
 from remnant.capture.text_clock import LocalClock
+from remnant.capture.text_fields import DAY_US, days_from_civil
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ _LINE: Final = re.compile(
     rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
     rb"[^\n]{0,1100}?: query: [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
 )
+_LEAP_YEAR: Final = 2000
 
 
 class BindReader:
@@ -48,6 +56,27 @@ class BindReader:
             return False
         return _LINE.search(head) is not None
 
+    def first_day(self, head: bytes) -> int | None:
+        """Return the day on which a log begins whose lines say no year.
+
+        Args:
+            head: the first bytes of the log.
+
+        Returns:
+            0 to 365, as in a leap year; None if the first query says its year, or has no time.
+        """
+        data = np.frombuffer(head, np.uint8).copy()
+        ends = np.flatnonzero(data == ord("\n"))
+        block = Block(data, ends if ends.size else np.array([data.size]), 0, data.size)
+        for year in (0, _LEAP_YEAR):
+            rows = text_rows.room_for(block)
+            read_lines(block.data, block.ends, np.array([year, 0], np.int64), rows)
+            if not rows.counters[text_rows.QUERIES_SEEN]:
+                return None
+            if not year and rows.time[0] != NO_YEAR_TIME:
+                return None
+        return int(rows.time[0] // DAY_US - days_from_civil(_LEAP_YEAR, 1, 1))
+
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
@@ -60,7 +89,7 @@ class BindReader:
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         clock = None if options.timezone is None else LocalClock(options.timezone, options.now)
         year = np.array([options.year or 0, 0], np.int64)
-        untimed = np.zeros(2, np.int64)
+        untimed = np.zeros(3, np.int64)
         assumed = False
         started = False
         for block in blocks(stream):
@@ -88,16 +117,23 @@ class BindReader:
             if local.size and clock is not None:
                 rows.time[local] = clock.utc(rows.time[local])
             assumed |= bool(local.size)
-            untimed += rows.counters[[NO_TIME, NO_YEAR]]
+            untimed += rows.counters[[NO_TIME, NO_YEAR, OTHER_MONTH]]
             yield tables.batch(block, rows)
         if assumed and clock is None:
             tables.notes.append("times read as UTC: the log does not say its time zone")
+        if year[1]:
+            tables.notes.append(f"year {options.year} assumed for the first line")
         if untimed[0]:
             tables.notes.append(
                 f"{untimed[0]} queries have no time (named.conf: print-time yes in the channel)"
             )
         if untimed[1]:
             tables.notes.append(f"{untimed[1]} queries have a time without a year")
+        if untimed[2]:
+            tables.notes.append(
+                f"{untimed[2]} lines have a month that is not English (start named with LC_TIME=C,"
+                " or named.conf: print-time iso8601 in the channel)"
+            )
         if tables.notes:
             block = nothing(stream)
             yield tables.batch(block, text_rows.room_for(block))

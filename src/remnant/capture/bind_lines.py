@@ -45,11 +45,14 @@ from remnant.wire import Bytes, Int, fold_byte
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["NO_TIME", "NO_YEAR", "NO_YEAR_TIME", "read_lines"]
+__all__ = ["NO_TIME", "NO_YEAR", "NO_YEAR_TIME", "OTHER_MONTH", "read_lines"]
 
 NO_TIME: Final = 3
 NO_YEAR: Final = 4
 """Counters of queries whose line has no time, or a time without a year while none is known."""
+
+OTHER_MONTH: Final = 5
+"""Counter of the malformed lines whose month is not English."""
 
 NO_YEAR_TIME: Final = BAD + 1
 """The time of a row whose line says no year."""
@@ -297,6 +300,19 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
 
 
 @njit(cache=True, nogil=True)
+def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
+    """Return whether a date such as ``08-Avr-2015`` begins here, whose month is not English."""
+    mark = i
+    while mark < stop and mark - i < 3 and view[mark] != 45:
+        mark += 1
+    if mark == i or mark - i > 2 or mark >= stop:
+        return False
+    if stop - mark < 4:
+        return True
+    return not 48 <= view[mark + 1] <= 57 and _month(view, mark + 1) == 0
+
+
+@njit(cache=True, nogil=True)
 def _read_line(
     view: Bytes,
     start: Int,
@@ -311,7 +327,7 @@ def _read_line(
     n = rows.counters[QUERIES_SEEN]
     time = stamp = BAD
     local = unzoned = False
-    bad_time = False
+    zoned = bad_time = other_month = False
     i = start
     if i < stop and view[i] == 60:
         # The priority that syslog puts before a line on the wire.
@@ -333,13 +349,18 @@ def _read_line(
         if view[i] <= 90:
             stamp, unzoned, end = _stamp(view, i, stop, year)
         if end >= 0:
-            time = stamp
-            local = unzoned
             bad_time = False
+            # A zone that syslog wrote is worth more than a later time whose zone is assumed.
+            with_zone = not unzoned and stamp != NO_YEAR_TIME
+            if with_zone or not zoned:
+                time = stamp
+                local = unzoned
+                zoned = with_zone
         else:
             end = _token_end(view, i, stop)
             if i == first and 48 <= view[i] <= 57:
                 bad_time = True
+                other_month = _other_month(view, i, end)
         i = end + 1
     if after < 0:
         return BAD_ADDRESS
@@ -347,6 +368,7 @@ def _read_line(
     if query < 0:
         return -2
     if bad_time:
+        rows.counters[OTHER_MONTH] += other_month
         return BAD_TIME
     reason = _query(view, query + _QUERY.size, stop, n, rows)
     if reason >= 0:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TYPES", "parse_class", "parse_type"]
 
 TYPES: Final = {
+    "RESERVED0": 0,
     "A": 1, "NS": 2, "MD": 3, "MF": 4, "CNAME": 5, "SOA": 6, "MB": 7, "MG": 8, "MR": 9,
     "NULL": 10, "WKS": 11, "PTR": 12, "HINFO": 13, "MINFO": 14, "MX": 15, "TXT": 16, "RP": 17,
     "AFSDB": 18, "X25": 19, "ISDN": 20, "RT": 21, "NSAP": 22, "NSAP-PTR": 23, "SIG": 24,
@@ -34,9 +35,11 @@ TYPES: Final = {
     "*": 255, "URI": 256, "CAA": 257, "AVC": 258, "DOA": 259, "AMTRELAY": 260, "RESINFO": 261,
     "WALLET": 262, "CLA": 263, "IPN": 264, "TA": 32768, "DLV": 32769,
 }  # fmt: skip
-"""Mnemonics by IANA; also ``NB`` (RFC 1002) and Zeek's ``*``."""
+"""Mnemonics by IANA; also ``NB`` (RFC 1002), Zeek's ``*`` and BIND's ``RESERVED0``."""
 
-_CLASSES: Final = {"IN": 1, "CH": 3, "CHAOS": 3, "HS": 4, "HESIOD": 4, "NONE": 254, "ANY": 255}
+_CLASSES: Final = {
+    "RESERVED0": 0, "IN": 1, "CH": 3, "CHAOS": 3, "HS": 4, "HESIOD": 4, "NONE": 254, "ANY": 255,
+}  # fmt: skip
 _LONGEST: Final = 16
 _CASE_BIT: Final = 32
 
@@ -119,8 +122,9 @@ def parse_class(view: Bytes, start: Int, stop: Int) -> Int:
     if size == 2 and view[start] == 73 and view[start + 1] == 78:
         return 1
     low = _half(view, start, stop)
+    high = _half(view, start + 8, stop)
     for i in range(_CLASS_LOW.size):
-        if _CLASS_LOW[i] == low and size <= 8:
+        if _CLASS_LOW[i] == low and _CLASS_HIGH[i] == high:
             return int64(_CLASS_NUMBER[i])
     if size > 5 and _half(view, start, start + 5) == _CLASS_WORD:
         return _number_after(view, start, stop, 5)
