@@ -7,6 +7,8 @@ import shutil
 import stat
 import sys
 import time
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -85,7 +87,10 @@ def ingest(
         str, typer.Option(help="auto, or the name of a format: dnstap, zeek, bind.")
     ] = "auto",
     year: Annotated[
-        int | None, typer.Option(min=1970, max=2200, help="Year of the lines that carry none.")
+        int | None,
+        typer.Option(
+            min=1970, max=2200, help="Year of the earliest line, for lines that carry none."
+        ),
     ] = None,
     timezone: Annotated[
         str | None, typer.Option(help="Zone of the lines that carry none, such as Europe/Rome.")
@@ -178,6 +183,7 @@ class _Ingest:
         options = ReadOptions(now=datetime.now(tz=UTC), year=year, timezone=zone, vantage=vantage)
         lookup = _lookup(self.settings, self.names)
         found = list(_sources(paths))
+        years = self._years([path for path, _, _ in found], year)
         total = sum(size for _, _, size in found) if all(s >= 0 for _, _, s in found) else None
         done = 0
         with (
@@ -190,7 +196,7 @@ class _Ingest:
                     path,
                     store,
                     watchlist,
-                    options,
+                    replace(options, year=years.get(path, year)),
                     lookup,
                     named=named,
                     moved=partial(bar.more, done),
@@ -210,7 +216,7 @@ class _Ingest:
     ) -> None:
         """Read one source; what is wrong with it is told, and the others are read all the same."""
         from remnant.collate.ingest import ingest_source
-        from remnant.errors import FormatError, printable
+        from remnant.errors import FormatError, UnknownFormat, printable
 
         try:
             with _open(path) as stream:
@@ -231,8 +237,12 @@ class _Ingest:
                     reopen=(lambda: _open(path)) if _opens_again(path) else None,
                     on_batch=lambda _: moved(stream.raw_position),
                 )
-        except FormatError as error:
+        except UnknownFormat as error:
             self._not_read(path, error.text(), named=named)
+            return
+        except FormatError as error:
+            # It is traffic, in a folder too, and was not read.
+            self._not_read(path, error.text(), named=True)
             return
         except OSError as error:
             if error.filename is None:
@@ -244,6 +254,31 @@ class _Ingest:
             if result.state == "refused":
                 self.failed = True
                 self.problems.append(f"{printable(path)}: refused: {'; '.join(result.notes)}")
+
+    def _years(self, paths: Sequence[str], year: int | None) -> dict[str, int]:
+        """Return the year in which each log begins whose lines say none, if there are several.
+
+        Raises:
+            FormatError: the order of the logs cannot be told.
+        """
+        from remnant.capture.bind import BindReader
+        from remnant.capture.years import years_of
+        from remnant.errors import FormatError
+
+        if year is None:
+            return {}
+        bind = BindReader()
+        days: dict[str, int] = {}
+        for path in filter(_opens_again, paths):
+            # What cannot be read is told when its turn comes.
+            with suppress(FormatError, OSError), _open(path) as stream:
+                reader = self._reader(stream)
+                if reader is None or reader.name != bind.name:
+                    continue
+                day = bind.first_day(stream.head())
+                if day is not None:
+                    days[path] = day
+        return dict(zip(days, years_of(list(days.values()), year), strict=True))
 
     def _reader(self, stream: ByteStream) -> Reader | None:
         from remnant.capture.readers import READERS, recognise

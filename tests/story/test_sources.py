@@ -153,3 +153,47 @@ def test_what_was_committed_before_the_store_failed_is_told(
     (row,) = json.loads(outcome.out)["sources"]
     assert (row["state"], row["records"]) == ("new", 300)
     assert queries(real) == 300
+
+
+def syslog(*stamps: str) -> str:
+    return "".join(
+        f"{stamp} ns1 named[1]: client 192.0.2.{i}#1: query: ns1.evil.example IN A +\n"
+        for i, stamp in enumerate(stamps)
+    )
+
+
+def test_one_year_is_said_for_logs_on_both_sides_of_new_year(real: Place, tmp_path: Path) -> None:
+    # Rotation names the newer log first.
+    (tmp_path / "q1").write_text(syslog("Jan  8 00:00:00", "Jan 12 00:00:00"))
+    (tmp_path / "q2").write_text(syslog("Dec 25 00:00:00", "Jan  7 00:00:00"))
+
+    newer, older = ingest(real, tmp_path / "q1", tmp_path / "q2", "--year", 2014)
+
+    assert [older["first"][:10], older["last"][:10]] == ["2014-12-25", "2015-01-07"]
+    assert [newer["first"][:10], newer["last"][:10]] == ["2015-01-08", "2015-01-12"]
+    assert any("year 2015 assumed" in note for note in newer["notes"])
+    assert any("year 2014 assumed" in note for note in older["notes"])
+
+
+def test_logs_of_years_that_cannot_be_told_are_refused(real: Place, tmp_path: Path) -> None:
+    for name, stamp in (("a", "Sep  1"), ("b", "Jan  1"), ("c", "May  1")):
+        (tmp_path / name).write_text(syslog(f"{stamp} 00:00:00"))
+
+    refused = real.run("ingest", "evil", *(tmp_path / name for name in "abc"), "--year", 2014)
+
+    assert refused.code == 1
+    assert "--year" in refused.err
+    assert real.run("sensors", "--format", "json").out.strip() in {"", "[]"}
+
+
+def test_a_log_in_a_folder_that_was_not_read_is_a_failure(real: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "README").write_text("no traffic\n")
+    assert real.run("ingest", "evil", folder).code == 0
+
+    (folder / "queries").write_text(syslog("Jan  8 00:00:00"))
+    failed = real.run("ingest", "evil", folder)
+
+    assert failed.code == 1
+    assert "--year" in failed.err
