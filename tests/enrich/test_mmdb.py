@@ -196,3 +196,16 @@ def test_damage_is_a_clear_error_or_a_counted_record(tmp_path: Path, data: st.Da
     except ReferenceDataError:
         return
     assert len(content.facts) == len(content.ranges.first_high)
+
+
+def test_damage_in_the_metadata_is_a_clear_error(tmp_path: Path) -> None:
+    good = bytearray(write({"192.0.2.0/24": GEOLITE}))
+    start = good.rindex(b"MaxMind.com") + len(b"MaxMind.com")
+    refused = 0
+    for place in range(start, len(good)):
+        data = bytes(good[:place]) + b"\x01" + bytes(good[place + 1 :])
+        try:
+            load(tmp_path / f"{place}.mmdb", data)
+        except ReferenceDataError:
+            refused += 1
+    assert refused > 10

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -99,6 +100,8 @@ class Place:
         return subprocess.Popen(
             [sys.executable, "-m", "remnant", *map(str, arguments)],
             env=os.environ | self.environment,
+            # A job in the background has SIGINT ignored, and its children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
             **given,
         )
 

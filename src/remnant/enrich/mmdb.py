@@ -86,12 +86,16 @@ def read(path: Path, data: bytes) -> Content:
     """
     import maxminddb  # noqa: PLC0415 - only where a database is read
 
+    damage = (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError, RecursionError)
     try:
         reader = maxminddb.open_database(path)
-    except (maxminddb.InvalidDatabaseError, OSError, ValueError, TypeError) as error:
+    except damage as error:
         raise _damaged(path, str(error)) from None
     with reader:
-        metadata = reader.metadata()
+        try:
+            metadata = reader.metadata()
+        except damage as error:
+            raise _damaged(path, str(error)) from None
         tree = _tree(path, data, metadata)
         leaves = _walk_tree(path, tree)
         pointers, first, codes = np.unique(leaves.pointer, return_index=True, return_inverse=True)

@@ -48,6 +48,8 @@ MOST_ROWS: Final = 2000
 
 _CELL: Final = 64
 _WIDEST: Final = 1000
+_READABLE: Final = 16
+_PATH: Final = 40
 _TIMES: Final = ("start", "first", "last", "since", "until")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _WHOLE: Final = ("address", "state", "format", "proof", "country", "unit", "vantage")
@@ -193,7 +195,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
             overflow="fold",
             # Only words may be broken: a number or a time in two lines is misread.
             no_wrap=numeric or column in _TIMES or column in _WHOLE,
-            min_width=max(map(len, column.split("_"))) if numeric else None,
+            min_width=max(map(len, column.split("_"))) if numeric else _least(shown, column),
         )
     for row in shown:
         table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
@@ -201,6 +203,11 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     if len(rows) > MOST_ROWS:
         text += f"… and {len(rows) - MOST_ROWS:,} more rows; --format csv shows all\n"
     return text
+
+
+def _least(rows: Sequence[Mapping[str, Any]], column: str) -> int:
+    """Return the width below which words of a column cannot be read."""
+    return min(_READABLE, max(len(_cell(row.get(column), name=column)) for row in rows))
 
 
 def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: ANN401 - any JSON value
@@ -217,6 +224,8 @@ def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: AN
     if isinstance(value, list | tuple):
         return "; ".join(_cell(part, limit) for part in value)
     text = iso(value) if isinstance(value, datetime) else str(value)
+    if name == "path" and len(text) > _PATH:
+        text = "…" + text[-_PATH:]  # its end says which file it is; JSON and CSV have all of it
     if name in _TIMES and _TIME.fullmatch(text):
         text = text[:10] if text.endswith("T00:00:00Z") else f"{text[:10]} {text[11:16]}"
     return wording.legible(text, 253 if name == "name" else max(limit, _CELL))
@@ -282,5 +291,7 @@ def _print(table: Table, width: int | None = None) -> str:
     console = Console(
         file=out, width=width or _width(), color_system=None, highlight=False, emoji=False
     )
+    # A table that cannot fit is wider than the terminal rather than cut.
+    console.width = max(console.width, console.measure(table).minimum)
     console.print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
