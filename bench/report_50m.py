@@ -205,7 +205,7 @@ def timed(home: Path, command: tuple[str, ...]) -> tuple[float, float, float, in
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         program = [sys.executable, "-m", "remnant", "--home", str(home), *command]
-        os.execv(program[0], program)  # noqa: S606 - no shell is wanted
+        os.execv(program[0], program)
     _, status, usage = os.wait4(child, 0)
     return (
         time.perf_counter() - begun,
@@ -227,7 +227,9 @@ def main() -> None:
             home.mkdir(parents=True, exist_ok=True)
             begun = time.perf_counter()
             fill(home, options.days, options.rows)
-            print(f"{options.days * options.rows:,} sightings in {time.perf_counter() - begun:.0f} s")
+            print(
+                f"{options.days * options.rows:,} sightings in {time.perf_counter() - begun:.0f} s"
+            )
         for command in COMMANDS:
             wall, cpu, memory, code = timed(home, command)
             print(

@@ -36,6 +36,12 @@ class FakeView:
     simulated: bool = False
     _tables: dict[str, tuple[list[dict[str, Any]], int, Any]] = field(default_factory=dict)
 
+    def kept(self, _: object, make: Callable[[], Any]) -> Any:
+        return make()
+
+    def is_kept(self, _: object) -> bool:
+        return False
+
     def table(self, table: schema.Table) -> Any:
         rows = self.rows.setdefault(table.name, [])
         known = self._tables.get(table.name)

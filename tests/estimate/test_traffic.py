@@ -207,3 +207,18 @@ def test_reports_without_a_hit_are_no_zero() -> None:
 
 def _hour(row: dict[str, Any]) -> int:
     return int((row["hour"] - START) / HOUR)
+
+
+def test_counting_is_the_same_from_what_a_view_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    sightings = [
+        sighting(START + h * HOUR, h % 3, asn=h % 2, weight=2, **(V6 if h % 3 == 2 else {}))
+        for h in range(12)
+    ]
+    view = covered(sightings, range(24))
+    window = Window(START, START + 10 * HOUR)
+    plain = traffic.count(view, window, "resolver")
+
+    monkeypatch.setattr(view, "is_kept", lambda _: True)
+
+    assert plain == traffic.Count(20, 3, "mixed")
+    assert traffic.count(view, window, "resolver") == plain

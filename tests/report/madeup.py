@@ -14,6 +14,7 @@ import pyarrow as pa
 from remnant.cases.model import Case, Event, Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from remnant import schema
@@ -32,6 +33,12 @@ class MadeUpView:
     retired: dict[str, datetime] = field(default_factory=dict)
     sources: list[Any] = field(default_factory=list)
     simulated: bool = False
+
+    def kept(self, _: object, make: Callable[[], Any]) -> Any:
+        return make()
+
+    def is_kept(self, _: object) -> bool:
+        return False
 
     def table(self, table: schema.Table) -> Any:
         plain = pa.schema(

@@ -413,3 +413,18 @@ def test_a_folder_name_with_a_pattern_in_it(tmp_path: Path) -> None:
 
     assert clients_of(store) == [1]
     store.close()
+
+
+def test_a_view_computes_once_what_it_keeps(store: Store) -> None:
+    view = store.view("demo")
+    made = []
+
+    def make() -> Any:
+        made.append(1)
+        return view.table(SIGHTINGS).group_by("client").aggregate(n=lambda t: t.count())
+
+    assert not view.is_kept("k")
+    first = view.kept("k", make)
+    assert view.kept("k", make) is first
+    assert (view.is_kept("k"), made) == (True, [1])
+    assert first.to_pyarrow().num_rows == 0

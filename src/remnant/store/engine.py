@@ -115,6 +115,10 @@ class Engine:
         }
         return found.select(**columns)
 
+    def kept(self, table: Table) -> Table:
+        """Return the rows of an expression, computed now and kept until the engine closes."""
+        return self._connection.create_table(f"kept_{uuid.uuid4().hex}", table, temp=True)
+
 
 def rows_of(table: Table) -> Iterator[dict[str, Any]]:
     """Yield the rows of an expression in order; only a bounded number of them is held."""

@@ -12,6 +12,7 @@ from remnant.store.activity import rollups
 from remnant.store.engine import Engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
     from datetime import datetime
 
     from ibis.expr.types import Table
@@ -51,6 +52,7 @@ class View:
                 self._files.setdefault(file.table, []).append(file)
         self.simulated = any(source.simulated for source in self.sources)
         self._tables: dict[str, Table] = {}
+        self._kept: dict[Hashable, Table] = {}
 
     @cached_property
     def _engine(self) -> Engine:
@@ -67,6 +69,19 @@ class View:
                 self._activity() if table is ACTIVITY else self._stored(table)
             )
         return self._tables[table.name]
+
+    def kept(self, key: Hashable, make: Callable[[], Table]) -> Table:
+        """Return what ``make`` returned the first time for this key, its rows computed once.
+
+        For what several questions begin with; the rows go to disk where they are many.
+        """
+        if key not in self._kept:
+            self._kept[key] = self._engine.kept(make())
+        return self._kept[key]
+
+    def is_kept(self, key: Hashable) -> bool:
+        """Return whether ``kept`` has the rows of this key already."""
+        return key in self._kept
 
     def _stored(self, table: TableSchema) -> Table:
         return self._engine.table(table, self._files.get(table.name, []))
