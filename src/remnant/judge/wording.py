@@ -114,8 +114,8 @@ def sentence(
     if rule.outcome == "growing":
         rise, low, high = (-percent_a_day(rate) for rate in (trend.rate, trend.high, trend.low))
         return (
-            f"{'In simulated traffic, ' * simulated}{name} is growing: {when} {what} rose by {_percent(rise)} a day "
-            f"({interval} {_percent(low)} to {_percent(high)})."
+            f"{'In simulated traffic, ' * simulated}{name} is growing: {when} {what} rose by "
+            f"{_percent(rise)} a day ({interval} {_percent(low)} to {_percent(high)})."
         )
     if rule.outcome == "effective":
         return f"{clean_up} is effective: {when} {what} {fall}, which halves it {_halving(trend)}."
