@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -127,44 +123,3 @@ def test_quarantine_is_bounded_and_the_count_is_not(name: str) -> None:
 
     assert len(quarantine(batches)) == QUARANTINE_LIMIT
     assert counts(batches)[1] >= QUARANTINE_LIMIT + 500
-
-
-_FUZZ = """
-import random, sys
-sys.path[:0] = {here!r}
-from test_conformance import BIND, ZEEK, ZEEK_JSON
-from textlogs import read
-from remnant.capture.bind import BindReader
-from remnant.capture.zeek import ZeekReader
-chance = random.Random(11)
-for reader, log in ((ZeekReader(), ZEEK), (ZeekReader(), ZEEK_JSON), (BindReader(), BIND)):
-    start = log.index(b"1428494400") if reader.name == "zeek" else 0
-    for turn in range(400):
-        data = bytearray(log)
-        for _ in range(chance.randrange(1, 12)):
-            at = chance.randrange(start, len(data))
-            data[at : at + chance.randrange(3)] = chance.randbytes(chance.randrange(3))
-        if turn % 4 == 0:
-            data = data[: chance.randrange(start, len(data))]
-        read(reader, bytes(data), year=2015, chunk=chance.choice((7, 64, 4096)))
-"""
-
-
-def test_kernels_stay_in_bounds_on_mutated_logs(pytestconfig: pytest.Config) -> None:
-    # Kernels with checks are kept apart: Numba's cache does not tell them from those without.
-    assert pytestconfig.cache is not None
-    cache = pytestconfig.cache.mkdir("numba-boundscheck")
-    environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(cache)}
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            _FUZZ.format(here=[str(folder) for folder in Path(__file__).parents[:2]]),
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert run.returncode == 0, run.stderr[-2000:]
