@@ -19,9 +19,10 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pyarrow
 
 from remnant import schema
 from remnant.cases.library import Library
@@ -29,6 +30,8 @@ from remnant.cases.rules import compile_rules
 from remnant.settings import load
 from remnant.store import Prefix, SourceRecord, Store
 from remnant.watchlist import Watchlist
+
+pa: Any = pyarrow  # its published types do not know arrays of NumPy numbers
 
 CASE = "beebone"
 START = datetime(2015, 4, 9, tzinfo=UTC)
@@ -45,11 +48,11 @@ COMMANDS = (
 )
 
 
-def word(codes: np.ndarray, words: list[str]) -> pa.Array:
+def word(codes: Any, words: list[str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(words))
 
 
-def same(value: str, rows: int) -> pa.Array:
+def same(value: str, rows: int) -> Any:
     return word(np.zeros(rows, np.int32), [value])
 
 
