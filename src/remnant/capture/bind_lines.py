@@ -397,7 +397,7 @@ def read_lines(
         start = ends[line - 1] + 1 if line > 0 else 0
         stop = ends[line]
         if stop - start > MAX_LINE:
-            reject(rows, start, stop, TOO_LONG)
+            reject(rows, start, stop, int64(TOO_LONG))
             continue
         if stop > start and view[stop - 1] == 13:
             stop -= 1
@@ -414,4 +414,4 @@ def read_lines(
         elif _find(view, start, stop, _QUERY_WORD) < 0:
             rows.counters[SKIPPED] += 1
         else:
-            reject(rows, start, stop, what if what >= 0 else BAD_FIELDS)
+            reject(rows, start, stop, int64(what if what >= 0 else BAD_FIELDS))

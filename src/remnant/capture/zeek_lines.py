@@ -157,39 +157,35 @@ def _time(view: Bytes, start: Int, stop: Int) -> Int:
 def _read_row(
     view: Bytes,
     start: Int,
-    stop: Int,
     spans: npt.NDArray[np.int64],
     kinds: npt.NDArray[np.int8],
     json: bool,
     separator: Int,
     scratch: Bytes,
     rows: Rows,
-) -> None:
-    """Turn the fields of one line into a row, or count it as what it is instead."""
+) -> Int:
+    """Turn the fields of one line into a row, or count it as skipped; return why not, or -1."""
     time = _time(view, spans[_TS, 0], spans[_TS, 1])
     if time == BAD:
-        reject(rows, start, stop, BAD_TIME)
-        return
+        return BAD_TIME
     if spans[_QUERY, 0] < 0:
         rows.counters[SKIPPED] += 1
-        return
+        return -1
     service_port = _number(view, spans, _SERVICE_PORT, _MAX_PORT)
     if service_port in (_MDNS, _LLMNR, _NETBIOS):
         rows.counters[SKIPPED] += 1
         rows.counters[LOCAL_NAMES] += 1
-        return
+        return -1
     client_port = _number(view, spans, _CLIENT_PORT, _MAX_PORT)
     qtype = _number(view, spans, _QTYPE, _MAX_PORT)
     rcode = _number(view, spans, _RCODE, _MAX_RCODE)
     if min(service_port, client_port, qtype, rcode) < -1:
-        reject(rows, start, stop, BAD_NUMBER)
-        return
+        return BAD_NUMBER
     n = rows.counters[QUERIES_SEEN]
     if spans[_CLIENT, 0] < 0 or not parse_address(
         view, spans[_CLIENT, 0], spans[_CLIENT, 1], rows.address, 16 * n
     ):
-        reject(rows, start, stop, BAD_ADDRESS)
-        return
+        return BAD_ADDRESS
     at = rows.name_offsets[n]
     if spans[_QUERY, 1] == spans[_QUERY, 0]:
         # Zeek writes the root as an empty field.
@@ -197,14 +193,13 @@ def _read_row(
         end = at + 1
     elif json and kinds[_QUERY] == TEXT_ESCAPED:
         size = unescape(view, spans[_QUERY, 0], spans[_QUERY, 1], scratch)
-        end = parse_name(scratch, 0, size, True, rows.names, at)
+        end = parse_name(scratch, int64(0), size, True, rows.names, at)
     elif json and kinds[_QUERY] != TEXT:
         end = -1
     else:
         end = parse_name(view, spans[_QUERY, 0], spans[_QUERY, 1], True, rows.names, at)
     if end < 0:
-        reject(rows, start, stop, BAD_NAME)
-        return
+        return BAD_NAME
     if qtype < 0 and spans[_QTYPE_NAME, 0] >= 0:
         qtype = parse_type(view, spans[_QTYPE_NAME, 0], spans[_QTYPE_NAME, 1])
     transport = -1
@@ -226,6 +221,7 @@ def _read_row(
     rows.rcode[n] = rcode
     rows.name_offsets[n + 1] = end
     rows.counters[QUERIES_SEEN] = n + 1
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -265,7 +261,7 @@ def read_lines(
         start = ends[line - 1] + 1 if line > 0 else 0
         stop = ends[line]
         if stop - start > MAX_LINE:
-            reject(rows, start, stop, TOO_LONG)
+            reject(rows, start, stop, int64(TOO_LONG))
             continue
         if stop > start and view[stop - 1] == 13:
             stop -= 1
@@ -276,23 +272,31 @@ def read_lines(
             if stop - start > 1 and view[start + 1] in (115, 101, 117, 112, 102):
                 return line
             continue
-        if view[start] == _BRACE:
+        reason = -1
+        is_row = False
+        json = view[start] == _BRACE
+        if json:
             if not json_fields(view, start, stop, spans, kinds):
-                reject(rows, start, stop, BAD_JSON)
+                reason = BAD_JSON
             elif _of_another_log(view, spans):
                 rows.counters[SKIPPED] += 1
             elif spans[_TS, 0] >= 0 and kinds[_TS] not in (NUMBER, TEXT):
-                reject(rows, start, stop, BAD_TIME)
+                reason = BAD_TIME
             else:
-                _read_row(view, start, stop, spans, kinds, True, separator, scratch, rows)
+                is_row = True
         elif layout.other:
             rows.counters[SKIPPED] += 1
         elif layout.width == 0:
-            reject(rows, start, stop, NO_HEADER)
+            reason = NO_HEADER
         elif not _tsv_fields(view, start, stop, layout, breaks, spans):
-            reject(rows, start, stop, BAD_FIELDS)
+            reason = BAD_FIELDS
         else:
-            _read_row(view, start, stop, spans, kinds, False, separator, scratch, rows)
+            is_row = True
+        # Called in one place each: every call with other constants is compiled again.
+        if is_row:
+            reason = _read_row(view, start, spans, kinds, json, separator, scratch, rows)
+        if reason >= 0:
+            reject(rows, start, stop, int64(reason))
     return ends.size
 
 
@@ -316,10 +320,12 @@ def _write_addresses(view: Bytes, rows: Rows, row_of: npt.NDArray[np.int64], out
             if mark == _QUOTE:
                 i = _member_end(view, i, stop, mark) + 1
             end = _member_end(view, i, stop, mark)
-            if parse_address(view, i, end, address, 0):
+            if parse_address(view, i, end, address, int64(0)):
                 if total < row_of.size:
                     row_of[total] = n
-                    out[total] = address
+                    # Assigning a row would compile what NumPy checks about shapes.
+                    for k in range(16):
+                        out[total, k] = address[k]
                 total += 1
             i = end + 1
     return total
