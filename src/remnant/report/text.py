@@ -49,10 +49,10 @@ MOST_ROWS: Final = 2000
 _CELL: Final = 64
 _WIDEST: Final = 1000
 _READABLE: Final = 16
-_PATH: Final = 40
+_PATH: Final = 30
 _TIMES: Final = ("start", "first", "last", "since", "until")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-_WHOLE: Final = ("address", "state", "format", "proof", "country", "unit", "vantage")
+_WHOLE: Final = ("address", "path", "state", "format", "proof", "country", "unit", "vantage")
 _SIGNS: Final = {"passed": "ok", "failed": "FAIL", "unavailable": "n/a"}
 
 
@@ -195,7 +195,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
             overflow="fold",
             # Only words may be broken: a number or a time in two lines is misread.
             no_wrap=numeric or column in _TIMES or column in _WHOLE,
-            min_width=max(map(len, column.split("_"))) if numeric else _least(shown, column),
+            min_width=_least(shown, column, whole=numeric or column in _TIMES + _WHOLE),
         )
     for row in shown:
         table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
@@ -205,9 +205,10 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return text
 
 
-def _least(rows: Sequence[Mapping[str, Any]], column: str) -> int:
-    """Return the width below which words of a column cannot be read."""
-    return min(_READABLE, max(len(_cell(row.get(column), name=column)) for row in rows))
+def _least(rows: Sequence[Mapping[str, Any]], column: str, *, whole: bool) -> int:
+    """Return the width below which a column cannot be read."""
+    widest = max(len(_cell(row.get(column), name=column)) for row in rows)
+    return max(widest if whole else min(_READABLE, widest), *map(len, column.split("_")))
 
 
 def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: ANN401 - any JSON value
@@ -292,6 +293,7 @@ def _print(table: Table, width: int | None = None) -> str:
         file=out, width=width or _width(), color_system=None, highlight=False, emoji=False
     )
     # A table that cannot fit is wider than the terminal rather than cut.
-    console.width = max(console.width, console.measure(table).minimum)
+    free = console.options.update(width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=free).minimum)
     console.print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
