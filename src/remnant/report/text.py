@@ -48,7 +48,6 @@ MOST_ROWS: Final = 2000
 
 _CELL: Final = 64
 _WIDEST: Final = 1000
-_READABLE: Final = 16
 _PATH: Final = 30
 _TIMES: Final = ("start", "first", "last", "since", "until")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -195,7 +194,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
             overflow="fold",
             # Only words may be broken: a number or a time in two lines is misread.
             no_wrap=numeric or column in _TIMES or column in _WHOLE,
-            min_width=_least(shown, column, whole=numeric or column in _TIMES + _WHOLE),
+            min_width=_least(shown, column) if numeric or column == "path" else None,
         )
     for row in shown:
         table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
@@ -205,10 +204,12 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return text
 
 
-def _least(rows: Sequence[Mapping[str, Any]], column: str, *, whole: bool) -> int:
+def _least(rows: Sequence[Mapping[str, Any]], column: str) -> int:
     """Return the width below which a column cannot be read."""
-    widest = max(len(_cell(row.get(column), name=column)) for row in rows)
-    return max(widest if whole else min(_READABLE, widest), *map(len, column.split("_")))
+    words = max(map(len, column.split("_")))
+    if column != "path":
+        return words
+    return max(words, *(len(_cell(row.get(column), name=column)) for row in rows))
 
 
 def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: ANN401 - any JSON value
