@@ -15,6 +15,8 @@ from remnant.errors import SchemaMismatch
 
 __all__ = [
     "ACTIVITY",
+    "ANSWERS",
+    "ANSWER_ROWS",
     "CLIENTS",
     "COVERAGE",
     "COVERAGE_COUNTS",
@@ -315,6 +317,49 @@ QUARANTINE: Final = Table(
     ("case",),
 )
 
+_ANSWER = (
+    Column("rrname", pa.string(), "owner name: folded, no trailing dot, \\DDD escapes"),
+    Column("rrtype", pa.uint16(), "record type number (RFC 1035, IANA)"),
+    Column(
+        "rdata",
+        pa.string(),
+        "data in presentation form: addresses canonical, names as in rrname; unknown types as "
+        "RFC 3597 writes them",
+    ),
+    Column("time_first", TIME, "first time the record was seen", "UTC microseconds"),
+    Column("time_last", TIME, "last time the record was seen", "UTC microseconds"),
+    Column("count", pa.int64(), "times the record was seen, at least 1", "responses"),
+)
+
+ANSWER_ROWS: Final = Table(
+    "answer_rows",
+    1,
+    "one record of a batch and case that keeps it (in memory only)",
+    (
+        *_ANSWER,
+        Column("sensor", _WORD, "the sensor that the source states", null="none stated"),
+        Column(
+            "case",
+            pa.int32(),
+            "index into the watchlist's cases",
+            null="watched by none, kept because all records are",
+        ),
+    ),
+)
+
+ANSWERS: Final = Table(
+    "answers",
+    1,
+    "passive DNS: one record (name, type and data), sensor and source; counts of several rows of "
+    "one record add up, their times span",
+    (
+        *_ANSWER,
+        _SENSOR,
+        Column("source", _WORD, "the source it was read from (ledger id)"),
+    ),
+    ("case",),
+)
+
 ACTIVITY: Final = Table(
     "activity",
     1,
@@ -336,5 +381,5 @@ ACTIVITY: Final = Table(
     ("case", "day"),
 )
 
-STORED: Final = (SIGHTINGS, CLIENTS, COVERAGE, QUARANTINE, ACTIVITY)
+STORED: Final = (SIGHTINGS, CLIENTS, COVERAGE, QUARANTINE, ANSWERS, ACTIVITY)
 """The tables that are kept as Parquet files."""

@@ -129,6 +129,40 @@ class Watchlist:
         """The names of the cases, in order of their first rule."""
         return tuple(dict.fromkeys(rule.case for rule in self.rules))
 
+    def cases_of(
+        self, entries: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return the cases that watch each of n entries.
+
+        Returns:
+            (indexes into ``entries``, indexes into ``cases``); a pair may come more than once.
+        """
+        number = {case: i for i, case in enumerate(self.cases)}
+        of_rule = np.array([number[rule.case] for rule in self.rules], np.int32)
+        starts = self.entry_offsets[entries]
+        counts = self.entry_offsets[entries + 1] - starts
+        index = np.repeat(np.arange(entries.size), counts)
+        within = np.arange(index.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        return index, of_rule[self.entry_rules[np.repeat(starts, counts) + within]]
+
+    def implied(
+        self, entries: npt.NDArray[np.int32]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return every entry that whatever hits one of these n name entries hits as well.
+
+        Returns:
+            (indexes into ``entries``, entries), the entry itself among them.
+        """
+        found, back = np.unique(entries, return_inverse=True)
+        names = [self._keys[entry][1] for entry in found.tolist()]
+        offsets = np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64)
+        row, hit = self.match_wire(np.frombuffer(b"".join(names), np.uint8), offsets)
+        starts = np.searchsorted(row, np.arange(found.size + 1))
+        counts = np.diff(starts)[back]
+        index = np.repeat(np.arange(entries.size), counts)
+        within = np.arange(index.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        return index, hit[np.repeat(starts[back], counts) + within]
+
     @cached_property
     def has_addresses(self) -> bool:
         """Whether any entry is an address prefix."""

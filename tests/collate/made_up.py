@@ -53,6 +53,7 @@ class LineReader:
     name = "lines"
     title = "made-up lines"
     vantage = "resolver"
+    hits_only = False
 
     def __init__(self, *, partial_tail: bool = False, notes: tuple[str, ...] = ()) -> None:
         self.partial_tail = partial_tail

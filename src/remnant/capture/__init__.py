@@ -7,7 +7,7 @@ them all is ``capture.readers``. Malformed traffic is counted and quarantined, i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
-__all__ = ["QUARANTINE_LIMIT", "Batch", "ReadOptions", "Reader"]
+__all__ = ["QUARANTINE_LIMIT", "AnswersMode", "Batch", "ReadOptions", "Reader"]
+
+AnswersMode = Literal["watched", "all", "none"]
+"""Which resource records of responses are kept: those about watched names and addresses, all of
+them, or none."""
 
 QUARANTINE_LIMIT: Final = 10_000
 """Records of one source that are kept in quarantine; all of them are counted."""
@@ -33,12 +37,16 @@ class ReadOptions:
         year: year of the first line, for logs whose lines carry none.
         timezone: zone of the lines, for logs whose lines carry none; ``None`` means UTC.
         vantage: where the sensor stood, when it is not the reader's default.
+        answers: which resource records are kept as passive DNS.
+        threads: how many threads may decode at once, at least 1. The result does not depend on it.
     """
 
     now: datetime
     year: int | None = None
     timezone: tzinfo | None = None
     vantage: str | None = None
+    answers: AnswersMode = "watched"
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class Batch:
         records: records in this batch = messages + malformed + skipped.
         query_messages: of the messages, those that are observations (queries that came in).
         notes: what a person should be told about the source (a zone that was assumed, say).
+        answers: rows of ``schema.ANSWER_ROWS``; ``None`` if the batch brings no records.
     """
 
     end: int
@@ -67,6 +76,7 @@ class Batch:
     records: int
     query_messages: int
     notes: tuple[str, ...] = field(default=())
+    answers: pa.RecordBatch | None = None
 
 
 class Reader(Protocol):
@@ -76,11 +86,14 @@ class Reader(Protocol):
         name: the word used for ``--input-format``.
         title: what a person calls it.
         vantage: where its sensor stands unless the source or the person says otherwise.
+        hits_only: the source holds hits and nothing else (policy hits, victim reports): an hour
+            without a record says nothing, so the source covers no hours of its own.
     """
 
     name: str
     title: str
     vantage: str
+    hits_only: bool
 
     def sniff(self, head: bytes) -> bool:
         """Return whether the first bytes (up to 64 KiB, decompressed) are of this format."""

@@ -49,6 +49,7 @@ class BindReader:
     name = "bind"
     title = "BIND query log"
     vantage = "resolver"
+    hits_only = False
 
     def sniff(self, head: bytes) -> bool:
         """Return whether a line of BIND's query log is among the first bytes."""

@@ -52,6 +52,7 @@ class DnstapReader:
     name = "dnstap"
     title = "dnstap"
     vantage = "resolver"
+    hits_only = False
 
     def sniff(self, head: bytes) -> bool:
         """Return whether the first bytes open a Frame Streams stream.

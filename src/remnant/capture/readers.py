@@ -28,6 +28,7 @@ class _Deferred:
     vantage: str
     module: str
     attribute: str
+    hits_only: bool = False
     _loaded: Reader | None = field(default=None, init=False, repr=False)
 
     def _reader(self) -> Reader:

@@ -41,6 +41,7 @@ class ZeekReader:
     name = "zeek"
     title = "Zeek dns.log"
     vantage = "resolver"
+    hits_only = False
 
     def sniff(self, head: bytes) -> bool:
         """Return whether the first bytes are a ``dns.log``, by its #fields line or JSON keys."""
