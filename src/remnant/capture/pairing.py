@@ -1,8 +1,8 @@
 """Each query and its response become one observation.
 
-A query waits up to 10 s, measured by the stream's own time, for a response with the same client
-address, port, transport, message id, name, type and vantage. The response may stand before the
-query in the stream, as far as its own time allows.
+A query waits up to 10 s, measured by the time of the stream's own hits, for a response with the
+same client address, port, transport, message id, name, type and vantage. The response may stand
+before the query in the stream, as far as its own time allows.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Pairing:
 
     def __init__(self, *, limit: int = _WAITING) -> None:
         self._carried = used(allocate(0))
+        self._clocks = np.zeros(0, np.int64)
+        self._clock = 0
         self._limit = limit
 
     @property
@@ -68,7 +70,6 @@ class Pairing:
         self,
         events: Events,
         *,
-        clock: int,
         responses: bool,
         final: bool,
         sensors: Sequence[str | None],
@@ -78,7 +79,6 @@ class Pairing:
 
         Args:
             events: what a kernel wrote.
-            clock: the stream's time after them (``advance_clock``; UTC microseconds).
             responses: whether responses without a query become rows (``response`` is true in
                 them): only as long as the source has shown no query message at all.
             final: whether the source has ended, so that nothing waits any longer.
@@ -88,9 +88,12 @@ class Pairing:
         both = concatenate(self._carried, used(events))
         count = int(both.filled[0])
         partner = np.full(count, -1, np.int64)
+        clocks = np.concatenate([self._clocks, np.zeros(count - self._clocks.size, np.int64)])
+        clock = self._clock = int(_advance(both.heard, clocks, self._clocks.size, self._clock))
         slots = 1 << max(4, (2 * count).bit_length())
         _pair(
             both,
+            clocks,
             partner,
             np.full((2, slots), -1, np.int64),
             np.full((2, slots), -1, np.int64),
@@ -110,12 +113,25 @@ class Pairing:
         rows = np.flatnonzero(leave)
         batch = queries(both, rows, partner[rows], sensors, vantages)
         self._carried = take(both, stay)
+        self._clocks = clocks[stay]
         return batch
+
+
+@kernel
+def _advance(
+    heard: npt.NDArray[np.int64], clocks: npt.NDArray[np.int64], first: Int, clock: Int
+) -> Int:
+    """Note how far the stream's time had come at each event from ``first`` on; return the last."""
+    for event in range(first, heard.size):
+        clock = advance_clock(clock, heard[event])
+        clocks[event] = clock
+    return clock
 
 
 @kernel
 def _pair(
     events: Events,
+    clocks: npt.NDArray[np.int64],
     partner: npt.NDArray[np.int64],
     heads: npt.NDArray[np.int64],
     tails: npt.NDArray[np.int64],
@@ -132,7 +148,7 @@ def _pair(
         slot = int64(events.key[event] & mask)
         kind = int64(events.response[event])
         other = 1 - kind
-        horizon = events.clock[event] - WAIT_US
+        horizon = clocks[event] - WAIT_US
         before = int64(-1)
         candidate = heads[other, slot]
         found = int64(-1)
