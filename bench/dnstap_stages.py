@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xxhash
-from numba import int64, njit
+from numba import int64
 
 from ingest_dnstap import write
 from remnant import wire
@@ -41,7 +41,7 @@ ROUNDS = 5
 CHUNK = 8 << 20
 
 
-@njit(nogil=True)
+@wire.kernel
 def frames(buffer: Any) -> int:
     position = int64(0)
     stop = int64(buffer.size)
@@ -54,7 +54,7 @@ def frames(buffer: Any) -> int:
         count += 1
 
 
-@njit(nogil=True)
+@wire.kernel
 def decoded(buffer: Any, fields: Any) -> int:
     position = int64(0)
     stop = int64(buffer.size)
@@ -68,7 +68,7 @@ def decoded(buffer: Any, fields: Any) -> int:
         position = end
 
 
-@njit(nogil=True)
+@wire.kernel
 def asked(buffer: Any, fields: Any, name: Any, starts: Any, question: Any) -> int:
     position = int64(0)
     stop = int64(buffer.size)
@@ -87,7 +87,7 @@ def asked(buffer: Any, fields: Any, name: Any, starts: Any, question: Any) -> in
         position = end
 
 
-@njit(nogil=True)
+@wire.kernel
 def matched(
     buffer: Any, fields: Any, name: Any, starts: Any, question: Any, tables: Any, hits: Any
 ) -> int:
