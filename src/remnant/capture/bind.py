@@ -21,7 +21,7 @@ from remnant.capture.bind_lines import (
     OTHER_MONTH,
     read_lines,
 )
-from remnant.capture.lines import Block, blocks, nothing
+from remnant.capture.lines import Block, blocks
 from remnant.capture.text_clock import LocalClock
 from remnant.capture.text_fields import DAY_US, days_from_civil
 from remnant.errors import FormatError
@@ -135,6 +135,4 @@ class BindReader:
                 f"{untimed[2]} lines have a month that is not English (start named with LC_TIME=C,"
                 " or named.conf: print-time iso8601 in the channel)"
             )
-        if tables.notes:
-            block = nothing(stream)
-            yield tables.batch(block, text_rows.room_for(block))
+        yield from tables.rest(stream)
