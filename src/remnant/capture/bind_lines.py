@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
@@ -40,7 +40,7 @@ from remnant.capture.text_rows import (
     reject,
 )
 from remnant.capture.text_types import parse_class, parse_type
-from remnant.wire import Bytes, Int, fold_byte
+from remnant.wire import Bytes, Int, fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -68,19 +68,19 @@ _MAX_PORT: Final = 65535
 _MAPPED: Final = 96
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _token_end(view: Bytes, i: Int, stop: Int) -> Int:
     while i < stop and view[i] != 32:
         i += 1
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _starts(view: Bytes, i: Int, stop: Int, word: Bytes) -> bool:
     return stop - i >= word.size and same_word(view, i, i + word.size, word)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(view: Bytes, i: Int, stop: Int, word: Bytes) -> Int:
     """Return where a word stands first, or -1."""
     first = word[0]
@@ -92,7 +92,7 @@ def _find(view: Bytes, i: Int, stop: Int, word: Bytes) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _month(view: Bytes, i: Int) -> Int:
     """Return 1 to 12 for an English month of three letters, or 0."""
     for month in range(12):
@@ -106,7 +106,7 @@ def _month(view: Bytes, i: Int) -> Int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _year_of(month: Int, year: npt.NDArray[np.int64]) -> Int:
     """Return the year of a month in a log whose lines are nearly in order; it may move on."""
     if year[1] > 0 and month > year[1] + _HALF_YEAR:
@@ -117,7 +117,7 @@ def _year_of(month: Int, year: npt.NDArray[np.int64]) -> Int:
     return year[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
     """Return (time, whether it has no zone, position after it) of the time that stands at ``i``.
 
@@ -165,7 +165,7 @@ def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple
     return BAD, False, -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int]:
     """Return (port, position after it) of ``[@0xHEX ]ADDRESS#PORT``; the position is -1 if none."""
     if i < stop and view[i] == 64:
@@ -184,7 +184,7 @@ def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int
     return port, end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _flags(view: Bytes, start: Int, stop: Int) -> Int:
     """Return 1 if the flags say TCP, 0 if they do not, -1 if they are not flags."""
     if stop <= start or (view[start] != 43 and view[start] != 45):
@@ -208,7 +208,7 @@ def _flags(view: Bytes, start: Int, stop: Int) -> Int:
     return tcp
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
     """Write the client subnet of ``ADDRESS/SOURCE/SCOPE]``; return the position after, or -1."""
     end = i
@@ -235,7 +235,7 @@ def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
     return end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     """Return (port or -1, position after) of ``(ADDRESS[#PORT])``; the position is -1 if none."""
     end = i
@@ -254,7 +254,7 @@ def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     return port, end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     """Read what follows ``query: `` into row ``n``; return the reason why not, or -1."""
     end = _token_end(view, i, stop)
@@ -299,7 +299,7 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
     """Return whether a date such as ``08-Avr-2015`` begins here, whose month is not English."""
     mark = i
@@ -312,7 +312,7 @@ def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
     return not 48 <= view[mark + 1] <= 57 and _month(view, mark + 1) == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_line(
     view: Bytes,
     start: Int,
@@ -380,7 +380,7 @@ def _read_line(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_lines(
     view: Bytes, ends: npt.NDArray[np.int64], year: npt.NDArray[np.int64], rows: Rows
 ) -> None:

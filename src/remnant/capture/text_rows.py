@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from remnant.capture import QUARANTINE_LIMIT, Batch
 from remnant.capture.lines import HEAD_BYTES, nothing
@@ -18,7 +17,7 @@ from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.capture.text_pairs import Pairs, copy_names
 from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, TIME
 from remnant.windows import to_us
-from remnant.wire import MAX_LABELS, names_to_text
+from remnant.wire import MAX_LABELS, kernel, names_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -168,7 +167,7 @@ def room_for(block: Block) -> Rows:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reject(rows: Rows, start: Int, stop: Int, reason: Int) -> None:
     """Count a malformed line and note where it is, while there is room."""
     count = rows.counters[MALFORMED]
