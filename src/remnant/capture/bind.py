@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import text_rows
-from remnant.capture.bind_lines import (
-    NO_TIME,
-    NO_YEAR,
-    NO_YEAR_TIME,
-    OTHER_MONTH,
-    read_lines,
-)
+from remnant.capture.bind_lines import NO_TIME, NO_YEAR, OTHER_MONTH, read_lines
 from remnant.capture.lines import Block, blocks, nothing
 from remnant.capture.text_clock import LocalClock
 from remnant.capture.text_fields import DAY_US, days_from_civil
+from remnant.capture.text_stamp import NO_YEAR_TIME
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
