@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import text_rows
-from remnant.capture.lines import Block, blocks, first_lines, nothing
+from remnant.capture.lines import Block, blocks, first_lines
 from remnant.capture.zeek_json import COLUMNS
 from remnant.capture.zeek_lines import LOCAL_NAMES, Layout, answer_addresses, read_lines
 from remnant.errors import FormatError
@@ -94,9 +94,7 @@ class ZeekReader:
         tables.notes += header.notes
         if local_names:
             tables.notes.append(f"{local_names} rows of mDNS, LLMNR or NetBIOS were skipped")
-        if tables.notes:
-            block = nothing(stream)
-            yield tables.batch(block, text_rows.room_for(block))
+        yield from tables.rest(stream)
 
 
 def _line(block: Block, index: int) -> bytes:
