@@ -75,10 +75,32 @@ def zeek(query: Query) -> str:
     )
 
 
-ZEEK_COLUMNS = (
-    "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto trans_id rtt query qclass qclass_name "
-    "qtype qtype_name rcode rcode_name AA TC RD RA Z answers TTLs rejected"
-).split()
+ZEEK_COLUMNS = [
+    "ts",
+    "uid",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_h",
+    "id.resp_p",
+    "proto",
+    "trans_id",
+    "rtt",
+    "query",
+    "qclass",
+    "qclass_name",
+    "qtype",
+    "qtype_name",
+    "rcode",
+    "rcode_name",
+    "AA",
+    "TC",
+    "RD",
+    "RA",
+    "Z",
+    "answers",
+    "TTLs",
+    "rejected",
+]
 ZEEK_HEADER = (
     "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n"
     "#fields\t" + "\t".join(ZEEK_COLUMNS) + "\n"
@@ -114,8 +136,7 @@ def by_remnant(name: str, path: Path) -> dict[str, int]:
     found: Counter[str] = Counter()
     with ByteStream(io.FileIO(path), str(path)) as stream:
         for batch in READERS[name].read(stream, watchlist, ReadOptions(now=NOW)):
-            counted = batch.queries.column("name").value_counts()
-            found.update({row["values"]: row["counts"] for row in counted.to_pylist()})
+            found.update(batch.queries.column("name").to_pylist())
     return dict(found)
 
 

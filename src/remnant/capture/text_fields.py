@@ -21,6 +21,7 @@ __all__ = [
     "DAY_US",
     "SECOND_US",
     "days_from_civil",
+    "find",
     "parse_address",
     "parse_clock",
     "parse_iso",
@@ -29,6 +30,8 @@ __all__ = [
     "parse_uint",
     "parse_zone",
     "same_word",
+    "starts",
+    "token_end",
 ]
 
 BAD: Final = -(1 << 62)
@@ -395,3 +398,29 @@ def same_word(view: Bytes, start: Int, stop: Int, word: Bytes) -> bool:
         if view[start + i] != word[i]:
             return False
     return True
+
+
+@kernel
+def starts(view: Bytes, i: Int, stop: Int, word: Bytes) -> bool:
+    """Return whether these bytes stand at ``i``, before ``stop``."""
+    return stop - i >= word.size and same_word(view, i, i + word.size, word)
+
+
+@kernel
+def token_end(view: Bytes, i: Int, stop: Int) -> Int:
+    """Return where the next space stands, or ``stop``."""
+    while i < stop and view[i] != 32:
+        i += 1
+    return i
+
+
+@kernel
+def find(view: Bytes, i: Int, stop: Int, word: Bytes) -> Int:
+    """Return where these bytes stand first, or -1."""
+    first = word[0]
+    last = stop - word.size
+    while i <= last:
+        if view[i] == first and same_word(view, i, i + word.size, word):
+            return i
+        i += 1
+    return -1

@@ -46,7 +46,6 @@ from remnant.capture.zeek_json import (
     json_fields,
     unescape,
 )
-
 from remnant.wire import kernel
 
 if TYPE_CHECKING:
