@@ -177,7 +177,7 @@ def test_queries_among_the_hits_are_skipped_with_a_note() -> None:
     assert any(note.startswith("2 lines of queries") for note in notes(batches))
 
 
-def test_a_line_over_many_cases_has_its_detail_once_for_each() -> None:
+def test_hits_that_say_the_same_have_the_same_detail() -> None:
     found = rows(read(READER, GOOD * 3))
 
     assert len({one["detail"] for one in found}) == 1
@@ -193,7 +193,7 @@ def test_the_detail_is_bounded() -> None:
 @pytest.mark.parametrize(
     "text", [b"", b" ", b": rpz", b"\xff(", b" (" * 30_000, b": rpz " * 10_000]
 )
-def test_any_text_has_a_detail_or_none(text: bytes) -> None:
+def test_other_text_has_no_detail(text: bytes) -> None:
     assert detail_of(text) is None
 
 

@@ -185,10 +185,18 @@ def test_garbage_is_counted_and_never_raises(name: str, data: bytes, chunk: int)
     assert [bad[0] for bad in quarantine(parts)] == [bad[0] for bad in quarantine(whole)]
 
 
-@pytest.mark.parametrize("name", ["zeek", "bind"])
+BAD = {
+    "zeek": b"1\t2\n",
+    "bind": b"client 192.0.2.1#1: query: a..b IN A +\n",
+    "bind-rpz": b"client 192.0.2.1#1: rpz IP DROP rewrite a..b via c\n",
+    "unbound": b"[1428494400] unbound[812:0] info: 192.0.2.1 a..b. A IN\n",
+    "unbound-rpz": b"[1428494400] unbound[812:0] info: rpz: applied a. b c@d e. A IN\n",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
 def test_quarantine_is_bounded_and_the_count_is_not(name: str) -> None:
-    bad = b"1\t2\n" if name == "zeek" else b"client 192.0.2.1#1: query: a..b IN A +\n"
-    data = dict(TEXTS)[name] + bad * (QUARANTINE_LIMIT + 500)
+    data = dict(TEXTS)[name] + BAD[name] * (QUARANTINE_LIMIT + 500)
     batches = read(READERS[name], data, chunk=50_000)
 
     assert len(quarantine(batches)) == QUARANTINE_LIMIT
