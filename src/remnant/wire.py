@@ -175,8 +175,9 @@ def read_name(
 ) -> tuple[Int, Int]:
     """Resolve a name that may be compressed into ``scratch``.
 
-    Every pointer must point before the place that led to it, so that loops cannot be written. Nor
-    can long detours: a name follows at most as many pointers as it can have labels.
+    What a pointer points to must stand as a whole before the labels that led to it, so that loops
+    cannot be written. Nor can long detours: a name follows at most as many pointers as it can have
+    labels.
 
     Args:
         buffer: holds the message.
@@ -191,24 +192,26 @@ def read_name(
     """
     position: Int = start
     lowest: Int = start
+    limit: Int = stop
     after: Int = int64(-1)
     size: Int = 0
     count = 0
     pointers = 0
-    while position < stop:
+    while position < limit:
         length = int64(buffer[position])
         if length >= _POINTER:
             pointers += 1
-            if position + 1 >= stop or pointers > MAX_LABELS:
+            if position + 1 >= limit or pointers > MAX_LABELS:
                 break
             target: Int = message + (u16(buffer, position) & 0x3FFF)
             if target >= lowest:
                 break
             if after < 0:
                 after = position + 2
+            limit = lowest
             lowest = position = target
             continue
-        if length > 63 or size + length + 1 > MAX_WIRE or position + length >= stop:
+        if length > 63 or size + length + 1 > MAX_WIRE or position + length >= limit:
             break
         starts[count] = size
         for i in range(length + 1):
