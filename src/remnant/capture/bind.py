@@ -14,22 +14,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import text_rows
-from remnant.capture.bind_lines import (
-    NO_TIME,
-    NO_YEAR,
-    NO_YEAR_TIME,
-    OTHER_MONTH,
-    read_lines,
-)
-from remnant.capture.lines import Block, blocks, nothing
-from remnant.capture.text_clock import LocalClock
-from remnant.capture.text_fields import DAY_US, days_from_civil
-from remnant.errors import FormatError
+from remnant.capture.bind_lines import NO_TIME, NO_YEAR, OTHER_MONTH, read_lines
+from remnant.capture.lines import blocks
+from remnant.capture.text_stamp import STAMP_COLUMNS
+from remnant.capture.text_times import LogTimes, first_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remnant.capture import Batch, ReadOptions
+    from remnant.capture.lines import Block
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
@@ -40,7 +34,6 @@ _LINE: Final = re.compile(
     rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
     rb"[^\n]{0,1100}?: query: [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
 )
-_LEAP_YEAR: Final = 2000
 
 
 class BindReader:
@@ -66,17 +59,7 @@ class BindReader:
         Returns:
             0 to 365, as in a leap year; None if the first query says its year, or has no time.
         """
-        data = np.frombuffer(head, np.uint8).copy()
-        ends = np.flatnonzero(data == ord("\n"))
-        block = Block(data, ends if ends.size else np.array([data.size]), 0, data.size)
-        for year in (0, _LEAP_YEAR):
-            rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, np.array([year, 0], np.int64), rows)
-            if not rows.counters[text_rows.QUERIES_SEEN]:
-                return None
-            if not year and rows.time[0] != NO_YEAR_TIME:
-                return None
-        return int(rows.time[0] // DAY_US - days_from_civil(_LEAP_YEAR, 1, 1))
+        return first_day(head, _first_time)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -88,42 +71,24 @@ class BindReader:
                 do not say it.
         """
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
-        clock = None if options.timezone is None else LocalClock(options.timezone, options.now)
-        year = np.array([options.year or 0, 0], np.int64)
+        times = LogTimes(options)
+        when = np.empty(STAMP_COLUMNS, np.int64)
         untimed = np.zeros(3, np.int64)
-        assumed = False
-        started = False
         for block in blocks(stream):
             rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, year, rows)
+            read_lines(block.data, block.ends, times.year, when, rows)
             seen = int(rows.counters[text_rows.QUERIES_SEEN])
             if block.tail:
                 if not seen:
                     tables.note_incomplete(block)
                     continue
                 stream.advance(block.data.size)
-            if seen and not started:
-                started = True
-                if rows.time[0] == NO_YEAR_TIME:
-                    raise FormatError(
-                        "the lines of this log do not say their year",
-                        where=stream.name,
-                        got=block.data[rows.line[0] : rows.line[0] + 40]
-                        .tobytes()
-                        .decode("latin-1"),
-                        expected="the year of the first line",
-                        hint="say it with --year; syslog writes times without a year",
-                    )
-            local = np.flatnonzero(rows.local[:seen])
-            if local.size and clock is not None:
-                rows.time[local] = clock.utc(rows.time[local])
-            assumed |= bool(local.size)
+            if seen:
+                times.begin(int(rows.time[0]), block, int(rows.line[0]), stream.name)
+            times.to_utc(rows.time[:seen], rows.local[:seen])
             untimed += rows.counters[[NO_TIME, NO_YEAR, OTHER_MONTH]]
             yield tables.batch(block, rows)
-        if assumed and clock is None:
-            tables.notes.append("times read as UTC: the log does not say its time zone")
-        if year[1]:
-            tables.notes.append(f"year {options.year} assumed for the first line")
+        tables.notes += times.notes()
         if untimed[0]:
             tables.notes.append(
                 f"{untimed[0]} queries have no time (named.conf: print-time yes in the channel)"
@@ -135,6 +100,11 @@ class BindReader:
                 f"{untimed[2]} lines have a month that is not English (start named with LC_TIME=C,"
                 " or named.conf: print-time iso8601 in the channel)"
             )
-        if tables.notes:
-            block = nothing(stream)
-            yield tables.batch(block, text_rows.room_for(block))
+        yield from tables.rest(stream)
+
+
+def _first_time(block: Block, year: int) -> int | None:
+    rows = text_rows.room_for(block)
+    years = np.array([year, 0], np.int64)
+    read_lines(block.data, block.ends, years, np.empty(STAMP_COLUMNS, np.int64), rows)
+    return int(rows.time[0]) if rows.counters[text_rows.QUERIES_SEEN] else None

@@ -14,19 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
     BAD,
-    DAY_US,
-    days_from_civil,
+    find,
     parse_address,
-    parse_clock,
-    parse_iso,
     parse_name,
     parse_uint,
-    same_word,
+    starts,
+    token_end,
 )
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
@@ -39,13 +37,23 @@ from remnant.capture.text_rows import (
     Rows,
     reject,
 )
+from remnant.capture.text_stamp import (
+    LOCAL,
+    NO_YEAR_TIME,
+    TIME,
+    month_at,
+    no_stamp,
+    take_stamp,
+)
 from remnant.capture.text_types import parse_class, parse_type
-from remnant.wire import Bytes, Int, fold_byte
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["NO_TIME", "NO_YEAR", "NO_YEAR_TIME", "OTHER_MONTH", "read_lines"]
+    from remnant.wire import Bytes, Int
+
+__all__ = ["NO_TIME", "NO_YEAR", "OTHER_MONTH", "read_lines"]
 
 NO_TIME: Final = 3
 NO_YEAR: Final = 4
@@ -54,122 +62,20 @@ NO_YEAR: Final = 4
 OTHER_MONTH: Final = 5
 """Counter of the malformed lines whose month is not English."""
 
-NO_YEAR_TIME: Final = BAD + 1
-"""The time of a row whose line says no year."""
-
 _QUERY: Final = np.frombuffer(b": query: ", np.uint8).copy()
 _QUERY_WORD: Final = np.frombuffer(b" query: ", np.uint8).copy()
 _CLIENT: Final = np.frombuffer(b"client ", np.uint8).copy()
 _ECS: Final = np.frombuffer(b" [ECS ", np.uint8).copy()
-_MONTHS: Final = np.frombuffer(b"janfebmaraprmayjunjulaugsepoctnovdec", np.uint8).copy()
 _MAX_WORDS: Final = 12
-_HALF_YEAR: Final = 6
 _MAX_PORT: Final = 65535
 _MAPPED: Final = 96
 
 
-@njit(cache=True, nogil=True)
-def _token_end(view: Bytes, i: Int, stop: Int) -> Int:
-    while i < stop and view[i] != 32:
-        i += 1
-    return i
-
-
-@njit(cache=True, nogil=True)
-def _starts(view: Bytes, i: Int, stop: Int, word: Bytes) -> bool:
-    return stop - i >= word.size and same_word(view, i, i + word.size, word)
-
-
-@njit(cache=True, nogil=True)
-def _find(view: Bytes, i: Int, stop: Int, word: Bytes) -> Int:
-    """Return where a word stands first, or -1."""
-    first = word[0]
-    last = stop - word.size
-    while i <= last:
-        if view[i] == first and same_word(view, i, i + word.size, word):
-            return i
-        i += 1
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _month(view: Bytes, i: Int) -> Int:
-    """Return 1 to 12 for an English month of three letters, or 0."""
-    for month in range(12):
-        same = True
-        for k in range(3):
-            if fold_byte(int64(view[i + k])) != _MONTHS[3 * month + k]:
-                same = False
-                break
-        if same:
-            return month + 1
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _year_of(month: Int, year: npt.NDArray[np.int64]) -> Int:
-    """Return the year of a month in a log whose lines are nearly in order; it may move on."""
-    if year[1] > 0 and month > year[1] + _HALF_YEAR:
-        return year[0] - 1
-    if year[1] > 0 and month < year[1] - _HALF_YEAR:
-        year[0] += 1
-    year[1] = month
-    return year[0]
-
-
-@njit(cache=True, nogil=True)
-def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
-    """Return (time, whether it has no zone, position after it) of the time that stands at ``i``.
-
-    The position is -1 if no time stands there.
-    """
-    end = _token_end(view, i, stop)
-    size = end - i
-    if size >= 19 and view[i + 4] == 45:
-        time, zoned = parse_iso(view, i, end)
-        return time, not zoned, end if time != BAD else -1
-    if end >= stop:
-        return BAD, False, -1
-    clock_end = _token_end(view, end + 1, stop)
-    if size == 10 and view[i + 4] == 45:
-        time, zoned = parse_iso(view, i, clock_end)
-        return time, not zoned, clock_end if time != BAD else -1
-    if 10 <= size <= 11 and view[end - 5] == 45 and view[end - 9] == 45:
-        days = days_from_civil(
-            parse_uint(view, end - 4, end), _month(view, end - 8), parse_uint(view, i, end - 9)
-        )
-        clock = parse_clock(view, end + 1, clock_end)
-        if days == BAD or clock == BAD:  # noqa: PLR1714 - a set costs an allocation
-            return BAD, False, -1
-        return days * DAY_US + clock, True, clock_end
-    if size == 3:
-        # Syslog: "Apr  8 12:00:00", the day padded with a space.
-        month = _month(view, i)
-        begin = end + 1
-        if month > 0 and begin < stop and view[begin] == 32:
-            begin += 1
-        day_end = _token_end(view, begin, stop)
-        clock_end = _token_end(view, min(day_end + 1, stop), stop)
-        day = parse_uint(view, begin, day_end)
-        if month == 0 or day < 1 or day > 31 or day_end >= stop:
-            return BAD, False, -1
-        clock = parse_clock(view, day_end + 1, clock_end)
-        if clock == BAD:
-            return BAD, False, -1
-        if year[0] <= 0:
-            return NO_YEAR_TIME, False, clock_end
-        days = days_from_civil(_year_of(month, year), month, day)
-        if days == BAD:
-            return BAD, False, -1
-        return days * DAY_US + clock, True, clock_end
-    return BAD, False, -1
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int]:
     """Return (port, position after it) of ``[@0xHEX ]ADDRESS#PORT``; the position is -1 if none."""
     if i < stop and view[i] == 64:
-        i = _token_end(view, i, stop) + 1
+        i = token_end(view, i, stop) + 1
     mark = i
     while mark < stop and view[mark] != 35 and view[mark] != 32:
         mark += 1
@@ -184,7 +90,7 @@ def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int
     return port, end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _flags(view: Bytes, start: Int, stop: Int) -> Int:
     """Return 1 if the flags say TCP, 0 if they do not, -1 if they are not flags."""
     if stop <= start or (view[start] != 43 and view[start] != 45):
@@ -208,7 +114,7 @@ def _flags(view: Bytes, start: Int, stop: Int) -> Int:
     return tcp
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
     """Write the client subnet of ``ADDRESS/SOURCE/SCOPE]``; return the position after, or -1."""
     end = i
@@ -235,7 +141,7 @@ def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
     return end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     """Return (port or -1, position after) of ``(ADDRESS[#PORT])``; the position is -1 if none."""
     end = i
@@ -254,20 +160,20 @@ def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     return port, end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     """Read what follows ``query: `` into row ``n``; return the reason why not, or -1."""
-    end = _token_end(view, i, stop)
+    end = token_end(view, i, stop)
     name_end = parse_name(view, i, end, False, rows.names, rows.name_offsets[n])
     if name_end < 0:
         return BAD_NAME
     rows.name_offsets[n + 1] = name_end
     i = min(end + 1, stop)
-    end = _token_end(view, i, stop)
+    end = token_end(view, i, stop)
     if parse_class(view, i, end) < 0:
         return BAD_FIELDS
     i = min(end + 1, stop)
-    end = _token_end(view, i, stop)
+    end = token_end(view, i, stop)
     rows.qtype[n] = parse_type(view, i, end)
     if rows.qtype[n] < 0:
         return BAD_FIELDS
@@ -277,7 +183,7 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     i = end + 1
     if i >= stop:
         return -1
-    end = _token_end(view, i, stop)
+    end = token_end(view, i, stop)
     tcp = _flags(view, i, end)
     if tcp < 0:
         return BAD_FIELDS
@@ -289,7 +195,7 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     if end < 0:
         return BAD_FIELDS
     rows.transport[n] = tcp
-    if _starts(view, end, stop, _ECS):
+    if starts(view, end, stop, _ECS):
         end = _subnet(view, end + _ECS.size, stop, rows.ecs, 17 * n)
         if end < 0:
             rows.ecs[17 * n + 16] = 255
@@ -299,7 +205,7 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
     """Return whether a date such as ``08-Avr-2015`` begins here, whose month is not English."""
     mark = i
@@ -309,15 +215,16 @@ def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
         return False
     if stop - mark < 4:
         return True
-    return not 48 <= view[mark + 1] <= 57 and _month(view, mark + 1) == 0
+    return not 48 <= view[mark + 1] <= 57 and month_at(view, mark + 1) == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_line(
     view: Bytes,
     start: Int,
     stop: Int,
     year: npt.NDArray[np.int64],
+    when: npt.NDArray[np.int64],
     rows: Rows,
 ) -> Int:
     """Read one line into the next row; return -1 if it is one, -2 if it is no query line.
@@ -325,9 +232,8 @@ def _read_line(
     Any other value is the reason why a query line cannot be read.
     """
     n = rows.counters[QUERIES_SEEN]
-    time = stamp = BAD
-    local = unzoned = False
-    zoned = bad_time = other_month = False
+    no_stamp(when)
+    bad_time = other_month = False
     i = start
     if i < stop and view[i] == 60:
         # The priority that syslog puts before a line on the wire.
@@ -340,31 +246,22 @@ def _read_line(
     for _ in range(_MAX_WORDS):
         if i >= stop:
             return -2
-        if _starts(view, i, stop, _CLIENT):
+        if starts(view, i, stop, _CLIENT):
             port, after = _peer(view, i + _CLIENT.size, stop, rows.address, 16 * n)
             if after >= 0:
                 break
-        end = -1
-        # A time begins with a digit or a capital letter, most words with neither.
-        if view[i] <= 90:
-            stamp, unzoned, end = _stamp(view, i, stop, year)
+        end = take_stamp(view, i, stop, year, when)
         if end >= 0:
             bad_time = False
-            # A zone that syslog wrote is worth more than a later time whose zone is assumed.
-            with_zone = not unzoned and stamp != NO_YEAR_TIME
-            if with_zone or not zoned:
-                time = stamp
-                local = unzoned
-                zoned = with_zone
         else:
-            end = _token_end(view, i, stop)
+            end = token_end(view, i, stop)
             if i == first and 48 <= view[i] <= 57:
                 bad_time = True
                 other_month = _other_month(view, i, end)
         i = end + 1
     if after < 0:
         return BAD_ADDRESS
-    query = _find(view, after, stop, _QUERY)
+    query = find(view, after, stop, _QUERY)
     if query < 0:
         return -2
     if bad_time:
@@ -374,15 +271,19 @@ def _read_line(
     if reason >= 0:
         return reason
     rows.line[n] = start
-    rows.time[n] = time
-    rows.local[n] = local
+    rows.time[n] = when[TIME]
+    rows.local[n] = when[LOCAL] == 1
     rows.client_port[n] = port
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_lines(
-    view: Bytes, ends: npt.NDArray[np.int64], year: npt.NDArray[np.int64], rows: Rows
+    view: Bytes,
+    ends: npt.NDArray[np.int64],
+    year: npt.NDArray[np.int64],
+    when: npt.NDArray[np.int64],
+    rows: Rows,
 ) -> None:
     """Read the lines of a block.
 
@@ -391,6 +292,7 @@ def read_lines(
         ends: where each line ends.
         year: int64[2]: the year of the last line that says none (0 if not known) and its month
             (0 before the first); kept up to date.
+        when: int64[STAMP_COLUMNS], scratch.
         rows: filled.
     """
     for line in range(ends.size):
@@ -403,7 +305,7 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        what = _read_line(view, start, stop, year, rows)
+        what = _read_line(view, start, stop, year, when, rows)
         if what == -1:
             time = rows.time[rows.counters[QUERIES_SEEN]]
             if time == BAD:
@@ -411,7 +313,7 @@ def read_lines(
             elif time == NO_YEAR_TIME:
                 rows.counters[NO_YEAR] += 1
             rows.counters[QUERIES_SEEN] += 1
-        elif _find(view, start, stop, _QUERY_WORD) < 0:
+        elif find(view, start, stop, _QUERY_WORD) < 0:
             rows.counters[SKIPPED] += 1
         else:
             reject(rows, start, stop, int64(what if what >= 0 else BAD_FIELDS))

@@ -185,7 +185,8 @@ def queries(
         events: used columns.
         index: the events that become rows.
         partner: int64[index.size]: the response of each, -1 if none. A response's entries count
-            for its query: they hold those of the name and those of the answers.
+            for its query: they hold those of the name and those of the answers. So do its ports and
+            its transport, where the query does not show them.
         sensors: by sensor index.
         vantages: by vantage index.
     """
@@ -198,7 +199,7 @@ def queries(
     response = events.response[rows].astype(bool)
     rcode = np.where(response, events.rcode[rows], -1)
     rcode = np.where(answers >= 0, events.rcode[answers], rcode)
-    transport = events.transport[rows]
+    transport = _filled(events.transport, rows, answers)
     bits = events.case_bits[rows]
     name_offsets, names = _gather(events.names, events.name_offsets, rows)
     text_offsets, text = names_to_text(names, name_offsets)
@@ -210,8 +211,8 @@ def queries(
         _words(events.vantage[rows], vantages),
         _fixed(events.address[rows], np.ones(size, bool)),
         _fixed(events.ecs[rows], events.has_ecs[rows].astype(bool)),
-        _number(events.client_port[rows], pa.uint16()),
-        _number(events.service_port[rows], pa.uint16()),
+        _number(_filled(events.client_port, rows, answers), pa.uint16()),
+        _number(_filled(events.service_port, rows, answers), pa.uint16()),
         _words(transport, TRANSPORTS),
         pa.StringArray.from_buffers(size, _buffer(text_offsets.astype(np.int32)), _buffer(text)),
         pa.array(bits, mask=bits == 0),
@@ -254,6 +255,14 @@ def _copy_lists(
         at = out_offsets[row]
         for i in range(out_offsets[row + 1] - at):
             out[at + i] = values[start + i]
+
+
+def _filled(
+    values: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Return a column of some rows, with what only their responses show."""
+    own = values[rows]
+    return np.where((own < 0) & (answers >= 0), values[answers], own)
 
 
 def _buffer(values: Any) -> pa.Buffer:  # noqa: ANN401 - any array; the stubs know only bytes

@@ -1,8 +1,9 @@
 """Each query and its response become one observation.
 
 A query waits up to 10 s, measured by the stream's own time, for a response with the same client
-address, port, transport, message id, name, type and vantage. The response may stand before the
-query in the stream, as far as its own time allows.
+address, port, transport, message id, name, type and vantage; a port or a transport that one of the
+two does not show is no difference. The response may stand before the query in the stream, as far as
+its own time allows.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class Pairing:
         """How many events wait for their partner."""
         return int(self._carried.filled[0])
 
+    @property
+    def first_offset(self) -> int:
+        """The smallest offset of an event that waits, or the largest number if none does."""
+        return int(self._carried.offset.min(initial=np.iinfo(np.int64).max))
+
     def add(
         self,
         events: Events,
@@ -88,20 +94,21 @@ class Pairing:
         both = concatenate(self._carried, used(events))
         count = int(both.filled[0])
         partner = np.full(count, -1, np.int64)
+        # The clock goes back only when it is set back (``advance_clock``): nothing from before then
+        # belongs to what follows.
+        turns = np.zeros(count + 1, np.int64)
+        np.cumsum(np.diff(np.append(both.clock, clock)) < 0, out=turns[1:])
+        era = turns[:-1]
         slots = 1 << max(4, (2 * count).bit_length())
         _pair(
             both,
+            era,
             partner,
             np.full((2, slots), -1, np.int64),
             np.full((2, slots), -1, np.int64),
             np.full(count, -1, np.int64),
         )
-        waits = (
-            (partner < 0)
-            & (both.heard >= clock - WAIT_US)
-            & (both.heard <= clock + BACK_US)
-            & (not final)
-        )
+        waits = (partner < 0) & (both.heard >= clock - WAIT_US) & (era == turns[-1]) & (not final)
         stay = np.flatnonzero(waits)
         if stay.size > self._limit:
             waits[stay[: stay.size - self._limit]] = False
@@ -116,6 +123,7 @@ class Pairing:
 @kernel
 def _pair(
     events: Events,
+    era: npt.NDArray[np.int64],
     partner: npt.NDArray[np.int64],
     heads: npt.NDArray[np.int64],
     tails: npt.NDArray[np.int64],
@@ -125,7 +133,7 @@ def _pair(
 
     Waiting events stand in lists by the hash of their key, queries and responses apart. Each event
     looks through the list of the other kind, oldest first, and drops from its front what is too
-    old to be a partner of anything that follows.
+    old, or of another era, to be a partner of anything that follows.
     """
     mask = uint64(heads.shape[1] - 1)
     for event in range(partner.size):
@@ -140,7 +148,7 @@ def _pair(
             if candidate < 0:
                 break
             after = following[candidate]
-            expired = events.heard[candidate] < horizon
+            expired = events.heard[candidate] < horizon or era[candidate] != era[event]
             if not expired and _fits(events, candidate, event, kind):
                 found = candidate
             if found >= 0 or (expired and before < 0):
@@ -167,6 +175,11 @@ def _pair(
         tails[kind, slot] = event
 
 
+@inlined
+def _differ(one: Int, two: Int) -> bool:
+    return bool(one >= 0 and two >= 0 and one != two)
+
+
 @kernel
 def _fits(events: Events, first: Int, second: Int, kind: Int) -> bool:
     """Return whether two events are a query and its response; ``kind`` is that of the second."""
@@ -180,8 +193,8 @@ def _fits(events: Events, first: Int, second: Int, kind: Int) -> bool:
     if (
         events.ident[first] != events.ident[second]
         or events.qtype[first] != events.qtype[second]
-        or events.client_port[first] != events.client_port[second]
-        or events.transport[first] != events.transport[second]
+        or _differ(events.client_port[first], events.client_port[second])
+        or _differ(events.transport[first], events.transport[second])
         or events.vantage[first] != events.vantage[second]
     ):
         return False
