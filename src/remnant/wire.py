@@ -43,9 +43,11 @@ __all__ = [
     "copy_folded",
     "edns",
     "fold_byte",
+    "has_other_owner",
     "inlined",
     "kernel",
     "labels",
+    "name_text",
     "names_to_text",
     "question",
     "read_name",
@@ -104,6 +106,8 @@ FIELDS: Final = 12
 
 _HEADER_BYTES: Final = 12
 _POINTER: Final = 0xC0
+_QUESTION_NAME: Final = 0xC00C
+"""A pointer to the first question's name."""
 _CLIENT_SUBNET: Final = 8
 _CASE_LETTERS: Final = 63
 
@@ -288,6 +292,31 @@ def record(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int, Int]:
 
 
 @kernel
+def has_other_owner(buffer: Bytes, stop: Int, fields: npt.NDArray[np.int64]) -> bool:
+    """Return whether a response may have a record whose owner is not its question's name.
+
+    Args:
+        buffer: holds the message.
+        stop: where it ends.
+        fields: what ``question`` wrote.
+
+    An owner is taken for the question's only if it is written as a pointer to it, as servers do.
+    """
+    position = fields[END]
+    for _ in range(fields[ANCOUNT] + fields[NSCOUNT] + fields[ARCOUNT]):
+        if stop - position < 12:
+            return False
+        first = u16(buffer, position)
+        if first == _QUESTION_NAME:
+            position += 12 + u16(buffer, position + 10)
+        elif first >> 8 == 0 and u16(buffer, position + 1) == OPT:
+            position += 11 + u16(buffer, position + 9)
+        else:
+            return True
+    return False
+
+
+@kernel
 def edns(
     buffer: Bytes, stop: Int, fields: npt.NDArray[np.int64], subnet: Bytes
 ) -> tuple[Int, bool]:
@@ -382,6 +411,46 @@ def case_bits(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int) -> Int:
 
 
 @kernel
+def name_text(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int, out: Bytes, at: Int) -> Int:
+    """Write the folded text of an uncompressed name from ``out[at]`` on; return where it ends.
+
+    Args:
+        buffer: holds the name.
+        starts: as ``labels`` writes them.
+        count: how many labels it has.
+        out: takes the text, at most 4 times the bytes of the name.
+        at: where the text begins.
+    """
+    if count == 0:
+        out[at] = 46
+        return at + 1
+    for label in range(count):
+        if label > 0:
+            out[at] = 46
+            at += 1
+        for i in range(starts[label] + 1, starts[label + 1]):
+            at = _write_byte(out, at, fold_byte(int64(buffer[i])))
+    return at
+
+
+@kernel
+def _write_byte(out: Bytes, at: Int, byte: Int) -> Int:
+    """Write one byte of a label, escaped where it must be; return the position after it."""
+    size = _text_size(byte)
+    if size == 1:
+        out[at] = byte
+        return at + 1
+    out[at] = 92
+    if size == 2:
+        out[at + 1] = byte
+    else:
+        out[at + 1] = 48 + byte // 100
+        out[at + 2] = 48 + byte // 10 % 10
+        out[at + 3] = 48 + byte % 10
+    return at + size
+
+
+@kernel
 def _text_size(byte: Int) -> Int:
     if byte == 46 or byte == 92:  # noqa: PLR1714 - a set would be built for every byte
         return 2
@@ -413,19 +482,7 @@ def _write_texts(
                 at += 1
             for i in range(position + 1, min(position + 1 + length, stop)):
                 byte: Int = fold_byte(int64(buffer[i]))
-                size = _text_size(byte)
-                if write:
-                    if size == 1:
-                        out[at] = byte
-                    else:
-                        out[at] = 92
-                        if size == 2:
-                            out[at + 1] = byte
-                        else:
-                            out[at + 1] = 48 + byte // 100
-                            out[at + 2] = 48 + byte // 10 % 10
-                            out[at + 3] = 48 + byte % 10
-                at += size
+                at = _write_byte(out, at, byte) if write else at + _text_size(byte)
             position += length + 1
         if at == begin:
             if write:
