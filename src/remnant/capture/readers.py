@@ -51,6 +51,9 @@ READERS: Final[dict[str, Reader]] = {
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
+        _Deferred(
+            "suricata", "Suricata EVE log", "resolver", "remnant.capture.suricata", "SuricataReader"
+        ),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
     )
 }
