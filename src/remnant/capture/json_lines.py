@@ -14,11 +14,12 @@ References:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import int64
 
+from remnant.capture.text_fields import parse_uint
 from remnant.wire import Bytes, Int, fold_byte, inlined, kernel
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABSENT",
     "FALSE",
+    "KIND",
     "LIST",
     "NUMBER",
     "OBJECT",
@@ -37,12 +39,15 @@ __all__ = [
     "TRUE",
     "Found",
     "Paths",
+    "Values",
     "compile_paths",
+    "copy_text",
     "element",
     "found_room",
-    "is_text",
+    "is_word",
     "read_object",
     "unescape",
+    "whole_number",
 ]
 
 ABSENT: Final = 0
@@ -55,6 +60,9 @@ TRUE: Final = 4
 FALSE: Final = 5
 LIST: Final = 6
 OBJECT: Final = 7
+
+KIND: Final = 2
+"""Column of ``Found.values`` after start and end."""
 
 MAX_DEPTH: Final = 64
 """Lists and objects inside each other, the line's own object included."""
@@ -71,6 +79,9 @@ _SPACE: Final = 32
 
 _ESCAPES: Final = np.isin(np.arange(256), list(rb'"\\/bfnrt'))
 """The bytes that may follow a backslash, the u apart."""
+
+Values: TypeAlias = "npt.NDArray[np.int64]"
+"""``Found.values``."""
 
 _STEP: Final = 3
 """Numbers kept of each list or object that is open: what kind and node, its slot, its begin."""
@@ -105,25 +116,22 @@ class Found(NamedTuple):
     """Where the wanted values of one object stand.
 
     Attributes:
-        spans: int64[slots, 2]: the range of each value: of a string what is between the quotes, of
-            a list or an object the brackets too. The start is -1 where there is none.
-        kinds: int8[slots]: ``ABSENT``, ``TEXT``, ``TEXT_ESCAPED``, ``NUMBER``, ``TRUE``,
-            ``FALSE``, ``LIST`` or ``OBJECT``.
+        values: int64[slots, 3]: start and end of each value, and its kind (``ABSENT``, ``TEXT``,
+            ``TEXT_ESCAPED``, ``NUMBER``, ``TRUE``, ``FALSE``, ``LIST`` or ``OBJECT``). The range of
+            a string is what is between its quotes, that of a list or an object has the brackets;
+            the start is -1 where there is no value.
         stack: int64: room for the lists and objects that are open while the object is read.
     """
 
-    spans: npt.NDArray[np.int64]
-    kinds: npt.NDArray[np.int8]
+    values: Values
     stack: npt.NDArray[np.int64]
 
 
 def found_room(paths: int) -> Found:
     """Return room for this many paths."""
-    return Found(
-        np.full((paths, 2), -1, np.int64),
-        np.zeros(paths, np.int8),
-        np.empty(_STEP * MAX_DEPTH, np.int64),
-    )
+    values = np.full((paths, 3), -1, np.int64)
+    values[:, KIND] = ABSENT
+    return Found(values, np.empty(_STEP * MAX_DEPTH, np.int64))
 
 
 def compile_paths(paths: Sequence[str]) -> Paths:
@@ -305,12 +313,11 @@ def read_object(
         scratch: room for a key that has escapes, as long as the line.
     """
     table = paths.table
-    spans = found.spans
-    kinds = found.kinds
+    values = found.values
     stack = found.stack
-    for k in range(kinds.size):
-        spans[k, 0] = -1
-        kinds[k] = ABSENT
+    for k in range(values.shape[0]):
+        values[k, 0] = -1
+        values[k, KIND] = ABSENT
     i = _after_space(view, start, stop)
     if i >= stop or view[i] != _OPEN_OBJECT:
         return False
@@ -342,8 +349,8 @@ def read_object(
                     node = table[place, _CHILD]
                     if node >= 0:
                         for k in range(paths.below[node, 0], paths.below[node, 1]):
-                            spans[paths.slots[k], 0] = -1
-                            kinds[paths.slots[k]] = ABSENT
+                            values[paths.slots[k], 0] = -1
+                            values[paths.slots[k], KIND] = ABSENT
             i = _after_space(view, end + 1, stop)
             if i >= stop or view[i] != _COLON:
                 return False
@@ -379,9 +386,9 @@ def read_object(
             if end < 0:
                 return False
             if slot >= 0:
-                spans[slot, 0] = begin if kind != ABSENT else -1
-                spans[slot, 1] = end
-                kinds[slot] = kind
+                values[slot, 0] = begin if kind != ABSENT else -1
+                values[slot, 1] = end
+                values[slot, KIND] = kind
         while True:
             i = _after_space(view, i, stop)
             if i >= stop:
@@ -395,9 +402,9 @@ def read_object(
             depth -= 1
             slot = stack[_STEP * depth + 1]
             if slot >= 0:
-                spans[slot, 0] = stack[_STEP * depth + 2]
-                spans[slot, 1] = i
-                kinds[slot] = OBJECT if in_object else LIST
+                values[slot, 0] = stack[_STEP * depth + 2]
+                values[slot, 1] = i
+                values[slot, KIND] = OBJECT if in_object else LIST
             if depth == 0:
                 return bool(_after_space(view, i, stop) == stop)
         i = _after_space(view, i + 1, stop)
@@ -454,10 +461,41 @@ def element(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int, Int, Int]:
     return -1, -1, ABSENT, stop
 
 
-@inlined
-def is_text(kind: Int) -> bool:
-    """Return whether a value is a string, with or without escapes."""
-    return kind == TEXT or kind == TEXT_ESCAPED  # noqa: PLR1714 - a set allocates
+@kernel
+def is_word(view: Bytes, values: Values, slot: Int, word: Bytes) -> bool:
+    """Return whether a value is a string of these bytes, without escapes."""
+    start = values[slot, 0]
+    if values[slot, KIND] != TEXT or values[slot, 1] - start != word.size:
+        return False
+    for i in range(word.size):  # noqa: SIM110 - a kernel has no generators
+        if view[start + i] != word[i]:
+            return False
+    return True
+
+
+@kernel
+def whole_number(view: Bytes, values: Values, slot: Int, most: Int) -> Int:
+    """Return a whole number, -1 if it is absent, -2 if it is no such number or above ``most``."""
+    if values[slot, 0] < 0:
+        return int64(-1)
+    if values[slot, KIND] != NUMBER:
+        return int64(-2)
+    value = parse_uint(view, values[slot, 0], values[slot, 1])
+    return int64(value) if 0 <= value <= most else int64(-2)
+
+
+@kernel
+def copy_text(view: Bytes, values: Values, slot: Int, out: Bytes) -> Int:
+    """Write a string without its escapes; return its size, -1 if it cannot be read or is none."""
+    start = values[slot, 0]
+    stop = values[slot, 1]
+    if values[slot, KIND] == TEXT_ESCAPED:
+        return unescape(view, start, stop, out)
+    if values[slot, KIND] != TEXT:
+        return int64(-1)
+    for i in range(stop - start):
+        out[i] = view[start + i]
+    return stop - start
 
 
 @kernel

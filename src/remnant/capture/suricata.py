@@ -26,10 +26,10 @@ from remnant.capture.suricata_lines import (
     OTHER,
     QUESTIONLESS,
     Output,
-    answered_room,
     new_work,
     read_lines,
 )
+from remnant.capture.suricata_records import answered_room
 from remnant.capture.text_records import Records, answers_of, records_room
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SuricataReader"]
 
-_EVENT: Final = re.compile(
-    rb'\A\{[^\n]*"event_type"\s*:\s*"[a-z0-9_]{1,30}"'
-)
+_EVENT: Final = re.compile(rb'\A\{[^\n]*"event_type"\s*:\s*"[a-z0-9_]{1,30}"')
 _TIMESTAMP: Final = re.compile(rb'"timestamp"\s*:\s*"\d{4}-\d\d-\d\dT')
 
 

@@ -41,6 +41,14 @@ __all__ = [
 OWNERS: Final = 0
 COUNT: Final = 1
 
+OWNER: Final = 0
+QUESTION: Final = 1
+TYPE: Final = 2
+FIRST: Final = 3
+LAST: Final = 4
+TIMES: Final = 5
+SENSOR: Final = 6
+
 _PIECE: Final = 1 << 16
 _SPARE: Final = 4096
 
@@ -51,14 +59,11 @@ class Records(NamedTuple):
     Attributes:
         counters: int64: owners, records.
         owners: uint8: wire names end to end, in the case they have, and ``owner_offsets``.
-        owner: int64[n]: which of the owners the record has.
-        question: int64[n]: which of the owners is the name that was asked for, -1 for none, or
-            where it is the owner itself.
-        kind: int32[n]: record types.
+        columns: int64[n, 7]: OWNER, which of the owners the record has; QUESTION, which of them is
+            the name that was asked for, -1 for none, or where it is the owner itself; TYPE; FIRST
+            and LAST, when it was seen, UTC microseconds; TIMES, how often; SENSOR, an index into
+            the reader's sensors.
         data: uint8: normal forms (``printed_rdata``) end to end, and ``data_offsets``.
-        first: int64[n]: UTC microseconds; ``last`` the same.
-        count: int64[n]: times seen.
-        sensor: int32[n]: index into the reader's sensors.
         scratch: uint8: room for one text.
         starts: int64[130], as in ``wire.labels``.
     """
@@ -66,15 +71,9 @@ class Records(NamedTuple):
     counters: npt.NDArray[np.int64]
     owners: Bytes
     owner_offsets: npt.NDArray[np.int64]
-    owner: npt.NDArray[np.int64]
-    question: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int64]
     data: Bytes
     data_offsets: npt.NDArray[np.int64]
-    first: npt.NDArray[np.int64]
-    last: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
-    sensor: npt.NDArray[np.int32]
     scratch: Bytes
     starts: npt.NDArray[np.int64]
 
@@ -84,22 +83,16 @@ def records_room(block: Block, before: Records | None = None) -> Records:
     size = block.data.size
     # In JSON the least that a record or an owner can be is three bytes and a comma.
     most = size // 4 + block.ends.size + 1
-    if before is not None and before.owner.size >= most and before.scratch.size > size:
+    if before is not None and before.columns.shape[0] >= most and before.scratch.size > size:
         before.counters[:] = 0
         return before
     return Records(
         counters=np.zeros(2, np.int64),
         owners=np.empty(size + 2 * most + MAX_LINE + _SPARE, np.uint8),
         owner_offsets=np.zeros(most + 1, np.int64),
-        owner=np.empty(most, np.int64),
-        question=np.empty(most, np.int64),
-        kind=np.empty(most, np.int32),
+        columns=np.empty((most, 7), np.int64),
         data=np.empty(MAX_FACTOR * (size + MAX_LINE) + SLACK * most + _SPARE, np.uint8),
         data_offsets=np.zeros(most + 1, np.int64),
-        first=np.empty(most, np.int64),
-        last=np.empty(most, np.int64),
-        count=np.empty(most, np.int64),
-        sensor=np.zeros(most, np.int32),
         scratch=np.empty(max(size, MAX_LINE) + _SPARE, np.uint8),
         starts=np.zeros(MAX_LABELS + 2, np.int64),
     )
@@ -168,7 +161,7 @@ def add_data(
     not an address. ``raw`` is that of ``printed_data``.
     """
     index = records.counters[COUNT]
-    if stop <= start or index >= records.owner.size:
+    if stop <= start or index >= records.columns.shape[0]:
         return int64(-1)
     at = records.data_offsets[index]
     end = printed_data(
@@ -177,13 +170,14 @@ def add_data(
     if end <= at:
         return int64(-1)
     records.data_offsets[index + 1] = end
-    records.owner[index] = owner
-    records.question[index] = question
-    records.kind[index] = kind
-    records.first[index] = time
-    records.last[index] = time
-    records.count[index] = 1
-    records.sensor[index] = 0
+    columns = records.columns
+    columns[index, OWNER] = owner
+    columns[index, QUESTION] = question
+    columns[index, TYPE] = kind
+    columns[index, FIRST] = time
+    columns[index, LAST] = time
+    columns[index, TIMES] = 1
+    columns[index, SENSOR] = 0
     records.counters[COUNT] = index + 1
     return index
 
@@ -209,27 +203,26 @@ def answers_of(
     if mode == "none" or not total:
         return None
     index = np.arange(total) if usable is None else np.flatnonzero(usable)
+    columns = records.columns[:total]
     names = _binary(records.owners, records.owner_offsets[: owners + 1])
-    asked = _entries_of(watchlist, names, records.question[:total])
+    asked = _entries_of(watchlist, names, columns[:, QUESTION])
     batches = []
     for piece in np.array_split(index, max(1, -(-index.size // _PIECE))):
-        name_offsets, name_bytes = _taken(names, records.owner[piece])
-        data_offsets, data = _taken(
-            _binary(records.data, records.data_offsets[: total + 1]), piece
-        )
+        name_offsets, name_bytes = _taken(names, columns[piece, OWNER])
+        data_offsets, data = _taken(_binary(records.data, records.data_offsets[: total + 1]), piece)
         batch = answer_rows(
             watchlist,
             mode,
             names=name_bytes,
             name_offsets=name_offsets,
-            rrtype=records.kind[piece],
+            rrtype=columns[piece, TYPE].astype(np.int32),
             rdata=data,
             rdata_offsets=data_offsets,
-            first=records.first[piece],
-            last=records.last[piece],
-            count=records.count[piece],
+            first=columns[piece, FIRST],
+            last=columns[piece, LAST],
+            count=columns[piece, TIMES],
             asked=asked[piece],
-            sensor=records.sensor[piece],
+            sensor=columns[piece, SENSOR].astype(np.int32),
             sensors=sensors,
         )
         if batch is not None:
