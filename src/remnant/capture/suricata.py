@@ -30,12 +30,15 @@ from remnant.capture.suricata_lines import (
     read_lines,
 )
 from remnant.capture.suricata_records import answered_room
-from remnant.capture.text_records import Records, answers_of, records_room
+from remnant.capture.text_records import answers_of, records_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from remnant.capture import Batch, ReadOptions
+    from remnant.capture.lines import Block
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
@@ -72,17 +75,12 @@ class SuricataReader:
         flow_tables = FlowTables(watchlist, options.now)
         work = new_work(secrets.randbits(64))
         wanted = np.array([options.answers != "none", watchlist.has_addresses], np.int64)
-        records: Records | None = None
+        rows: text_rows.Rows | None = None
+        output: Output | None = None
         skipped = np.zeros(4, np.int64)
         for block in blocks(stream):
-            rows = text_rows.room_for(block)
-            records = records_room(block, records)
-            output = Output(
-                flows_room(block.ends.size),
-                records,
-                answered_room(block.data.size if watchlist.has_addresses else 0),
-                wanted,
-            )
+            rows = text_rows.room_for(block, rows)
+            output = _output_for(block, wanted, output)
             read_lines(block.data, block.ends, work, rows, output)
             flows = int(output.flows.filled[0])
             if block.tail:
@@ -100,13 +98,25 @@ class SuricataReader:
                 block,
                 rows,
                 answered if watchlist.has_addresses else None,
-                answers=answers_of(records, watchlist, options.answers),
+                answers=answers_of(output.records, watchlist, options.answers),
             )
             if flows:
                 batch = _joined(batch, flow_tables.batch(block, output.flows))
             yield batch
         tables.notes += _notes(*(int(count) for count in skipped))
         yield from tables.rest(stream)
+
+
+def _output_for(block: Block, wanted: npt.NDArray[np.int64], before: Output | None) -> Output:
+    """Return empty columns for a block, those of ``before`` where they are large enough."""
+    records = records_room(block, None if before is None else before.records)
+    if before is not None and before.flows.time.size >= block.ends.size:
+        before.flows.filled[0] = 0
+        flows = before.flows
+    else:
+        flows = flows_room(block.ends.size)
+    answered = answered_room(block.data.size if wanted[1] else 0)
+    return Output(flows, records, answered, wanted)
 
 
 def _joined(dns: Batch, flows: Batch) -> Batch:

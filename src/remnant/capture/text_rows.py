@@ -142,12 +142,23 @@ class Rows(NamedTuple):
 NO_ECS: Final = 255
 
 
-def room_for(block: Block) -> Rows:
-    """Return empty columns with room for every line of a block."""
+def room_for(block: Block, before: Rows | None = None) -> Rows:
+    """Return empty columns with room for every line of a block.
+
+    Args:
+        block: the lines.
+        before: columns that are no longer needed. They are used again where they are large enough,
+            as fresh memory costs more than reading a line does; only for kernels that write every
+            column that they ever write, for each row.
+    """
     lines = block.ends.size
     bad = min(lines, QUARANTINE_LIMIT)
     # A printed name of n bytes has a wire form of at most n + 2 bytes.
-    names = np.empty(block.data.size + 2 * lines + _MAX_NAME, np.uint8)
+    room = block.data.size + 2 * lines + _MAX_NAME
+    if before is not None and before.line.size >= lines and before.names.size >= room:
+        before.counters[:] = 0
+        return before
+    names = np.empty(room, np.uint8)
     return Rows(
         counters=np.zeros(_COUNTERS, np.int64),
         line=np.empty(lines, np.int64),
