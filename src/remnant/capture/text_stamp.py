@@ -37,6 +37,7 @@ __all__ = [
     "month_at",
     "no_stamp",
     "take_stamp",
+    "take_utc",
 ]
 
 NO_YEAR_TIME: Final = BAD + 1
@@ -160,6 +161,14 @@ def no_stamp(when: npt.NDArray[np.int64]) -> None:
     when[TIME] = BAD
     when[LOCAL] = 0
     when[_ZONED] = 0
+
+
+@kernel
+def take_utc(time: Int, when: npt.NDArray[np.int64]) -> None:
+    """Take a time into account that is known in UTC."""
+    when[TIME] = time
+    when[LOCAL] = 0
+    when[_ZONED] = 1
 
 
 @kernel
