@@ -561,7 +561,7 @@ def test_waiting_queries_are_bounded() -> None:
     events.entry_offsets[:] = np.arange(26)
     events.heard[:] = writer.START_TIME * 1_000_000
     rows = pairing.add(
-        events, clock=writer.START_TIME * 1_000_000, responses=False, final=False,
+        events, responses=False, final=False,
         sensors=[None], vantages=["resolver"],
     )  # fmt: skip
     assert isinstance(rows, pa.RecordBatch)

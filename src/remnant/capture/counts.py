@@ -30,13 +30,13 @@ __all__ = [
     "NO_HOUR",
     "SKIPPED",
     "Counts",
+    "SensorNames",
     "Sensors",
     "counts_table",
     "hours_full",
     "new_counts",
     "new_sensors",
     "reset",
-    "sensor_names",
     "sensor_of",
     "tally",
 ]
@@ -135,14 +135,16 @@ def hours_full(counts: Counts) -> bool:
     return full
 
 
-@kernel
+@inlined
 def _is_sensor(sensors: Sensors, sensor: Int, buffer: Bytes, start: Int, size: Int) -> bool:
-    if sensors.sizes[sensor] != size:
-        return False
-    for i in range(size):  # noqa: SIM110 - a kernel has no generators
-        if sensors.text[sensor, i] != buffer[start + i]:
-            return False
-    return True
+    same: bool = sensors.sizes[sensor] == size
+    if same:
+        # Without a way out of the loop the compiler compares many bytes at once.
+        different = 0
+        for i in range(size):
+            different |= int64(sensors.text[sensor, i]) ^ int64(buffer[start + i])
+        same = different == 0
+    return same
 
 
 @kernel
@@ -241,38 +243,72 @@ def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> 
             counts.values[row, _LAST] = max(counts.values[row, _LAST], time)
 
 
-def sensor_names(sensors: Sensors) -> list[str | None]:
-    """Return the sensors' names: printable, at most 64 characters; None for no identity."""
-    names: list[str | None] = [None]
-    for sensor in range(1, int(sensors.state[0]) + 1):
-        raw = sensors.text[sensor, : sensors.sizes[sensor]].tobytes()
-        text = raw.decode("utf-8", "replace").strip()
-        names.append("".join(c if c.isprintable() else "?" for c in text) or None)
-    if sensors.state[0] == _MAX_SENSORS:
-        names.append("other")
-    return names
+class SensorNames:
+    """The sensors of a source by name, however many tables of sensors its kernels fill.
+
+    Attributes:
+        names: printable, at most 64 characters; ``None`` for no identity, and first.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str | None] = [None]
+        self._index: dict[bytes, int] = {}
+
+    def codes(self, sensors: Sensors) -> npt.NDArray[np.int32]:
+        """Return the index into ``names`` of each sensor of a table (int32[1026])."""
+        codes = np.zeros(_OTHER + 1, np.int32)
+        for sensor in range(1, int(sensors.state[0]) + 1):
+            raw = sensors.text[sensor, : sensors.sizes[sensor]].tobytes()
+            codes[sensor] = self._code(raw)
+        if sensors.state[0] == _MAX_SENSORS:
+            codes[_OTHER] = self._other()
+        return codes
+
+    def _code(self, raw: bytes) -> int:
+        if raw not in self._index:
+            if len(self._index) > _MAX_SENSORS:
+                return self._other()
+            text = raw.decode("utf-8", "replace").strip()
+            self._index[raw] = len(self.names)
+            self.names.append("".join(c if c.isprintable() else "?" for c in text) or None)
+        return self._index[raw]
+
+    def _other(self) -> int:
+        # No identity is longer than 64 bytes, so that this key is nobody's.
+        key = b"other" * _SENSOR_BYTES
+        if key not in self._index:
+            self._index[key] = len(self.names)
+            self.names.append("other")
+        return self._index[key]
 
 
 def counts_table(
-    counts: Counts, sensors: Sequence[str | None], vantages: Sequence[str]
+    parts: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    sensors: Sequence[str | None],
+    vantages: Sequence[str],
 ) -> pa.RecordBatch:
-    """Return the counts as rows of ``schema.COVERAGE_COUNTS``.
+    """Return counts as rows of ``schema.COVERAGE_COUNTS``.
 
     Identities that are the same text once made printable share their rows.
+
+    Args:
+        parts: used ``Counts.keys``, with indexes into ``sensors``, and ``Counts.values``.
+        sensors: names by index.
+        vantages: words by index.
     """
-    size = int(counts.state[0])
     words: dict[str | None, int] = {}
     same = np.array([words.setdefault(name, len(words)) for name in sensors], np.int64)
-    keys = counts.keys[:size].copy()
+    keys = np.concatenate([part[0] for part in parts])
+    counted = np.concatenate([part[1] for part in parts])
     keys[:, 0] = same[keys[:, 0]]
     groups, row_of = np.unique(keys, axis=0, return_inverse=True)
     row_of = row_of.reshape(-1)
     values = np.zeros((groups.shape[0], _FIRST), np.int64)
-    np.add.at(values, row_of, counts.values[:size, :_FIRST])
+    np.add.at(values, row_of, counted[:, :_FIRST])
     first = np.full(groups.shape[0], _LATEST)
     last = np.zeros(groups.shape[0], np.int64)
-    np.minimum.at(first, row_of, counts.values[:size, _FIRST])
-    np.maximum.at(last, row_of, counts.values[:size, _LAST])
+    np.minimum.at(first, row_of, counted[:, _FIRST])
+    np.maximum.at(last, row_of, counted[:, _LAST])
     unused = first == _LATEST
     none = np.zeros(groups.shape[0], np.int64)
     texts: list[Any] = list(words)

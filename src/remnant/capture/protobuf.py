@@ -26,6 +26,10 @@ __all__ = [
     "IDENTITY",
     "KIND",
     "MESSAGE",
+    "POLICY",
+    "POLICY_ACTION",
+    "POLICY_RULE",
+    "POLICY_TRIGGER",
     "PROTOCOL",
     "QUERY_ADDRESS",
     "QUERY_MESSAGE",
@@ -40,6 +44,7 @@ __all__ = [
     "UNSET",
     "VERSION",
     "frame",
+    "policy",
 ]
 
 # What ``frame`` writes, positions in an int64 array of FIELDS numbers. Bytes fields take two
@@ -59,7 +64,11 @@ QUERY_MESSAGE: Final = 16
 RESPONSE_SECONDS: Final = 18
 RESPONSE_NANOSECONDS: Final = 19
 RESPONSE_MESSAGE: Final = 20
-FIELDS: Final = 22
+POLICY: Final = 22
+POLICY_ACTION: Final = 24
+POLICY_TRIGGER: Final = 25
+POLICY_RULE: Final = 26
+FIELDS: Final = 28
 
 UNSET: Final = -1
 """In a field that the frame does not have."""
@@ -94,7 +103,11 @@ _INNER: Final = _places(
         (12, _VARINT): RESPONSE_SECONDS,
         (13, _FIXED32): RESPONSE_NANOSECONDS,
         (14, _BYTES): RESPONSE_MESSAGE,
+        (15, _BYTES): POLICY,
     }
+)
+_POLICY: Final = _places(
+    {(2, _BYTES): POLICY_RULE, (3, _VARINT): POLICY_ACTION, (4, _VARINT): POLICY_TRIGGER}
 )
 
 
@@ -235,3 +248,11 @@ def frame(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64]) -> b
     if not _fields(buffer, start, stop, _OUTER, out):
         return False
     return out[MESSAGE] < 0 or _fields(buffer, out[MESSAGE], out[MESSAGE + 1], _INNER, out)
+
+
+@kernel
+def policy(buffer: Bytes, out: npt.NDArray[np.int64]) -> bool:
+    """Read the policy of a message that ``frame`` has read; return whether it is well-formed."""
+    for i in range(POLICY_ACTION, FIELDS):
+        out[i] = UNSET
+    return bool(_fields(buffer, out[POLICY], out[POLICY + 1], _POLICY, out))
