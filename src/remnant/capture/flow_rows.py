@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from remnant.watchlist import Watchlist
     from remnant.wire import Bytes
 
-__all__ = ["Flows", "FlowTables", "flows_room"]
+__all__ = ["FlowTables", "Flows", "flows_room"]
 
 _COUNTERS: Final = 3
 _TEXT: Final = 48

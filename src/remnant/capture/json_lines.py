@@ -169,7 +169,7 @@ def compile_paths(paths: Sequence[str]) -> Paths:
 
 
 def _hash_table(entries: dict[tuple[int, bytes], list[int]]) -> npt.NDArray[np.int64]:
-    """Return the keys in a table with room to spare, by the hash that brings the fewest together."""
+    """Return the keys in a roomy table, by the hash that brings the fewest of them together."""
     size = 1 << (4 * len(entries) + 3).bit_length()
     seeds = [[2 * (seed * step % 29) + 1 for step in (1, 5, 11, 17)] for seed in range(64)]
     multipliers = max(
@@ -438,7 +438,7 @@ def element(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int, Int, Int]:
         if end < 0:
             return -1, -1, ABSENT, stop
         return i + 1, end, (TEXT_ESCAPED if escaped else TEXT), end + 1
-    if byte != _OPEN_OBJECT and byte != _OPEN_LIST:  # noqa: PLR1714 - a set allocates
+    if byte not in (_OPEN_OBJECT, _OPEN_LIST):
         end, kind = _plain_value(view, i, stop)
         if end < 0:
             return -1, -1, ABSENT, stop
@@ -451,9 +451,9 @@ def element(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int, Int, Int]:
             i, _ = _string_end(view, i + 1, stop)
             if i < 0:
                 break
-        elif inner == _OPEN_OBJECT or inner == _OPEN_LIST:  # noqa: PLR1714 - a set allocates
+        elif inner in (_OPEN_OBJECT, _OPEN_LIST):
             depth += 1
-        elif inner == _CLOSE_OBJECT or inner == _CLOSE_LIST:  # noqa: PLR1714 - a set allocates
+        elif inner in (_CLOSE_OBJECT, _CLOSE_LIST):
             depth -= 1
             if depth == 0:
                 return begin, i + 1, (OBJECT if byte == _OPEN_OBJECT else LIST), i + 1
@@ -534,7 +534,7 @@ def unescape(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
         escape = int64(view[i])
         i += 1
         code: Int = escape
-        if escape == _QUOTE or escape == _BACKSLASH or escape == 47:  # noqa: PLR1714 - a set allocates
+        if escape in (_QUOTE, _BACKSLASH, 47):
             pass
         elif escape == 98:
             code = 8

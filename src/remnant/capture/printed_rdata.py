@@ -77,7 +77,7 @@ def _printable(view: Bytes, start: Int, stop: Int, quoted: bool, out: Bytes, at:
             out[at + 3] = 48 + byte % 10
             at += 4
             continue
-        if quoted and (byte == 34 or byte == 92):  # noqa: PLR1714 - a set allocates
+        if quoted and (byte in (34, 92)):
             out[at] = 92
             at += 1
         out[at] = byte
@@ -160,7 +160,7 @@ def printed_data(
         start += 1
     while stop > start and view[stop - 1] <= 32:
         stop -= 1
-    if kind == wire.A or kind == wire.AAAA:  # noqa: PLR1714 - a set allocates
+    if kind in (wire.A, wire.AAAA):
         family = parse_address(view, start, stop, scratch, int64(0))
         if family != (4 if kind == wire.A else 6):
             return int64(-1)
@@ -186,6 +186,6 @@ def printed_data(
     if shape[2] > 0:
         end = _fields(view, start, stop, shape, raw, scratch, starts, out, at)
     if end < 0:
-        quoted = raw and (kind == _TXT or kind == _SPF)  # noqa: PLR1714 - a set allocates
+        quoted = raw and (kind in (_TXT, _SPF))
         end = _printable(view, start, stop, quoted, out, at)
     return end

@@ -60,6 +60,15 @@ READERS: Final[dict[str, Reader]] = {
         _Deferred(
             "suricata", "Suricata EVE log", "resolver", "remnant.capture.suricata", "SuricataReader"
         ),
+        _Deferred("dnsdb", "DNSDB answers", "report", "remnant.capture.cof", "DnsdbReader"),
+        _Deferred("cof", "passive DNS (COF)", "report", "remnant.capture.cof", "CofReader"),
+        _Deferred(
+            "passivedns",
+            "passivedns log",
+            "report",
+            "remnant.capture.passivedns",
+            "PassiveDnsReader",
+        ),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
         _Deferred(
             "bind-rpz",

@@ -21,7 +21,6 @@ from remnant.capture import text_rows
 from remnant.capture.flow_rows import FlowTables, flows_room
 from remnant.capture.lines import blocks, first_lines
 from remnant.capture.suricata_lines import (
-    CONTINUED,
     LOCAL_NAMES,
     OTHER,
     QUESTIONLESS,
@@ -77,7 +76,7 @@ class SuricataReader:
         wanted = np.array([options.answers != "none", watchlist.has_addresses], np.int64)
         rows: text_rows.Rows | None = None
         output: Output | None = None
-        skipped = np.zeros(4, np.int64)
+        skipped = np.zeros(3, np.int64)
         for block in blocks(stream):
             rows = text_rows.room_for(block, rows)
             output = _output_for(block, wanted, output)
@@ -88,7 +87,7 @@ class SuricataReader:
                     tables.note_incomplete(block)
                     continue
                 stream.advance(block.data.size)
-            skipped += rows.counters[[OTHER, LOCAL_NAMES, CONTINUED, QUESTIONLESS]]
+            skipped += rows.counters[[OTHER, LOCAL_NAMES, QUESTIONLESS]]
             found = int(output.answered.filled[0])
             answered = (
                 output.answered.row[:found],
@@ -139,7 +138,7 @@ def _appended(first: pa.RecordBatch, second: pa.RecordBatch) -> pa.RecordBatch:
     return whole
 
 
-def _notes(other: int, local: int, continued: int, questionless: int) -> list[str]:
+def _notes(other: int, local: int, questionless: int) -> list[str]:
     notes = []
     if other:
         notes.append(f"{other} events of other types than dns and flow were skipped")

@@ -264,7 +264,7 @@ def _address(view: Bytes, event: Values, slot: Int, out: Bytes, at: Int) -> bool
 
 @kernel
 def _is_local(port: Int) -> bool:
-    return port == _MDNS or port == _LLMNR or port == _NETBIOS  # noqa: PLR1714 - a set allocates
+    return port in (_MDNS, _LLMNR, _NETBIOS)
 
 
 @inlined

@@ -141,7 +141,7 @@ def json_type(view: Bytes, values: Values, slot: Int) -> Int:
 @kernel
 def _record_text(view: Bytes, values: Values, kind: Int, text: Bytes, more: Bytes) -> Int:
     """Write the data of a record as text; return its size, -1 if it has none that can be read."""
-    if values[_DATA, KIND] == TEXT or values[_DATA, KIND] == TEXT_ESCAPED:  # noqa: PLR1714
+    if values[_DATA, KIND] in (TEXT, TEXT_ESCAPED):
         return copy_text(view, values, int64(_DATA), text)
     first = int64(_SRV_FIRST)
     last = int64(-1)
@@ -197,7 +197,7 @@ def put_record(
         if question >= 0 and same_owner(records, owner, question):
             question = int64(-1)
         add_data(records, owner, question, kind, text, int64(0), size, True, time)
-    if wanted[1] != 0 and row >= 0 and (kind == A or kind == AAAA):  # noqa: PLR1714
+    if wanted[1] != 0 and row >= 0 and kind in (A, AAAA):
         count = answered.filled[0]
         if count < answered.row.size and parse_address(
             text, int64(0), size, answered.address, 16 * count
@@ -282,7 +282,7 @@ def take_grouped(
             continue
         kind = _GROUP_TYPES[group]
         owner = question
-        if chain and kind != A and kind != AAAA:  # noqa: PLR1714
+        if chain and kind not in (A, AAAA):
             owner = int64(-1)
         stop = values[group, 1]
         i: Int = values[group, 0] + 1

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAD_ADDRESS",
+    "BAD_DATA",
     "BAD_FIELDS",
     "BAD_JSON",
     "BAD_NAME",
@@ -64,6 +65,7 @@ REASONS: Final = (
     "the line does not have the fields of the format",
     "no usable #fields line stands before it",
     "the JSON cannot be read",
+    "the record data cannot be read",
 )
 """Why a line is malformed; the constants below are indexes into these."""
 
@@ -75,6 +77,7 @@ BAD_NUMBER: Final = 4
 BAD_FIELDS: Final = 5
 NO_HEADER: Final = 6
 BAD_JSON: Final = 7
+BAD_DATA: Final = 8
 
 QUERIES_SEEN: Final = 0
 MALFORMED: Final = 1
