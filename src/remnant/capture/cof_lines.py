@@ -203,7 +203,7 @@ def _read_row(
     text = work.text
     if values[_RDATA, KIND] == ABSENT or values[_RRTYPE, KIND] == ABSENT:
         return int64(BAD_FIELDS)
-    kind = int64(-1)
+    kind: Int = int64(-1)
     if values[_RRTYPE, KIND] == NUMBER:
         kind = whole_number(view, values, int64(_RRTYPE), _MAX_TYPE)
     elif values[_RRTYPE, KIND] == TEXT:
@@ -218,7 +218,7 @@ def _read_row(
     if count == -2:
         return int64(BAD_NUMBER)
     size = copy_text(view, values, int64(_RRNAME), text)
-    owner = int64(-1)
+    owner: Int = int64(-1)
     if size >= 0:
         if size == 0:
             text[0] = 46
@@ -227,7 +227,7 @@ def _read_row(
     if owner < 0:
         return int64(BAD_NAME)
     fault = first < limits[0] or last >= limits[1]
-    sensor = int64(0)
+    sensor: Int = int64(0)
     if values[_SENSOR_ID, KIND] != ABSENT:
         sensor = int64(sensor_of(sensors, text, copy_text(view, values, int64(_SENSOR_ID), text)))
         if sensor < 0:

@@ -106,9 +106,8 @@ class FlowTables:
         # Which flow a row is of, by where its line starts.
         offsets = batch.queries.column("offset").to_numpy() - block.offset
         index = np.searchsorted(flows.line[:count], offsets)
-        proof: Any = pa.DictionaryArray.from_arrays(
-            pa.array(flows.established[index].astype(np.int32)), pa.array(_PROOFS)
-        )
+        known: Any = pa.array(flows.established[index].astype(np.int32))
+        proof = pa.DictionaryArray.from_arrays(known, pa.array(_PROOFS))
         at = QUERIES.names.index("proof")
         queries = batch.queries.set_column(at, QUERIES.arrow.field(at), proof)
         return dataclasses.replace(batch, queries=queries)
@@ -172,4 +171,6 @@ def _detail(sizes: npt.NDArray[np.int64]) -> pa.Array[Any]:
         parts.append(pc.binary_join_element_wise(f'"{name}":', text, ""))
     joined: Any = pc.binary_join_element_wise(*parts, ",", null_handling="skip")
     whole: Any = pc.binary_join_element_wise("{", joined, "}", "")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), whole)
+    empty: Any = pc.equal(joined, pa.scalar(""))
+    details: pa.Array[Any] = pc.if_else(empty, pa.scalar(None, pa.string()), whole)
+    return details

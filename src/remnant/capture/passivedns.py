@@ -31,7 +31,8 @@ __all__ = ["PassiveDnsReader"]
 _ADDRESS: Final = rb"[0-9a-fA-F.:]{2,45}"
 _DEFAULT: Final = re.compile(
     rb"\d{1,12}(?:\.\d{1,9})?\|\|" + _ADDRESS + rb"\|\|" + _ADDRESS
-    + rb"\|\|[A-Za-z0-9]{1,10}\|\|[^|\s]{1,1020}\|\|[A-Za-z0-9-]{1,16}\|\|.*\|\|\d{1,10}\|\|\d{1,10}\Z"
+    + rb"\|\|[A-Za-z0-9]{1,10}\|\|[^|\s]{1,1020}\|\|[A-Za-z0-9-]{1,16}\|\|.*"
+    + rb"\|\|\d{1,10}\|\|\d{1,10}\Z"
 )  # fmt: skip
 _CLASS: Final = re.compile(rb"(?:\A|\|\|)(?:IN|CH|HS)(?:\|\||\Z)")
 _NUMBER: Final = re.compile(rb"(?:\A|\|\|)\d{1,12}(?:\.\d{1,9})?(?:\|\||\Z)")

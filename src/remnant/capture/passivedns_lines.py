@@ -90,8 +90,8 @@ def _read_line(
     for field in (_CLIENT, _SERVER):
         if parse_address(view, ends[field - 1] + 2, ends[field], scratch, int64(0)) == 0:
             return int64(BAD_ADDRESS)
-    kind = int64(parse_type(view, ends[_NAME] + 2, ends[_TYPE]))
-    count = int64(parse_uint(view, ends[_TTL] + 2, ends[_TIMES]))
+    kind: Int = int64(parse_type(view, ends[_NAME] + 2, ends[_TYPE]))
+    count: Int = int64(parse_uint(view, ends[_TTL] + 2, ends[_TIMES]))
     if kind < 0 or count < 0 or parse_uint(view, ends[_ANSWER] + 2, ends[_TTL]) < 0:
         return int64(BAD_NUMBER)
     begin = ends[_TYPE] + 2
@@ -104,10 +104,10 @@ def _read_line(
         # NXDOMAIN stands where the answer would: nothing was seen but that there is none.
         rows.counters[SKIPPED] += 1
         return int64(-1)
-    owner = int64(add_owner(records, view, ends[_CLASS] + 2, ends[_NAME], False))
+    owner: Int = int64(add_owner(records, view, ends[_CLASS] + 2, ends[_NAME], False))
     if owner < 0:
         return int64(BAD_NAME)
-    index = add_data(records, owner, int64(-1), kind, view, begin, end, False, time)
+    index: Int = add_data(records, owner, int64(-1), kind, view, begin, end, False, time)
     if index < 0:
         return int64(BAD_DATA)
     records.columns[index, TIMES] = max(count, int64(1))

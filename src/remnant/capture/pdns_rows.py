@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from remnant.capture.text_fields import DAY_US, SECOND_US
-from remnant.capture.text_records import answers_of, records_room
+from remnant.capture.text_records import answers_of, clock_limits, records_room
 from remnant.capture.text_rows import Rows, Tables, room_for
 from remnant.schema import COVERAGE_COUNTS
-from remnant.windows import to_us
 from remnant.wire import kernel
 
 if TYPE_CHECKING:
@@ -49,7 +47,6 @@ SENSORS_LOST: Final = 5
 
 _SENSORS: Final = 256
 _SENSOR_NAME: Final = 64
-_FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
 
 
 class Sensors(NamedTuple):
@@ -133,7 +130,7 @@ class PdnsTables:
         self._records: Records | None = None
         self._sensors_lost = 0
         self.sensors = new_sensors()
-        self.limits = np.array([_FIRST_US, to_us(options.now) + DAY_US], np.int64)
+        self.limits = np.array(clock_limits(options.now), np.int64)
 
     def room(self, block: Block) -> tuple[Rows, Records]:
         """Return empty columns for the rows that cannot be read, and for the records."""

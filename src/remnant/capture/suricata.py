@@ -97,7 +97,7 @@ class SuricataReader:
                 block,
                 rows,
                 answered if watchlist.has_addresses else None,
-                answers=answers_of(output.records, watchlist, options.answers),
+                answers=answers_of(output.records, watchlist, options.answers, now=options.now),
             )
             if flows:
                 batch = _joined(batch, flow_tables.batch(block, output.flows))

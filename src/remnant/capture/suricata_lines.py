@@ -257,9 +257,9 @@ def _client_at(response: bool, version: Int, tcp: bool, src_port: Int, dest_port
 
 @kernel
 def _address(view: Bytes, event: Values, slot: Int, out: Bytes, at: Int) -> bool:
-    return event[slot, KIND] == TEXT and (
-        parse_address(view, event[slot, 0], event[slot, 1], out, at) > 0
-    )
+    if event[slot, KIND] != TEXT:
+        return False
+    return bool(parse_address(view, event[slot, 0], event[slot, 1], out, at) > 0)
 
 
 @kernel
@@ -309,7 +309,7 @@ def _read_dns(view: Bytes, start: Int, work: Work, rows: Rows, out: Output) -> I
         return int64(-1)
     n = rows.counters[QUERIES_SEEN]
     at = rows.name_offsets[n]
-    end = int64(-1)
+    end: Int = int64(-1)
     if size >= 0:
         end = int64(parse_name(text, int64(0), size, True, rows.names, at))
     if end < 0:
@@ -318,7 +318,7 @@ def _read_dns(view: Bytes, start: Int, work: Work, rows: Rows, out: Output) -> I
     state = int64(1) if response else int64(0)
     flat = version < 2 and event[_QUERIES, KIND] != LIST and event[_ANSWERS, KIND] != LIST
     flat = flat and event[_GROUPED, KIND] != OBJECT
-    owner = int64(-1)
+    owner: Int = int64(-1)
     kind = qtype
     if flat:
         questions = work.questions
@@ -366,7 +366,7 @@ def _read_dns(view: Bytes, start: Int, work: Work, rows: Rows, out: Output) -> I
         rows.name_offsets[n + 1] = end
         rows.counters[QUERIES_SEEN] = n + 1
     if response and (out.wanted[0] != 0 or out.wanted[1] != 0):
-        question = int64(-1)
+        question: Int = int64(-1)
         if out.wanted[0] != 0:
             question = int64(add_wire_owner(out.records, rows.names, at, end))
         if flat:

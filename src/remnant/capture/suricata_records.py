@@ -144,7 +144,7 @@ def _record_text(view: Bytes, values: Values, kind: Int, text: Bytes, more: Byte
     if values[_DATA, KIND] in (TEXT, TEXT_ESCAPED):
         return copy_text(view, values, int64(_DATA), text)
     first = int64(_SRV_FIRST)
-    last = int64(-1)
+    last: Int = int64(-1)
     if kind == _SOA:
         first = int64(_SOA_FIRST)
         last = int64(_SRV_FIRST)
@@ -242,7 +242,7 @@ def take_list(
             view, begin, end, work.paths, work.record, work.key
         ):
             continue
-        owner = int64(-1)
+        owner: Int = int64(-1)
         if wanted[0] != 0:
             size = copy_text(view, values, int64(RECORD_NAME), work.text)
             if size == 0:

@@ -14,12 +14,14 @@ from numba import int64
 from remnant.capture.answers import answer_rows
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.printed_rdata import MAX_FACTOR, SLACK, printed_data
-from remnant.capture.text_fields import parse_name
+from remnant.capture.text_fields import DAY_US, SECOND_US, parse_name
 from remnant.schema import ANSWER_ROWS
+from remnant.windows import to_us
 from remnant.wire import MAX_LABELS, fold_byte, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import numpy.typing as npt
 
@@ -34,6 +36,7 @@ __all__ = [
     "add_owner",
     "add_wire_owner",
     "answers_of",
+    "clock_limits",
     "records_room",
     "same_owner",
 ]
@@ -49,6 +52,7 @@ LAST: Final = 4
 TIMES: Final = 5
 SENSOR: Final = 6
 
+_FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
 _PIECE: Final = 1 << 16
 _SPARE: Final = 4096
 
@@ -182,12 +186,17 @@ def add_data(
     return index
 
 
+def clock_limits(now: datetime) -> tuple[int, int]:
+    """Return from when on and before when (UTC microseconds) a time is not a clock fault."""
+    return _FIRST_US, to_us(now) + DAY_US
+
+
 def answers_of(
     records: Records,
     watchlist: Watchlist,
     mode: AnswersMode,
     *,
-    usable: npt.NDArray[np.bool_] | None = None,
+    now: datetime | None = None,
     sensors: Sequence[str | None] = (None,),
 ) -> pa.RecordBatch | None:
     """Return the records that are kept, as rows of ``schema.ANSWER_ROWS``; ``None`` if none.
@@ -196,14 +205,17 @@ def answers_of(
         records: what a kernel added.
         watchlist: what is watched.
         mode: which records are kept.
-        usable: bool[n]: leave the others out.
+        now: leaves out records timed before 2000 or more than a day after it.
         sensors: names by sensor index.
     """
     owners, total = (int(count) for count in records.counters)
     if mode == "none" or not total:
         return None
-    index = np.arange(total) if usable is None else np.flatnonzero(usable)
     columns = records.columns[:total]
+    index = np.arange(total)
+    if now is not None:
+        earliest, latest = clock_limits(now)
+        index = np.flatnonzero((columns[:, FIRST] >= earliest) & (columns[:, LAST] < latest))
     names = _binary(records.owners, records.owner_offsets[: owners + 1])
     asked = _entries_of(watchlist, names, columns[:, QUESTION])
     batches = []
@@ -263,11 +275,11 @@ def _taken(
 ) -> tuple[npt.NDArray[np.int64], Bytes]:
     """Return (offsets, bytes) of some values end to end."""
     where: Any = pa.array(index)
-    taken = values.take(where)
-    _, offsets, data = taken.buffers()
+    _, offsets, data = values.take(where).buffers()
     if data is None or offsets is None or not index.size:
         return np.zeros(index.size + 1, np.int64), np.empty(0, np.uint8)
+    starts, text = memoryview(offsets), memoryview(data)
     return (
-        np.frombuffer(offsets, np.int64, index.size + 1).copy(),
-        np.frombuffer(data, np.uint8).copy(),
+        np.frombuffer(starts, np.int64, index.size + 1).copy(),
+        np.frombuffer(text, np.uint8).copy(),
     )
