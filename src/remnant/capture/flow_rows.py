@@ -164,13 +164,13 @@ def _write_names(
 
 def _detail(sizes: npt.NDArray[np.int64]) -> pa.Array[Any]:
     """Return packets and bytes of some flows as JSON, without what the source does not say."""
-    parts = []
+    parts: list[Any] = []
     for column, name in enumerate(_SIZES):
         values: Any = pa.array(sizes[:, column], mask=sizes[:, column] < 0)
-        text: Any = pc.cast(values, pa.string())
-        parts.append(pc.binary_join_element_wise(f'"{name}":', text, ""))
-    joined: Any = pc.binary_join_element_wise(*parts, ",", null_handling="skip")
-    whole: Any = pc.binary_join_element_wise("{", joined, "}", "")
+        text: Any = pc.binary_join_element_wise(f',"{name}":', pc.cast(values, pa.string()), "")
+        parts.append(pc.fill_null(text, ""))
+    joined: Any = pc.binary_join_element_wise(*parts, "")
+    whole: Any = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", "")
     empty: Any = pc.equal(joined, pa.scalar(""))
     details: pa.Array[Any] = pc.if_else(empty, pa.scalar(None, pa.string()), whole)
     return details
