@@ -57,6 +57,18 @@ READERS: Final[dict[str, Reader]] = {
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
+        _Deferred(
+            "suricata", "Suricata EVE log", "resolver", "remnant.capture.suricata", "SuricataReader"
+        ),
+        _Deferred("dnsdb", "DNSDB answers", "report", "remnant.capture.cof", "DnsdbReader"),
+        _Deferred("cof", "passive DNS (COF)", "report", "remnant.capture.cof", "CofReader"),
+        _Deferred(
+            "passivedns",
+            "passivedns log",
+            "report",
+            "remnant.capture.passivedns",
+            "PassiveDnsReader",
+        ),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
         _Deferred(
             "bind-rpz",
