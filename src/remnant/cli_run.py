@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from remnant.collate.ingest import SourceResult
     from remnant.settings import Settings
     from remnant.store import Store
-    from remnant.watchlist import Watchlist
+    from remnant.watchlist import Rule, Watchlist
 
-__all__ = ["demo", "ingest", "simulate"]
+__all__ = ["Ingest", "demo", "ingest", "read_options", "simulate"]
 
 _COLUMNS = (
     "path",
@@ -55,12 +55,16 @@ _COLUMNS = (
     "malformed",
     "skipped",
     "clock_faults",
+    "answers",
     "first",
     "last",
 )
 
 
-_SHOWN = ("state", "format", "messages", "matched", "malformed", "first", "last", "path")
+_SHOWN = (
+    "state", "format", "messages", "matched", "answers", "malformed", "skipped", "first", "last",
+    "path",
+)  # fmt: skip
 """What a table shows of each source, on 100 columns; the summary below it has the rest."""
 
 
@@ -84,7 +88,7 @@ def ingest(
         str | None, typer.Option(help="Where the sensor stood, when not the format's usual place.")
     ] = None,
     input_format: Annotated[
-        str, typer.Option(help="auto, or the name of a format: dnstap, zeek, bind.")
+        str, typer.Option(help="auto, or the name of a format; see the reference of formats.")
     ] = "auto",
     year: Annotated[
         int | None,
@@ -94,6 +98,17 @@ def ingest(
     ] = None,
     timezone: Annotated[
         str | None, typer.Option(help="Zone of the lines that carry none, such as Europe/Rome.")
+    ] = None,
+    answers: Annotated[
+        str,
+        typer.Option(
+            help="Resource records to keep as passive DNS: those about watched names and "
+            "addresses (watched), all, or none."
+        ),
+    ] = "watched",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Threads that decode; default: one for each core."),
     ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
@@ -118,9 +133,12 @@ def ingest(
     if vantage is not None and vantage not in VANTAGES:
         raise typer.BadParameter("--vantage is one of " + ", ".join(VANTAGES))
     started = time.monotonic()
-    run = _Ingest(settings, names, sensor=sensor, input_format=input_format)
+    run = Ingest(settings, names, sensor=sensor, input_format=input_format)
+    options = read_options(
+        vantage=vantage, year=year, zone=_zone(timezone), answers=answers, threads=threads
+    )
     try:
-        run.read(paths, vantage=vantage, year=year, zone=_zone(timezone))
+        run.read(paths, options)
     except StoreError:
         # What was committed before stays, so it is told.
         if run.rows:
@@ -144,8 +162,41 @@ def _zone(name: str | None) -> tzinfo | None:
         ) from None
 
 
-class _Ingest:
-    """One run of ``ingest``: what it reads, and what became of each source."""
+def read_options(
+    *,
+    vantage: str | None = None,
+    year: int | None = None,
+    zone: tzinfo | None = None,
+    answers: str = "watched",
+    threads: int | None = None,
+) -> ReadOptions:
+    """Return what a person says of the sources of a run."""
+    from remnant.capture import ReadOptions
+    from remnant.capture.records import MODES
+
+    modes = {mode: mode for mode in MODES}
+    if answers not in modes:
+        raise typer.BadParameter("--answers is one of " + ", ".join(modes))
+    return ReadOptions(
+        now=datetime.now(tz=UTC),
+        year=year,
+        timezone=zone,
+        vantage=vantage,
+        answers=modes[answers],
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+
+
+class Ingest:
+    """One run of ``ingest``: what it reads, and what became of each source.
+
+    Args:
+        settings: of the home folder.
+        names: the cases to serve.
+        sensor: what a person named.
+        input_format: ``auto``, or the name of a reader.
+        watched: whether the names are those of stored cases, whose rules are watched.
+    """
 
     def __init__(
         self,
@@ -154,6 +205,7 @@ class _Ingest:
         *,
         sensor: str | None = None,
         input_format: str = "auto",
+        watched: bool = True,
     ) -> None:
         from remnant.capture.readers import READERS
 
@@ -163,25 +215,20 @@ class _Ingest:
         self.names = names
         self.sensor = sensor
         self.input_format = input_format
+        self.watched = watched
         self.rows: list[dict[str, Any]] = []
         self.notes: dict[str, int] = {}
         self.problems: list[str] = []
         self.failed = False
 
-    def read(
-        self, paths: Sequence[str], *, vantage: str | None, year: int | None, zone: tzinfo | None
-    ) -> None:
+    def read(self, paths: Sequence[str], options: ReadOptions) -> None:
         """Read every source for every case."""
-        from remnant.capture import ReadOptions
-        from remnant.cases.rules import compile_rules
         from remnant.errors import printable
         from remnant.watchlist import Watchlist
 
-        library = open_library(self.settings)
-        rules = [rule for name in self.names for rule in compile_rules(library.get(name))]
-        watchlist = Watchlist.compile(rules)
-        options = ReadOptions(now=datetime.now(tz=UTC), year=year, timezone=zone, vantage=vantage)
-        lookup = _lookup(self.settings, self.names)
+        watchlist = Watchlist.compile(self._rules() if self.watched else ())
+        lookup = _lookup(self.settings, self.names) if self.watched else None
+        year = options.year
         found = list(_sources(paths))
         years = self._years([path for path, _, _ in found], year)
         total = sum(size for _, _, size in found) if all(s >= 0 for _, _, s in found) else None
@@ -203,13 +250,19 @@ class _Ingest:
                 )
                 done += max(size, 0)
 
+    def _rules(self) -> list[Rule]:
+        from remnant.cases.rules import compile_rules
+
+        library = open_library(self.settings)
+        return [rule for name in self.names for rule in compile_rules(library.get(name))]
+
     def _one(
         self,
         path: str,
         store: Store,
         watchlist: Watchlist,
         options: ReadOptions,
-        lookup: Callable[[Any], Any],
+        lookup: Callable[[Any], Any] | None,
         *,
         named: bool,
         moved: Callable[[int], None],
@@ -302,6 +355,7 @@ class _Ingest:
 
     def _not_read(self, path: str, why: str, *, named: bool) -> None:
         """List a source that no reader can use; named by the person it is a failure."""
+        from remnant.capture.readers import READERS
         from remnant.errors import printable
 
         empty: dict[str, Any] = dict.fromkeys(_COLUMNS)
@@ -316,8 +370,8 @@ class _Ingest:
         )
         if why == "not recognised":
             self.problems.append(
-                f"{printable(path)}: no reader recognises it; known: dnstap, Zeek dns.log, "
-                "BIND query log"
+                f"{printable(path)}: no reader recognises it; known: "
+                + ", ".join(reader.title for reader in READERS.values())
             )
         else:
             self.problems.append(why if printable(path) in why else f"{printable(path)}: {why}")
@@ -341,11 +395,12 @@ class _Ingest:
             key: sum(row[key] for row in self.rows)
             for key in ("records", "messages", "matched", "malformed", "skipped", "clock_faults")
         }
+        answers = sum(row["answers"] or 0 for row in self.rows)
         say(
             f"{len(self.rows):,} sources, {counts['records']:,} records = "
             f"{counts['messages']:,} messages + {counts['malformed']:,} malformed + "
             f"{counts['skipped']:,} skipped; {counts['matched']:,} matched, "
-            f"{counts['clock_faults']:,} clock faults; {seconds:.1f} s"
+            f"{counts['clock_faults']:,} clock faults, {answers:,} answers stored; {seconds:.1f} s"
         )
 
 
@@ -501,8 +556,8 @@ def demo(
         shutil.copyfile(made.prefixes, own_prefixes(settings, made.case))
 
         say("2/4  Ingesting it …")
-        run = _Ingest(settings, [made.case])
-        run.read([str(made.traffic)], vantage=None, year=None, zone=None)
+        run = Ingest(settings, [made.case])
+        run.read([str(made.traffic)], read_options())
         say(
             f"     {sum(row['messages'] for row in run.rows):,} messages read, "
             f"{sum(row['matched'] for row in run.rows):,} of them for watched names"

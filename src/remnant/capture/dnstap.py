@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import dnstap_kernel as kernel
-from remnant.capture.framing import CONTENT_TYPE, DNSTAP, is_dnstap
+from remnant.capture.framing import CONTENT_TYPE, DNSTAP, is_bare, is_dnstap
 from remnant.capture.workers import HEAD_BYTES, Assembly, Worker, new_worker
 from remnant.errors import UnknownFormat
 
@@ -48,30 +48,38 @@ class DnstapReader:
     hits_only = False
 
     def sniff(self, head: bytes) -> bool:
-        """Return whether the first bytes open a Frame Streams stream.
+        """Return whether the first bytes open a Frame Streams stream, or are one bare message.
 
         Streams of another content type are recognised too, so that ``read`` can say what they are.
         """
-        return head.startswith(b"\0\0\0\0") and is_dnstap(head) is not None
+        framed = head.startswith(b"\0\0\0\0") and is_dnstap(head) is not None
+        return framed or is_bare(head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
         """Yield the batches of a stream.
 
+        A file may also be one message without framing, as test data of servers are.
         The bytes of a frame that is cut off at the end are counted as one malformed record and
         left unread (``Batch.end`` stands before them), so that a file that grows can be read on.
 
         Raises:
             UnknownFormat: the stream does not begin with a dnstap START frame.
         """
-        _check_start(stream)
+        bare = is_bare(stream.head())
+        if not bare:
+            _check_start(stream)
         # An answer that hits looks for its query among the recent ones: those stand in one table.
         threads = 1 if watchlist.has_addresses else options.threads
         team = [new_worker(watchlist, options) for _ in range(threads)]
         assembly = Assembly(watchlist, options, team, _BY_TYPE)
         with ThreadPoolExecutor(threads) as pool:
             scan = _Scan(stream, watchlist, team, pool)
+            if bare:
+                assembly.begin()
+                yield scan.bare(assembly)
+                return
             more = True
             while more:
                 more = stream.more()
@@ -111,6 +119,24 @@ class _Scan:
                 return self._divided(parts)
         used, again = self._run(0, 0, view.size, final=final)
         return self._team[:1], used, again
+
+    def bare(self, assembly: Assembly) -> Batch:
+        """Return the batch of a source that is one message without any framing."""
+        stream = self._stream
+        while stream.more():
+            pass
+        size = stream.view.size
+        framed = np.concatenate([np.frombuffer(size.to_bytes(4, "big"), np.uint8), stream.view])
+        kernel.scan(self._tables, *self._team[0], self._fields[0], framed, 0, 0, framed.size, True)
+        batch = assembly.batch(
+            self._team[:1],
+            view=framed,
+            end=size,
+            final=True,
+            notes=["one message without Frame Streams around it"],
+        )
+        stream.advance(size)
+        return batch
 
     def _divided(self, parts: npt.NDArray[np.int64]) -> tuple[list[Worker], int, bool]:
         bounds = parts.tolist()

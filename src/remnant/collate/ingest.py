@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.collate.answers import Answers
 from remnant.collate.clients import Clients
 from remnant.collate.known import Known, scan
 from remnant.collate.plan import Plan, Planner, Reading, State, digest_of, plan_same
@@ -17,7 +18,7 @@ from remnant.collate.pseudonym import SiteKey
 from remnant.collate.sightings import Matcher, client_rows, finish_day, rule_texts
 from remnant.collate.spill import Rows
 from remnant.collate.tally import Tally
-from remnant.schema import CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
+from remnant.schema import ANSWERS, CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 from remnant.windows import iso
 
@@ -53,6 +54,7 @@ class SourceResult:
         malformed: records that could not be read.
         skipped: records that are no observations by definition.
         clock_faults: messages without a usable time.
+        answers: distinct resource records that were stored now; ``None`` where nothing was.
         first: time of the first message.
         last: time of the last one.
         notes: what a person should be told.
@@ -68,6 +70,7 @@ class SourceResult:
     malformed: int = 0
     skipped: int = 0
     clock_faults: int = 0
+    answers: int | None = None
     first: datetime | None = None
     last: datetime | None = None
     notes: tuple[str, ...] = ()
@@ -136,7 +139,7 @@ def ingest_source(
         format=reader.name,
         sensor=sensor,
         vantage=options.vantage or reader.vantage,
-        lines=f"{options.year or ''} {options.timezone or ''}".strip(),
+        lines=_said(options),
         head=head[:HEAD_BYTES],
     )
     if reopen is not None and known.checkpoints:
@@ -152,6 +155,14 @@ def ingest_source(
         finally:
             source.close()
     return results
+
+
+def _said(options: ReadOptions) -> str:
+    """Return what a person said of the source that changes its rows, as the ledger keeps it."""
+    words = [str(options.year or ""), str(options.timezone or "")]
+    if options.answers != "watched":
+        words.append(f"answers={options.answers}")
+    return " ".join(words).strip()
 
 
 def _known_bydigest_of(
@@ -202,6 +213,8 @@ class _Source:
         self._known = known
         self._reading = reading
         self._rows: dict[str, Rows] = {}
+        self._answers: Answers | None = None
+        self._stored_answers: dict[str, int] = {}
         self._tally = Tally(known.places, reading.sensor)
         self._clients: Clients | None = None
         self._complete = True
@@ -218,10 +231,12 @@ class _Source:
         stream = self._stream
         self._clients = clients
         self._rows = {case: Rows(change.scratch, f"rows-{i}") for i, case in enumerate(self._cases)}
+        self._answers = Answers(change.scratch, self._watchlist.cases, self._reading.sensor)
         matcher = Matcher(self._watchlist, clients, key, self._reading.sensor)
         stream.watch(self._known.checkpoints, self._known.follow)
         for batch in self._reader.read(stream, self._watchlist, self._options):
             self._tally.add(batch)
+            self._answers.add(batch, self._tally.place_before(batch.end))
             if batch.end == stream.offset:
                 self._known.passed(batch.end)
             if self._simulated and len(self._mixtures()) == len(self._cases):
@@ -254,7 +269,8 @@ class _Source:
                 plan = self._told_more(plan)
             if plan.remember is not None:
                 change.put_prefix(plan.remember)
-            results.append(_result(case, self._reading, plan, record))
+            result = _result(case, self._reading, plan, record)
+            results.append(dataclasses.replace(result, answers=self._stored_answers.get(case)))
         return results
 
     def _as_read(self, case: str, record: SourceRecord) -> SourceRecord:
@@ -338,6 +354,11 @@ class _Source:
         coverage = self._tally.coverage(plan.cut, counted, source)
         change.write(COVERAGE, case, None, coverage, [source])
         change.write(QUARANTINE, case, None, self._tally.quarantine(plan.cut, source), [source])
+        assert self._answers is not None
+        self._stored_answers[case] = 0
+        for answers in self._answers.tables(case, plan.cut, source):
+            change.write(ANSWERS, case, None, answers, [source])
+            self._stored_answers[case] += len(answers)
         record = self._record(case, source, plan, matched)
         head = head_digest(self._reading.head, record.bytes)
         change.put_source(record, Prefix(source, record.bytes, record.digest, head))
@@ -388,13 +409,13 @@ def _result(case: str, reading: Reading, plan: Plan, record: SourceRecord | None
         reading.name,
         record.format,
         plan.state,
-        record.records,
-        record.messages,
-        record.matched,
-        record.malformed,
-        record.skipped,
-        record.clock_faults,
-        record.first,
-        record.last,
-        plan.notes,
+        records=record.records,
+        messages=record.messages,
+        matched=record.matched,
+        malformed=record.malformed,
+        skipped=record.skipped,
+        clock_faults=record.clock_faults,
+        first=record.first,
+        last=record.last,
+        notes=plan.notes,
     )

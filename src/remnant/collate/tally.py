@@ -65,7 +65,7 @@ class Tally:
             counts = pa.Table.from_batches([batch.counts])
             sensors = named(batch.counts["sensor"], self._sensor)
             counts = counts.set_column(0, "sensor", sensors).cast(_PLAIN)
-            parts = self._counts.setdefault(self._place_before(batch.end), [])
+            parts = self._counts.setdefault(self.place_before(batch.end), [])
             parts.append(counts)
             if sum(map(len, parts)) > _MANY_ROWS:
                 parts[:] = [_added(parts)]
@@ -121,7 +121,7 @@ class Tally:
         ]
         return [value for value in values if value is not None]
 
-    def _place_before(self, end: int) -> int:
+    def place_before(self, end: int) -> int:
         """Return the last place before the end of a batch, or 0."""
         index = bisect_left(self._places, end)
         return self._places[index - 1] if index else 0
