@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
     from remnant.wire import Bytes, Int
 
-__all__ = ["BAD", "DATA", "MORE", "SHORT", "WIDE", "follows", "next_frame", "resume", "width_of"]
+__all__ = [
+    "BAD",
+    "DATA",
+    "MORE",
+    "SHORT",
+    "WIDE",
+    "follows",
+    "is_unfinished",
+    "next_frame",
+    "resume",
+    "width_of",
+    "width_within",
+]
 
 # What ``next_frame`` finds.
 DATA: Final = 0
@@ -170,18 +182,36 @@ def _leading(
     return count
 
 
-def width_of(head: bytes, *, least: int = 2) -> int | None:
+def width_of(head: bytes) -> int | None:
     """Return how many bytes the lengths of a stream have, or None if it is no such stream.
 
     Args:
-        head: its first bytes.
-        least: messages that it must begin with; fewer are enough if they are all there is.
+        head: its first bytes: at least two whole messages and no other bytes between them; one is
+            enough if it is all there is.
     """
     view = np.frombuffer(head, np.uint8).copy()
     fields = np.zeros(fields_of.FIELDS, np.int64)
     for width in (SHORT, WIDE):
-        if _leading(view, width, False, fields) >= least:
-            return width
-        if _leading(view, width, True, fields) > 0:
+        if _leading(view, width, False, fields) > 1 or _leading(view, width, True, fields) > 0:
             return width
     return None
+
+
+def width_within(head: bytes) -> int | None:
+    """Return how many bytes the lengths have by the first message among damaged bytes, or None."""
+    view = np.frombuffer(head, np.uint8).copy()
+    fields = np.zeros(fields_of.FIELDS, np.int64)
+    found = []
+    for width in (SHORT, WIDE):
+        position, whole = resume(view, 0, view.size, width, True, fields)
+        if whole:
+            found.append((int(position), width))
+    # Every frame with a wide length holds one with a short length, two bytes later.
+    return min(found)[1] if found else None
+
+
+def is_unfinished(head: bytes) -> bool:
+    """Return whether the bytes may be the beginning of the first frame, and no more."""
+    view = np.frombuffer(head, np.uint8).copy()
+    width = WIDE if head.startswith(b"\0\0") else SHORT
+    return bool(next_frame(view, 0, view.size, width)[0] == MORE and follows(view, 0, view.size, width))

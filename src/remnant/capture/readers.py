@@ -50,6 +50,13 @@ READERS: Final[dict[str, Reader]] = {
     reader.name: reader
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
+        _Deferred(
+            "powerdns-protobuf",
+            "PowerDNS protobuf",
+            "resolver",
+            "remnant.capture.powerdns",
+            "PowerDnsReader",
+        ),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
     )
