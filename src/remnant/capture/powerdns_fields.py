@@ -42,16 +42,22 @@ __all__ = [
     "QUERY_SECONDS",
     "QUESTION",
     "RCODE",
+    "RECORD_DATA",
+    "RECORD_NAME",
     "RECORD_TAG",
+    "RECORD_TYPE",
     "RESPONSE",
     "SCRATCH_BYTES",
     "SECONDS",
     "SUBNET",
     "TO_PORT",
     "TYPE",
+    "answers_itself",
+    "is_address",
     "read_message",
     "read_record",
     "subnet_of",
+    "wire_data",
     "wire_name",
 ]
 
@@ -79,10 +85,10 @@ POLICY_TYPE: Final = 25
 POLICY_TRIGGER: Final = 26
 POLICY_KIND: Final = 28
 _MESSAGE_FIELDS: Final = 29
-_RECORD_NAME: Final = 29
-_RECORD_TYPE: Final = 31
+RECORD_NAME: Final = 29
+RECORD_TYPE: Final = 31
 _RECORD_CLASS: Final = 32
-_RECORD_DATA: Final = 33
+RECORD_DATA: Final = 33
 FIELDS: Final = 35
 
 _OUTER: Final = places(
@@ -115,10 +121,10 @@ _RESPONSE: Final = places(
 )
 _RECORD: Final = places(
     {
-        (1, BYTES): _RECORD_NAME,
-        (2, VARINT): _RECORD_TYPE,
+        (1, BYTES): RECORD_NAME,
+        (2, VARINT): RECORD_TYPE,
         (3, VARINT): _RECORD_CLASS,
-        (5, BYTES): _RECORD_DATA,
+        (5, BYTES): RECORD_DATA,
     }
 )
 RECORD_TAG: Final = 2 << 3 | BYTES
@@ -259,63 +265,89 @@ def _wire_strings(buffer: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
 
 
 @kernel
-def read_record(
-    buffer: Bytes,
-    start: Int,
-    stop: Int,
-    fields: npt.NDArray[np.int64],
-    data: Bytes,
-    owner: Bytes,
-    starts: npt.NDArray[np.int64],
-    scratch: Bytes,
-) -> tuple[Int, Int, Int]:
-    """Read one record of a response.
+def read_record(buffer: Bytes, start: Int, stop: Int, fields: npt.NDArray[np.int64]) -> bool:
+    """Read the fields of one record of a response.
 
     Args:
         buffer: holds it.
         start: where it begins.
         stop: where it ends.
         fields: int64[FIELDS], of which the places of a record are overwritten.
-        data: uint8[SCRATCH_BYTES], filled with the record's data in wire form.
-        owner: uint8[256], filled with the owner's name in wire form.
-        starts: int64[130], filled with its labels.
-        scratch: uint8[SCRATCH_BYTES].
 
     Returns:
-        (type, bytes of data, labels of the owner); the type is -1 if the record cannot be read, is
-        not of class IN, or is of a type whose data PowerDNS writes in part only (MX, SRV) or in a
-        form of its own.
+        Whether it is a record of class IN with data.
     """
-    none = (int64(-1), int64(0), int64(0))
-    for i in range(_RECORD_NAME, FIELDS):
+    for i in range(RECORD_NAME, FIELDS):
         fields[i] = UNSET
-    if not _read_part(buffer, start, stop, _RECORD, fields):
-        return none
-    kind = fields[_RECORD_TYPE]
-    begin = fields[_RECORD_DATA]
-    end = fields[_RECORD_DATA + 1]
-    if fields[_RECORD_CLASS] != _INTERNET or begin < 0:
-        return none
+    return bool(
+        _read_part(buffer, start, stop, _RECORD, fields)
+        and fields[_RECORD_CLASS] == _INTERNET
+        and fields[RECORD_DATA] >= 0
+    )
+
+
+@kernel
+def is_address(fields: npt.NDArray[np.int64]) -> bool:
+    """Return whether the record that ``read_record`` read is an address."""
+    size = fields[RECORD_DATA + 1] - fields[RECORD_DATA]
+    kind = fields[RECORD_TYPE]
+    return bool((kind == wire.A and size == 4) or (kind == wire.AAAA and size == 16))
+
+
+@kernel
+def answers_itself(buffer: Bytes, fields: npt.NDArray[np.int64]) -> bool:
+    """Return whether a record's owner is printed as the name asked for is."""
+    one = fields[QNAME]
+    two = fields[RECORD_NAME]
+    size = fields[QNAME + 1] - one
+    if one < 0 or two < 0 or fields[RECORD_NAME + 1] - two != size:
+        return False
+    for i in range(size):  # noqa: SIM110 - a kernel has no generators
+        if buffer[one + i] != buffer[two + i]:
+            return False
+    return True
+
+
+@kernel
+def wire_data(
+    buffer: Bytes,
+    fields: npt.NDArray[np.int64],
+    data: Bytes,
+    name: Bytes,
+    starts: npt.NDArray[np.int64],
+    scratch: Bytes,
+) -> Int:
+    """Write the data of the record that ``read_record`` read in wire form.
+
+    Args:
+        buffer: holds the record.
+        fields: what ``read_record`` wrote.
+        data: uint8[SCRATCH_BYTES], filled.
+        name: uint8[256], overwritten.
+        starts: int64[130], overwritten.
+        scratch: uint8[SCRATCH_BYTES], overwritten.
+
+    Returns:
+        How many bytes it has; -1 if it cannot be read, or is of a type whose data PowerDNS writes
+        only in part (MX, SRV) or in a form of its own.
+    """
+    kind = fields[RECORD_TYPE]
+    start = fields[RECORD_DATA]
+    stop = fields[RECORD_DATA + 1]
     size = int64(-1)
-    if kind == wire.A or kind == wire.AAAA:  # noqa: PLR1714 - a set would be built
-        if end - begin == (4 if kind == wire.A else 16):
-            size = end - begin
-            for i in range(size):
-                data[i] = buffer[begin + i]
-    elif kind == _CNAME or kind == _NS or kind == _PTR:  # noqa: PLR1714
-        labels = wire_name(buffer, begin, end, owner, starts, scratch)
+    if is_address(fields):
+        size = stop - start
+        for i in range(size):
+            data[i] = buffer[start + i]
+    elif kind == _CNAME or kind == _NS or kind == _PTR:  # noqa: PLR1714 - a set would be built
+        labels = wire_name(buffer, start, stop, name, starts, scratch)
         if labels >= 0:
             size = starts[labels] + 1
             for i in range(size):
-                data[i] = owner[i]
+                data[i] = name[i]
     elif kind == _TXT or kind == _SPF:  # noqa: PLR1714
-        size = _wire_strings(buffer, begin, end, data)
-    if size < 0:
-        return none
-    labels = wire_name(
-        buffer, fields[_RECORD_NAME], fields[_RECORD_NAME + 1], owner, starts, scratch
-    )
-    return kind if labels >= 0 else int64(-1), size, labels
+        size = _wire_strings(buffer, start, stop, data)
+    return size
 
 
 @kernel

@@ -17,7 +17,7 @@ from remnant.capture import messages, powerdns_frames, protobuf
 from remnant.capture import powerdns_fields as fields_of
 from remnant.capture.events import TRANSPORTS, has_room
 from remnant.capture.policy import APPLIED, TRIGGER_STEP
-from remnant.capture.records import NONE, offer_record, records_room
+from remnant.capture.records import MODES, offer_record, records_room
 from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ _MAX_SECONDS: Final = 1 << 32
 _KNOWN: Final = len(TRANSPORTS)
 _CLIENT_TYPES: Final = 2
 _INCOMING: Final = 4
-_NETWORK_ERROR: Final = 65536
+_ALL: Final = MODES["all"]
+_MAX_RCODE: Final = 4095
 _MAX_RECORDS: Final = 1024
 """Records and addresses that are taken from one response."""
 _ACTIONS: Final = np.array([0, 3, 4, 1, 2, 5, 6], np.int64)
@@ -131,12 +132,11 @@ def _addresses(scratch: Scratch, buffer: Bytes, context: Context) -> Int:
         start, position = protobuf.next_bytes(buffer, position, stop, fields_of.RECORD_TAG)
         if start < 0:
             break
-        kind, size, _ = fields_of.read_record(
-            buffer, start, position, fields, scratch.data, context.other, context.other_starts,
-            scratch.text,
-        )  # fmt: skip
-        if kind == wire.A or kind == wire.AAAA:  # noqa: PLR1714 - a set would be built
-            messages.read_address(scratch.data, int64(0), size, scratch.addresses[count])
+        if fields_of.read_record(buffer, start, position, fields) and fields_of.is_address(fields):
+            messages.read_address(
+                buffer, fields[fields_of.RECORD_DATA], fields[fields_of.RECORD_DATA + 1],
+                scratch.addresses[count],
+            )  # fmt: skip
             count += 1
     return count
 
@@ -147,25 +147,35 @@ def _offer_records(
 ) -> None:
     """Offer the records of a response, which are all from its answer section."""
     fields = scratch.fields
+    asked = context.facts[messages.ENTRY]
+    mode = context.options[messages.ANSWERS]
+    # What the question did not hit, a record with its name does not hit either.
+    others_only = mode != _ALL and asked < 0 and tables.prefix_lengths.size == 0
     stop = fields[fields_of.RESPONSE + 1]
     position = fields[fields_of.RESPONSE]
     for _ in range(_MAX_RECORDS):
         start, position = protobuf.next_bytes(buffer, position, stop, fields_of.RECORD_TAG)
         if start < 0:
             break
-        kind, size, labels = fields_of.read_record(
-            buffer, start, position, fields, scratch.data, context.other, context.other_starts,
-            scratch.text,
+        if not fields_of.read_record(buffer, start, position, fields):
+            continue
+        if others_only and fields_of.answers_itself(buffer, fields):
+            continue
+        size = fields_of.wire_data(
+            buffer, fields, scratch.data, context.other, context.other_starts, scratch.text
+        )
+        if size < 0:
+            continue
+        labels = fields_of.wire_name(
+            buffer, fields[fields_of.RECORD_NAME], fields[fields_of.RECORD_NAME + 1],
+            context.other, context.other_starts, scratch.text,
         )  # fmt: skip
-        if kind < 0:
+        if labels < 0:
             continue
         offer_record(
             records, tables, scratch.data, int64(0), context.other, context.other_starts, labels,
-            kind, (int64(0), size), context.address_hits, context.subnet,
-            (
-                context.facts[messages.HEARD], context.facts[messages.SENSOR],
-                context.facts[messages.ENTRY], context.options[messages.ANSWERS],
-            ),
+            fields[fields_of.RECORD_TYPE], (int64(0), size), context.address_hits, context.subnet,
+            (context.facts[messages.HEARD], context.facts[messages.SENSOR], asked, mode),
         )  # fmt: skip
 
 
@@ -249,7 +259,8 @@ def _data(
                 )
             elif fields[fields_of.RESPONSE] >= 0:
                 rcode = fields[fields_of.RCODE]
-                if not 0 <= rcode < _NETWORK_ERROR >> 4:
+                if rcode > _MAX_RCODE:
+                    # 65536 stands for a network error.
                     rcode = int64(-1)
                 if fields[fields_of.POLICY] < fields[fields_of.POLICY + 1]:
                     _policy(facts, fields)

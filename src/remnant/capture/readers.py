@@ -50,6 +50,7 @@ READERS: Final[dict[str, Reader]] = {
     reader.name: reader
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
+        _Deferred("cdns", "C-DNS", "authority", "remnant.capture.cdns", "CdnsReader"),
         _Deferred(
             "powerdns-protobuf",
             "PowerDNS protobuf",
