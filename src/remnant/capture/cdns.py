@@ -13,19 +13,25 @@ import numpy as np
 from remnant.capture import cdns_block as blocks
 from remnant.capture import cdns_kernel as kernel
 from remnant.capture import messages
-from remnant.capture.cdns_header import FILE_TYPE, Header, Incomplete, NotCdns, read_header
+from remnant.capture.cdns_header import (
+    FILE_TYPE,
+    MAX_HEADER,
+    Header,
+    Incomplete,
+    NotCdns,
+    read_header,
+)
 from remnant.capture.workers import HEAD_BYTES, Assembly, Worker, new_worker
 from remnant.errors import FormatError, UnknownFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
-
     from remnant.capture import Batch, ReadOptions
     from remnant.capture.cdns_header import Parameters
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
+    from remnant.wire import Bytes
 
 __all__ = ["CdnsReader"]
 
@@ -33,6 +39,8 @@ _BY_TYPE: Final = ("authority", "resolver")
 """Items of a resolver's clients are seen at a resolver; others, and those of no type, at an
 authority."""
 _VERSION: Final = 1
+_BREAK: Final = 0xFF
+_SHORT_HEADER: Final = 1 << 12
 _ANONYMISED: Final = 1
 _SAMPLED: Final = 2
 _ONE_CASE: Final = 4
@@ -144,7 +152,7 @@ class _Source:
         if self._header is None:
             return self._begin_file(position, final=final)
         if self._left == 0:
-            return self._end_file(position)
+            return self._end_file(position, final=final)
         view = self._stream.view
         found, at = blocks.measure(view, position, view.size, self._walk, self._block.marks)
         if found == blocks.MORE:
@@ -154,11 +162,11 @@ class _Source:
         self._walk[:] = 0
         if found == blocks.END:
             if self._left is not None:
-                return self._damaged(position)
+                return self._damaged(position, final=final)
             self._left = 0
             return int(at)
         if found == blocks.BAD:
-            return self._damaged(position)
+            return self._damaged(position, final=final)
         if self._left is not None:
             self._left -= 1
         if not self._begin_block(position, int(at)):
@@ -193,15 +201,15 @@ class _Source:
     def _begin_file(self, position: int, *, final: bool) -> int | None:
         view = self._stream.view
         try:
-            header = read_header(view[position : position + (1 << 20)].tobytes())
+            header = _header(view[position : position + MAX_HEADER])
         except Incomplete:
             if final:
                 self._count_lost(position, messages.TRUNCATED, view.size)
             return None
         except NotCdns:
-            return self._damaged(position)
+            return self._damaged(position, final=final)
         if header.major != _VERSION:
-            return self._damaged(position)
+            return self._damaged(position, final=final)
         self._header = header
         self._left = None if header.blocks < 0 else header.blocks
         self._parameters = np.array(
@@ -210,16 +218,14 @@ class _Source:
         self._tell(header)
         return position + header.size
 
-    def _end_file(self, position: int) -> int:
+    def _end_file(self, position: int, *, final: bool) -> int | None:
         """Step over the break that ends a file, if there is one, and expect another file."""
         assert self._header is not None
-        closed = self._header.closed
+        if self._header.closed and self._stream.view[position] != _BREAK:
+            return self._damaged(position, final=final)
+        further = position + int(self._header.closed)
         self._header = None
-        if closed:
-            if self._stream.view[position] != 0xFF:
-                return self._damaged(position)
-            return position + 1
-        return position
+        return further
 
     def _numbers_of(self, given: Parameters) -> list[int]:
         text = np.frombuffer(given.host.encode(), np.uint8).copy()
@@ -250,8 +256,11 @@ class _Source:
             if not given.has_clients:
                 self._new_notes.append("this source has no client addresses: nothing is observed")
 
-    def _damaged(self, position: int) -> int:
+    def _damaged(self, position: int, *, final: bool) -> int | None:
         """Count damage as one record; what follows it is looked for from the next byte on."""
+        if not final and self._stream.view.size - position < HEAD_BYTES:
+            # Quarantine keeps as many bytes whatever the stream gives at a time.
+            return None
         self._count_lost(position, messages.CBOR, self._stream.view.size)
         self._lost = True
         return position + 1
@@ -276,6 +285,16 @@ class _Source:
             self._header = None
         self._lost = False
         return int(at)
+
+
+def _header(view: Bytes) -> Header:
+    """Read the beginning of a file, which seldom is long."""
+    try:
+        return read_header(view[:_SHORT_HEADER].tobytes())
+    except Incomplete:
+        if view.size <= _SHORT_HEADER:
+            raise
+        return read_header(view.tobytes())
 
 
 def _check_start(stream: ByteStream) -> None:

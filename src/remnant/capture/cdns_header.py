@@ -10,11 +10,19 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["FILE_TYPE", "Header", "Incomplete", "NotCdns", "Parameters", "read_header"]
+__all__ = [
+    "FILE_TYPE",
+    "MAX_HEADER",
+    "Header",
+    "Incomplete",
+    "NotCdns",
+    "Parameters",
+    "read_header",
+]
 
 FILE_TYPE: Final = "C-DNS"
 
-_MAX_HEADER: Final = 1 << 20
+MAX_HEADER: Final = 1 << 20
 """Bytes of the longest preamble that is read."""
 _MAX_DEPTH: Final = 12
 _MAX_PARAMETERS: Final = 4096
@@ -87,11 +95,11 @@ def read_header(data: bytes) -> Header:
         Incomplete: there are too few of them.
         NotCdns: they are something else.
     """
-    items = _Items(data[:_MAX_HEADER])
+    items = _Items(data[:MAX_HEADER])
     try:
         return _header(items)
     except Incomplete:
-        if len(data) >= _MAX_HEADER:
+        if len(data) >= MAX_HEADER:
             raise NotCdns("its preamble is longer than 1 MiB") from None
         raise
 
