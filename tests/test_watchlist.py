@@ -15,7 +15,11 @@ from remnant.errors import CaseError
 from remnant.watchlist import Kind, Rule, Watchlist
 
 LABELS = st.sampled_from(["a", "b", "evil", "com", "x" * 8, "y" * 9, "z" * 63, r"d\.t", "\\255"])
-NAMES = st.lists(LABELS, min_size=0, max_size=4).map(lambda parts: ".".join(parts) or ".")
+NAMES = (
+    st.lists(LABELS, min_size=0, max_size=4)
+    .map(lambda parts: ".".join(parts) or ".")
+    .filter(lambda text: len(text) < 250)
+)
 RULES = st.lists(st.tuples(st.sampled_from(["exact", "below"]), NAMES), max_size=12)
 
 

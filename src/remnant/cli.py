@@ -17,6 +17,7 @@ import typer
 from remnant import __version__, cli_case, cli_keep, cli_pdns, cli_read, cli_run
 from remnant.cli_shared import HOME, open_settings
 from remnant.errors import RemnantError, StoreError
+from remnant.startup import spare_pandas
 
 __all__ = ["INTERRUPTED", "TERMINATED", "app", "main"]
 
@@ -119,6 +120,8 @@ def _unreadable(error: Exception) -> RemnantError:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    if arguments is None and {"ingest", "pdns"} & set(given[:3]):
+        spare_pandas()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numba import int64, njit
 
+from remnant.startup import without
+
+with without("scipy.linalg"):
+    # What loads SciPy for kernels that multiply matrices; no kernel here does.
+    import numba.np.arraymath  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 

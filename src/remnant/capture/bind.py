@@ -1,9 +1,7 @@
-"""The query log of BIND 9.
-
-One line is one query; responses are not in it, so the response code is null.
+"""The query log of BIND 9, and its log of responses.
 
 References:
-    BIND 9 Administrator Reference Manual, logging, the queries category.
+    BIND 9 Administrator Reference Manual, logging, the categories queries and responses.
 """
 
 from __future__ import annotations
@@ -11,20 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from remnant.capture import text_rows
-from remnant.capture.bind_lines import (
-    NO_TIME,
-    NO_YEAR,
-    NO_YEAR_TIME,
-    OTHER_MONTH,
-    read_lines,
-)
-from remnant.capture.lines import Block, blocks, nothing
-from remnant.capture.text_clock import LocalClock
-from remnant.capture.text_fields import DAY_US, days_from_civil
-from remnant.errors import FormatError
+from remnant.capture.bind_lines import NO_PEER, OTHER_MONTH, read_lines
+from remnant.capture.text_log import NO_TIME, NO_YEAR, OTHER_KIND, ServerLog, first_day, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,18 +19,49 @@ if TYPE_CHECKING:
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
-__all__ = ["BindReader"]
+__all__ = ["CLIENT", "NOTES", "BindReader", "has_messages"]
+
+CLIENT: Final = (
+    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?"
+    rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}[^\n]{0,1100}?: "
+)
+"""A pattern of what stands before BIND's words about a client."""
 
 _LINE: Final = re.compile(
-    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?"
-    rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
-    rb"[^\n]{0,1100}?: query: [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
+    CLIENT + rb"(?:query|response): [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
 )
-_LEAP_YEAR: Final = 2000
+
+NOTES: Final = {
+    NO_TIME: "{} lines have no time (named.conf: print-time yes in the channel)",
+    NO_YEAR: "{} lines have a time without a year",
+    OTHER_MONTH: (
+        "{} lines have a month that is not English (start named with LC_TIME=C,"
+        " or named.conf: print-time iso8601 in the channel)"
+    ),
+    NO_PEER: "{} lines name no client, but (no-peer): they were skipped",
+}
+"""What is said of the counters of BIND's lines."""
+
+_LOG: Final = ServerLog(
+    read_lines,
+    policy=False,
+    paired_by="port",
+    notes=NOTES
+    | {
+        OTHER_KIND: "{} lines of policy hits (rpz) were skipped: --input-format bind-rpz reads them"
+    },
+)
+
+
+def has_messages(head: bytes) -> bool:
+    """Return whether a line about a query or a response is among the first bytes."""
+    if head.lstrip()[:1] in {b"{", b"["} or b"\n#fields\t" in head:
+        return False
+    return _LINE.search(head) is not None
 
 
 class BindReader:
-    """Reads BIND's query log, of 9.2 and all later versions; see ``capture.Reader``."""
+    """Reads the queries and responses that BIND logs, since 9.2; see ``capture.Reader``."""
 
     name = "bind"
     title = "BIND query log"
@@ -53,30 +70,11 @@ class BindReader:
 
     def sniff(self, head: bytes) -> bool:
         """Return whether a line of BIND's query log is among the first bytes."""
-        if head.lstrip()[:1] in {b"{", b"["} or b"\n#fields\t" in head:
-            return False
-        return _LINE.search(head) is not None
+        return has_messages(head)
 
     def first_day(self, head: bytes) -> int | None:
-        """Return the day on which a log begins whose lines say no year.
-
-        Args:
-            head: the first bytes of the log.
-
-        Returns:
-            0 to 365, as in a leap year; None if the first query says its year, or has no time.
-        """
-        data = np.frombuffer(head, np.uint8).copy()
-        ends = np.flatnonzero(data == ord("\n"))
-        block = Block(data, ends if ends.size else np.array([data.size]), 0, data.size)
-        for year in (0, _LEAP_YEAR):
-            rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, np.array([year, 0], np.int64), rows)
-            if not rows.counters[text_rows.QUERIES_SEEN]:
-                return None
-            if not year and rows.time[0] != NO_YEAR_TIME:
-                return None
-        return int(rows.time[0] // DAY_US - days_from_civil(_LEAP_YEAR, 1, 1))
+        """Return the day on which a log begins whose lines say no year; see ``text_log``."""
+        return first_day(_LOG, head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -87,54 +85,4 @@ class BindReader:
             FormatError: the lines carry the times of syslog, which have no year, and the options
                 do not say it.
         """
-        tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
-        clock = None if options.timezone is None else LocalClock(options.timezone, options.now)
-        year = np.array([options.year or 0, 0], np.int64)
-        untimed = np.zeros(3, np.int64)
-        assumed = False
-        started = False
-        for block in blocks(stream):
-            rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, year, rows)
-            seen = int(rows.counters[text_rows.QUERIES_SEEN])
-            if block.tail:
-                if not seen:
-                    tables.note_incomplete(block)
-                    continue
-                stream.advance(block.data.size)
-            if seen and not started:
-                started = True
-                if rows.time[0] == NO_YEAR_TIME:
-                    raise FormatError(
-                        "the lines of this log do not say their year",
-                        where=stream.name,
-                        got=block.data[rows.line[0] : rows.line[0] + 40]
-                        .tobytes()
-                        .decode("latin-1"),
-                        expected="the year of the first line",
-                        hint="say it with --year; syslog writes times without a year",
-                    )
-            local = np.flatnonzero(rows.local[:seen])
-            if local.size and clock is not None:
-                rows.time[local] = clock.utc(rows.time[local])
-            assumed |= bool(local.size)
-            untimed += rows.counters[[NO_TIME, NO_YEAR, OTHER_MONTH]]
-            yield tables.batch(block, rows)
-        if assumed and clock is None:
-            tables.notes.append("times read as UTC: the log does not say its time zone")
-        if year[1]:
-            tables.notes.append(f"year {options.year} assumed for the first line")
-        if untimed[0]:
-            tables.notes.append(
-                f"{untimed[0]} queries have no time (named.conf: print-time yes in the channel)"
-            )
-        if untimed[1]:
-            tables.notes.append(f"{untimed[1]} queries have a time without a year")
-        if untimed[2]:
-            tables.notes.append(
-                f"{untimed[2]} lines have a month that is not English (start named with LC_TIME=C,"
-                " or named.conf: print-time iso8601 in the channel)"
-            )
-        if tables.notes:
-            block = nothing(stream)
-            yield tables.batch(block, text_rows.room_for(block))
+        return read_log(_LOG, stream, watchlist, options, self.vantage)

@@ -138,14 +138,16 @@ def hours_full(counts: Counts) -> bool:
     return full
 
 
-@kernel
+@inlined
 def _is_sensor(sensors: Sensors, sensor: Int, buffer: Bytes, start: Int, size: Int) -> bool:
-    if sensors.sizes[sensor] != size:
-        return False
-    for i in range(size):  # noqa: SIM110 - a kernel has no generators
-        if sensors.text[sensor, i] != buffer[start + i]:
-            return False
-    return True
+    same: bool = sensors.sizes[sensor] == size
+    if same:
+        # Without a way out of the loop the compiler compares many bytes at once.
+        different = 0
+        for i in range(size):
+            different |= int64(sensors.text[sensor, i]) ^ int64(buffer[start + i])
+        same = different == 0
+    return same
 
 
 @kernel

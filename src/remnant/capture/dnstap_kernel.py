@@ -169,15 +169,14 @@ def _data(
             if reason == 0 and use == messages.USE_QUERY:
                 if begin < 0:
                     reason = int64(messages.NO_MESSAGE)
-                elif not messages.read_address(
-                    buffer,
-                    fields[protobuf.QUERY_ADDRESS],
-                    fields[protobuf.QUERY_ADDRESS + 1],
-                    context.address,
+                elif not messages.is_address(
+                    fields[protobuf.QUERY_ADDRESS], fields[protobuf.QUERY_ADDRESS + 1]
                 ):
                     reason = int64(messages.ADDRESS)
             elif begin < 0:
                 use = int64(messages.USE_NOTHING)
+            facts[messages.CLIENT] = fields[protobuf.QUERY_ADDRESS]
+            facts[messages.CLIENT + 1] = fields[protobuf.QUERY_ADDRESS + 1]
             port = fields[protobuf.QUERY_PORT]
             facts[messages.CLIENT_PORT] = port if 0 < port < 65536 else -1
             port = fields[protobuf.RESPONSE_PORT]
@@ -271,9 +270,14 @@ def scan(
     state = context.state
     stop = int64(buffer.size)
     position: Int = int64(first)
+    written = int64(-1)
     while position < limit:
-        if not has_room(events) or not records_room(records) or tallies.hours_full(counts):
-            return position, True
+        # Room is looked at only after something was written: most frames write nothing.
+        filled = events.filled[0] + records.filled[0] + counts.state[0]
+        if filled != written:
+            if not has_room(events) or not records_room(records) or tallies.hours_full(counts):
+                return position, True
+            written = filled
         if state[LOST] != 0:
             position, found = framing.resume(buffer, position, stop, final, fields)
             if not found:

@@ -32,6 +32,7 @@ __all__ = [
     "allocate",
     "concatenate",
     "has_room",
+    "is_proven",
     "queries",
     "take",
     "used",
@@ -201,7 +202,8 @@ def queries(
         events: used columns.
         index: the events that become rows.
         partner: int64[index.size]: the response of each, -1 if none. A response's entries count
-            for its query: they hold those of the name and those of the answers.
+            for its query: they hold those of the name and those of the answers. So do its ports and
+            its transport, where the query does not show them.
         sensors: by sensor index.
         vantages: by vantage index.
     """
@@ -213,7 +215,7 @@ def queries(
     size = rows.size
     response = events.response[rows].astype(bool)
     rcode = np.where(answers >= 0, events.rcode[answers], events.rcode[rows])
-    transport = events.transport[rows]
+    transport = _filled(events.transport, rows, answers)
     bits = events.case_bits[rows]
     name_offsets, names = _gather(events.names, events.name_offsets, rows)
     text_offsets, text = names_to_text(names, name_offsets)
@@ -227,20 +229,25 @@ def queries(
         _words(events.vantage[rows], vantages),
         _fixed(events.address[rows], np.ones(size, bool)),
         _fixed(events.ecs[rows], events.has_ecs[rows].astype(bool)),
-        _number(events.client_port[rows], pa.uint16()),
-        _number(events.service_port[rows], pa.uint16()),
+        _number(_filled(events.client_port, rows, answers), pa.uint16()),
+        _number(_filled(events.service_port, rows, answers), pa.uint16()),
         _words(transport, TRANSPORTS),
         pa.StringArray.from_buffers(size, _buffer(text_offsets.astype(np.int32)), _buffer(text)),
         pa.array(bits, mask=bits == 0),
         _number(events.qtype[rows], pa.uint16()),
         _number(rcode, pa.int16()),
         pa.array(entries),
-        _words(((transport >= 0) & ~np.isin(transport, _DATAGRAMS)).astype(np.int32), _PROOFS),
+        _words(is_proven(transport).astype(np.int32), _PROOFS),
         pa.array(np.ones(size, np.int64)),
         policy_details(events.policy[judged], judged, events.rule_offsets, events.rules),
         pa.array(np.zeros(size, bool)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=QUERIES.arrow)
+
+
+def is_proven(transport: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Return where a handshake shows that the client's address is genuine."""
+    return (transport >= 0) & ~np.isin(transport, _DATAGRAMS)
 
 
 def _join(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -271,6 +278,14 @@ def _copy_lists(
         at = out_offsets[row]
         for i in range(out_offsets[row + 1] - at):
             out[at + i] = values[start + i]
+
+
+def _filled(
+    values: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], answers: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Return a column of some rows, with what only their responses show."""
+    own = values[rows]
+    return np.where((own < 0) & (answers >= 0), values[answers], own)
 
 
 def _buffer(values: Any) -> pa.Buffer:  # noqa: ANN401 - any array; the stubs know only bytes

@@ -40,6 +40,7 @@ __all__ = [
     "ANSWERS",
     "ASKED",
     "CBOR",
+    "CLIENT",
     "CLIENT_PORT",
     "CLOCK_FAULT",
     "DNS_NAME",
@@ -71,6 +72,7 @@ __all__ = [
     "VANTAGE",
     "Context",
     "Quarantine",
+    "is_address",
     "keep",
     "keep_fault",
     "new_context",
@@ -131,7 +133,10 @@ POLICY: Final = 9
 """As in ``Events.policy``."""
 RULE: Final = 10
 """Where the policy's rule begins in the buffer; the place after it says where it ends."""
-ENTRY: Final = 12
+CLIENT: Final = 12
+"""Where the client's address stands in the buffer, and the place after it where it ends; -1: it
+stands in ``Context.address`` already. Only messages that matter have it copied."""
+ENTRY: Final = 14
 """Written by ``take_parsed``: the entry that the message's name hits, ``records.NONE`` if none."""
 _FACTS: Final = 16
 
@@ -219,7 +224,7 @@ class Quarantine(NamedTuple):
 def new_context(
     latest: int, vantage: int, addresses: bool, answers: int, seeds: tuple[int, int]
 ) -> Context:
-    """Return the state before the first byte.
+    """Return the state before the first byte; the client stands in ``Context.address``.
 
     Args:
         latest: latest usable time (UTC microseconds).
@@ -228,11 +233,13 @@ def new_context(
         answers: which records of responses are kept: 0 none, 1 watched, 2 all.
         seeds: two times 64 random bits.
     """
+    facts = np.zeros(_FACTS, np.int64)
+    facts[CLIENT] = -1
     return Context(
         np.zeros(32, np.int64),
         np.array([latest, vantage, addresses, answers], np.int64),
         np.array(seeds, np.uint64),
-        np.zeros(_FACTS, np.int64),
+        facts,
         np.zeros(wire.FIELDS, np.int64),
         np.zeros(wire.MAX_LABELS + 2, np.int64),
         np.zeros(256, np.uint8),
@@ -280,6 +287,12 @@ def keep_fault(context: Context, quarantine: Quarantine, start: Int, stop: Int) 
 def usable_time(time: Int, latest: Int) -> Int:
     """Return a time in UTC microseconds, or -1 if it cannot be right."""
     return time if _FIRST_US <= time <= latest else int64(-1)
+
+
+@inlined
+def is_address(start: Int, stop: Int) -> bool:
+    """Return whether the bytes of a range may be an address."""
+    return bool(start >= 0 and (stop - start == 4 or stop - start == 16))
 
 
 @kernel
@@ -447,6 +460,8 @@ def _query(
         subnet: whether ``context.subnet`` is the client subnet of the query.
     """
     facts = context.facts
+    if facts[CLIENT] >= 0:
+        read_address(buffer, facts[CLIENT], facts[CLIENT + 1], context.address)
     count = context.question[wire.LABELS]
     start = context.starts[0]
     end = context.starts[count] + 1
@@ -489,6 +504,8 @@ def _response(
 ) -> None:
     """Append a response that hits, and the query that its answers make a hit."""
     facts = context.facts
+    if facts[CLIENT] >= 0:
+        read_address(buffer, facts[CLIENT], facts[CLIENT + 1], context.address)
     count = context.question[wire.LABELS]
     start = context.starts[0]
     end = context.starts[count] + 1

@@ -1,8 +1,9 @@
 """Each query and its response become one observation.
 
 A query waits up to 10 s, measured by the time of the stream's own hits, for a response with the
-same client address, port, transport, message id, name, type and vantage. The response may stand
-before the query in the stream, as far as its own time allows.
+same client address, port, transport, message id, name, type and vantage; a port or a transport that
+one of the two does not show is no difference. The response may stand before the query in the
+stream, as far as its own time allows.
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ class Pairing:
         """How many events wait for their partner."""
         return int(self._carried.filled[0])
 
+    @property
+    def first_offset(self) -> int:
+        """The smallest offset of an event that waits, or the largest number if none does."""
+        return int(self._carried.offset.min(initial=np.iinfo(np.int64).max))
+
     def add(
         self,
         events: Events,
@@ -90,21 +96,21 @@ class Pairing:
         partner = np.full(count, -1, np.int64)
         clocks = np.concatenate([self._clocks, np.zeros(count - self._clocks.size, np.int64)])
         clock = self._clock = int(_advance(both.heard, clocks, self._clocks.size, self._clock))
+        # The clock goes back only when it is set back (``advance_clock``): nothing from before then
+        # belongs to what follows.
+        era = np.zeros(count, np.int64)
+        np.cumsum(np.diff(clocks) < 0, out=era[1:])
         slots = 1 << max(4, (2 * count).bit_length())
         _pair(
             both,
             clocks,
+            era,
             partner,
             np.full((2, slots), -1, np.int64),
             np.full((2, slots), -1, np.int64),
             np.full(count, -1, np.int64),
         )
-        waits = (
-            (partner < 0)
-            & (both.heard >= clock - WAIT_US)
-            & (both.heard <= clock + BACK_US)
-            & (not final)
-        )
+        waits = (partner < 0) & (both.heard >= clock - WAIT_US) & (era == era[-1:]) & (not final)
         stay = np.flatnonzero(waits)
         if stay.size > self._limit:
             waits[stay[: stay.size - self._limit]] = False
@@ -132,6 +138,7 @@ def _advance(
 def _pair(
     events: Events,
     clocks: npt.NDArray[np.int64],
+    era: npt.NDArray[np.int64],
     partner: npt.NDArray[np.int64],
     heads: npt.NDArray[np.int64],
     tails: npt.NDArray[np.int64],
@@ -141,7 +148,7 @@ def _pair(
 
     Waiting events stand in lists by the hash of their key, queries and responses apart. Each event
     looks through the list of the other kind, oldest first, and drops from its front what is too
-    old to be a partner of anything that follows.
+    old, or of another era, to be a partner of anything that follows.
     """
     mask = uint64(heads.shape[1] - 1)
     for event in range(partner.size):
@@ -156,7 +163,7 @@ def _pair(
             if candidate < 0:
                 break
             after = following[candidate]
-            expired = events.heard[candidate] < horizon
+            expired = events.heard[candidate] < horizon or era[candidate] != era[event]
             if not expired and _fits(events, candidate, event, kind):
                 found = candidate
             if found >= 0 or (expired and before < 0):
@@ -183,6 +190,11 @@ def _pair(
         tails[kind, slot] = event
 
 
+@inlined
+def _differ(one: Int, two: Int) -> bool:
+    return bool(one >= 0 and two >= 0 and one != two)
+
+
 @kernel
 def _fits(events: Events, first: Int, second: Int, kind: Int) -> bool:
     """Return whether two events are a query and its response; ``kind`` is that of the second."""
@@ -196,8 +208,8 @@ def _fits(events: Events, first: Int, second: Int, kind: Int) -> bool:
     if (
         events.ident[first] != events.ident[second]
         or events.qtype[first] != events.qtype[second]
-        or events.client_port[first] != events.client_port[second]
-        or events.transport[first] != events.transport[second]
+        or _differ(events.client_port[first], events.client_port[second])
+        or _differ(events.transport[first], events.transport[second])
         or events.vantage[first] != events.vantage[second]
     ):
         return False

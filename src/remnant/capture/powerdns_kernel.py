@@ -235,9 +235,7 @@ def _data(
         if use == messages.USE_QUERY:
             if fields[fields_of.QUESTION] < 0:
                 reason = int64(messages.NO_MESSAGE)
-            elif not messages.read_address(
-                buffer, fields[fields_of.FROM], fields[fields_of.FROM + 1], context.address
-            ):
+            elif not messages.is_address(fields[fields_of.FROM], fields[fields_of.FROM + 1]):
                 reason = int64(messages.ADDRESS)
             elif question[wire.LABELS] < 0:
                 reason = int64(messages.DNS_NAME)
@@ -247,6 +245,8 @@ def _data(
             if fields[fields_of.IDENT] < 0:
                 question[wire.IDENT] = -1
             question[wire.QTYPE] = fields[fields_of.QTYPE]
+            facts[messages.CLIENT] = fields[fields_of.FROM]
+            facts[messages.CLIENT + 1] = fields[fields_of.FROM + 1]
             port = fields[fields_of.FROM_PORT]
             facts[messages.CLIENT_PORT] = port if 0 < port < 65536 else -1
             port = fields[fields_of.TO_PORT]

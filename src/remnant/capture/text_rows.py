@@ -1,33 +1,36 @@
 """What line kernels write, and how it becomes a batch.
 
-A kernel reads the lines of a block into ``Rows``: one row per observed query.
+A kernel reads the lines of a block into ``Rows``: one row per query or response.
 Only rows that the watchlist hits become Arrow rows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from remnant.capture import QUARANTINE_LIMIT, Batch
-from remnant.capture.lines import HEAD_BYTES
+from remnant.capture.events import TRANSPORTS, is_proven
+from remnant.capture.lines import HEAD_BYTES, nothing
 from remnant.capture.text_fields import DAY_US, SECOND_US
+from remnant.capture.text_pairs import Pairs, copy_names
 from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, TIME
 from remnant.windows import to_us
-from remnant.wire import MAX_LABELS, case_bits, labels, names_to_text
+from remnant.wire import MAX_LABELS, kernel, names_to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     import numpy.typing as npt
 
     from remnant.capture.lines import Block
+    from remnant.capture.stream import ByteStream
+    from remnant.capture.text_pairs import PairedBy
     from remnant.watchlist import Watchlist
-    from remnant.wire import Bytes, Int
+    from remnant.wire import Int
 
 __all__ = [
     "BAD_ADDRESS",
@@ -43,6 +46,8 @@ __all__ = [
     "REASONS",
     "SKIPPED",
     "TOO_LONG",
+    "Addresses",
+    "Detail",
     "Rows",
     "Tables",
     "is_complete",
@@ -78,27 +83,35 @@ _COUNTERS: Final = 8
 
 _HOUR_US: Final = 3600 * SECOND_US
 _FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
-_UDP: Final = 0
-_TCP: Final = 1
 _MAX_NAME: Final = 256
 
 
+Addresses: TypeAlias = "tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]"
+"""Rows (ascending), and an address of 16 bytes for each."""
+
+Detail: TypeAlias = "Callable[[npt.NDArray[np.int64]], pa.Array[Any]]"
+"""Returns the ``detail`` of some rows."""
+
+
 class Rows(NamedTuple):
-    """Columns of the queries of a block, and of the lines that could not be read.
+    """Columns of the messages of a block, and of the lines that could not be read.
 
     Attributes:
-        counters: int64: queries (rows), malformed lines, skipped lines; from 3 on what the kernel
+        counters: int64: messages (rows), malformed lines, skipped lines; from 3 on what the kernel
             of a format counts besides.
-        line: int64[n]: position in the block where the query's line starts.
+        line: int64[n]: position in the block where the message's line starts.
+        response: uint8[n]: 1 where the line is a response and not a query; only formats whose
+            ``Tables`` are told what pairs write it.
         time: int64[n]: UTC microseconds; a clock fault where it is out of range (``BAD``: none).
         local: bool[n]: the time is as the source's clock showed it; the format's reader makes it
             UTC before the rows become tables.
         address: uint8[16 n], 16 bytes per row.
         client_port: int32[n], -1 if not in the source; ``service_port`` the same.
-        transport: int8[n]: 0 udp, 1 tcp, -1 not in the source.
+        transport: int8[n]: index into ``events.TRANSPORTS`` (0 udp, 1 tcp), -1 not in the source.
         qtype: int32[n], -1 if not in the source; ``rcode`` the same.
         ecs: uint8[17 n], 17 bytes per row; the last of them is 255 where there is none.
-        answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between.
+        answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between;
+            in logs of policy hits, the range of what ``detail`` is made from.
         names: uint8: wire names end to end, in the case they have.
         name_offsets: int64[n + 1] into ``names``.
         bad_line: int64[m, 2]: the range of a malformed line.
@@ -107,6 +120,7 @@ class Rows(NamedTuple):
 
     counters: npt.NDArray[np.int64]
     line: npt.NDArray[np.int64]
+    response: npt.NDArray[np.uint8]
     time: npt.NDArray[np.int64]
     local: npt.NDArray[np.bool_]
     address: npt.NDArray[np.uint8]
@@ -135,6 +149,7 @@ def room_for(block: Block) -> Rows:
     return Rows(
         counters=np.zeros(_COUNTERS, np.int64),
         line=np.empty(lines, np.int64),
+        response=np.zeros(lines, np.uint8),
         time=np.empty(lines, np.int64),
         local=np.zeros(lines, np.bool_),
         address=np.empty(16 * lines, np.uint8),
@@ -152,7 +167,7 @@ def room_for(block: Block) -> Rows:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reject(rows: Rows, start: Int, stop: Int, reason: Int) -> None:
     """Count a malformed line and note where it is, while there is room."""
     count = rows.counters[MALFORMED]
@@ -161,26 +176,6 @@ def reject(rows: Rows, start: Int, stop: Int, reason: Int) -> None:
         rows.bad_line[count, 1] = stop
         rows.bad_reason[count] = reason
     rows.counters[MALFORMED] = count + 1
-
-
-@njit(cache=True, nogil=True)
-def _gather(
-    names: Bytes,
-    offsets: npt.NDArray[np.int64],
-    rows: npt.NDArray[np.int64],
-    out: Bytes,
-    out_offsets: npt.NDArray[np.int64],
-    bits: npt.NDArray[np.int64],
-) -> None:
-    """Copy the names of some rows end to end, and note their case bits."""
-    starts = np.zeros(MAX_LABELS + 2, np.int64)
-    for k in range(rows.size):
-        start = offsets[rows[k]]
-        stop = offsets[rows[k] + 1]
-        begin = out_offsets[k]
-        for i in range(stop - start):
-            out[begin + i] = names[start + i]
-        bits[k] = case_bits(names, starts, max(labels(names, start, stop, starts), 0))
 
 
 def is_complete(rows: Rows) -> bool:
@@ -195,23 +190,38 @@ class Tables:
         watchlist: what to look for.
         vantage: where the sensor stood.
         now: times of more than a day after it are clock faults, as are those before 2000.
+        paired_by: what a query and its response have in common besides name and type, where the
+            format has lines of both kinds (``Rows.response``); ``None``: it has queries only. With
+            it the reader ends with ``rest``, as queries wait up to 10 s for their responses.
 
     Attributes:
         notes: added to the next batch.
     """
 
-    def __init__(self, watchlist: Watchlist, vantage: str, now: datetime) -> None:
+    def __init__(
+        self,
+        watchlist: Watchlist,
+        vantage: str,
+        now: datetime,
+        *,
+        paired_by: PairedBy | None = None,
+    ) -> None:
         self._watchlist = watchlist
         self._vantage = vantage
         self._latest = to_us(now) + DAY_US
         self._quarantined = 0
+        self._pairs = None if paired_by is None else Pairs(paired_by, vantage)
         self.notes: list[str] = []
 
     def batch(
         self,
         block: Block,
         rows: Rows,
-        addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None = None,
+        addresses: Addresses | None = None,
+        *,
+        detail: Detail | None = None,
+        answers: pa.RecordBatch | None = None,
+        final: bool = False,
     ) -> Batch:
         """Return the batch of a block whose lines have been read.
 
@@ -219,23 +229,35 @@ class Tables:
             block: the lines.
             rows: what they say.
             addresses: (rows int64[m] ascending, uint8[m, 16]) of the answers, where they count.
+            detail: given the rows that hit (int64[k] ascending, each once), returns their
+                ``detail`` (string[k], null where there is nothing to add): bounded JSON.
+            answers: rows of ``schema.ANSWER_ROWS``, passed on.
+            final: the source has ended: no query waits for its response any longer.
         """
         seen, malformed, skipped = (int(count) for count in rows.counters[:3])
         times = rows.time[:seen]
         usable = (times >= _FIRST_US) & (times < self._latest)
         faults = seen - int(usable.sum())
         malformed += block.too_long is not None
+        responses = 0 if self._pairs is None else int(np.count_nonzero(rows.response[:seen]))
         notes = tuple(self.notes)
         self.notes.clear()
         return Batch(
             end=block.end,
-            queries=self._queries(block, rows, usable, addresses),
+            queries=self._queries(block, rows, usable, addresses, detail, final=final),
             counts=self._counts(times[usable] if faults else times, faults, malformed, skipped),
             quarantine=self._quarantine(block, rows),
             records=seen + malformed + skipped,
-            query_messages=seen,
+            query_messages=seen - responses,
             notes=notes,
+            answers=answers,
         )
+
+    def rest(self, stream: ByteStream) -> Iterator[Batch]:
+        """Yield what is left at the end of a source: queries that waited, and notes."""
+        if self.notes or (self._pairs is not None and self._pairs.waiting):
+            block = nothing(stream)
+            yield self.batch(block, room_for(block), final=True)
 
     def note_incomplete(self, block: Block) -> None:
         """Note that the last line is left for a later reading, when it may have grown."""
@@ -249,7 +271,7 @@ class Tables:
         self,
         rows: Rows,
         usable: npt.NDArray[np.bool_],
-        addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None,
+        addresses: Addresses | None,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         offsets = rows.name_offsets[: usable.size + 1]
         hits, entries = self._watchlist.match_wire(rows.names[: offsets[-1]], offsets)
@@ -272,17 +294,30 @@ class Tables:
         block: Block,
         rows: Rows,
         usable: npt.NDArray[np.bool_],
-        addresses: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None,
+        addresses: Addresses | None,
+        detail: Detail | None,
+        *,
+        final: bool,
     ) -> pa.RecordBatch:
         hits, entries = self._hits(rows, usable, addresses)
         count = hits.size
+        details = None
+        if detail is not None and count:
+            index, back = np.unique(hits, return_inverse=True)
+            at: Any = pa.array(back)
+            details = detail(index).take(at)
+        if self._pairs is not None:
+            return self._pairs.add(
+                rows, usable.size, block.offset, hits, entries, details, final=final
+            )
         wire_offsets = np.zeros(count + 1, np.int64)
         np.cumsum(np.diff(rows.name_offsets)[hits], out=wire_offsets[1:])
         wire = np.empty(int(wire_offsets[-1]), np.uint8)
         bits = np.zeros(count, np.int64)
-        _gather(rows.names, rows.name_offsets, hits, wire, wire_offsets, bits)
-        starts, text = names_to_text(wire, wire_offsets)
-        name = pa.LargeStringArray.from_buffers(count, _buffer(starts), _buffer(text))
+        starts = np.zeros(MAX_LABELS + 2, np.int64)
+        copy_names(rows.names, rows.name_offsets, hits, wire, wire_offsets, bits, starts)
+        text_offsets, text = names_to_text(wire, wire_offsets)
+        name = pa.LargeStringArray.from_buffers(count, _buffer(text_offsets), _buffer(text))
         transport = rows.transport[hits].astype(np.int32)
         ecs = rows.ecs.reshape(-1, 17)[hits]
         has_ecs = ecs[:, 16] != NO_ECS
@@ -296,15 +331,15 @@ class Tables:
             "ecs": _fixed(ecs, has_ecs),
             "client_port": _number(rows.client_port[hits], pa.uint16()),
             "service_port": _number(rows.service_port[hits], pa.uint16()),
-            "transport": _word(["udp", "tcp"], transport),
+            "transport": _word(TRANSPORTS, transport),
             "name": name.cast(pa.string()),
             "case_bits": pa.array(bits, pa.int64(), mask=bits == 0),
             "qtype": _number(rows.qtype[hits], pa.uint16()),
             "rcode": _number(rows.rcode[hits], pa.int16()),
             "entry": pa.array(entries, pa.int32()),
-            "proof": _word(["dns_udp", "dns_tcp"], (transport == _TCP).astype(np.int32)),
+            "proof": _word(["dns_udp", "dns_tcp"], is_proven(transport).astype(np.int32)),
             "weight": pa.array(np.ones(count, np.int64)),
-            "detail": pa.nulls(count, pa.string()),
+            "detail": pa.nulls(count, pa.string()) if details is None else details,
             "limited": _false(count),
         }
         return pa.RecordBatch.from_arrays(
