@@ -231,7 +231,7 @@ def start_items(
         scratch: room, of which the cursor is set.
 
     Returns:
-        Which of the file's parameters apply, -1 if there are none such.
+        Which of the file's parameters apply, -1 if there are none such, or no readable preamble.
     """
     cursor = scratch.cursor
     for i in range(cursor.size):
@@ -247,12 +247,18 @@ def start_items(
         return int64(-1)
     if scratch.part[0] != cbor.UNSET:
         major, count, position = cbor.head(buffer, scratch.part[0], stop)
-        if major == cbor.ARRAY and (count == 2 or count == cbor.INDEFINITE):  # noqa: PLR1714
-            first, seconds, position = cbor.head(buffer, position, stop)
-            second, ticks, position = cbor.head(buffer, position, stop)
-            if first == cbor.UNSIGNED and second == cbor.UNSIGNED and seconds < _MAX_SECONDS:
-                cursor[_SECONDS] = seconds
-                cursor[_START_TICKS] = min(ticks, int64(_MAX_TICKS - 1))
+        first, seconds, position = cbor.head(buffer, position, stop)
+        second, ticks, position = cbor.head(buffer, position, stop)
+        if (
+            major != cbor.ARRAY
+            or (count != 2 and count != cbor.INDEFINITE)  # noqa: PLR1714 - a set would be built
+            or first != cbor.UNSIGNED
+            or second != cbor.UNSIGNED
+        ):
+            return int64(-1)
+        if seconds < _MAX_SECONDS:
+            cursor[_SECONDS] = seconds
+            cursor[_START_TICKS] = min(ticks, int64(_MAX_TICKS - 1))
     which = scratch.part[1]
     if which == cbor.UNSET:
         return int64(0)
