@@ -33,9 +33,10 @@ def read(
     vantage: str | None = None,
     now: datetime = NOW,
     answers: AnswersMode = "watched",
+    threads: int = 1,
 ) -> list[Batch]:
     options = ReadOptions(
-        now=now, year=year, timezone=timezone, vantage=vantage, answers=answers
+        now=now, year=year, timezone=timezone, vantage=vantage, answers=answers, threads=threads
     )
     with ByteStream(io.BytesIO(data), "test.log", chunk=chunk) as stream:
         batches = list(reader.read(stream, watchlist, options))

@@ -47,6 +47,7 @@ __all__ = [
     "Int",
     "Word",
     "case_bits",
+    "client_subnet",
     "copy_folded",
     "edns",
     "fold_byte",
@@ -361,13 +362,21 @@ def edns(
             break
         if i >= before and kind == OPT:
             code |= int64(buffer[data - 6]) << 4
-            return code, _client_subnet(buffer, data, end, subnet)
+            return code, client_subnet(buffer, data, end, subnet)
         position = end
     return code, False
 
 
 @kernel
-def _client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
+def client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
+    """Find the client subnet among the options of an OPT record; return whether there is one.
+
+    Args:
+        buffer: holds the options.
+        start: where they begin.
+        stop: where they end.
+        subnet: uint8[17], filled as in ``edns``.
+    """
     position = start
     while position + 4 <= stop:
         code = u16(buffer, position)

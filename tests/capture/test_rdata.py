@@ -39,7 +39,9 @@ def text(kind: int, data: bytes, before: bytes = b"") -> str:
 
 
 LABEL = st.one_of(
-    st.sampled_from([b"www", b"Evil", b"x" * 63, b"a.b", b"\\", b'"', b" ", b"\0", b"\xff", b"_dmarc"]),
+    st.sampled_from(
+        [b"www", b"Evil", b"x" * 63, b"a.b", b"\\", b'"', b" ", b"\0", b"\xff", b"_dmarc"]
+    ),
     st.binary(min_size=1, max_size=20),
 )
 
@@ -54,7 +56,9 @@ def _name(labels: list[bytes]) -> bytes:
 
 NAME = st.lists(LABEL, max_size=6).map(_name)
 NUMBER16 = st.integers(0, 0xFFFF).map(lambda n: n.to_bytes(2, "big"))
-NUMBER32 = st.sampled_from([0, 1, 9, 10, 86_400, 2**31, 2**32 - 1]).map(lambda n: n.to_bytes(4, "big"))
+NUMBER32 = st.sampled_from([0, 1, 9, 10, 86_400, 2**31, 2**32 - 1]).map(
+    lambda n: n.to_bytes(4, "big")
+)
 STRING = st.binary(max_size=255).map(lambda b: bytes([len(b)]) + b)
 TAG = st.text("abcXYZ019", min_size=1, max_size=15).map(lambda t: bytes([len(t)]) + t.encode())
 
@@ -196,7 +200,9 @@ def test_a_name_does_not_end_beyond_its_data() -> None:
     assert text(NS, b"\1a") == r"\# 2 0161"
 
 
-@pytest.mark.parametrize(("pointers", "read"), [(1, True), (128, True), (129, False), (4000, False)])
+@pytest.mark.parametrize(
+    ("pointers", "read"), [(1, True), (128, True), (129, False), (4000, False)]
+)
 def test_a_name_follows_so_many_pointers_and_no_more(pointers: int, read: bool) -> None:  # noqa: FBT001
     chain = b"\1a\0" + b"".join(
         (0xC000 | (0 if i == 0 else 3 + 2 * (i - 1))).to_bytes(2, "big") for i in range(pointers)
@@ -215,7 +221,6 @@ def test_what_a_pointer_points_to_ends_before_it() -> None:
 # Data that is not what its type says
 
 
-
 @settings(max_examples=500, deadline=None)
 @given(
     record=WELL_FORMED,
@@ -231,7 +236,9 @@ def test_damaged_data_is_what_dnspython_reads_or_stays_bytes(
     data = data[:at] + put + data[at + 1 :]
     message = before + data
 
-    assert text(kind, data, before) == dns_oracle.data_text(message, len(before), len(message), kind)
+    assert text(kind, data, before) == dns_oracle.data_text(
+        message, len(before), len(message), kind
+    )
 
 
 @settings(max_examples=500, deadline=None)
@@ -243,7 +250,9 @@ def test_damaged_data_is_what_dnspython_reads_or_stays_bytes(
 def test_any_bytes_of_any_type(kind: int, data: bytes, before: bytes) -> None:
     message = before + data
 
-    assert text(kind, data, before) == dns_oracle.data_text(message, len(before), len(message), kind)
+    assert text(kind, data, before) == dns_oracle.data_text(
+        message, len(before), len(message), kind
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -279,7 +288,16 @@ def test_malformed_examples(kind: int, data: bytes, written: str) -> None:
 
 
 def test_the_longest_data_of_each_kind_fits() -> None:
-    longest = b"\x3f" + b"\xff" * 63 + b"\x3f" + b"\xff" * 63 + b"\x3f" + b"\xff" * 63 + b"\x3d" + b"\xff" * 61
+    longest = (
+        b"\x3f"
+        + b"\xff" * 63
+        + b"\x3f"
+        + b"\xff" * 63
+        + b"\x3f"
+        + b"\xff" * 63
+        + b"\x3d"
+        + b"\xff" * 61
+    )
     longest += b"\0"
     assert len(longest) == 255
     assert len(text(NS, longest)) == 4 * 250 + 3

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 
 import dns_oracle
 from remnant import wire
-from remnant.capture.records import MODES, NONE, new_records, records_room, records_table, write_records
+from remnant.capture.records import (
+    MODES,
+    NONE,
+    new_records,
+    records_room,
+    records_table,
+    write_records,
+)
 from remnant.watchlist import Rule, Watchlist
 
 if TYPE_CHECKING:
@@ -85,7 +92,9 @@ def response(
 
 # Against dnspython
 
-NAMES = st.sampled_from(["a.test.", "Www.Evil.Test.", "evil.test.", ".", r"x\046y.test.", r"\000.b."])
+NAMES = st.sampled_from(
+    ["a.test.", "Www.Evil.Test.", "evil.test.", ".", r"x\046y.test.", r"\000.b."]
+)
 DATA = st.one_of(
     st.tuples(st.just("A"), st.sampled_from(["192.0.2.1", "203.0.113.255"])),
     st.tuples(st.just("AAAA"), st.sampled_from(["2001:db8::1", "::ffff:192.0.2.1", "fe80::", "::"])),
@@ -99,7 +108,6 @@ DATA = st.one_of(
     st.tuples(st.just("TYPE999"), st.just(r"\# 0")),
     st.tuples(st.just("DS"), st.just("1 8 2 " + "ab" * 32)),
 )  # fmt: skip
-
 
 
 @st.composite
@@ -261,7 +269,9 @@ def test_every_record_of_a_full_message_is_kept() -> None:
     # The shortest records there are: a root owner and no data.
     head = bytes.fromhex("0001800000010000000000000000010001")
     size = (65_535 - len(head)) // 11
-    body = b"".join(b"\0" + n.to_bytes(2, "big") + b"\0\1" + bytes(6) for n in range(300, 300 + size))
+    body = b"".join(
+        b"\0" + n.to_bytes(2, "big") + b"\0\1" + bytes(6) for n in range(300, 300 + size)
+    )
     message = head[:6] + size.to_bytes(2, "big") + head[8:] + body
 
     assert size > 5_900

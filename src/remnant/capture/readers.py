@@ -56,6 +56,14 @@ READERS: Final[dict[str, Reader]] = {
     reader.name: reader
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
+        _Deferred("cdns", "C-DNS", "authority", "remnant.capture.cdns", "CdnsReader"),
+        _Deferred(
+            "powerdns-protobuf",
+            "PowerDNS protobuf",
+            "resolver",
+            "remnant.capture.powerdns",
+            "PowerDnsReader",
+        ),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred(
             "suricata", "Suricata EVE log", "resolver", "remnant.capture.suricata", "SuricataReader"

@@ -36,6 +36,7 @@ __all__ = [
     "Records",
     "add_record",
     "new_records",
+    "offer_record",
     "records_room",
     "records_table",
     "write_records",
@@ -183,6 +184,48 @@ def _watched(
 
 
 @kernel
+def offer_record(
+    records: Records,
+    tables: Tables,
+    buffer: Bytes,
+    message: Int,
+    owner: Bytes,
+    starts: npt.NDArray[np.int64],
+    count: Int,
+    kind: Int,
+    data: tuple[Int, Int],
+    hits: npt.NDArray[np.int32],
+    address: Bytes,
+    numbers: tuple[Int, Int, Int, Int],
+) -> None:
+    """Append a record if it may be kept; the caller has seen that there is room.
+
+    Args:
+        records: of this batch.
+        tables: the compiled watchlist.
+        buffer: holds the data.
+        message: where the message begins, if names in the data may be compressed.
+        owner: uint8[256], the owner's wire name from its front; overwritten.
+        starts: int64[130], its labels; overwritten.
+        count: how many labels it has.
+        kind: type.
+        data: where the data begins and ends.
+        hits: int32[MAX_HITS], scratch.
+        address: uint8[16] or more, scratch.
+        numbers: time, sensor, the entry hit by the question that this record answers or NONE,
+            which are kept (MODES).
+    """
+    time, sensor, asked, mode = numbers
+    if mode != _ALL and asked < 0:
+        if not _watched(tables, buffer, kind, data, (owner, starts, count), hits, address):
+            return
+    add_record(
+        records, buffer, message, owner, starts[count] + 1, kind, data,
+        owner, starts, (time, sensor, asked),
+    )  # fmt: skip
+
+
+@kernel
 def write_records(
     records: Records,
     tables: Tables,
@@ -234,18 +277,9 @@ def write_records(
         count, _ = wire.read_name(buffer, message, owner, stop, scratch, starts)
         if count < 0:
             continue
-        answers_it = i < answers and asked >= 0
-        if (
-            mode != _ALL
-            and not answers_it
-            and not _watched(
-                tables, buffer, kind, (start, end), (scratch, starts, count), hits, address
-            )
-        ):
-            continue
-        add_record(
-            records, buffer, message, scratch, starts[count] + 1, kind, (start, end),
-            scratch, starts, (time, sensor, asked if answers_it else int64(NONE)),
+        offer_record(
+            records, tables, buffer, message, scratch, starts, count, kind, (start, end),
+            hits, address, (time, sensor, asked if i < answers else int64(NONE), mode),
         )  # fmt: skip
 
 
