@@ -41,11 +41,13 @@ __all__ = [
     "CLOCK_FAULT",
     "FIRST_OWN",
     "FORCED",
+    "FRAGMENT",
     "FRAMING",
     "HEARD",
     "LATEST",
     "NO_MESSAGE",
     "OFFSET",
+    "PACKET",
     "POLICY",
     "PROTOBUF",
     "QUERIES",
@@ -56,6 +58,7 @@ __all__ = [
     "SENSOR",
     "SERVICE_PORT",
     "SIMULATED",
+    "STREAM",
     "TRANSPORT",
     "TRUNCATED",
     "USE_NOTHING",
@@ -98,6 +101,9 @@ ADDRESS: Final = 6
 FRAMING: Final = 7
 TRUNCATED: Final = 8
 CLOCK_FAULT: Final = 9
+PACKET: Final = 11
+FRAGMENT: Final = 12
+STREAM: Final = 13
 
 # Places in ``Context.facts``: what the caller says of a message before it is taken.
 ASKED: Final = 0

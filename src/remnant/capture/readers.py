@@ -50,6 +50,7 @@ READERS: Final[dict[str, Reader]] = {
     reader.name: reader
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
+        _Deferred("pcap", "pcap, pcapng", "resolver", "remnant.capture.pcap", "PcapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
     )
