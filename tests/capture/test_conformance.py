@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pcap_writer
 from remnant.capture import QUARANTINE_LIMIT
 from remnant.capture.readers import READERS, recognise
 from remnant.errors import FormatError
@@ -34,7 +35,21 @@ BIND = (
     b"08-Apr-2015 12:00:01.123 general: info: zone example/IN: loaded\n"
     b"08-Apr-2015 12:00:02.123 queries: info: client 192.0.2.17#1: query: a..b IN A +\n"
 )
-TEXTS = [("zeek", ZEEK), ("zeek", ZEEK_JSON), ("bind", BIND)]
+_ASKED = pcap_writer.query("ns1.evil.example")
+_FRAMES = (
+    pcap_writer.ethernet(pcap_writer.ipv4(pcap_writer.udp(_ASKED))),
+    pcap_writer.ethernet(pcap_writer.ipv6(pcap_writer.udp(_ASKED))),
+    pcap_writer.ethernet(pcap_writer.ipv4(pcap_writer.udp(b"bad"))),
+)
+PCAP = pcap_writer.pcap(*_FRAMES)
+PCAPNG = pcap_writer.pcapng(*_FRAMES)
+TEXTS = [
+    ("zeek", ZEEK),
+    ("zeek", ZEEK_JSON),
+    ("bind", BIND),
+    ("pcap", PCAP),
+    ("pcap", PCAPNG),
+]
 EACH = pytest.mark.parametrize("name", READERS)
 
 

@@ -186,7 +186,7 @@ def add_fragment(
         if fragments.status[place] == _OPEN:
             fragments.status[place] = _DNS
     if end < packet[packets.WHOLE]:
-        is_dns = at == 0 and fragments.status[place] == _DNS
+        is_dns = fragments.status[place] == _DNS
         # It is counted here, so it is not given up as well.
         fragments.status[place] = _OPEN if is_dns else fragments.status[place]
         _give_up(fragments, place, int64(_DEAD))

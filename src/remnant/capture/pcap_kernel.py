@@ -411,10 +411,10 @@ def scan(
             context, tables, counts, memory, events, records, source, begin, end, reason, use
         )
         state[messages.RECORDS_READ] += 1
-        if not done and (reason == 0 or reason == messages.CLOCK_FAULT):  # noqa: PLR1714
-            tcp_streams.settle(layers.streams, state[_SLOT], True)
-        elif not done:
-            tcp_streams.settle(layers.streams, state[_SLOT], False)
+        if not done:
+            sound = (reason == 0) | (reason == messages.CLOCK_FAULT)
+            sound = sound & (use == messages.USE_QUERY)
+            tcp_streams.settle(layers.streams, state[_SLOT], sound)
         if reason != 0:
             # The bytes of a message that came in pieces are gone when the batch is made.
             if not there:

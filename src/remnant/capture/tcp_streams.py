@@ -487,7 +487,8 @@ def settle(streams: Streams, place: Int, readable: bool) -> None:
         if readable:
             streams.status[place] = _SURE
         else:
-            _abandon(streams, place)
+            pieces.release(streams.pieces, place)
+            streams.hole[place] = -1
             streams.status[place] = _SEARCHING
 
 
