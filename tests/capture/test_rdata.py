@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
 
 import dns.name
 import dns.rdata
@@ -17,9 +16,6 @@ from hypothesis import strategies as st
 import dns_oracle
 from remnant import wire
 from remnant.capture import rdata
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, SPF, CAA = 2, 5, 6, 12, 15, 16, 28, 33, 39, 99, 257
 KNOWN = (1, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, SPF, CAA)
@@ -203,7 +199,7 @@ def test_a_name_does_not_end_beyond_its_data() -> None:
 @pytest.mark.parametrize(
     ("pointers", "read"), [(1, True), (128, True), (129, False), (4000, False)]
 )
-def test_a_name_follows_so_many_pointers_and_no_more(pointers: int, read: bool) -> None:  # noqa: FBT001
+def test_a_name_follows_so_many_pointers_and_no_more(pointers: int, read: bool) -> None:
     chain = b"\1a\0" + b"".join(
         (0xC000 | (0 if i == 0 else 3 + 2 * (i - 1))).to_bytes(2, "big") for i in range(pointers)
     )

@@ -50,11 +50,13 @@ __all__ = [
     "FAULTS_TO_KEEP",
     "FIRST_OWN",
     "FORCED",
+    "FRAGMENT",
     "FRAMING",
     "HEARD",
     "LATEST",
     "NO_MESSAGE",
     "OFFSET",
+    "PACKET",
     "POLICY",
     "PROTOBUF",
     "QUERIES",
@@ -66,6 +68,7 @@ __all__ = [
     "SENSOR",
     "SERVICE_PORT",
     "SIMULATED",
+    "STREAM",
     "TRANSPORT",
     "TRUNCATED",
     "USE_NOTHING",
@@ -114,6 +117,9 @@ TRUNCATED: Final = 8
 CLOCK_FAULT: Final = 9
 CBOR: Final = 10
 RECORDED: Final = 14
+PACKET: Final = 11
+FRAGMENT: Final = 12
+STREAM: Final = 13
 
 # Places in ``Context.facts``: what the caller says of a message before it is taken.
 ASKED: Final = 0

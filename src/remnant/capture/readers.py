@@ -64,6 +64,7 @@ READERS: Final[dict[str, Reader]] = {
             "remnant.capture.powerdns",
             "PowerDnsReader",
         ),
+        _Deferred("pcap", "pcap, pcapng", "resolver", "remnant.capture.pcap", "PcapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred(
             "suricata", "Suricata EVE log", "resolver", "remnant.capture.suricata", "SuricataReader"
