@@ -136,7 +136,11 @@ _TRANSPORT = Column(
     null="not in the source",
 )
 _NAME = Column(
-    "name", pa.string(), "the name asked for: folded to lower case, no trailing dot, \\DDD escapes"
+    "name",
+    pa.string(),
+    "the name asked for: folded to lower case, no trailing dot, \\DDD escapes; where none was "
+    "asked for (flows, some victim reports) the destination address as text, or '-' if there is "
+    "none either",
 )
 _CASE_BITS = Column(
     "case_bits",
@@ -151,8 +155,9 @@ _RCODE = Column(
 _PROOF = Column(
     "proof",
     _WORD,
-    "how sure it is that the source address is genuine: "
-    "dns_udp, dns_tcp, tcp, tls, http or checkin",
+    "how sure it is that the source address is genuine: none (a packet that nothing answered for: "
+    "anybody can have sent it), dns_udp, dns_tcp, tcp (a handshake was completed), tls, http or "
+    "checkin",
 )
 _WEIGHT = Column("weight", pa.int64(), "events that this row stands for, at least 1", "events")
 _DETAIL = Column(

@@ -434,8 +434,9 @@ def _watch_changes(case: Case, window: Window) -> list[tuple[datetime, str]]:
         if event.kind in {"names_added", "names_lost"} and _inside(event.time, window)
     ]
     for watch in case.watches:
-        shown = watch.dga or next(iter((*watch.names, *watch.addresses)), "")
-        more = len(watch.names) + len(watch.addresses) - 1
+        listed = (*watch.names, *watch.addresses, *watch.families)
+        shown = watch.dga or next(iter(listed), "")
+        more = len(listed) - 1
         what = printable(shown, 80) + (f" and {more} more" if more > 0 else "")
         for time, word in ((watch.since, "watched from"), (watch.until, "lost on")):
             if time is not None and _inside(time, window):
