@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
     from remnant.store import Store
     from remnant.watchlist import Watchlist
+    from remnant.windows import Window
 
 __all__ = ["demo", "ingest", "simulate"]
 
@@ -59,6 +60,8 @@ _COLUMNS = (
     "last",
 )
 
+
+_LONGEST_PERIOD_S = 3653 * 86_400
 
 _SHOWN = ("state", "format", "messages", "matched", "malformed", "first", "last", "path")
 """What a table shows of each source, on 100 columns; the summary below it has the rest."""
@@ -95,6 +98,14 @@ def ingest(
     timezone: Annotated[
         str | None, typer.Option(help="Zone of the lines that carry none, such as Europe/Rome.")
     ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="For which time sources that hold hits only (victim reports) are complete: dates "
+            "(the last day included) or times with a zone.",
+            metavar="FROM/UNTIL",
+        ),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Read DNS traffic and keep what the case watches.
@@ -120,7 +131,7 @@ def ingest(
     started = time.monotonic()
     run = _Ingest(settings, names, sensor=sensor, input_format=input_format)
     try:
-        run.read(paths, vantage=vantage, year=year, zone=_zone(timezone))
+        run.read(paths, vantage=vantage, year=year, zone=_zone(timezone), period=_period(period))
     except StoreError:
         # What was committed before stays, so it is told.
         if run.rows:
@@ -142,6 +153,20 @@ def _zone(name: str | None) -> tzinfo | None:
         raise typer.BadParameter(
             f"--timezone {name!r} is not known; expected a name such as UTC or Europe/Rome"
         ) from None
+
+
+def _period(text: str | None) -> Window | None:
+    """Return the stated period; a very long one is a slip of the pen."""
+    if text is None:
+        return None
+    from remnant.windows import TimeSyntaxError, parse_period
+
+    found = parse_period(text)
+    if found.seconds > _LONGEST_PERIOD_S:
+        raise TimeSyntaxError(
+            "the period is too long", got=str(found), expected="at most ten years"
+        )
+    return found
 
 
 class _Ingest:
@@ -169,7 +194,13 @@ class _Ingest:
         self.failed = False
 
     def read(
-        self, paths: Sequence[str], *, vantage: str | None, year: int | None, zone: tzinfo | None
+        self,
+        paths: Sequence[str],
+        *,
+        vantage: str | None,
+        year: int | None,
+        zone: tzinfo | None,
+        period: Window | None = None,
     ) -> None:
         """Read every source for every case."""
         from remnant.capture import ReadOptions
@@ -180,7 +211,9 @@ class _Ingest:
         library = open_library(self.settings)
         rules = [rule for name in self.names for rule in compile_rules(library.get(name))]
         watchlist = Watchlist.compile(rules)
-        options = ReadOptions(now=datetime.now(tz=UTC), year=year, timezone=zone, vantage=vantage)
+        options = ReadOptions(
+            now=datetime.now(tz=UTC), year=year, timezone=zone, vantage=vantage, period=period
+        )
         lookup = _lookup(self.settings, self.names)
         found = list(_sources(paths))
         years = self._years([path for path, _, _ in found], year)

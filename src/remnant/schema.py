@@ -303,9 +303,21 @@ COVERAGE_COUNTS: Final = Table(
 
 COVERAGE: Final = Table(
     "coverage",
-    1,
+    2,
     "one source, sensor, vantage and hour",
-    (Column("source", _WORD, "the source (ledger id)"), *_COUNTS),
+    (
+        Column("source", _WORD, "the source (ledger id)"),
+        *_COUNTS,
+        Column(
+            "basis",
+            _WORD,
+            "what the row says about the hour: traffic (the source holds all messages, so one of "
+            "them shows that the sensor delivered), hits (the source holds hits only: it covers no "
+            "hour), stated (the same, in a period for which a person says that it is complete: "
+            "covered, even without a message)",
+            null="as traffic: written by version 1",
+        ),
+    ),
     ("case",),
 )
 

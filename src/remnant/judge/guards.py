@@ -16,7 +16,7 @@ import numpy as np
 
 from remnant import schema
 from remnant.errors import printable
-from remnant.estimate.coverage import HITS_ONLY, sensors, vantages
+from remnant.estimate.coverage import delivering, sensors, vantages
 from remnant.estimate.decay import fit
 from remnant.estimate.online import day_start, series
 from remnant.estimate.traffic import sightings
@@ -298,7 +298,7 @@ def _loss(ground: Ground) -> Guard:
 
 def _vantages(ground: Ground) -> Guard:
     """Fail if another vantage of the same case says otherwise, on the same days."""
-    others = [v for v in vantages(ground.view) if v != ground.kept.vantage and v not in HITS_ONLY]
+    others = [v for v in vantages(ground.view) if v != ground.kept.vantage]
     for vantage in others:
         made = series(ground.view, ground.window, vantage)
         trend = made.on(made.complete & np.isin(made.days, ground.kept.days)).trend(
@@ -417,12 +417,11 @@ def _messages_a_lookup(ground: Ground, column: Any) -> Floats:  # noqa: ANN401 -
 
 
 def _fitted_coverage(ground: Ground) -> Any:  # noqa: ANN401 - ibis is untyped
-    table = ground.view.table(schema.COVERAGE)
+    table = delivering(ground.view.table(schema.COVERAGE))
     return table.filter(
         table.vantage == ground.kept.vantage,
         table.hour >= _literal(ground.window.since),
         table.hour < _literal(ground.window.until),
-        table.messages > 0,
     )
 
 

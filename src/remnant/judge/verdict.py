@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import printable
-from remnant.estimate.coverage import COMPLETE, default_window
+from remnant.estimate.coverage import COMPLETE, covers_nothing, default_window
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
@@ -140,6 +140,7 @@ def judge(
             low=None if trend is None else trend.low,
             high=None if trend is None else trend.high,
             r_min=r_min,
+            no_period=covers_nothing(view, fitted.vantage),
         )
     )
     open_until = Outlook()
