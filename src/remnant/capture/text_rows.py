@@ -35,6 +35,7 @@ __all__ = [
     "BAD_JSON",
     "BAD_NAME",
     "BAD_NUMBER",
+    "BAD_QUOTES",
     "BAD_TIME",
     "MALFORMED",
     "NO_ECS",
@@ -59,6 +60,7 @@ REASONS: Final = (
     "the line does not have the fields of the format",
     "no usable #fields line stands before it",
     "the JSON cannot be read",
+    "the quotes of a field do not match",
 )
 """Why a line is malformed; the constants below are indexes into these."""
 
@@ -70,6 +72,7 @@ BAD_NUMBER: Final = 4
 BAD_FIELDS: Final = 5
 NO_HEADER: Final = 6
 BAD_JSON: Final = 7
+BAD_QUOTES: Final = 8
 
 QUERIES_SEEN: Final = 0
 MALFORMED: Final = 1
