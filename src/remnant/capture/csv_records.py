@@ -113,9 +113,9 @@ def header_of(head: bytes) -> list[str]:
 def _record_end(view: Bytes, start: Int) -> tuple[Int, Int]:
     """Return (position of the line feed after a record, its flaw); -1 where more is needed."""
     size = view.size
-    feed = int64(-1)
-    flaw = SOUND
-    i = int64(start)
+    feed: Int = int64(-1)
+    flaw: Int = SOUND
+    i: Int = int64(start)
     while i < size:
         if i - start > MAX_LINE:
             flaw = BAD_QUOTES
@@ -174,7 +174,7 @@ def _record_end(view: Bytes, start: Int) -> tuple[Int, Int]:
 def _find(view: Bytes, begin: Int, ends: npt.NDArray[np.int64], flaws: npt.NDArray[np.int8]) -> Int:
     """Note where records end, as many as there are or is room for; return how many."""
     count = 0
-    start = int64(begin)
+    start: Int = int64(begin)
     while count < ends.size:
         end, flaw = _record_end(view, start)
         if end < 0:
@@ -265,7 +265,7 @@ def is_header(view: Bytes, start: Int, stop: Int, layout: Layout) -> bool:
     if stop - start < size or size == 0:
         return False
     for k in range(size):
-        byte = int64(view[start + k])
+        byte: Int = int64(view[start + k])
         if 65 <= byte <= 90:
             byte += 32
         if byte != layout.first[k]:
@@ -294,7 +294,7 @@ def split(view: Bytes, start: Int, stop: Int, layout: Layout, spans: npt.NDArray
         spans[role, 0] = -1
     column = 0
     columns = layout.roles.size
-    i = int64(start)
+    i: Int = int64(start)
     while True:
         doubled = 0
         if i < stop and view[i] == _QUOTE:

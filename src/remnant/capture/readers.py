@@ -52,6 +52,14 @@ READERS: Final[dict[str, Reader]] = {
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
+        _Deferred(
+            "shadowserver",
+            "Shadowserver report",
+            "report",
+            "remnant.capture.shadowserver",
+            "ShadowserverReader",
+            hits_only=True,
+        ),
     )
 }
 """The readers by the word for ``--input-format``, the surest to recognise first."""
