@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from remnant.capture.csv_records import (
     BOM,
+    MAX_COLUMNS,
     SOUND,
     columns_of,
     header_of,
@@ -55,7 +56,8 @@ def fields(record: bytes, width: int) -> list[str | None]:
     layout = layout_of([str(i) for i in range(width)], range(width))
     spans = np.zeros((width, 3), np.int64)
     view = np.frombuffer(record, np.uint8)
-    count = int(split(view, 0, view.size, layout, spans))
+    breaks = np.empty((2, MAX_COLUMNS + 1), np.int64)
+    count = int(split(view, 0, view.size, layout, breaks, spans))
     if count < 0:
         return []
     return [
@@ -216,7 +218,11 @@ def test_a_header_that_is_none(text: bytes) -> None:
 def test_more_fields_than_columns_are_refused_unless_empty() -> None:
     assert fields(b"1,2,,", 2) == ["1", "2"]
     assert fields(b"1,2,,x", 2) == []
+    assert fields(b'1,2,"",', 2) == ["1", "2"]
+    assert fields(b'1,2,"x"', 2) == []
     assert fields(b"1", 2) == ["1", None]
+    assert fields(b"," * MAX_COLUMNS, 2) == [None, None]
+    assert fields(b"," * (MAX_COLUMNS + 1), 2) == []
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.lines import HEAD_BYTES, MAX_LINE, MAX_LINES, Block, nothing
 from remnant.capture.text_rows import BAD_QUOTES, TOO_LONG
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,7 +110,7 @@ def header_of(head: bytes) -> list[str]:
     return columns_of(lines[0])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _record_end(view: Bytes, start: Int) -> tuple[Int, Int]:
     """Return (position of the line feed after a record, its flaw); -1 where more is needed."""
     size = view.size
@@ -170,7 +171,7 @@ def _record_end(view: Bytes, start: Int) -> tuple[Int, Int]:
     return feed, int64(flaw)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(view: Bytes, begin: Int, ends: npt.NDArray[np.int64], flaws: npt.NDArray[np.int8]) -> Int:
     """Note where records end, as many as there are or is room for; return how many."""
     count = 0
@@ -254,7 +255,7 @@ def _none(block: Block) -> Records:
     return Records(block, np.empty(0, np.int8))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_header(view: Bytes, start: Int, stop: Int, layout: Layout) -> bool:
     """Return whether a record begins with the name of the first column, quoted or not."""
     size = layout.first.size
@@ -274,55 +275,67 @@ def is_header(view: Bytes, start: Int, stop: Int, layout: Layout) -> bool:
     return bool(after == stop or view[after] == _QUOTE or view[after] == _COMMA)
 
 
-@njit(cache=True, nogil=True)
-def split(view: Bytes, start: Int, stop: Int, layout: Layout, spans: npt.NDArray[np.int64]) -> Int:
+@kernel
+def split(
+    view: Bytes,
+    start: Int,
+    stop: Int,
+    layout: Layout,
+    breaks: npt.NDArray[np.int64],
+    spans: npt.NDArray[np.int64],
+) -> Int:
     """Note where the fields with a role stand; return how many fields the record has.
 
     Args:
-        view: holds the record.
+        view: holds the record, whose quotes are in order.
         start: where it begins.
         stop: where it ends, without its line end.
         layout: which column has which role.
+        breaks: int64[2, MAX_COLUMNS + 1]: scratch.
         spans: int64[roles, 3], set to the range of each field, without quotes, and to 1 where
             quotes are written twice in it. The start is -1 where the column is absent or empty; of
             two columns of one role the first that is not empty counts.
 
     Returns:
-        The number of fields, or -1 if there are more than columns and one of those is not empty.
+        The number of fields, or -1 if there are more than columns and one of those is not empty,
+        or more than MAX_COLUMNS.
     """
+    count = 0
+    quotes = 0
+    # One plain loop over the bytes: quotes come in pairs, so an even number of them is outside.
+    for i in range(start, stop):
+        byte = view[i]
+        quotes += 1 if byte == _QUOTE else 0
+        if byte == _COMMA and quotes & 1 == 0:
+            if count == MAX_COLUMNS:
+                return -1
+            breaks[0, count] = i
+            breaks[1, count] = quotes
+            count += 1
+    breaks[0, count] = stop
+    breaks[1, count] = quotes
+    count += 1
     for role in range(spans.shape[0]):
         spans[role, 0] = -1
-    column = 0
     columns = layout.roles.size
-    i: Int = int64(start)
-    while True:
-        doubled = 0
-        if i < stop and view[i] == _QUOTE:
-            i += 1
-            begin = i
-            while i < stop:
-                if view[i] == _QUOTE:
-                    if i + 1 >= stop or view[i + 1] != _QUOTE:
-                        break
-                    doubled = 1
-                    i += 1
-                i += 1
-            end = i
-            i += 1
-        else:
-            begin = i
-            while i < stop and view[i] != _COMMA:
-                i += 1
-            end = i
-        if end > begin:
-            if column >= columns:
+    for column in range(count):
+        begin = breaks[0, column - 1] + 1 if column > 0 else start
+        end = breaks[0, column]
+        if column >= columns:
+            if end > begin and end - begin != 2 * (view[begin] == _QUOTE):
                 return -1
-            role = layout.roles[column]
-            if role >= 0 and spans[role, 0] < 0:
-                spans[role, 0] = begin
-                spans[role, 1] = end
-                spans[role, 2] = doubled
-        column += 1
-        if i >= stop:
-            return column
-        i += 1
+            continue
+        role = layout.roles[column]
+        if role < 0 or end == begin or spans[role, 0] >= 0:
+            continue
+        twice = 0
+        if view[begin] == _QUOTE:
+            quotes = breaks[1, column] - (breaks[1, column - 1] if column > 0 else 0)
+            twice = 1 if quotes > 2 else 0
+            begin += 1
+            end -= 1
+        if end > begin:
+            spans[role, 0] = begin
+            spans[role, 1] = end
+            spans[role, 2] = twice
+    return count

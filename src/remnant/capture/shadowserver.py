@@ -166,6 +166,9 @@ class ShadowserverReader:
         """
         tables = EventTables(watchlist, options.vantage or self.vantage, options.now)
         header = _Header(stream.name)
+        spans = np.empty((len(ROLES), 3), np.int64)
+        breaks = np.empty((2, MAX_COLUMNS + 1), np.int64)
+        scratch = np.empty(16, np.uint8)
         short = 0
         for part in records(stream):
             block = part.block
@@ -185,6 +188,9 @@ class ShadowserverReader:
                         block.tail,
                         rows,
                         events,
+                        spans,
+                        breaks,
+                        scratch,
                     )
                 )
                 if record >= block.ends.size or block.tail:
@@ -324,6 +330,7 @@ class _Header:
     def details(self, block: Block, events: Events) -> Callable[[Rows64], pa.Array[Any]]:
         """Return what gives the column ``detail`` of some rows of a block."""
         segments = tuple(self._segments)
+        breaks = np.empty((2, MAX_COLUMNS + 1), np.int64)
 
         def made(hits: Rows64) -> pa.Array[Any]:
             parts: list[pa.Array[Any]] = [pa.nulls(0, pa.string())]
@@ -335,7 +342,7 @@ class _Header:
                 for begin in range(int(starts[number]), int(stop), _SLICE):
                     some = which[begin : min(begin + _SLICE, int(stop))]
                     spans = np.full((some.size, len(columns.keys.names), 3), -1, np.int64)
-                    spans_of(block.data, block.ends, some, columns.kept, spans)
+                    spans_of(block.data, block.ends, some, columns.kept, breaks, spans)
                     parts.append(details(block.data, spans, columns.keys))
             return pa.concat_arrays(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.csv_records import SOUND, Layout, is_header, split
 from remnant.capture.event_rows import (
@@ -35,7 +35,7 @@ from remnant.capture.text_rows import (
 )
 from remnant.capture.text_types import parse_type
 from remnant.watchlist import MAX_WORD
-from remnant.wire import fold_byte
+from remnant.wire import fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -91,7 +91,7 @@ _SEMICOLON: Final = 59
 _BAR: Final = 124
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_word(view: Bytes, spans: npt.NDArray[np.int64], role: Int, word: Bytes) -> bool:
     """Return whether a field is a word, letters without case."""
     start = spans[role, 0]
@@ -103,7 +103,7 @@ def _is_word(view: Bytes, spans: npt.NDArray[np.int64], role: Int, word: Bytes) 
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int, most: Int) -> Int:
     """Return a number, -1 if there is none, -2 if it cannot be read or is above ``most``."""
     if spans[role, 0] < 0:
@@ -112,7 +112,7 @@ def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int, most: Int) -> 
     return value if 0 <= value <= most else -2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _name(view: Bytes, spans: npt.NDArray[np.int64], scratch: Bytes, rows: Rows, at: Int) -> Int:
     """Write the name that was asked for; return where it ends, ``at`` if there is none.
 
@@ -144,7 +144,7 @@ def _name(view: Bytes, spans: npt.NDArray[np.int64], scratch: Bytes, rows: Rows,
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_word(view: Bytes, start: Int, stop: Int, row: Int, events: Events) -> None:
     """Note one word; spaces around it, empty ones and too long ones are left out."""
     while start < stop and view[start] == 32:
@@ -165,7 +165,7 @@ def _add_word(view: Bytes, start: Int, stop: Int, row: Int, events: Events) -> N
     events.word_count[0] = count + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_words(view: Bytes, spans: npt.NDArray[np.int64], row: Int, events: Events) -> None:
     """Note the words of a row for its malware: whole fields, and what their separators part."""
     last = events.word_count[0] + MAX_WORDS
@@ -189,7 +189,7 @@ def _add_words(view: Bytes, spans: npt.NDArray[np.int64], row: Int, events: Even
             _add_word(view, start, stop, row, events)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _proof(spans: npt.NDArray[np.int64], transport: Int, kind: Int) -> Int:
     if kind == DNS:
         return DNS_TCP if transport == 1 else DNS_UDP
@@ -202,7 +202,7 @@ def _proof(spans: npt.NDArray[np.int64], transport: Int, kind: Int) -> Int:
     return TCP if transport == 1 else NO_PROOF
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_row(
     view: Bytes,
     start: Int,
@@ -259,7 +259,7 @@ def _read_row(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_reports(
     view: Bytes,
     ends: npt.NDArray[np.int64],
@@ -270,6 +270,9 @@ def read_reports(
     whole: bool,
     rows: Rows,
     events: Events,
+    spans: npt.NDArray[np.int64],
+    breaks: npt.NDArray[np.int64],
+    scratch: Bytes,
 ) -> Int:
     """Read records until one is a header.
 
@@ -283,12 +286,13 @@ def read_reports(
         whole: a record must have all columns: it is the last one, and nothing ends it.
         rows: filled from where the counters say.
         events: the same.
+        spans: int64[roles, 3]: scratch.
+        breaks: int64[2, MAX_COLUMNS + 1]: scratch.
+        scratch: uint8[16].
 
     Returns:
         The index of the header, or the number of records.
     """
-    spans = np.empty((len(ROLES), 3), np.int64)
-    scratch = np.empty(16, np.uint8)
     width = layout.roles.size
     for record in range(first, ends.size):
         start = ends[record - 1] + 1 if record > 0 else 0
@@ -305,7 +309,7 @@ def read_reports(
         if reason == SOUND and width == 0:
             reason = int64(NO_HEADER)
         if reason == SOUND:
-            fields = split(view, start, stop, layout, spans)
+            fields = split(view, start, stop, layout, breaks, spans)
             if fields < 0 or (whole and fields < width):
                 reason = int64(BAD_FIELDS)
             elif kind == REFERRERS:
@@ -319,12 +323,13 @@ def read_reports(
     return ends.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def spans_of(
     view: Bytes,
     ends: npt.NDArray[np.int64],
     records: npt.NDArray[np.int64],
     layout: Layout,
+    breaks: npt.NDArray[np.int64],
     spans: npt.NDArray[np.int64],
 ) -> None:
     """Note where the fields with a role stand in some records: spans is int64[n, roles, 3]."""
@@ -334,4 +339,4 @@ def spans_of(
         stop = ends[record]
         if stop > start and view[stop - 1] == _RETURN:
             stop -= 1
-        split(view, start, stop, layout, spans[k])
+        split(view, start, stop, layout, breaks, spans[k])
