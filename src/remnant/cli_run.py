@@ -87,7 +87,11 @@ def ingest(
         str | None, typer.Option(help="Where the sensor stood, when not the format's usual place.")
     ] = None,
     input_format: Annotated[
-        str, typer.Option(help="auto, or the name of a format: dnstap, zeek, bind.")
+        str,
+        typer.Option(
+            help="auto, or the name of a format: dnstap, zeek, zeek-conn, nfdump, bind, "
+            "shadowserver."
+        ),
     ] = "auto",
     year: Annotated[
         int | None,
@@ -108,7 +112,7 @@ def ingest(
     ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Read DNS traffic and keep what the case watches.
+    """Read DNS traffic, flows or victim reports and keep what the case watches.
 
     The same content read twice, renamed, recompressed or grown never counts twice.
     """
@@ -335,6 +339,7 @@ class _Ingest:
 
     def _not_read(self, path: str, why: str, *, named: bool) -> None:
         """List a source that no reader can use; named by the person it is a failure."""
+        from remnant.capture.readers import READERS
         from remnant.errors import printable
 
         empty: dict[str, Any] = dict.fromkeys(_COLUMNS)
@@ -349,8 +354,8 @@ class _Ingest:
         )
         if why == "not recognised":
             self.problems.append(
-                f"{printable(path)}: no reader recognises it; known: dnstap, Zeek dns.log, "
-                "BIND query log"
+                f"{printable(path)}: no reader recognises it; known: "
+                + ", ".join(reader.title for reader in READERS.values())
             )
         else:
             self.problems.append(why if printable(path) in why else f"{printable(path)}: {why}")

@@ -34,7 +34,44 @@ BIND = (
     b"08-Apr-2015 12:00:01.123 general: info: zone example/IN: loaded\n"
     b"08-Apr-2015 12:00:02.123 queries: info: client 192.0.2.17#1: query: a..b IN A +\n"
 )
-TEXTS = [("zeek", ZEEK), ("zeek", ZEEK_JSON), ("bind", BIND)]
+SHADOWSERVER = (
+    b'"timestamp","protocol","src_ip","src_port","src_asn","dst_ip","dst_port","infection","tag",'
+    b'"http_host","http_agent"\r\n'
+    b'"2024-06-15 12:00:01","tcp","192.0.2.17",43250,64500,"198.51.100.53",80,"beebone","a;b",'
+    b'"Ns1.evil.example:80","say ""hi"",\nor not"\r\n'
+    b'"2024-06-15 12:00:01","tcp","192.0.2.17",43250,64500,,,,,,\r\n'
+    b'"2024-06-15 12:00:02","tcp","not an address",1,,,,"beebone",,"x.example",\r\n'
+    b'"never closed,x\r\n'
+    b'"2024-06-15 12:00:03","udp","2001:db8::17",1,,,,"beebone",,"x.example",\r\n'
+)
+ZEEK_CONN = (
+    b"#separator \\x09\n#path\tconn\n"
+    b"#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tconn_state\thistory\n"
+    b"1428494400.250000\t192.0.2.17\t43250\t198.51.100.53\t443\ttcp\tSF\tShADadFf\n"
+    b"1428494400.250000\t2001:db8::17\t8\t2001:db8::53\t0\ticmp\tOTH\t-\n"
+    b"not a row\n"
+)
+ZEEK_CONN_JSON = (
+    b'{"ts":1428494400.25,"id.orig_h":"192.0.2.17","id.orig_p":43250,"id.resp_h":"198.51.100.53",'
+    b'"id.resp_p":443,"proto":"udp","conn_state":"S0"}\n'
+    b'{"broken":\n'
+)
+NFDUMP = (
+    b"ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n"
+    b"2018-01-10 11:22:41,2018-01-10 11:22:43,1.968,192.0.2.17,198.51.100.53,51388,443,TCP,"
+    b"...AP.SF,0,0,87,6051,0,0\n"
+    b"2018-01-10 11:22:41,x,1,192.0.2.17,198.51.100.53\n"
+    b"Summary\nflows,bytes,packets,avg_bps,avg_pps,avg_bpp\n2,16128,212,65560,107,76\n"
+)
+TEXTS = [
+    ("zeek", ZEEK),
+    ("zeek", ZEEK_JSON),
+    ("bind", BIND),
+    ("shadowserver", SHADOWSERVER),
+    ("zeek-conn", ZEEK_CONN),
+    ("zeek-conn", ZEEK_CONN_JSON),
+    ("nfdump", NFDUMP),
+]
 EACH = pytest.mark.parametrize("name", READERS)
 
 
@@ -115,10 +152,20 @@ def test_garbage_is_counted_and_never_raises(name: str, data: bytes, chunk: int)
     assert [bad[0] for bad in quarantine(parts)] == [bad[0] for bad in quarantine(whole)]
 
 
-@pytest.mark.parametrize("name", ["zeek", "bind"])
+BAD = {
+    "zeek": b"1\t2\n",
+    "bind": b"client 192.0.2.1#1: query: a..b IN A +\n",
+    "shadowserver": b"1,2\n",
+    "zeek-conn": b"1\t2\n",
+    "nfdump": b"1,2\n",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
 def test_quarantine_is_bounded_and_the_count_is_not(name: str) -> None:
-    bad = b"1\t2\n" if name == "zeek" else b"client 192.0.2.1#1: query: a..b IN A +\n"
-    data = dict(TEXTS)[name] + bad * (QUARANTINE_LIMIT + 500)
+    bad = BAD[name]
+    data = next(text for of, text in TEXTS if of == name)
+    data = data.partition(b"Summary")[0] + bad * (QUARANTINE_LIMIT + 500)
     batches = read(READERS[name], data, chunk=50_000)
 
     assert len(quarantine(batches)) == QUARANTINE_LIMIT

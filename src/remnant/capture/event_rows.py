@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numba import njit
 
 from remnant.capture import text_rows
+from remnant.capture.details import details
 from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.schema import QUERIES, TIME
 from remnant.windows import to_us
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.capture import Batch
+    from remnant.capture.details import Keys
     from remnant.capture.lines import Block
     from remnant.capture.text_rows import Rows
     from remnant.watchlist import Watchlist
     from remnant.wire import Bytes
 
     Details = Callable[[npt.NDArray[np.int64]], pa.Array[Any]]
+    """Gives the column ``detail`` of some rows, by their indexes."""
 
 __all__ = [
     "DNS_TCP",
@@ -45,6 +48,7 @@ __all__ = [
     "TLS",
     "EventTables",
     "Events",
+    "details_of",
     "room_for",
 ]
 
@@ -122,6 +126,15 @@ def room_for(block: Block, *, fields: int = 0, words: bool = False) -> Events:
     )
 
 
+def details_of(block: Block, events: Events, keys: Keys) -> Details:
+    """Return what gives ``detail`` of rows from the ranges that ``Events.fields`` keeps of them."""
+
+    def made(rows: npt.NDArray[np.int64]) -> pa.Array[Any]:
+        return details(block.data, events.fields[rows], keys)
+
+    return made
+
+
 @njit(cache=True, nogil=True)
 def _take_names(
     names: Bytes,
@@ -169,21 +182,21 @@ class EventTables:
         """Note that the last record is left for a later reading, when it may have grown."""
         self._tables.note_incomplete(block)
 
-    def batch(self, block: Block, rows: Rows, events: Events, details: Details) -> Batch:
+    def batch(self, block: Block, rows: Rows, events: Events, detail: Details) -> Batch:
         """Return the batch of a block whose records have been read.
 
         Args:
             block: the records.
             rows: what they say.
             events: what else they say.
-            details: gives the column ``detail`` of some rows, by their indexes.
+            detail: gives the column ``detail`` of some rows, by their indexes.
         """
         seen = int(rows.counters[text_rows.QUERIES_SEEN])
         # Without names the tables of text logs match nothing: they count.
         nameless = rows._replace(name_offsets=np.zeros(seen + 1, np.int64))
         batch = self._tables.batch(block, nameless)
         hits, entries = self._hits(rows, events, seen)
-        return replace(batch, queries=self._queries(block, rows, events, hits, entries, details))
+        return replace(batch, queries=self._queries(block, rows, events, hits, entries, detail))
 
     def _hits(
         self, rows: Rows, events: Events, seen: int
@@ -217,13 +230,13 @@ class EventTables:
         events: Events,
         hits: npt.NDArray[np.int64],
         entries: npt.NDArray[np.int32],
-        details: Details,
+        detail: Details,
     ) -> pa.RecordBatch:
         count = hits.size
         # A row that hits several entries has its texts made once.
         own, which = np.unique(hits, return_inverse=True)
         name, bits = self._names(rows, events, own)
-        texts: Any = [name, details(own)]
+        texts: Any = [name, detail(own)]
         if own.size < count:
             texts = [text.take(pa.array(which)) for text in texts]
             bits = bits[which]

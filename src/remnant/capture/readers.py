@@ -51,6 +51,10 @@ READERS: Final[dict[str, Reader]] = {
     for reader in (
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
+        _Deferred(
+            "zeek-conn", "Zeek conn.log", "flow", "remnant.capture.zeek_conn", "ZeekConnReader"
+        ),
+        _Deferred("nfdump", "nfdump CSV", "flow", "remnant.capture.nfdump", "NfdumpReader"),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
         _Deferred(
             "shadowserver",

@@ -17,18 +17,18 @@ import numpy as np
 
 from remnant.capture import text_rows
 from remnant.capture.lines import Block, blocks, first_lines, nothing
-from remnant.capture.zeek_json import COLUMNS
+from remnant.capture.zeek_json import COLUMNS, keys_of
 from remnant.capture.zeek_lines import LOCAL_NAMES, Layout, answer_addresses, read_lines
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from remnant.capture import Batch, ReadOptions
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
-__all__ = ["ZeekReader"]
+__all__ = ["Header", "ZeekReader", "line_of"]
 
 _NEEDED: Final = (b"ts", b"id.orig_h", b"query")
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-fA-F]{2})")
@@ -66,7 +66,8 @@ class ZeekReader:
             FormatError: the first header lacks a column that is needed, or has a separator of
                 more than one byte.
         """
-        header = _Header(stream.name)
+        header = Header(stream.name, b"dns", COLUMNS, _NEEDED)
+        keys = keys_of(COLUMNS)
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         local_names = 0
         for block in blocks(stream):
@@ -74,10 +75,10 @@ class ZeekReader:
             line = 0
             layout = header.layout()
             while True:
-                line = int(read_lines(block.data, block.ends, line, layout, rows))
+                line = int(read_lines(block.data, block.ends, line, layout, keys, rows))
                 if line >= block.ends.size or block.tail:
                     break
-                header.take(_line(block, line), read=bool(rows.counters.any()))
+                header.take(line_of(block, line), read=bool(rows.counters.any()))
                 layout = header.layout()
                 line += 1
             if block.tail:
@@ -99,21 +100,33 @@ class ZeekReader:
             yield tables.batch(block, text_rows.room_for(block))
 
 
-def _line(block: Block, index: int) -> bytes:
+def line_of(block: Block, index: int) -> bytes:
+    """Return one line of a block without its end."""
     start = int(block.ends[index - 1]) + 1 if index else 0
     return block.data[start : int(block.ends[index])].tobytes().rstrip(b"\r")
 
 
-class _Header:
+class Header:
     """The header lines of a TSV log, as far as they have been read.
+
+    Args:
+        where: name of the source.
+        path: the log that is read: what its ``#path`` begins with.
+        wanted: the columns that are read, by role.
+        needed: those of them without which nothing can be.
 
     Attributes:
         rows_read: rows came before, so that a bad header no longer ends the reading.
         notes: what was wrong with later headers.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(
+        self, where: str, path: bytes, wanted: Sequence[str], needed: Sequence[bytes]
+    ) -> None:
         self._where = where
+        self._path = path
+        self._wanted = wanted
+        self._needed = needed
         self._separator = b"\t"
         self._set_separator = b","
         self._empty = b"(empty)"
@@ -139,7 +152,7 @@ class _Header:
             case b"#unset_field":
                 self._unset = _unescaped(value)
             case b"#path":
-                self._other = not value.startswith(b"dns")
+                self._other = not value.startswith(self._path)
             case b"#fields":
                 self._columns = value.split(self._separator)
                 self._check(strict=not (read or self.rows_read))
@@ -149,7 +162,7 @@ class _Header:
     def _check(self, *, strict: bool) -> None:
         if self._other:
             return
-        missing = [column.decode() for column in _NEEDED if column not in self._columns]
+        missing = [column.decode() for column in self._needed if column not in self._columns]
         if len(self._separator) != 1:
             error = FormatError(
                 "the log separates its columns by more than one byte",
@@ -162,8 +175,8 @@ class _Header:
                 f"the log has no column {', '.join(missing)}",
                 where=self._where,
                 got=b" ".join(self._columns).decode("utf-8", "replace"),
-                expected="the columns ts, id.orig_h and query in the #fields line",
-                hint="log the columns that Zeek's dns.log has by default",
+                expected=f"the columns {b', '.join(self._needed).decode()} in the #fields line",
+                hint=f"log the columns that Zeek's {self._path.decode()}.log has by default",
             )
         else:
             return
@@ -178,7 +191,7 @@ class _Header:
         if self._layout is None:
             columns = [
                 self._columns.index(name.encode()) if name.encode() in self._columns else -1
-                for name in COLUMNS
+                for name in self._wanted
             ]
             marks = self._separator[:1] + (self._set_separator[:1] or b",")
             self._layout = Layout(

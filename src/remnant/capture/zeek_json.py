@@ -9,7 +9,7 @@ References:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numba import int64, njit
@@ -17,9 +17,21 @@ from numba import int64, njit
 from remnant.wire import Bytes, Int, fold_byte
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
-__all__ = ["COLUMNS", "LIST", "NUMBER", "TEXT", "TEXT_ESCAPED", "json_fields", "unescape"]
+__all__ = [
+    "COLUMNS",
+    "LIST",
+    "NUMBER",
+    "TEXT",
+    "TEXT_ESCAPED",
+    "Keys",
+    "json_fields",
+    "keys_of",
+    "unescape",
+]
 
 COLUMNS: Final = (
     "ts",
@@ -43,15 +55,31 @@ NUMBER: Final = 3
 LIST: Final = 4
 OTHER: Final = 5
 
-_LONGEST_KEY: Final = max(map(len, COLUMNS))
-_KEYS: Final = np.array(
-    [list(word.encode().ljust(_LONGEST_KEY, b"\0")) for word in COLUMNS], np.uint8
-)
-_KEY_SIZES: Final = np.array([len(word) for word in COLUMNS], np.int64)
 _MAX_DEPTH: Final = 60
 
 _QUOTE: Final = 34
 _BACKSLASH: Final = 92
+
+
+class Keys(NamedTuple):
+    """The keys that are wanted, by role.
+
+    Attributes:
+        text: uint8[roles, longest].
+        sizes: int64[roles].
+    """
+
+    text: npt.NDArray[np.uint8]
+    sizes: npt.NDArray[np.int64]
+
+
+def keys_of(columns: Sequence[str]) -> Keys:
+    """Return the keys as kernels take them."""
+    longest = max(map(len, columns))
+    return Keys(
+        np.array([list(word.encode().ljust(longest, b"\0")) for word in columns], np.uint8),
+        np.array([len(word) for word in columns], np.int64),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -129,14 +157,14 @@ def _literal(view: Bytes, start: Int, stop: Int) -> Int:
 
 
 @njit(cache=True, nogil=True)
-def _role(view: Bytes, start: Int, stop: Int) -> Int:
+def _role(view: Bytes, start: Int, stop: Int, keys: Keys) -> Int:
     size = stop - start
-    for role in range(_KEY_SIZES.size):
-        if _KEY_SIZES[role] != size:
+    for role in range(keys.sizes.size):
+        if keys.sizes[role] != size:
             continue
         same = True
         for k in range(size):
-            if view[start + k] != _KEYS[role, k]:
+            if view[start + k] != keys.text[role, k]:
                 same = False
                 break
         if same:
@@ -149,6 +177,7 @@ def json_fields(
     view: Bytes,
     start: Int,
     stop: Int,
+    keys: Keys,
     spans: npt.NDArray[np.int64],
     kinds: npt.NDArray[np.int8],
 ) -> bool:
@@ -158,6 +187,7 @@ def json_fields(
         view: holds the line.
         start: where it begins.
         stop: where it ends.
+        keys: the wanted keys.
         spans: int64[roles, 2], set to the range of each value, without quotes; the start is -1
             where the key is absent or null. Of a key that stands twice, the last value counts.
         kinds: int8[roles]: TEXT, TEXT_ESCAPED, NUMBER, LIST or OTHER.
@@ -174,7 +204,7 @@ def json_fields(
         key_end, _ = _string_end(view, i + 1, stop)
         if key_end < 0:
             return False
-        role = _role(view, i + 1, key_end)
+        role = _role(view, i + 1, key_end, keys)
         i = _after_space(view, key_end + 1, stop)
         if i >= stop or view[i] != 58:
             return False

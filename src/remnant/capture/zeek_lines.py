@@ -43,6 +43,7 @@ from remnant.capture.zeek_json import (
     NUMBER,
     TEXT,
     TEXT_ESCAPED,
+    Keys,
     json_fields,
     unescape,
 )
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
     from remnant.wire import Bytes, Int
 
-__all__ = ["LOCAL_NAMES", "Layout", "answer_addresses", "read_lines"]
+__all__ = ["LOCAL_NAMES", "Layout", "answer_addresses", "read_lines", "tsv_fields"]
 
 LOCAL_NAMES: Final = 4
 """Counter of the rows of mDNS, LLMNR and NetBIOS, which are a part of the skipped ones."""
@@ -97,7 +98,7 @@ class Layout(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _tsv_fields(
+def tsv_fields(
     view: Bytes,
     start: Int,
     stop: Int,
@@ -238,6 +239,7 @@ def read_lines(
     ends: npt.NDArray[np.int64],
     first: Int,
     layout: Layout,
+    keys: Keys,
     rows: Rows,
 ) -> Int:
     """Read lines until one is a header line that changes the layout.
@@ -247,6 +249,7 @@ def read_lines(
         ends: where each line ends.
         first: the line to begin with.
         layout: what the header said.
+        keys: the keys of JSON lines.
         rows: filled from where the counters say.
 
     Returns:
@@ -276,7 +279,7 @@ def read_lines(
         is_row = False
         json = view[start] == _BRACE
         if json:
-            if not json_fields(view, start, stop, spans, kinds):
+            if not json_fields(view, start, stop, keys, spans, kinds):
                 reason = BAD_JSON
             elif _of_another_log(view, spans):
                 rows.counters[SKIPPED] += 1
@@ -288,7 +291,7 @@ def read_lines(
             rows.counters[SKIPPED] += 1
         elif layout.width == 0:
             reason = NO_HEADER
-        elif not _tsv_fields(view, start, stop, layout, breaks, spans):
+        elif not tsv_fields(view, start, stop, layout, breaks, spans):
             reason = BAD_FIELDS
         else:
             is_row = True
