@@ -8,7 +8,7 @@ import numpy as np
 from numba import int64
 
 from remnant.capture.csv_records import Layout, is_header, split
-from remnant.capture.event_rows import NO_PROOF, TCP, Events
+from remnant.capture.event_rows import NO_PROOF, Events
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
     BAD,
@@ -46,14 +46,15 @@ ROLES: Final = (
     "source_port",
     "target_port",
     "flows",
-    "packets_back",
     "proto",
     "flags",
+    "packets",
+    "packets_back",
 )
 """What a column may be; a *role* is an index into these."""
 
 (
-    _TIME, _SOURCE, _TARGET, _SOURCE_PORT, _TARGET_PORT, _FLOWS, _BACK, _PROTO, _FLAGS,
+    _TIME, _SOURCE, _TARGET, _SOURCE_PORT, _TARGET_PORT, _FLOWS, _PROTO, *_REST,
 ) = range(len(ROLES))  # fmt: skip
 
 DETAILS: Final = ROLES[_PROTO:]
@@ -95,22 +96,6 @@ def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int) -> Int:
         return -1
     value = parse_uint(view, spans[role, 0], spans[role, 1])
     return value if value >= 0 else -2
-
-
-@kernel
-def _completed(view: Bytes, spans: npt.NDArray[np.int64]) -> bool:
-    """Return whether the source completed a handshake: it sent SYN and ACK, and was answered.
-
-    A flow in one direction cannot show it: anybody can send any flags under a forged address.
-    """
-    if _number(view, spans, int64(_BACK)) < 1 or spans[_FLAGS, 0] < 0:
-        return False
-    syn = False
-    ack = False
-    for i in range(spans[_FLAGS, 0], spans[_FLAGS, 1]):
-        syn |= view[i] == 83
-        ack |= view[i] == 65
-    return syn and ack
 
 
 @kernel
@@ -157,7 +142,8 @@ def _read_row(
     ):
         return BAD_NUMBER
     events.weight[n] = max(flows, int64(1))
-    events.proof[n] = TCP if transport == 1 and _completed(view, spans) else NO_PROOF
+    # Flags of one direction are anybody's; of a flow in two, they may be those of the answer.
+    events.proof[n] = NO_PROOF
     events.has_target[n] = True
     for k in range(events.fields.shape[1]):
         for part in range(3):
