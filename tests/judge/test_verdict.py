@@ -260,6 +260,10 @@ def test_reports_with_a_stated_period_are_judged_like_any_sensor() -> None:
     found = verdict(stated_reports(60, 0.05))
 
     assert (found.state, found.vantage) == ("effective", "report")
+    # That the reports are complete is somebody's word, and said.
+    (item,) = [item for item in found.evidence if item["id"] == "stated"]
+    assert "--period" in str(item["sentence"])
+    assert not [i for i in verdict(simulated(10, 60)).evidence if i["id"] == "stated"]
 
 
 def test_stated_hours_without_a_hit_are_hours_with_a_look() -> None:

@@ -87,11 +87,13 @@ def with_basis(
     hour = filled.to_numpy() // _HOUR_US
     inside = (hour >= first) & (hour < stop)
     parts = [_with(counts, np.where(inside, STATED, HITS).tolist())]
-    keys = list(zip(counts["sensor"].to_pylist(), counts["vantage"].to_pylist(), strict=True))
-    for sensor, vantage in dict.fromkeys(sensors):
-        own = np.array([key == (sensor, vantage) for key in keys], np.bool_)
-        silent = np.setdiff1d(np.arange(first, stop), hour[inside & own])
-        parts.append(_silent(counts.schema, sensor, vantage, silent))
+    heard: dict[tuple[str, str], list[int]] = {}
+    keys = zip(counts["sensor"].to_pylist(), counts["vantage"].to_pylist(), strict=True)
+    for key, at in zip(keys, hour.tolist(), strict=True):
+        heard.setdefault(key, []).append(at)
+    for key in dict.fromkeys(sensors):
+        silent = np.setdiff1d(np.arange(first, stop), np.array(heard.get(key, []), np.int64))
+        parts.append(_silent(counts.schema, *key, silent))
     return pa.concat_tables(parts)
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "MAXIMUM_INTERVALS",
     "Hours",
     "SensorSpan",
+    "bases",
     "by_step",
     "choose_vantage",
     "covers_nothing",
@@ -161,11 +162,17 @@ def default_window(view: View) -> Window:
     return Window(floor(first.astimezone(UTC), "hour"), floor(last.astimezone(UTC), "hour") + _HOUR)
 
 
+def bases(view: View, vantage: str) -> frozenset[str]:
+    """Return what the coverage of a vantage rests on: traffic, hits, stated, or several."""
+    rows = _present(view)
+    rows = rows.filter(rows.vantage == vantage)
+    found = rows.select(basis=rows.basis.fill_null("traffic")).distinct().to_pyarrow()
+    return frozenset(found["basis"].to_pylist())
+
+
 def covers_nothing(view: View, vantage: str) -> bool:
     """Return whether a vantage has sources of hits only, and no period is stated for any."""
-    rows = _present(view)
-    known = rows.filter(rows.vantage == vantage).select("covers").distinct().to_pyarrow()
-    return bool(known["covers"].to_pylist() == [False])
+    return bases(view, vantage) == {"hits"}
 
 
 def delivering(table: Table) -> Table:
