@@ -87,7 +87,7 @@ def with_basis(
     hour = filled.to_numpy() // _HOUR_US
     inside = (hour >= first) & (hour < stop)
     parts = [_with(counts, np.where(inside, STATED, HITS).tolist())]
-    heard: dict[tuple[str, str], list[int]] = {}
+    heard: dict[Any, list[int]] = {}
     keys = zip(counts["sensor"].to_pylist(), counts["vantage"].to_pylist(), strict=True)
     for key, at in zip(keys, hour.tolist(), strict=True):
         heard.setdefault(key, []).append(at)
