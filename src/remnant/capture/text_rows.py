@@ -39,6 +39,7 @@ __all__ = [
     "BAD_JSON",
     "BAD_NAME",
     "BAD_NUMBER",
+    "BAD_QUOTES",
     "BAD_TIME",
     "MALFORMED",
     "NO_ECS",
@@ -66,6 +67,7 @@ REASONS: Final = (
     "no usable #fields line stands before it",
     "the JSON cannot be read",
     "the record data cannot be read",
+    "the quotes of a field do not match",
 )
 """Why a line is malformed; the constants below are indexes into these."""
 
@@ -78,6 +80,7 @@ BAD_FIELDS: Final = 5
 NO_HEADER: Final = 6
 BAD_JSON: Final = 7
 BAD_DATA: Final = 8
+BAD_QUOTES: Final = 9
 
 QUERIES_SEEN: Final = 0
 MALFORMED: Final = 1
