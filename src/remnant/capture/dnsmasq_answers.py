@@ -1,0 +1,358 @@
+"""The lines with which dnsmasq answers one query, until the last of them has been read.
+
+Each line is one record (``reply a.example is <CNAME>``, ``reply b.example is 192.0.2.1``), or says
+that there is none. When another line follows, the lines are one answer, and its query is looked up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numba import int64, njit
+
+from remnant.capture.dnsmasq_waiting import (
+    ANY_TYPE,
+    Waiting,
+    by_name,
+    by_serial,
+    last_query,
+    leave,
+)
+from remnant.capture.text_rows import Rows
+from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.capture.lines import Block
+
+__all__ = [
+    "BLOCKS",
+    "CNAME",
+    "NAMELESS",
+    "Answer",
+    "Line",
+    "Output",
+    "add_line",
+    "close",
+    "goes_on",
+    "new_answer",
+    "new_line",
+    "new_output",
+]
+
+BLOCKS: Final = ("gravity", "exact", "regex", "special", "rate-limit", "upstream")
+"""Why Pi-hole did not resolve a query; ``Line.number[BLOCK]`` is an index into these plus 1."""
+
+CNAME: Final = 5
+NAMELESS: Final = -1
+_MAX_RECORDS: Final = 64
+_TEXT: Final = 48
+_A: Final = 1
+_AAAA: Final = 28
+
+# Columns of ``Line.number``.
+PROCESS: Final = 0
+SERIAL: Final = 1
+PORT: Final = 2
+TRANSPORT: Final = 3
+SIZE: Final = 4
+"""Bytes of the wire name; ``NAMELESS`` if the line has none that can be read."""
+HINT: Final = 5
+RCODE: Final = 6
+RECORD: Final = 7
+"""Record type, 0 if the line is no record."""
+TEXT_SIZE: Final = 8
+BLOCK: Final = 9
+LOCAL_SOURCE: Final = 10
+"""1 if dnsmasq answered by itself, at once: from cache, configuration, hosts or a block list."""
+LINE_COLUMNS: Final = 11
+
+# Columns of ``Answer.number``, besides those of the first line.
+_OPEN: Final = 11
+_RECORDS: Final = 12
+_TIME: Final = 13
+_LOCAL: Final = 14
+_ALIAS: Final = 15
+_ANSWER_COLUMNS: Final = 16
+
+
+class Line(NamedTuple):
+    """What one line says: scratch of the kernels.
+
+    Attributes:
+        number: int64[LINE_COLUMNS].
+        name: uint8: the wire name.
+        address: uint8[16]: of the client, then of the record.
+        text: uint8: the record's address as text.
+    """
+
+    number: npt.NDArray[np.int64]
+    name: Bytes
+    client: Bytes
+    address: Bytes
+    text: Bytes
+
+
+class Answer(NamedTuple):
+    """The lines of the answer that is being read.
+
+    Attributes:
+        number: int64: of the first line, and what all lines come to.
+        names: uint8[records, 255]: the owner of each record, as wire names; ``sizes`` their length.
+        kinds: int32: record types.
+        addresses: uint8[records, 16], and as ``texts`` uint8[records, 48] of ``text_sizes``.
+        first: uint8[255]: the name of the first line; ``last`` and ``last_size`` of the last line.
+    """
+
+    number: npt.NDArray[np.int64]
+    names: Bytes
+    sizes: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int32]
+    addresses: Bytes
+    texts: Bytes
+    text_sizes: npt.NDArray[np.int64]
+    last: Bytes
+    last_size: npt.NDArray[np.int64]
+
+
+class Output(NamedTuple):
+    """What the lines of a block complete, besides rows.
+
+    Attributes:
+        counters: int64: messages, queries among them, address records, aliases.
+        time: int64: of each message whose line stands in the block; ``local``: it has no zone.
+        block: uint8: of each row: index into ``BLOCKS`` plus 1, or 0.
+        address: uint8[m, 16]: of each address record.
+        row: int64: the row that it answers, -1 if none; ``alias_row`` the same.
+        kind: int32: record type.
+        owners: uint8: wire names of the address records, end to end, and ``owner_offsets``.
+        texts: uint8: their addresses as text, and ``text_offsets``.
+        seen: int64: time of each address record; ``alias_seen`` the same; ``..._local``: no zone.
+        aliases: uint8: wire names of the owners of CNAME records, and ``alias_offsets``.
+        targets: uint8: wire names that they point to, and ``target_offsets``.
+    """
+
+    counters: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    local: npt.NDArray[np.bool_]
+    block: Bytes
+    address: Bytes
+    row: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int32]
+    owners: Bytes
+    owner_offsets: npt.NDArray[np.int64]
+    texts: Bytes
+    text_offsets: npt.NDArray[np.int64]
+    seen: npt.NDArray[np.int64]
+    seen_local: npt.NDArray[np.bool_]
+    alias_row: npt.NDArray[np.int64]
+    aliases: Bytes
+    alias_offsets: npt.NDArray[np.int64]
+    targets: Bytes
+    target_offsets: npt.NDArray[np.int64]
+    alias_seen: npt.NDArray[np.int64]
+    alias_local: npt.NDArray[np.bool_]
+
+
+MESSAGES: Final = 0
+QUERIES: Final = 1
+_ADDRESSES: Final = 2
+_ALIASES: Final = 3
+
+
+def new_line() -> Line:
+    """Return scratch for one line."""
+    return Line(
+        np.zeros(LINE_COLUMNS, np.int64),
+        np.zeros(MAX_WIRE + 3, np.uint8),
+        np.zeros(16, np.uint8),
+        np.zeros(16, np.uint8),
+        np.zeros(_TEXT, np.uint8),
+    )
+
+
+def new_answer() -> Answer:
+    """Return an answer without lines."""
+    return Answer(
+        np.zeros(_ANSWER_COLUMNS, np.int64),
+        np.zeros((_MAX_RECORDS, MAX_WIRE), np.uint8),
+        np.zeros(_MAX_RECORDS, np.int64),
+        np.zeros(_MAX_RECORDS, np.int32),
+        np.zeros((_MAX_RECORDS, 16), np.uint8),
+        np.zeros((_MAX_RECORDS, _TEXT), np.uint8),
+        np.zeros(_MAX_RECORDS, np.int64),
+        np.zeros(2 * MAX_WIRE, np.uint8),
+        np.zeros(2, np.int64),
+    )
+
+
+def new_output(block: Block, rows: int) -> Output:
+    """Return columns with room for all that a block can complete, and so many rows."""
+    lines = block.ends.size
+    records = lines + _MAX_RECORDS
+    # A printed name of n bytes has a wire form of at most n + 2 bytes.
+    names = block.data.size + 2 * lines + _MAX_RECORDS * MAX_WIRE
+    return Output(
+        counters=np.zeros(4, np.int64),
+        time=np.empty(lines, np.int64),
+        local=np.zeros(lines, np.bool_),
+        block=np.zeros(rows, np.uint8),
+        address=np.empty((records, 16), np.uint8),
+        row=np.empty(records, np.int64),
+        kind=np.empty(records, np.int32),
+        owners=np.empty(names, np.uint8),
+        owner_offsets=np.zeros(records + 1, np.int64),
+        texts=np.empty(block.data.size + _MAX_RECORDS * _TEXT, np.uint8),
+        text_offsets=np.zeros(records + 1, np.int64),
+        seen=np.empty(records, np.int64),
+        seen_local=np.zeros(records, np.bool_),
+        alias_row=np.empty(records, np.int64),
+        aliases=np.empty(names, np.uint8),
+        alias_offsets=np.zeros(records + 1, np.int64),
+        targets=np.empty(names, np.uint8),
+        target_offsets=np.zeros(records + 1, np.int64),
+        alias_seen=np.empty(records, np.int64),
+        alias_local=np.zeros(records, np.bool_),
+    )
+
+
+@njit(cache=True, nogil=True)
+def goes_on(answer: Answer, line: Line) -> bool:
+    """Return whether a line belongs to the answer that is being read."""
+    number = answer.number
+    if (
+        number[_OPEN] == 0
+        or number[SERIAL] != line.number[SERIAL]
+        or number[PROCESS] != line.number[PROCESS]
+    ):
+        return False
+    if number[SERIAL] >= 0 or number[_ALIAS] == 1:
+        return True
+    # Without serial numbers: more records of one name and type.
+    size = line.number[SIZE]
+    if (
+        number[LOCAL_SOURCE] != line.number[LOCAL_SOURCE]
+        or number[RECORD] != line.number[RECORD]
+        or number[HINT] != line.number[HINT]
+        or number[HINT] == ANY_TYPE
+        or answer.last_size[1] != size
+    ):
+        return False
+    for i in range(size):
+        if fold_byte(int64(answer.last[MAX_WIRE + i])) != fold_byte(int64(line.name[i])):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
+    """Add a line to the answer that is being read; it is the first if none is."""
+    number = answer.number
+    size = max(line.number[SIZE], int64(0))
+    if number[_OPEN] == 0:
+        for k in range(LINE_COLUMNS):
+            number[k] = line.number[k]
+        number[_OPEN] = 1
+        number[_RECORDS] = 0
+        number[_TIME] = time
+        number[_LOCAL] = local
+        answer.last_size[0] = size
+        for i in range(size):
+            answer.last[i] = line.name[i]
+    else:
+        number[RCODE] = line.number[RCODE]
+        number[RECORD] = line.number[RECORD]
+        if line.number[HINT] != ANY_TYPE:
+            number[HINT] = line.number[HINT]
+        if line.number[BLOCK] > 0:
+            number[BLOCK] = line.number[BLOCK]
+    number[_ALIAS] = 1 if line.number[RECORD] == CNAME else 0
+    answer.last_size[1] = size
+    for i in range(size):
+        answer.last[MAX_WIRE + i] = line.name[i]
+    at = number[_RECORDS]
+    # The name of a line that is no record may still be the target of the alias before it.
+    if at == _MAX_RECORDS or size == 0:
+        return
+    number[_RECORDS] = at + 1
+    answer.kinds[at] = line.number[RECORD]
+    answer.sizes[at] = size
+    for i in range(size):
+        answer.names[at, i] = line.name[i]
+    for k in range(16):
+        answer.addresses[at, k] = line.address[k]
+    answer.text_sizes[at] = line.number[TEXT_SIZE]
+    for k in range(line.number[TEXT_SIZE]):
+        answer.texts[at, k] = line.text[k]
+
+
+@njit(cache=True, nogil=True)
+def _put_address(answer: Answer, at: Int, row: Int, out: Output) -> None:
+    n = out.counters[_ADDRESSES]
+    out.counters[_ADDRESSES] = n + 1
+    out.row[n] = row
+    out.kind[n] = answer.kinds[at]
+    out.seen[n] = answer.number[_TIME]
+    out.seen_local[n] = answer.number[_LOCAL] == 1
+    for k in range(16):
+        out.address[n, k] = answer.addresses[at, k]
+    begin = out.owner_offsets[n]
+    for i in range(answer.sizes[at]):
+        out.owners[begin + i] = answer.names[at, i]
+    out.owner_offsets[n + 1] = begin + answer.sizes[at]
+    begin = out.text_offsets[n]
+    for i in range(answer.text_sizes[at]):
+        out.texts[begin + i] = answer.texts[at, i]
+    out.text_offsets[n + 1] = begin + answer.text_sizes[at]
+
+
+@njit(cache=True, nogil=True)
+def _put_alias(answer: Answer, at: Int, row: Int, out: Output) -> None:
+    n = out.counters[_ALIASES]
+    out.counters[_ALIASES] = n + 1
+    out.alias_row[n] = row
+    out.alias_seen[n] = answer.number[_TIME]
+    out.alias_local[n] = answer.number[_LOCAL] == 1
+    begin = out.alias_offsets[n]
+    for i in range(answer.sizes[at]):
+        out.aliases[begin + i] = answer.names[at, i]
+    out.alias_offsets[n + 1] = begin + answer.sizes[at]
+    begin = out.target_offsets[n]
+    for i in range(answer.sizes[at + 1]):
+        out.targets[begin + i] = answer.names[at + 1, i]
+    out.target_offsets[n + 1] = begin + answer.sizes[at + 1]
+
+
+@njit(cache=True, nogil=True)
+def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output) -> None:
+    """End the answer that is being read, if one is: its query becomes a row."""
+    number = answer.number
+    if number[_OPEN] == 0:
+        return
+    number[_OPEN] = 0
+    found = int64(-1)
+    before = int64(-1)
+    if number[SERIAL] >= 0:
+        found, before = by_serial(waiting, number[SERIAL], number[PORT])
+    else:
+        if number[LOCAL_SOURCE] == 1 or answer.last_size[0] == 0:
+            # It answered at once; or it names nobody, and only one can be meant.
+            alone = number[LOCAL_SOURCE] == 0
+            found, before = last_query(waiting, number[PROCESS], alone=alone)
+        if found < 0 and answer.last_size[0] > 0:
+            size = answer.last_size[0]
+            found, before = by_name(waiting, answer.last, int64(0), size, number[HINT])
+    row = int64(-1)
+    if found >= 0:
+        row = leave(waiting, found, before, rows, offset)
+        rows.rcode[row] = number[RCODE]
+        out.block[row] = number[BLOCK]
+    records = number[_RECORDS]
+    for at in range(records):
+        kind = answer.kinds[at]
+        if kind == _A or kind == _AAAA:  # noqa: PLR1714 - a set costs an allocation
+            _put_address(answer, at, row, out)
+        elif kind == CNAME and at + 1 < records:
+            _put_alias(answer, at, row, out)
