@@ -16,6 +16,7 @@ import numpy as np
 from remnant.capture import text_rows
 from remnant.capture.bind_lines import NO_TIME, NO_YEAR, OTHER_MONTH, read_lines
 from remnant.capture.lines import blocks
+from remnant.capture.text_stamp import new_times
 from remnant.capture.text_times import LogTimes, first_day
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class BindReader:
         untimed = np.zeros(3, np.int64)
         for block in blocks(stream):
             rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, times.year, rows)
+            read_lines(block.data, block.ends, times.when, rows)
             seen = int(rows.counters[text_rows.QUERIES_SEEN])
             if block.tail:
                 if not seen:
@@ -103,5 +104,5 @@ class BindReader:
 
 def _first_time(block: Block, year: int) -> int | None:
     rows = text_rows.room_for(block)
-    read_lines(block.data, block.ends, np.array([year, 0], np.int64), rows)
+    read_lines(block.data, block.ends, new_times(year), rows)
     return int(rows.time[0]) if rows.counters[text_rows.QUERIES_SEEN] else None

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
@@ -40,18 +40,16 @@ from remnant.capture.text_rows import (
 from remnant.capture.text_stamp import (
     LOCAL,
     NO_YEAR_TIME,
-    STAMP_COLUMNS,
     TIME,
     month_at,
     no_stamp,
     take_stamp,
 )
 from remnant.capture.text_types import parse_class, parse_type
+from remnant.wire import Bytes, Int, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from remnant.wire import Bytes, Int
 
 __all__ = ["NO_TIME", "NO_YEAR", "OTHER_MONTH", "read_lines"]
 
@@ -71,7 +69,7 @@ _MAX_PORT: Final = 65535
 _MAPPED: Final = 96
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int]:
     """Return (port, position after it) of ``[@0xHEX ]ADDRESS#PORT``; the position is -1 if none."""
     if i < stop and view[i] == 64:
@@ -90,7 +88,7 @@ def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int
     return port, end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _flags(view: Bytes, start: Int, stop: Int) -> Int:
     """Return 1 if the flags say TCP, 0 if they do not, -1 if they are not flags."""
     if stop <= start or (view[start] != 43 and view[start] != 45):
@@ -114,7 +112,7 @@ def _flags(view: Bytes, start: Int, stop: Int) -> Int:
     return tcp
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
     """Write the client subnet of ``ADDRESS/SOURCE/SCOPE]``; return the position after, or -1."""
     end = i
@@ -141,7 +139,7 @@ def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
     return end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     """Return (port or -1, position after) of ``(ADDRESS[#PORT])``; the position is -1 if none."""
     end = i
@@ -160,7 +158,7 @@ def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     return port, end + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     """Read what follows ``query: `` into row ``n``; return the reason why not, or -1."""
     end = token_end(view, i, stop)
@@ -205,7 +203,7 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
     """Return whether a date such as ``08-Avr-2015`` begins here, whose month is not English."""
     mark = i
@@ -218,12 +216,11 @@ def _other_month(view: Bytes, i: Int, stop: Int) -> bool:
     return not 48 <= view[mark + 1] <= 57 and month_at(view, mark + 1) == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_line(
     view: Bytes,
     start: Int,
     stop: Int,
-    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     rows: Rows,
 ) -> Int:
@@ -250,7 +247,7 @@ def _read_line(
             port, after = _peer(view, i + _CLIENT.size, stop, rows.address, 16 * n)
             if after >= 0:
                 break
-        end = take_stamp(view, i, stop, year, when)
+        end = take_stamp(view, i, stop, when)
         if end >= 0:
             bad_time = False
         else:
@@ -277,20 +274,18 @@ def _read_line(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_lines(
-    view: Bytes, ends: npt.NDArray[np.int64], year: npt.NDArray[np.int64], rows: Rows
+    view: Bytes, ends: npt.NDArray[np.int64], when: npt.NDArray[np.int64], rows: Rows
 ) -> None:
     """Read the lines of a block.
 
     Args:
         view: the bytes of the lines.
         ends: where each line ends.
-        year: int64[2]: the year of the last line that says none (0 if not known) and its month
-            (0 before the first); kept up to date.
+        when: of ``text_stamp.new_times``; kept up to date.
         rows: filled.
     """
-    when = np.empty(STAMP_COLUMNS, np.int64)
     for line in range(ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
         stop = ends[line]
@@ -301,7 +296,7 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        what = _read_line(view, start, stop, year, when, rows)
+        what = _read_line(view, start, stop, when, rows)
         if what == -1:
             time = rows.time[rows.counters[QUERIES_SEEN]]
             if time == BAD:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.dnsmasq_waiting import (
     ANY_TYPE,
@@ -19,13 +19,13 @@ from remnant.capture.dnsmasq_waiting import (
     last_query,
     leave,
 )
-from remnant.capture.text_rows import Rows
-from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte
+from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.capture.lines import Block
+    from remnant.capture.text_rows import Rows
 
 __all__ = [
     "BLOCKS",
@@ -34,6 +34,7 @@ __all__ = [
     "Answer",
     "Line",
     "Output",
+    "Records",
     "add_line",
     "close",
     "goes_on",
@@ -49,8 +50,6 @@ CNAME: Final = 5
 NAMELESS: Final = -1
 _MAX_RECORDS: Final = 64
 _TEXT: Final = 48
-_A: Final = 1
-_AAAA: Final = 28
 
 # Columns of ``Line.number``.
 PROCESS: Final = 0
@@ -67,15 +66,17 @@ TEXT_SIZE: Final = 8
 BLOCK: Final = 9
 LOCAL_SOURCE: Final = 10
 """1 if dnsmasq answered by itself, at once: from cache, configuration, hosts or a block list."""
-LINE_COLUMNS: Final = 11
+SEEN: Final = 11
+"""1 if the record is what DNS says, and not what dnsmasq's configuration says."""
+LINE_COLUMNS: Final = 12
 
 # Columns of ``Answer.number``, besides those of the first line.
-_OPEN: Final = 11
-_RECORDS: Final = 12
-_TIME: Final = 13
-_LOCAL: Final = 14
-_ALIAS: Final = 15
-_ANSWER_COLUMNS: Final = 16
+_OPEN: Final = 12
+_RECORDS: Final = 13
+_TIME: Final = 14
+_LOCAL: Final = 15
+_ALIAS: Final = 16
+_ANSWER_COLUMNS: Final = 17
 
 
 class Line(NamedTuple):
@@ -100,9 +101,9 @@ class Answer(NamedTuple):
 
     Attributes:
         number: int64: of the first line, and what all lines come to.
-        names: uint8[records, 255]: the owner of each record, as wire names; ``sizes`` their length.
-        kinds: int32: record types.
-        addresses: uint8[records, 16], and as ``texts`` uint8[records, 48] of ``text_sizes``.
+        names: uint8[255 records]: the owner of each record, as wire names; ``sizes`` their length.
+        kinds: int32: record types, 0 for what is no record of DNS.
+        addresses: uint8[records, 16], and as ``texts`` uint8[48 records] of ``text_sizes``.
         first: uint8[255]: the name of the first line; ``last`` and ``last_size`` of the last line.
     """
 
@@ -117,21 +118,40 @@ class Answer(NamedTuple):
     last_size: npt.NDArray[np.int64]
 
 
+class Records(NamedTuple):
+    """Resource records end to end.
+
+    Attributes:
+        count: int64[1].
+        row: int64: the row of the query that each answers, -1 if none.
+        kind: int32: record type.
+        time: int64: when the answer was logged; ``local``: the time has no zone.
+        owners: uint8: wire names, end to end, and ``owner_offsets``.
+        data: uint8: an address as text, or the wire name of an alias, and ``data_offsets``.
+    """
+
+    count: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    kind: npt.NDArray[np.int32]
+    time: npt.NDArray[np.int64]
+    local: npt.NDArray[np.bool_]
+    owners: Bytes
+    owner_offsets: npt.NDArray[np.int64]
+    data: Bytes
+    data_offsets: npt.NDArray[np.int64]
+
+
 class Output(NamedTuple):
     """What the lines of a block complete, besides rows.
 
     Attributes:
-        counters: int64: messages, queries among them, address records, aliases.
+        counters: int64: messages, queries among them, where in the block the line of the first
+            message stands, and how many addresses rows were answered with.
         time: int64: of each message whose line stands in the block; ``local``: it has no zone.
         block: uint8: of each row: index into ``BLOCKS`` plus 1, or 0.
-        address: uint8[m, 16]: of each address record.
-        row: int64: the row that it answers, -1 if none; ``alias_row`` the same.
-        kind: int32: record type.
-        owners: uint8: wire names of the address records, end to end, and ``owner_offsets``.
-        texts: uint8: their addresses as text, and ``text_offsets``.
-        seen: int64: time of each address record; ``alias_seen`` the same; ``..._local``: no zone.
-        aliases: uint8: wire names of the owners of CNAME records, and ``alias_offsets``.
-        targets: uint8: wire names that they point to, and ``target_offsets``.
+        address: uint8[m, 16]: what rows were answered with; ``row``: int64, ascending.
+        addresses: the address records.
+        aliases: the CNAME records.
     """
 
     counters: npt.NDArray[np.int64]
@@ -140,26 +160,14 @@ class Output(NamedTuple):
     block: Bytes
     address: Bytes
     row: npt.NDArray[np.int64]
-    kind: npt.NDArray[np.int32]
-    owners: Bytes
-    owner_offsets: npt.NDArray[np.int64]
-    texts: Bytes
-    text_offsets: npt.NDArray[np.int64]
-    seen: npt.NDArray[np.int64]
-    seen_local: npt.NDArray[np.bool_]
-    alias_row: npt.NDArray[np.int64]
-    aliases: Bytes
-    alias_offsets: npt.NDArray[np.int64]
-    targets: Bytes
-    target_offsets: npt.NDArray[np.int64]
-    alias_seen: npt.NDArray[np.int64]
-    alias_local: npt.NDArray[np.bool_]
+    addresses: Records
+    aliases: Records
 
 
 MESSAGES: Final = 0
 QUERIES: Final = 1
-_ADDRESSES: Final = 2
-_ALIASES: Final = 3
+FIRST_LINE: Final = 2
+ADDRESSES: Final = 3
 
 
 def new_line() -> Line:
@@ -177,48 +185,51 @@ def new_answer() -> Answer:
     """Return an answer without lines."""
     return Answer(
         np.zeros(_ANSWER_COLUMNS, np.int64),
-        np.zeros((_MAX_RECORDS, MAX_WIRE), np.uint8),
+        np.zeros(_MAX_RECORDS * MAX_WIRE, np.uint8),
         np.zeros(_MAX_RECORDS, np.int64),
         np.zeros(_MAX_RECORDS, np.int32),
         np.zeros((_MAX_RECORDS, 16), np.uint8),
-        np.zeros((_MAX_RECORDS, _TEXT), np.uint8),
+        np.zeros(_MAX_RECORDS * _TEXT, np.uint8),
         np.zeros(_MAX_RECORDS, np.int64),
         np.zeros(2 * MAX_WIRE, np.uint8),
         np.zeros(2, np.int64),
     )
 
 
+def _new_records(block: Block) -> Records:
+    lines = block.ends.size
+    count = lines + _MAX_RECORDS
+    # A printed name of n bytes has a wire form of at most n + 2 bytes.
+    room = block.data.size + 2 * lines + _MAX_RECORDS * MAX_WIRE
+    return Records(
+        count=np.zeros(1, np.int64),
+        row=np.empty(count, np.int64),
+        kind=np.empty(count, np.int32),
+        time=np.empty(count, np.int64),
+        local=np.zeros(count, np.bool_),
+        owners=np.empty(room, np.uint8),
+        owner_offsets=np.zeros(count + 1, np.int64),
+        data=np.empty(room, np.uint8),
+        data_offsets=np.zeros(count + 1, np.int64),
+    )
+
+
 def new_output(block: Block, rows: int) -> Output:
     """Return columns with room for all that a block can complete, and so many rows."""
     lines = block.ends.size
-    records = lines + _MAX_RECORDS
-    # A printed name of n bytes has a wire form of at most n + 2 bytes.
-    names = block.data.size + 2 * lines + _MAX_RECORDS * MAX_WIRE
     return Output(
         counters=np.zeros(4, np.int64),
         time=np.empty(lines, np.int64),
         local=np.zeros(lines, np.bool_),
         block=np.zeros(rows, np.uint8),
-        address=np.empty((records, 16), np.uint8),
-        row=np.empty(records, np.int64),
-        kind=np.empty(records, np.int32),
-        owners=np.empty(names, np.uint8),
-        owner_offsets=np.zeros(records + 1, np.int64),
-        texts=np.empty(block.data.size + _MAX_RECORDS * _TEXT, np.uint8),
-        text_offsets=np.zeros(records + 1, np.int64),
-        seen=np.empty(records, np.int64),
-        seen_local=np.zeros(records, np.bool_),
-        alias_row=np.empty(records, np.int64),
-        aliases=np.empty(names, np.uint8),
-        alias_offsets=np.zeros(records + 1, np.int64),
-        targets=np.empty(names, np.uint8),
-        target_offsets=np.zeros(records + 1, np.int64),
-        alias_seen=np.empty(records, np.int64),
-        alias_local=np.zeros(records, np.bool_),
+        address=np.empty((lines + _MAX_RECORDS, 16), np.uint8),
+        row=np.empty(lines + _MAX_RECORDS, np.int64),
+        addresses=_new_records(block),
+        aliases=_new_records(block),
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def goes_on(answer: Answer, line: Line) -> bool:
     """Return whether a line belongs to the answer that is being read."""
     number = answer.number
@@ -246,7 +257,7 @@ def goes_on(answer: Answer, line: Line) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
     """Add a line to the answer that is being read; it is the first if none is."""
     number = answer.number
@@ -277,55 +288,38 @@ def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
     if at == _MAX_RECORDS or size == 0:
         return
     number[_RECORDS] = at + 1
-    answer.kinds[at] = line.number[RECORD]
+    answer.kinds[at] = line.number[RECORD] if line.number[SEEN] == 1 else 0
     answer.sizes[at] = size
     for i in range(size):
-        answer.names[at, i] = line.name[i]
+        answer.names[at * MAX_WIRE + i] = line.name[i]
     for k in range(16):
         answer.addresses[at, k] = line.address[k]
     answer.text_sizes[at] = line.number[TEXT_SIZE]
     for k in range(line.number[TEXT_SIZE]):
-        answer.texts[at, k] = line.text[k]
+        answer.texts[at * _TEXT + k] = line.text[k]
 
 
-@njit(cache=True, nogil=True)
-def _put_address(answer: Answer, at: Int, row: Int, out: Output) -> None:
-    n = out.counters[_ADDRESSES]
-    out.counters[_ADDRESSES] = n + 1
-    out.row[n] = row
-    out.kind[n] = answer.kinds[at]
-    out.seen[n] = answer.number[_TIME]
-    out.seen_local[n] = answer.number[_LOCAL] == 1
-    for k in range(16):
-        out.address[n, k] = answer.addresses[at, k]
-    begin = out.owner_offsets[n]
+@kernel
+def _put(
+    answer: Answer, at: Int, row: Int, data: Bytes, start: Int, size: Int, records: Records
+) -> None:
+    n = records.count[0]
+    records.count[0] = n + 1
+    records.row[n] = row
+    records.kind[n] = answer.kinds[at]
+    records.time[n] = answer.number[_TIME]
+    records.local[n] = answer.number[_LOCAL] == 1
+    begin = records.owner_offsets[n]
     for i in range(answer.sizes[at]):
-        out.owners[begin + i] = answer.names[at, i]
-    out.owner_offsets[n + 1] = begin + answer.sizes[at]
-    begin = out.text_offsets[n]
-    for i in range(answer.text_sizes[at]):
-        out.texts[begin + i] = answer.texts[at, i]
-    out.text_offsets[n + 1] = begin + answer.text_sizes[at]
+        records.owners[begin + i] = answer.names[at * MAX_WIRE + i]
+    records.owner_offsets[n + 1] = begin + answer.sizes[at]
+    begin = records.data_offsets[n]
+    for i in range(size):
+        records.data[begin + i] = data[start + i]
+    records.data_offsets[n + 1] = begin + size
 
 
-@njit(cache=True, nogil=True)
-def _put_alias(answer: Answer, at: Int, row: Int, out: Output) -> None:
-    n = out.counters[_ALIASES]
-    out.counters[_ALIASES] = n + 1
-    out.alias_row[n] = row
-    out.alias_seen[n] = answer.number[_TIME]
-    out.alias_local[n] = answer.number[_LOCAL] == 1
-    begin = out.alias_offsets[n]
-    for i in range(answer.sizes[at]):
-        out.aliases[begin + i] = answer.names[at, i]
-    out.alias_offsets[n + 1] = begin + answer.sizes[at]
-    begin = out.target_offsets[n]
-    for i in range(answer.sizes[at + 1]):
-        out.targets[begin + i] = answer.names[at + 1, i]
-    out.target_offsets[n + 1] = begin + answer.sizes[at + 1]
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output) -> None:
     """End the answer that is being read, if one is: its query becomes a row."""
     number = answer.number
@@ -351,8 +345,16 @@ def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output
         out.block[row] = number[BLOCK]
     records = number[_RECORDS]
     for at in range(records):
-        kind = answer.kinds[at]
-        if kind == _A or kind == _AAAA:  # noqa: PLR1714 - a set costs an allocation
-            _put_address(answer, at, row, out)
-        elif kind == CNAME and at + 1 < records:
-            _put_alias(answer, at, row, out)
+        if answer.text_sizes[at] > 0:
+            if row >= 0:
+                n = out.counters[ADDRESSES]
+                out.counters[ADDRESSES] = n + 1
+                out.row[n] = row
+                for k in range(16):
+                    out.address[n, k] = answer.addresses[at, k]
+            if answer.kinds[at] > 0:
+                size = answer.text_sizes[at]
+                _put(answer, at, row, answer.texts, at * _TEXT, size, out.addresses)
+        elif answer.kinds[at] == CNAME and at + 1 < records:
+            size = answer.sizes[at + 1]
+            _put(answer, at, row, answer.names, (at + 1) * MAX_WIRE, size, out.aliases)

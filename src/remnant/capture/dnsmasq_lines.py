@@ -15,11 +15,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.dnsmasq_answers import (
     BLOCK,
     CNAME,
+    FIRST_LINE,
     HINT,
     LOCAL_SOURCE,
     MESSAGES,
@@ -29,6 +30,7 @@ from remnant.capture.dnsmasq_answers import (
     QUERIES,
     RCODE,
     RECORD,
+    SEEN,
     SERIAL,
     SIZE,
     TEXT_SIZE,
@@ -72,13 +74,12 @@ from remnant.capture.text_rows import (
 from remnant.capture.text_stamp import (
     LOCAL,
     NO_YEAR_TIME,
-    STAMP_COLUMNS,
     TIME,
     no_stamp,
     take_stamp,
 )
 from remnant.capture.text_types import parse_type
-from remnant.wire import Bytes, Int
+from remnant.wire import Bytes, Int, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -136,7 +137,7 @@ _UNPRINTABLE: Final = _bytes(b"<name unprintable>")
 _CHAIN: Final = _bytes(b"blocked during ")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plain_name(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
     """Write a name that has no escapes as a wire name; return its length, or ``NAMELESS``."""
     if stop - start == 1 and view[start] == 46:
@@ -168,7 +169,7 @@ def _plain_name(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
     return last + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _type_at(view: Bytes, start: Int, stop: Int) -> Int:
     if starts(view, start, stop, _NUMBERED):
         number = parse_uint(view, start + _NUMBERED.size, stop)
@@ -176,7 +177,7 @@ def _type_at(view: Bytes, start: Int, stop: Int) -> Int:
     return parse_type(view, start, stop)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _client(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     """Read ``ADDRESS/PORT ``; return the position after it, or ``i`` if it does not stand there."""
     end = token_end(view, i, stop)
@@ -192,7 +193,7 @@ def _client(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     return min(end + 1, stop)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _body(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     """Read what ``extra`` and ``proto`` put before a line; return the position after it."""
     line.number[SERIAL] = -1
@@ -216,7 +217,7 @@ def _body(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _query(
     view: Bytes,
     i: Int,
@@ -264,7 +265,7 @@ def _query(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _list_name(view: Bytes, start: Int, stop: Int) -> Int:
     """Return why a name of this hosts file is blocked: Pi-hole's lists up to version 4."""
     for size in (_GRAVITY_LIST.size, _BLACK_LIST.size):
@@ -280,7 +281,7 @@ def _list_name(view: Bytes, start: Int, stop: Int) -> Int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _source(view: Bytes, i: Int, stop: Int, line: Line) -> tuple[Int, Int]:
     """Read where an answer comes from; return (where its name begins, where `` is `` stands).
 
@@ -288,17 +289,21 @@ def _source(view: Bytes, i: Int, stop: Int, line: Line) -> tuple[Int, Int]:
     """
     line.number[LOCAL_SOURCE] = 1
     line.number[BLOCK] = 0
+    line.number[SEEN] = 0
     if i >= stop:
         return -1, -1
     single = 0
     if starts(view, i, stop, _REPLY):
         line.number[LOCAL_SOURCE] = 0
+        line.number[SEEN] = 1
         single = _REPLY.size
     elif starts(view, i, stop, _CACHED):
+        line.number[SEEN] = 1
         single = _CACHED.size
     elif starts(view, i, stop, _CONFIG):
         single = _CONFIG.size
     elif starts(view, i, stop, _STALE):
+        line.number[SEEN] = 1
         single = _STALE.size
     elif starts(view, i, stop, _DHCP):
         single = _DHCP.size
@@ -334,7 +339,7 @@ def _source(view: Bytes, i: Int, stop: Int, line: Line) -> tuple[Int, Int]:
     return begin, at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _result(view: Bytes, i: Int, stop: Int, line: Line) -> bool:
     """Read what an answer says; return whether it says anything about the query."""
     number = line.number
@@ -387,7 +392,7 @@ def _result(view: Bytes, i: Int, stop: Int, line: Line) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _answer(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     """Read an answer into ``line``; return 1 if it is one, 0 if it belongs to one, -1 if not."""
     begin, at = _source(view, i, stop, line)
@@ -401,12 +406,11 @@ def _answer(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     return 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _to_tag(
     view: Bytes,
     start: Int,
     stop: Int,
-    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     line: Line,
 ) -> tuple[Int, bool]:
@@ -449,27 +453,29 @@ def _to_tag(
             while i + 1 < stop and not (view[i] == 93 and view[i + 1] == 32):
                 i += 1
             return min(i + 2, stop), bad
-        end = take_stamp(view, i, stop, year, when)
+        end = take_stamp(view, i, stop, when)
         if end < 0:
             end = token_end(view, i, stop)
         i = end + 1
     return -1, False
 
 
-@njit(cache=True, nogil=True)
-def _message(rows: Rows, out: Output, when: npt.NDArray[np.int64]) -> None:
+@kernel
+def _message(out: Output, when: npt.NDArray[np.int64], start: Int) -> None:
     n = out.counters[MESSAGES]
+    if n == 0:
+        out.counters[FIRST_LINE] = start
     out.counters[MESSAGES] = n + 1
     out.time[n] = when[TIME]
     out.local[n] = when[LOCAL] == 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_lines(
     view: Bytes,
     ends: npt.NDArray[np.int64],
     offset: Int,
-    year: npt.NDArray[np.int64],
+    when: npt.NDArray[np.int64],
     waiting: Waiting,
     answer: Answer,
     line: Line,
@@ -482,15 +488,13 @@ def read_lines(
         view: the bytes of the lines.
         ends: where each line ends.
         offset: where the block begins in the stream.
-        year: int64[2]: the year of the last line that says none (0 if not known) and its month
-            (0 before the first); kept up to date.
+        when: of ``text_stamp.new_times``; kept up to date.
         waiting: the queries that wait for their answers; kept up to date.
         answer: the answer that is being read; kept up to date.
         line: scratch.
         rows: filled with the queries that are complete.
         out: filled.
     """
-    when = np.empty(STAMP_COLUMNS, np.int64)
     for index in range(ends.size):
         start = ends[index - 1] + 1 if index > 0 else 0
         stop = ends[index]
@@ -501,7 +505,7 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        i, bad_time = _to_tag(view, start, stop, year, when, line)
+        i, bad_time = _to_tag(view, start, stop, when, line)
         if i < 0:
             rows.counters[SKIPPED] += 1
             continue
@@ -528,7 +532,7 @@ def read_lines(
             rows.counters[NO_TIME] += when[TIME] == BAD
             rows.counters[NO_YEAR] += when[TIME] == NO_YEAR_TIME
             out.counters[QUERIES] += 1
-            _message(rows, out, when)
+            _message(out, when, start)
             continue
         kind = _answer(view, i, stop, line)
         if kind == 0:
@@ -542,10 +546,10 @@ def read_lines(
         else:
             close(answer, waiting, rows, offset, out)
             add_line(answer, line, when[TIME], when[LOCAL])
-            _message(rows, out, when)
+            _message(out, when, start)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def flush(waiting: Waiting, answer: Answer, offset: Int, rows: Rows, out: Output) -> None:
     """End a log: nothing waits any longer."""
     close(answer, waiting, rows, offset, out)

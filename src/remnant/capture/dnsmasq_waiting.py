@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import int64, njit, uint64
+from numba import int64, uint64
 
 from remnant.capture.pairing import WAIT_US, advance_clock
 from remnant.capture.text_fields import BAD
 from remnant.capture.text_rows import QUERIES_SEEN, Rows
-from remnant.wire import MAX_WIRE, Bytes, Int, Word, fold_byte
+from remnant.wire import MAX_WIRE, Bytes, Int, Word, fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -127,13 +127,13 @@ def count_waiting(waiting: Waiting) -> int:
     return int(waiting.marks[_COUNT])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mixed(state: Word, word: Word) -> Word:
     state = (state ^ word) * _MULTIPLIER
     return state ^ (state >> _S29)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def key_of_serial(waiting: Waiting, serial: Int, port: Int) -> Int:
     """Return the hash of a query that has a serial number."""
     state = _mixed(waiting.seed[0], uint64(serial))
@@ -141,7 +141,7 @@ def key_of_serial(waiting: Waiting, serial: Int, port: Int) -> Int:
     return int64((state >> _S29) & uint64(_SLOTS - 1))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def key_of_name(waiting: Waiting, name: Bytes, start: Int, stop: Int) -> Int:
     """Return the hash of a query that has none: that of its name."""
     state = waiting.seed[0]
@@ -150,7 +150,7 @@ def key_of_name(waiting: Waiting, name: Bytes, start: Int, stop: Int) -> Int:
     return int64((state >> _S29) & uint64(_SLOTS - 1))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def put(waiting: Waiting, key: Int) -> Int:
     """Return the place of one more query, whose columns the caller fills.
 
@@ -171,7 +171,7 @@ def put(waiting: Waiting, key: Int) -> Int:
     return place
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def leave(waiting: Waiting, number: Int, before: Int, rows: Rows, offset: Int) -> Int:
     """Make a query a row without response code, and forget it; return its row.
 
@@ -212,7 +212,7 @@ def leave(waiting: Waiting, number: Int, before: Int, rows: Rows, offset: Int) -
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def expire(waiting: Waiting, time: Int, room: Int, rows: Rows, offset: Int) -> None:
     """Let go the queries that have waited long enough when the log reaches a time.
 
@@ -239,7 +239,7 @@ def expire(waiting: Waiting, time: Int, room: Int, rows: Rows, offset: Int) -> N
         marks[_OLDEST] = number + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def by_serial(waiting: Waiting, serial: Int, port: Int) -> tuple[Int, Int]:
     """Return (number, number before it) of the last query with a serial number, or (-1, -1)."""
     before = int64(-1)
@@ -258,7 +258,7 @@ def by_serial(waiting: Waiting, serial: Int, port: Int) -> tuple[Int, Int]:
     return found, found_before
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _same_name(waiting: Waiting, place: Int, name: Bytes, start: Int, stop: Int) -> bool:
     if waiting.size[place] != stop - start:
         return False
@@ -268,14 +268,14 @@ def _same_name(waiting: Waiting, place: Int, name: Bytes, start: Int, stop: Int)
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _answers(qtype: Int, hint: Int) -> bool:
-    if hint == ANY_TYPE or qtype == hint or qtype == _ANY:
-        return True
-    return hint == OTHER_TYPE and qtype != _A and qtype != _AAAA  # noqa: PLR1714 - sets allocate
+    if hint == OTHER_TYPE:
+        return qtype not in (_A, _AAAA)
+    return hint == ANY_TYPE or qtype in (hint, _ANY)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def by_name(waiting: Waiting, name: Bytes, start: Int, stop: Int, hint: Int) -> tuple[Int, Int]:
     """Return (number, number before it) of the oldest query that an answer can be for.
 
@@ -306,7 +306,7 @@ def by_name(waiting: Waiting, name: Bytes, start: Int, stop: Int, hint: Int) -> 
     return int64(-1), int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def last_query(waiting: Waiting, process: Int, *, alone: bool) -> tuple[Int, Int]:
     """Return (number, number before it) of the last query, if it waits, or (-1, -1).
 

@@ -96,8 +96,9 @@ class Pairing:
         partner = np.full(count, -1, np.int64)
         # The clock goes back only when it is set back (``advance_clock``): nothing from before then
         # belongs to what follows.
-        turns = np.cumsum(np.diff(np.append(both.clock, clock)) < 0)
-        era = np.concatenate([[0], turns])[:-1] if count else turns
+        turns = np.zeros(count + 1, np.int64)
+        np.cumsum(np.diff(np.append(both.clock, clock)) < 0, out=turns[1:])
+        era = turns[:-1]
         slots = 1 << max(4, (2 * count).bit_length())
         _pair(
             both,
@@ -107,12 +108,7 @@ class Pairing:
             np.full((2, slots), -1, np.int64),
             np.full(count, -1, np.int64),
         )
-        waits = (
-            (partner < 0)
-            & (both.heard >= clock - WAIT_US)
-            & (era == (turns[-1] if count else 0))
-            & (not final)
-        )
+        waits = (partner < 0) & (both.heard >= clock - WAIT_US) & (era == turns[-1]) & (not final)
         stay = np.flatnonzero(waits)
         if stay.size > self._limit:
             waits[stay[: stay.size - self._limit]] = False

@@ -52,6 +52,13 @@ READERS: Final[dict[str, Reader]] = {
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
+        _Deferred(
+            "dnsmasq",
+            "dnsmasq or Pi-hole log",
+            "resolver",
+            "remnant.capture.dnsmasq",
+            "DnsmasqReader",
+        ),
     )
 }
 """The readers by the word for ``--input-format``, the surest to recognise first."""

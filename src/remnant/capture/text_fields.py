@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from numba import int64, njit
+from numba import int64
 
-from remnant.wire import Bytes, Int, fold_byte
+from remnant.wire import Bytes, Int, fold_byte, kernel
 
 __all__ = [
     "BAD",
@@ -43,7 +43,7 @@ DAY_US: Final = 86_400 * SECOND_US
 _MAX_SECONDS_DIGITS: Final = 12
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_uint(view: Bytes, start: Int, stop: Int) -> Int:
     """Return a number of 1 to 10 decimal digits, or -1."""
     if stop <= start or stop - start > 10:
@@ -57,7 +57,7 @@ def parse_uint(view: Bytes, start: Int, stop: Int) -> Int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _two_digits(view: Bytes, start: Int) -> Int:
     """Return 0 to 99, or 100 if the two bytes are not digits."""
     tens = int64(view[start]) - 48
@@ -67,7 +67,7 @@ def _two_digits(view: Bytes, start: Int) -> Int:
     return tens * 10 + ones
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_fraction(view: Bytes, start: Int, stop: Int) -> Int:
     """Return microseconds of the digits after a decimal point, rounded half up, or -1.
 
@@ -90,7 +90,7 @@ def parse_fraction(view: Bytes, start: Int, stop: Int) -> Int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_seconds(view: Bytes, start: Int, stop: Int) -> Int:
     """Return microseconds of decimal seconds since 1970 (``-12.5``), or ``BAD``."""
     negative = stop > start and view[start] == 45
@@ -116,7 +116,7 @@ def parse_seconds(view: Bytes, start: Int, stop: Int) -> Int:
     return -value if negative else value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def days_from_civil(year: Int, month: Int, day: Int) -> Int:
     """Return days since 1970-01-01 of a proleptic Gregorian date, or ``BAD`` if there is none."""
     if year < 1 or month < 1 or month > 12 or day < 1:
@@ -138,7 +138,7 @@ def days_from_civil(year: Int, month: Int, day: Int) -> Int:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_clock(view: Bytes, start: Int, stop: Int) -> Int:
     """Return microseconds since midnight of ``HH:MM:SS`` with an optional fraction, or ``BAD``.
 
@@ -162,7 +162,7 @@ def parse_clock(view: Bytes, start: Int, stop: Int) -> Int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_zone(view: Bytes, start: Int, stop: Int) -> Int:
     """Return microseconds east of UTC of ``Z``, ``+HH:MM``, ``+HHMM`` or ``+HH``, or ``BAD``."""
     size = stop - start
@@ -180,7 +180,7 @@ def parse_zone(view: Bytes, start: Int, stop: Int) -> Int:
     return -value if view[start] == 45 else value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_iso(view: Bytes, start: Int, stop: Int) -> tuple[Int, bool]:
     """Return (microseconds since 1970, whether a zone was written) of an RFC 3339 time.
 
@@ -209,7 +209,7 @@ def parse_iso(view: Bytes, start: Int, stop: Int) -> tuple[Int, bool]:
     return days * DAY_US + clock - east, zone < stop
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _parse_ipv4(view: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> bool:
     part = 0
     value = 0
@@ -236,7 +236,7 @@ def _parse_ipv4(view: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> bool
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hex_value(byte: Int) -> Int:
     if 48 <= byte <= 57:
         return byte - 48
@@ -246,7 +246,7 @@ def _hex_value(byte: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes, first: Int) -> Int:
     """Write an address as 16 bytes from ``first`` on; return its family, 4 or 6, or 0 for none.
 
@@ -315,7 +315,7 @@ def parse_address(view: Bytes, start: Int, stop: Int, out: Bytes, first: Int) ->
     return 6
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes, at: Int) -> Int:
     r"""Write a printed name as an uncompressed wire name, letters in the case they have.
 
@@ -389,7 +389,7 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
     return position if position - at <= 255 else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def same_word(view: Bytes, start: Int, stop: Int, word: Bytes) -> bool:
     """Return whether a range holds exactly these bytes."""
     if stop - start != word.size:
@@ -400,13 +400,13 @@ def same_word(view: Bytes, start: Int, stop: Int, word: Bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def starts(view: Bytes, i: Int, stop: Int, word: Bytes) -> bool:
     """Return whether these bytes stand at ``i``, before ``stop``."""
     return stop - i >= word.size and same_word(view, i, i + word.size, word)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def token_end(view: Bytes, i: Int, stop: Int) -> Int:
     """Return where the next space stands, or ``stop``."""
     while i < stop and view[i] != 32:
@@ -414,7 +414,7 @@ def token_end(view: Bytes, i: Int, stop: Int) -> Int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find(view: Bytes, i: Int, stop: Int, word: Bytes) -> Int:
     """Return where these bytes stand first, or -1."""
     first = word[0]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from remnant.capture import QUARANTINE_LIMIT, Batch
 from remnant.capture.lines import HEAD_BYTES, nothing
@@ -18,7 +17,7 @@ from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.capture.text_pairs import Pairs, copy_names
 from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES, TIME
 from remnant.windows import to_us
-from remnant.wire import MAX_LABELS, names_to_text
+from remnant.wire import MAX_LABELS, kernel, names_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -141,12 +140,12 @@ class Rows(NamedTuple):
 NO_ECS: Final = 255
 
 
-def room_for(block: Block) -> Rows:
-    """Return empty columns with room for every line of a block."""
-    lines = block.ends.size
-    bad = min(lines, QUARANTINE_LIMIT)
+def room_for(block: Block, more: int = 0) -> Rows:
+    """Return empty columns with room for every line of a block, and for so many more rows."""
+    lines = block.ends.size + more
+    bad = min(block.ends.size, QUARANTINE_LIMIT)
     # A printed name of n bytes has a wire form of at most n + 2 bytes.
-    names = np.empty(block.data.size + 2 * lines + _MAX_NAME, np.uint8)
+    names = np.empty(block.data.size + 2 * lines + (more + 1) * _MAX_NAME, np.uint8)
     return Rows(
         counters=np.zeros(_COUNTERS, np.int64),
         line=np.empty(lines, np.int64),
@@ -168,7 +167,7 @@ def room_for(block: Block) -> Rows:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reject(rows: Rows, start: Int, stop: Int, reason: Int) -> None:
     """Count a malformed line and note where it is, while there is room."""
     count = rows.counters[MALFORMED]
@@ -223,6 +222,7 @@ class Tables:
         detail: Detail | None = None,
         answers: pa.RecordBatch | None = None,
         final: bool = False,
+        messages: tuple[npt.NDArray[np.int64], int] | None = None,
     ) -> Batch:
         """Return the batch of a block whose lines have been read.
 
@@ -234,22 +234,29 @@ class Tables:
                 ``detail`` (string[k], null where there is nothing to add): bounded JSON.
             answers: rows of ``schema.ANSWER_ROWS``, passed on.
             final: the source has ended: no query waits for its response any longer.
+            messages: the times of the messages whose lines stand in the block (UTC microseconds)
+                and how many of them are queries, where a query becomes a row later than its line is
+                read; ``None``: the rows are the messages.
         """
         seen, malformed, skipped = (int(count) for count in rows.counters[:3])
         times = rows.time[:seen]
         usable = (times >= _FIRST_US) & (times < self._latest)
-        faults = seen - int(usable.sum())
         malformed += block.too_long is not None
         responses = 0 if self._pairs is None else int(np.count_nonzero(rows.response[:seen]))
+        queries = seen - responses
+        if messages is not None:
+            times, queries = messages
+        counted = times[(times >= _FIRST_US) & (times < self._latest)]
+        faults = times.size - counted.size
         notes = tuple(self.notes)
         self.notes.clear()
         return Batch(
             end=block.end,
             queries=self._queries(block, rows, usable, addresses, detail, final=final),
-            counts=self._counts(times[usable] if faults else times, faults, malformed, skipped),
+            counts=self._counts(counted, faults, malformed, skipped),
             quarantine=self._quarantine(block, rows),
-            records=seen + malformed + skipped,
-            query_messages=seen - responses,
+            records=times.size + malformed + skipped,
+            query_messages=queries,
             notes=notes,
             answers=answers,
         )

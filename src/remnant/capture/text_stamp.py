@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.text_fields import (
     BAD,
@@ -24,17 +24,19 @@ from remnant.capture.text_fields import (
     parse_uint,
     token_end,
 )
-from remnant.wire import Bytes, Int, fold_byte
+from remnant.wire import Bytes, Int, fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
     "LOCAL",
+    "MONTH",
     "NO_YEAR_TIME",
-    "STAMP_COLUMNS",
     "TIME",
+    "YEAR",
     "month_at",
+    "new_times",
     "no_stamp",
     "take_stamp",
 ]
@@ -42,19 +44,23 @@ __all__ = [
 NO_YEAR_TIME: Final = BAD + 1
 """The time of a line that says no year, while none is known."""
 
+# Columns of ``new_times``: what is known of the line, and of the log.
 TIME: Final = 0
+"""Microseconds since 1970, ``BAD`` if the line has no time, ``NO_YEAR_TIME`` if no year."""
 LOCAL: Final = 1
+"""1 if the time has no zone."""
 _ZONED: Final = 2
-STAMP_COLUMNS: Final = 3
-"""Length of the array that holds the time of a line: the time in UTC microseconds (``BAD``: none),
-whether it has no zone (1 or 0), and whether a zone was written."""
+YEAR: Final = 3
+"""The year of the last line that says none, 0 if it is not known."""
+MONTH: Final = 4
+"""The month of the last line that says no year, 0 before the first."""
 
 _MONTHS: Final = np.frombuffer(b"janfebmaraprmayjunjulaugsepoctnovdec", np.uint8).copy()
 _WEEKDAYS: Final = np.frombuffer(b"montuewedthufrisatsun", np.uint8).copy()
 _HALF_YEAR: Final = 6
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _word_of_three(view: Bytes, i: Int, words: Bytes) -> Int:
     for word in range(words.size // 3):
         same = True
@@ -67,24 +73,24 @@ def _word_of_three(view: Bytes, i: Int, words: Bytes) -> Int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def month_at(view: Bytes, i: Int) -> Int:
     """Return 1 to 12 for the English month of three letters at ``i``, or 0."""
     return _word_of_three(view, i, _MONTHS)
 
 
-@njit(cache=True, nogil=True)
-def _year_of(month: Int, year: npt.NDArray[np.int64]) -> Int:
+@kernel
+def _year_of(month: Int, when: npt.NDArray[np.int64]) -> Int:
     """Return the year of a month in a log whose lines are nearly in order; it may move on."""
-    if year[1] > 0 and month > year[1] + _HALF_YEAR:
-        return year[0] - 1
-    if year[1] > 0 and month < year[1] - _HALF_YEAR:
-        year[0] += 1
-    year[1] = month
-    return year[0]
+    if when[MONTH] > 0 and month > when[MONTH] + _HALF_YEAR:
+        return when[YEAR] - 1
+    if when[MONTH] > 0 and month < when[MONTH] - _HALF_YEAR:
+        when[YEAR] += 1
+    when[MONTH] = month
+    return when[YEAR]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _day_and_clock(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int, Int]:
     """Return (day, microseconds of the day, position after) of `` 8 12:00:00``; ``BAD`` if none."""
     if i < stop and view[i] == 32:
@@ -100,8 +106,8 @@ def _day_and_clock(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int, Int]:
     return day, clock, clock_end
 
 
-@njit(cache=True, nogil=True)
-def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
+@kernel
+def _stamp(view: Bytes, i: Int, stop: Int, when: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
     """Return (time, whether it has no zone, position after it) of the time that stands at ``i``.
 
     The position is -1 if no time stands there.
@@ -144,17 +150,22 @@ def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple
         end = token_end(view, min(clock_end + 1, stop), stop)
         of = parse_uint(view, min(clock_end + 1, stop), end)
         clock_end = end
-    elif year[0] <= 0:
+    elif when[YEAR] <= 0:
         return NO_YEAR_TIME, False, clock_end
     else:
-        of = _year_of(month, year)
+        of = _year_of(month, when)
     days = days_from_civil(of, month, day)
     if days == BAD:
         return BAD, False, -1
     return days * DAY_US + clock, True, clock_end
 
 
-@njit(cache=True, nogil=True)
+def new_times(year: int) -> npt.NDArray[np.int64]:
+    """Return the columns for a log that begins in a year, 0 if it is not known."""
+    return np.array([BAD, 0, 0, year, 0], np.int64)
+
+
+@kernel
 def no_stamp(when: npt.NDArray[np.int64]) -> None:
     """Begin a line: it has no time yet."""
     when[TIME] = BAD
@@ -162,12 +173,11 @@ def no_stamp(when: npt.NDArray[np.int64]) -> None:
     when[_ZONED] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take_stamp(
     view: Bytes,
     i: Int,
     stop: Int,
-    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
 ) -> Int:
     """Take the time that stands at ``i`` into account; return the position after it, or -1.
@@ -178,14 +188,12 @@ def take_stamp(
         view: the bytes of the lines.
         i: where a word begins.
         stop: where the line ends.
-        year: int64[2]: the year of the last line that says none (0 if not known) and its month
-            (0 before the first); kept up to date.
-        when: int64[STAMP_COLUMNS]: kept up to date.
+        when: of ``new_times``: kept up to date.
     """
     # A time begins with a digit or a capital letter, most words with neither.
     if i >= stop or view[i] > 90 or view[i] < 48:
         return -1
-    stamp, unzoned, end = _stamp(view, i, stop, year)
+    stamp, unzoned, end = _stamp(view, i, stop, when)
     if end < 0:
         return -1
     zoned = not unzoned and stamp != NO_YEAR_TIME

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit, uint64
+from numba import int64, uint64
 
 from remnant.capture.text_fields import parse_uint
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     from remnant.wire import Bytes, Int, Word
@@ -66,7 +67,7 @@ _S8: Final = uint64(8)
 _S0: Final = uint64(0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _half(view: Bytes, start: Int, stop: Int) -> Word:
     """Pack up to 8 bytes, letters in upper case."""
     value = _S0
@@ -80,13 +81,13 @@ def _half(view: Bytes, start: Int, stop: Int) -> Word:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number_after(view: Bytes, start: Int, stop: Int, prefix: Int) -> Int:
     value = parse_uint(view, start + prefix, stop)
     return value if value <= 65535 else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_type(view: Bytes, start: Int, stop: Int) -> Int:
     """Return the number of a query type (``AAAA``, ``TYPE65``, Zeek's ``query-65``), or -1."""
     size = stop - start
@@ -113,7 +114,7 @@ def parse_type(view: Bytes, start: Int, stop: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def parse_class(view: Bytes, start: Int, stop: Int) -> Int:
     """Return the number of a class (``IN``, ``CH``, ``CLASS32769``), or -1."""
     size = stop - start

@@ -18,7 +18,7 @@ import numpy as np
 from remnant.capture import text_rows
 from remnant.capture.lines import Block, blocks, first_lines
 from remnant.capture.zeek_json import COLUMNS
-from remnant.capture.zeek_lines import LOCAL_NAMES, Layout, answer_addresses, read_lines
+from remnant.capture.zeek_lines import LOCAL_NAMES, Layout, answer_addresses, read_lines, work_for
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
@@ -73,12 +73,14 @@ class ZeekReader:
             rows = text_rows.room_for(block)
             line = 0
             layout = header.layout()
+            work = work_for(layout)
             while True:
-                line = int(read_lines(block.data, block.ends, line, layout, rows))
+                line = int(read_lines(block.data, block.ends, line, layout, work, rows))
                 if line >= block.ends.size or block.tail:
                     break
                 header.take(_line(block, line), read=bool(rows.counters.any()))
                 layout = header.layout()
+                work = work_for(layout)
                 line += 1
             if block.tail:
                 if not text_rows.is_complete(rows):

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
-from remnant.wire import Bytes, Int, fold_byte
+from remnant.wire import Bytes, Int, fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,14 +54,14 @@ _QUOTE: Final = 34
 _BACKSLASH: Final = 92
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _after_space(view: Bytes, i: Int, stop: Int) -> Int:
     while i < stop and (view[i] == 32 or view[i] == 9 or view[i] == 13):
         i += 1
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _string_end(view: Bytes, i: Int, stop: Int) -> tuple[Int, bool]:
     """Return (position of the closing quote or -1, whether there were escapes)."""
     escaped = False
@@ -76,7 +76,7 @@ def _string_end(view: Bytes, i: Int, stop: Int) -> tuple[Int, bool]:
     return -1, escaped
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _nested_end(view: Bytes, i: Int, stop: Int) -> Int:
     """Return the position after the array or object that opens at ``i``, or -1."""
     depth = 0
@@ -103,7 +103,7 @@ def _nested_end(view: Bytes, i: Int, stop: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _word_end(view: Bytes, i: Int, stop: Int) -> Int:
     """Return the position after a number or a literal."""
     while i < stop and (
@@ -113,7 +113,7 @@ def _word_end(view: Bytes, i: Int, stop: Int) -> Int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _literal(view: Bytes, start: Int, stop: Int) -> Int:
     """Return 1 for null, 2 for true or false, 3 for a number, 0 for anything else."""
     size = stop - start
@@ -128,7 +128,7 @@ def _literal(view: Bytes, start: Int, stop: Int) -> Int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _role(view: Bytes, start: Int, stop: Int) -> Int:
     size = stop - start
     for role in range(_KEY_SIZES.size):
@@ -144,7 +144,7 @@ def _role(view: Bytes, start: Int, stop: Int) -> Int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def json_fields(
     view: Bytes,
     start: Int,
@@ -215,7 +215,7 @@ def json_fields(
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _four_hex(view: Bytes, start: Int, stop: Int) -> Int:
     if start + 4 > stop:
         return -1
@@ -231,7 +231,7 @@ def _four_hex(view: Bytes, start: Int, stop: Int) -> Int:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def unescape(view: Bytes, start: Int, stop: Int, out: Bytes) -> Int:
     r"""Write a JSON string with its escapes resolved, as UTF-8; return its size or -1.
 

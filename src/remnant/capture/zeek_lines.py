@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
@@ -46,13 +46,14 @@ from remnant.capture.zeek_json import (
     json_fields,
     unescape,
 )
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.wire import Bytes, Int
 
-__all__ = ["LOCAL_NAMES", "Layout", "answer_addresses", "read_lines"]
+__all__ = ["LOCAL_NAMES", "Layout", "Work", "answer_addresses", "read_lines", "work_for"]
 
 LOCAL_NAMES: Final = 4
 """Counter of the rows of mDNS, LLMNR and NetBIOS, which are a part of the skipped ones."""
@@ -96,7 +97,33 @@ class Layout(NamedTuple):
     other: bool
 
 
-@njit(cache=True, nogil=True)
+class Work(NamedTuple):
+    """Room that a kernel needs beside what it writes.
+
+    Attributes:
+        spans: int64[roles, 2]: the range of each wanted value in a line.
+        kinds: int8[roles]: what the JSON values are.
+        scratch: uint8[MAX_LINE]: a string without its escapes.
+        breaks: int64[columns]: where the columns of a line end.
+    """
+
+    spans: npt.NDArray[np.int64]
+    kinds: npt.NDArray[np.int8]
+    scratch: npt.NDArray[np.uint8]
+    breaks: npt.NDArray[np.int64]
+
+
+def work_for(layout: Layout) -> Work:
+    """Return the room for the lines of a layout."""
+    return Work(
+        np.empty((len(COLUMNS), 2), np.int64),
+        np.zeros(len(COLUMNS), np.int8),
+        np.empty(MAX_LINE, np.uint8),
+        np.empty(max(layout.width, 1), np.int64),
+    )
+
+
+@kernel
 def _tsv_fields(
     view: Bytes,
     start: Int,
@@ -134,7 +161,7 @@ def _tsv_fields(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int, most: Int) -> Int:
     """Return a number, -1 if it is not set, -2 if it cannot be read or is above ``most``."""
     if spans[role, 0] < 0:
@@ -143,7 +170,7 @@ def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int, most: Int) -> 
     return value if 0 <= value <= most else -2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _time(view: Bytes, start: Int, stop: Int) -> Int:
     if start < 0:
         return BAD
@@ -153,7 +180,7 @@ def _time(view: Bytes, start: Int, stop: Int) -> Int:
     return time
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_row(
     view: Bytes,
     start: Int,
@@ -224,7 +251,7 @@ def _read_row(
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _of_another_log(view: Bytes, spans: npt.NDArray[np.int64]) -> bool:
     begin = spans[_PATH, 0]
     return begin >= 0 and not same_word(
@@ -232,12 +259,13 @@ def _of_another_log(view: Bytes, spans: npt.NDArray[np.int64]) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_lines(
     view: Bytes,
     ends: npt.NDArray[np.int64],
     first: Int,
     layout: Layout,
+    work: Work,
     rows: Rows,
 ) -> Int:
     """Read lines until one is a header line that changes the layout.
@@ -247,15 +275,13 @@ def read_lines(
         ends: where each line ends.
         first: the line to begin with.
         layout: what the header said.
+        work: made for this layout.
         rows: filled from where the counters say.
 
     Returns:
         The index of the header line, or the number of lines.
     """
-    spans = np.empty((len(COLUMNS), 2), np.int64)
-    kinds = np.zeros(len(COLUMNS), np.int8)
-    scratch = np.empty(MAX_LINE, np.uint8)
-    breaks = np.empty(max(layout.width, 1), np.int64)
+    spans, kinds, scratch, breaks = work
     separator = int64(layout.marks[1])
     for line in range(first, ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
@@ -300,17 +326,18 @@ def read_lines(
     return ends.size
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _member_end(view: Bytes, i: Int, stop: Int, mark: Int) -> Int:
     while i < stop and view[i] != mark:
         i += 1
     return i
 
 
-@njit(cache=True, nogil=True)
-def _write_addresses(view: Bytes, rows: Rows, row_of: npt.NDArray[np.int64], out: Bytes) -> Int:
+@kernel
+def _write_addresses(
+    view: Bytes, rows: Rows, row_of: npt.NDArray[np.int64], out: Bytes, address: Bytes
+) -> Int:
     """Count the addresses in the answers; write those that there is room for."""
-    address = np.empty(16, np.uint8)
     total = 0
     for n in range(rows.counters[QUERIES_SEEN]):
         i = rows.answers[n, 0]
@@ -342,7 +369,7 @@ def answer_addresses(
     while True:
         row_of = np.empty(room, np.int64)
         out = np.empty((room, 16), np.uint8)
-        total = int(_write_addresses(view, rows, row_of, out))
+        total = int(_write_addresses(view, rows, row_of, out, np.empty(16, np.uint8)))
         if total <= room:
             return row_of, out
         room = total
