@@ -136,8 +136,7 @@ def by_remnant(name: str, path: Path) -> dict[str, int]:
     found: Counter[str] = Counter()
     with ByteStream(io.FileIO(path), str(path)) as stream:
         for batch in READERS[name].read(stream, watchlist, ReadOptions(now=NOW)):
-            counted = batch.queries.column("name").value_counts()
-            found.update({row["values"]: row["counts"] for row in counted.to_pylist()})
+            found.update(batch.queries.column("name").to_pylist())
     return dict(found)
 
 
