@@ -333,8 +333,8 @@ def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output
     else:
         if number[LOCAL_SOURCE] == 1 or answer.last_size[0] == 0:
             # It answered at once; or it names nobody, and only one can be meant.
-            alone = number[LOCAL_SOURCE] == 0
-            found, before = last_query(waiting, number[PROCESS], alone=alone)
+            alone = 1 - number[LOCAL_SOURCE]
+            found, before = last_query(waiting, number[PROCESS], alone)
         if found < 0 and answer.last_size[0] > 0:
             size = answer.last_size[0]
             found, before = by_name(waiting, answer.last, int64(0), size, number[HINT])

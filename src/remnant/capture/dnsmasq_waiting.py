@@ -307,16 +307,16 @@ def by_name(waiting: Waiting, name: Bytes, start: Int, stop: Int, hint: Int) -> 
 
 
 @kernel
-def last_query(waiting: Waiting, process: Int, *, alone: bool) -> tuple[Int, Int]:
+def last_query(waiting: Waiting, process: Int, alone: Int) -> tuple[Int, Int]:
     """Return (number, number before it) of the last query, if it waits, or (-1, -1).
 
     Args:
         waiting: the table.
         process: it must be of this process.
-        alone: and no other query may wait.
+        alone: 1: and no other query may wait.
     """
     number = waiting.marks[_NEXT] - 1
-    if number < waiting.marks[_OLDEST] or (alone and waiting.marks[_COUNT] != 1):
+    if number < waiting.marks[_OLDEST] or (alone == 1 and waiting.marks[_COUNT] != 1):
         return int64(-1), int64(-1)
     place = number % _PLACES
     if waiting.slot[place] < 0 or waiting.process[place] != process:

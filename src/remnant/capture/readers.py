@@ -59,6 +59,20 @@ READERS: Final[dict[str, Reader]] = {
             "remnant.capture.dnsmasq",
             "DnsmasqReader",
         ),
+        _Deferred(
+            "pdns-auth",
+            "PowerDNS Authoritative Server log",
+            "authority",
+            "remnant.capture.pdns_auth",
+            "PdnsAuthReader",
+        ),
+        _Deferred(
+            "pdns-recursor",
+            "PowerDNS Recursor log",
+            "resolver",
+            "remnant.capture.pdns_recursor",
+            "PdnsRecursorReader",
+        ),
     )
 }
 """The readers by the word for ``--input-format``, the surest to recognise first."""

@@ -1,0 +1,190 @@
+r"""Kernels that read the parts which the logs of both PowerDNS servers have in common.
+
+A classic line holds ``'NAME|TYPE'``; a structured one is a list of ``key="value"`` in which a quote
+and a backslash of a value stand behind a backslash. Names escape with ``\DDD`` and ``\X``, and
+spaces always, so that no name holds one.
+
+References:
+    PowerDNS, pdns/dnsname.cc (toString), pdns/recursordist/logging.cc and rec-main.cc (structured
+    lines), pdns/iputils.hh (toStringWithPort), pdns/dnspacket.cc (getRemoteString).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numba import int64
+
+from remnant.capture.text_fields import parse_address, parse_name, parse_uint, starts, token_end
+from remnant.capture.text_rows import BAD_FIELDS, BAD_NAME, Rows
+from remnant.capture.text_stamp import no_stamp, take_stamp
+from remnant.capture.text_types import parse_type
+from remnant.wire import Bytes, Int, kernel
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = [
+    "next_field",
+    "read_client",
+    "read_name",
+    "read_prefix",
+    "read_question",
+    "read_subnet",
+]
+
+_MAX_PORT: Final = 65535
+_MAPPED: Final = 96
+_MAX_WORDS: Final = 12
+_EQUALS: Final = np.frombuffer(b'="', np.uint8).copy()
+
+
+@kernel
+def read_prefix(view: Bytes, start: Int, stop: Int, when: npt.NDArray[np.int64]) -> bool:
+    """Read the times that stand before a message; return whether something else stands there only.
+
+    Args:
+        view: the bytes of the lines.
+        start: where the line begins.
+        stop: where its message begins.
+        when: of ``text_stamp.new_times``; kept up to date.
+    """
+    no_stamp(when)
+    i = start
+    if i < stop and view[i] == 60:
+        # The priority that syslog puts before a line on the wire.
+        while i < stop and view[i] != 62:
+            i += 1
+        i += 1
+    words = False
+    times = False
+    for _ in range(_MAX_WORDS):
+        if i >= stop:
+            break
+        end = take_stamp(view, i, stop, when)
+        if end >= 0:
+            times = True
+        else:
+            words = True
+            end = token_end(view, i, stop)
+        i = end + 1
+    return words and not times
+
+
+@kernel
+def read_client(view: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> Int:
+    """Write the address of ``192.0.2.1:5353``, ``[2001:db8::1]:5353`` or of an address alone.
+
+    Returns:
+        The port, -1 if there is none, -2 if it is no address.
+    """
+    end = stop
+    colon = -1
+    if start < stop and view[start] == 91:
+        start += 1
+        end = start
+        while end < stop and view[end] != 93:
+            end += 1
+        if end + 1 < stop and view[end + 1] == 58:
+            colon = end + 1
+    else:
+        colons = 0
+        for i in range(start, stop):
+            if view[i] == 58:
+                colons += 1
+                colon = i
+        if colons == 1:
+            end = colon
+        else:
+            colon = -1
+    if parse_address(view, start, end, out, at) == 0:
+        return -2
+    if colon < 0:
+        return -1
+    port = parse_uint(view, colon + 1, stop)
+    return port if 0 <= port <= _MAX_PORT else -2
+
+
+@kernel
+def read_subnet(view: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> bool:
+    """Write the client subnet ``203.0.113.0/24``, 17 bytes; an address alone is its own subnet."""
+    slash = start
+    while slash < stop and view[slash] != 47:
+        slash += 1
+    family = parse_address(view, start, slash, out, at)
+    longest = 32 if family == 4 else 128
+    bits = longest if slash >= stop else parse_uint(view, slash + 1, stop)
+    if family == 0 or bits < 0 or bits > longest:
+        out[at + 16] = 255
+        return False
+    if family == 4:
+        bits += _MAPPED
+    for k in range(16):
+        kept = min(max(bits - 8 * k, 0), 8)
+        out[at + k] = int64(out[at + k]) & (0xFF00 >> kept)
+    out[at + 16] = bits
+    return True
+
+
+@kernel
+def read_name(view: Bytes, start: Int, stop: Int, n: Int, rows: Rows) -> bool:
+    """Write a name as the name of row ``n``; return whether it is one."""
+    end = parse_name(view, start, stop, False, rows.names, rows.name_offsets[n])
+    if end < 0:
+        return False
+    rows.name_offsets[n + 1] = end
+    return True
+
+
+@kernel
+def read_question(view: Bytes, start: Int, stop: Int, n: Int, rows: Rows) -> Int:
+    """Read ``NAME|TYPE`` into row ``n``; return the reason why not, or -1."""
+    bar = stop - 1
+    while bar > start and view[bar] != 124:
+        bar -= 1
+    if bar <= start:
+        return BAD_FIELDS
+    if not read_name(view, start, bar, n, rows):
+        return BAD_NAME
+    rows.qtype[n] = parse_type(view, bar + 1, stop)
+    return -1 if rows.qtype[n] >= 0 else BAD_FIELDS
+
+
+@kernel
+def next_field(
+    view: Bytes, i: Int, stop: Int, value: Bytes, limit: Int
+) -> tuple[Int, Int, Int, Int]:
+    r"""Read the ``key="value"`` that begins at ``i``, with ``\"`` and ``\\`` resolved.
+
+    Args:
+        view: the bytes of the lines.
+        i: where it begins.
+        stop: where the line ends.
+        value: the value is written here, up to ``limit`` bytes.
+        limit: how long a value may be.
+
+    Returns:
+        (where the key ends, the value's length, position after the field and a space, 1 if the
+        value was longer); the first is -1 if no field stands there.
+    """
+    end = i
+    while end < stop and view[end] != 61:
+        end += 1
+    if not starts(view, end, stop, _EQUALS) or end == i:
+        return -1, 0, stop, 0
+    at = end + 2
+    size = int64(0)
+    cut = 0
+    while at < stop and view[at] != 34:
+        if view[at] == 92 and at + 1 < stop:
+            at += 1
+        if size < limit:
+            value[size] = view[at]
+            size += 1
+        else:
+            cut = 1
+        at += 1
+    if at >= stop:
+        return -1, 0, stop, 0
+    return end, size, min(at + 2, stop), cut
