@@ -101,9 +101,8 @@ class DnsmasqReader:
             messages = int(out.counters[MESSAGES])
             times.to_utc(rows.time[:seen], rows.local[:seen])
             times.to_utc(out.time[:messages], out.local[:messages])
-            for records in (out.addresses, out.aliases):
-                count = int(records.count[0])
-                times.to_utc(records.time[:count], records.local[:count])
+            records = int(out.records.count[0])
+            times.to_utc(out.records.time[:records], out.records.local[:records])
             answers = int(out.counters[ADDRESSES])
             return tables.batch(
                 block,
@@ -153,7 +152,8 @@ def _answers(
     rows: text_rows.Rows, out: Output, watchlist: Watchlist, options: ReadOptions
 ) -> pa.RecordBatch | None:
     """Return the records that the answers hold, those of addresses and the aliases."""
-    if options.answers == "none" or not out.addresses.count[0] + out.aliases.count[0]:
+    count = int(out.records.count[0])
+    if options.answers == "none" or not count:
         return None
     seen = int(rows.counters[text_rows.QUERIES_SEEN])
     # What the question of each row hit first; a record of no row takes the last.
@@ -161,10 +161,13 @@ def _answers(
     offsets = rows.name_offsets[: seen + 1]
     hits, entries = watchlist.match_wire(rows.names[: offsets[-1]], offsets)
     entry[hits[::-1]] = entries[::-1]
+    time = out.records.time[:count]
+    usable = (time >= _EARLIEST_US) & (time < to_us(options.now) + DAY_US)
+    alias = out.records.kind[:count] == CNAME
     batches = [
         batch
-        for records in (out.addresses, out.aliases)
-        if (batch := _records(records, entry, watchlist, options)) is not None
+        for keep in (np.flatnonzero(usable & ~alias), np.flatnonzero(usable & alias))
+        if (batch := _records(out.records, keep, entry, watchlist, options)) is not None
     ]
     if len(batches) < 2:
         return batches[0] if batches else None
@@ -173,16 +176,15 @@ def _answers(
 
 def _records(
     records: Records,
+    keep: npt.NDArray[np.int64],
     entry: npt.NDArray[np.int32],
     watchlist: Watchlist,
     options: ReadOptions,
 ) -> pa.RecordBatch | None:
-    count = int(records.count[0])
-    time = records.time[:count]
-    keep = np.flatnonzero((time >= _EARLIEST_US) & (time < to_us(options.now) + DAY_US))
-    owners, owner_offsets = _kept(records.owners, records.owner_offsets[: count + 1], keep)
-    data, data_offsets = _kept(records.data, records.data_offsets[: count + 1], keep)
-    kind = records.kind[:count][keep]
+    """Return those records that the options keep, all of addresses or all of aliases."""
+    owners, owner_offsets = _kept(records.owners, records.owner_offsets, keep)
+    data, data_offsets = _kept(records.data, records.data_offsets, keep)
+    kind = records.kind[keep]
     if kind.size and kind[0] == CNAME:
         data_offsets, data = names_to_text(data, data_offsets)
     return answer_rows(
@@ -193,10 +195,10 @@ def _records(
         rrtype=kind,
         rdata=data,
         rdata_offsets=data_offsets,
-        first=time[keep],
-        last=time[keep],
+        first=records.time[keep],
+        last=records.time[keep],
         count=np.ones(keep.size, np.int64),
-        asked=entry[records.row[:count][keep]],
+        asked=entry[records.row[keep]],
     )
 
 
@@ -204,11 +206,12 @@ def _kept(
     values: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], keep: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return (bytes, offsets) of some of what stands end to end."""
-    if keep.size == offsets.size - 1:
-        return values[: offsets[-1]], offsets
-    parts = [values[offsets[i] : offsets[i + 1]] for i in keep]
-    sizes = np.array([part.size for part in parts], np.int64)
-    return np.concatenate([*parts, np.empty(0, np.uint8)]), np.append(0, np.cumsum(sizes))
+    sizes = (offsets[1:] - offsets[:-1])[keep]
+    starts = np.zeros(keep.size + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    # Each byte stands as far from its beginning there as here.
+    shift = np.repeat(offsets[keep] - starts[:-1], sizes)
+    return values[np.arange(int(starts[-1])) + shift], starts
 
 
 def _index(values: npt.NDArray[np.uint8]) -> Any:  # noqa: ANN401 - the stubs take it for booleans

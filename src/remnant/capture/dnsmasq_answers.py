@@ -38,6 +38,7 @@ __all__ = [
     "add_line",
     "close",
     "goes_on",
+    "is_open",
     "new_answer",
     "new_line",
     "new_output",
@@ -68,15 +69,18 @@ LOCAL_SOURCE: Final = 10
 """1 if dnsmasq answered by itself, at once: from cache, configuration, hosts or a block list."""
 SEEN: Final = 11
 """1 if the record is what DNS says, and not what dnsmasq's configuration says."""
-LINE_COLUMNS: Final = 12
+STAMP_TIME: Final = 12
+STAMP_LOCAL: Final = 13
+"""The time of the stamp that was kept, and whether it has no zone."""
+LINE_COLUMNS: Final = 14
 
 # Columns of ``Answer.number``, besides those of the first line.
-_OPEN: Final = 12
-_RECORDS: Final = 13
-_TIME: Final = 14
-_LOCAL: Final = 15
-_ALIAS: Final = 16
-_ANSWER_COLUMNS: Final = 17
+_OPEN: Final = 14
+_RECORDS: Final = 15
+_TIME: Final = 16
+_LOCAL: Final = 17
+_ALIAS: Final = 18
+_ANSWER_COLUMNS: Final = 19
 
 
 class Line(NamedTuple):
@@ -85,15 +89,16 @@ class Line(NamedTuple):
     Attributes:
         number: int64[LINE_COLUMNS].
         name: uint8: the wire name.
-        address: uint8[16]: of the client, then of the record.
+        address: uint8[16]: of the client, or of the record.
         text: uint8: the record's address as text.
+        stamp: uint8[16]: the time with which a line began, as it stood there.
     """
 
     number: npt.NDArray[np.int64]
     name: Bytes
-    client: Bytes
     address: Bytes
     text: Bytes
+    stamp: Bytes
 
 
 class Answer(NamedTuple):
@@ -104,7 +109,8 @@ class Answer(NamedTuple):
         names: uint8[255 records]: the owner of each record, as wire names; ``sizes`` their length.
         kinds: int32: record types, 0 for what is no record of DNS.
         addresses: uint8[records, 16], and as ``texts`` uint8[48 records] of ``text_sizes``.
-        first: uint8[255]: the name of the first line; ``last`` and ``last_size`` of the last line.
+        last: uint8[510]: the names of the first and of the last line, where those have no serial
+            numbers; ``last_size`` their lengths.
     """
 
     number: npt.NDArray[np.int64]
@@ -150,8 +156,7 @@ class Output(NamedTuple):
         time: int64: of each message whose line stands in the block; ``local``: it has no zone.
         block: uint8: of each row: index into ``BLOCKS`` plus 1, or 0.
         address: uint8[m, 16]: what rows were answered with; ``row``: int64, ascending.
-        addresses: the address records.
-        aliases: the CNAME records.
+        records: of all types.
     """
 
     counters: npt.NDArray[np.int64]
@@ -160,8 +165,7 @@ class Output(NamedTuple):
     block: Bytes
     address: Bytes
     row: npt.NDArray[np.int64]
-    addresses: Records
-    aliases: Records
+    records: Records
 
 
 MESSAGES: Final = 0
@@ -176,8 +180,8 @@ def new_line() -> Line:
         np.zeros(LINE_COLUMNS, np.int64),
         np.zeros(MAX_WIRE + 3, np.uint8),
         np.zeros(16, np.uint8),
-        np.zeros(16, np.uint8),
         np.zeros(_TEXT, np.uint8),
+        np.zeros(16, np.uint8),
     )
 
 
@@ -224,9 +228,14 @@ def new_output(block: Block, rows: int) -> Output:
         block=np.zeros(rows, np.uint8),
         address=np.empty((lines + _MAX_RECORDS, 16), np.uint8),
         row=np.empty(lines + _MAX_RECORDS, np.int64),
-        addresses=_new_records(block),
-        aliases=_new_records(block),
+        records=_new_records(block),
     )
+
+
+@kernel
+def is_open(answer: Answer) -> bool:
+    """Return whether an answer is being read."""
+    return answer.number[_OPEN] == 1
 
 
 @kernel
@@ -236,6 +245,7 @@ def goes_on(answer: Answer, line: Line) -> bool:
     if (
         number[_OPEN] == 0
         or number[SERIAL] != line.number[SERIAL]
+        or number[PORT] != line.number[PORT]
         or number[PROCESS] != line.number[PROCESS]
     ):
         return False
@@ -270,8 +280,9 @@ def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
         number[_TIME] = time
         number[_LOCAL] = local
         answer.last_size[0] = size
-        for i in range(size):
-            answer.last[i] = line.name[i]
+        if number[SERIAL] < 0:
+            for i in range(size):
+                answer.last[i] = line.name[i]
     else:
         number[RCODE] = line.number[RCODE]
         number[RECORD] = line.number[RECORD]
@@ -281,8 +292,9 @@ def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
             number[BLOCK] = line.number[BLOCK]
     number[_ALIAS] = 1 if line.number[RECORD] == CNAME else 0
     answer.last_size[1] = size
-    for i in range(size):
-        answer.last[MAX_WIRE + i] = line.name[i]
+    if number[SERIAL] < 0:
+        for i in range(size):
+            answer.last[MAX_WIRE + i] = line.name[i]
     at = number[_RECORDS]
     # The name of a line that is no record may still be the target of the alias before it.
     if at == _MAX_RECORDS or size == 0:
@@ -321,10 +333,8 @@ def _put(
 
 @kernel
 def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output) -> None:
-    """End the answer that is being read, if one is: its query becomes a row."""
+    """End the answer that is being read: its query becomes a row."""
     number = answer.number
-    if number[_OPEN] == 0:
-        return
     number[_OPEN] = 0
     found = int64(-1)
     before = int64(-1)
@@ -354,7 +364,7 @@ def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output
                     out.address[n, k] = answer.addresses[at, k]
             if answer.kinds[at] > 0:
                 size = answer.text_sizes[at]
-                _put(answer, at, row, answer.texts, at * _TEXT, size, out.addresses)
+                _put(answer, at, row, answer.texts, at * _TEXT, size, out.records)
         elif answer.kinds[at] == CNAME and at + 1 < records:
             size = answer.sizes[at + 1]
-            _put(answer, at, row, answer.names, (at + 1) * MAX_WIRE, size, out.aliases)
+            _put(answer, at, row, answer.names, (at + 1) * MAX_WIRE, size, out.records)

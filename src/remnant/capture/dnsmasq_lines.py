@@ -33,6 +33,8 @@ from remnant.capture.dnsmasq_answers import (
     SEEN,
     SERIAL,
     SIZE,
+    STAMP_LOCAL,
+    STAMP_TIME,
     TEXT_SIZE,
     TRANSPORT,
     Answer,
@@ -41,10 +43,21 @@ from remnant.capture.dnsmasq_answers import (
     add_line,
     close,
     goes_on,
+    is_open,
 )
 from remnant.capture.dnsmasq_waiting import (
     ANY_TYPE,
+    AT,
+    FROM_PORT,
+    IS_LOCAL,
+    LENGTH,
+    NAME_AT,
+    NUMBER,
+    OF_PROCESS,
+    OF_TYPE,
+    OFFSET,
     OTHER_TYPE,
+    OVER,
     Waiting,
     expire,
     key_of_name,
@@ -91,10 +104,19 @@ NO_YEAR: Final = 4
 """Counters of queries whose line has no time, or a time without a year while none is known."""
 
 _MAX_WORDS: Final = 12
+_STAMP: Final = 16
+"""Bytes of ``Apr  8 12:00:00 ``."""
 _MAX_PORT: Final = 65535
 _MAX_TEXT: Final = 46
-_NODATA_RCODE: Final = 0
-_TRUNCATED: Final = -1
+
+# What a line is.
+_NO_TAG: Final = 0
+_OTHER: Final = 1
+_BESIDE: Final = 2
+"""It stands among the lines of an answer, and says nothing about the query."""
+_QUESTION: Final = 3
+_FIRST: Final = 4
+_FURTHER: Final = 5
 
 
 def _bytes(word: bytes) -> npt.NDArray[np.uint8]:
@@ -179,15 +201,20 @@ def _type_at(view: Bytes, start: Int, stop: Int) -> Int:
 
 @kernel
 def _client(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
-    """Read ``ADDRESS/PORT ``; return the position after it, or ``i`` if it does not stand there."""
+    """Read ``ADDRESS/PORT ``; return the position after it, or ``i`` if it does not stand there.
+
+    The address is not needed: queries say it again, and answers have the query's serial number.
+    """
+    if i >= stop or not (48 <= view[i] <= 58 or 97 <= view[i] <= 102):
+        return i
     end = token_end(view, i, stop)
     slash = end - 1
-    while slash > i and view[slash] != 47:
+    while slash > i and 48 <= view[slash] <= 57:
         slash -= 1
-    if slash <= i or not (48 <= view[i] <= 58 or 97 <= view[i] <= 102 or 65 <= view[i] <= 70):
+    if view[slash] != 47:
         return i
     port = parse_uint(view, slash + 1, end)
-    if port < 0 or port > _MAX_PORT or not parse_address(view, i, slash, line.client, int64(0)):
+    if port < 0 or port > _MAX_PORT:
         return i
     line.number[PORT] = port
     return min(end + 1, stop)
@@ -218,14 +245,8 @@ def _body(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
 
 
 @kernel
-def _query(
-    view: Bytes,
-    i: Int,
-    stop: Int,
-    line: Line,
-    waiting: Waiting,
-) -> Int:
-    """Read ``A] NAME from ADDRESS`` into the table; return the reason why not, or -1."""
+def _query(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
+    """Read ``A] NAME from ADDRESS`` into ``line``; return the reason why not, or -1."""
     bracket = i
     while bracket < stop and view[bracket] != 93:
         bracket += 1
@@ -244,25 +265,35 @@ def _query(
         return BAD_NAME
     if not parse_address(view, last + 1, stop, line.address, int64(0)):
         return BAD_ADDRESS
-    serial = line.number[SERIAL]
-    key = (
-        key_of_serial(waiting, serial, line.number[PORT])
-        if serial >= 0
-        else key_of_name(waiting, line.name, int64(0), size)
-    )
-    place = put(waiting, key)
-    waiting.qtype[place] = qtype
-    waiting.serial[place] = serial
-    waiting.process[place] = line.number[PROCESS]
-    waiting.client_port[place] = line.number[PORT]
-    waiting.transport[place] = line.number[TRANSPORT]
-    for k in range(16):
-        waiting.address[place, k] = line.address[k]
-    waiting.size[place] = size
-    for k in range(size):
-        waiting.name[place, k] = line.name[k]
-    line.number[SIZE] = place
+    line.number[HINT] = qtype
+    line.number[SIZE] = size
     return -1
+
+
+@kernel
+def _wait(line: Line, waiting: Waiting, when: npt.NDArray[np.int64], at: Int) -> None:
+    """Put the query of a line, which stands at an offset of the stream, into the table."""
+    serial = line.number[SERIAL]
+    size = line.number[SIZE]
+    if serial >= 0:
+        key = key_of_serial(waiting.seed, serial, line.number[PORT])
+    else:
+        key = key_of_name(waiting.seed, line.name, int64(0), size)
+    place = put(waiting, key)
+    numbers = waiting.numbers
+    numbers[place, AT] = when[TIME]
+    numbers[place, IS_LOCAL] = when[LOCAL]
+    numbers[place, OFFSET] = at
+    numbers[place, NUMBER] = serial
+    numbers[place, OF_PROCESS] = line.number[PROCESS]
+    numbers[place, FROM_PORT] = line.number[PORT]
+    numbers[place, OVER] = line.number[TRANSPORT]
+    numbers[place, OF_TYPE] = line.number[HINT]
+    numbers[place, LENGTH] = size
+    for k in range(16):
+        waiting.data[place, k] = line.address[k]
+    for k in range(size):
+        waiting.data[place, NAME_AT + k] = line.name[k]
 
 
 @kernel
@@ -282,38 +313,18 @@ def _list_name(view: Bytes, start: Int, stop: Int) -> Int:
 
 
 @kernel
-def _source(view: Bytes, i: Int, stop: Int, line: Line) -> tuple[Int, Int]:
-    """Read where an answer comes from; return (where its name begins, where `` is `` stands).
-
-    The first is -1 if the line is no answer.
-    """
-    line.number[LOCAL_SOURCE] = 1
-    line.number[BLOCK] = 0
-    line.number[SEEN] = 0
-    if i >= stop:
-        return -1, -1
-    single = 0
-    if starts(view, i, stop, _REPLY):
-        line.number[LOCAL_SOURCE] = 0
+def _other_source(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
+    """Return the length of a rarer source of one word, 0 for one of several words, -1 for none."""
+    if starts(view, i, stop, _CONFIG):
+        return int64(_CONFIG.size)
+    if starts(view, i, stop, _STALE):
         line.number[SEEN] = 1
-        single = _REPLY.size
-    elif starts(view, i, stop, _CACHED):
-        line.number[SEEN] = 1
-        single = _CACHED.size
-    elif starts(view, i, stop, _CONFIG):
-        single = _CONFIG.size
-    elif starts(view, i, stop, _STALE):
-        line.number[SEEN] = 1
-        single = _STALE.size
-    elif starts(view, i, stop, _DHCP):
-        single = _DHCP.size
-    elif starts(view, i, stop, _AUTH):
-        single = _AUTH.size
-    elif view[i] == 47:
-        end = token_end(view, i, stop)
-        line.number[BLOCK] = _list_name(view, i, end)
-        single = end + 1 - i
-    elif starts(view, i, stop, _GRAVITY):
+        return int64(_STALE.size)
+    if starts(view, i, stop, _DHCP):
+        return int64(_DHCP.size)
+    if starts(view, i, stop, _AUTH):
+        return int64(_AUTH.size)
+    if starts(view, i, stop, _GRAVITY):
         line.number[BLOCK] = 1
     elif starts(view, i, stop, _EXACTLY):
         line.number[BLOCK] = 2
@@ -326,7 +337,40 @@ def _source(view: Bytes, i: Int, stop: Int, line: Line) -> tuple[Int, Int]:
     elif starts(view, i, stop, _UPSTREAM):
         line.number[BLOCK] = 6
     elif not starts(view, i, stop, _PIHOLE):
+        return int64(-1)
+    return int64(0)
+
+
+@kernel
+def _source(view: Bytes, i: Int, stop: Int, line: Line) -> tuple[Int, Int]:
+    """Read where an answer comes from; return (where its name begins, where `` is `` stands).
+
+    The first is -1 if the line is no answer.
+    """
+    line.number[LOCAL_SOURCE] = 1
+    line.number[BLOCK] = 0
+    line.number[SEEN] = 0
+    if i >= stop:
         return -1, -1
+    single = 0
+    byte = view[i]
+    if byte == 102:
+        return -1, -1
+    if byte == 114 and starts(view, i, stop, _REPLY):
+        line.number[LOCAL_SOURCE] = 0
+        line.number[SEEN] = 1
+        single = _REPLY.size
+    elif byte == 99 and starts(view, i, stop, _CACHED):
+        line.number[SEEN] = 1
+        single = _CACHED.size
+    elif byte == 47:
+        end = token_end(view, i, stop)
+        line.number[BLOCK] = _list_name(view, i, end)
+        single = end + 1 - i
+    else:
+        single = _other_source(view, i, stop, line)
+        if single < 0:
+            return -1, -1
     at = find(view, i, stop, _IS)
     if at < 0:
         return -1, -1
@@ -394,16 +438,38 @@ def _result(view: Bytes, i: Int, stop: Int, line: Line) -> bool:
 
 @kernel
 def _answer(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
-    """Read an answer into ``line``; return 1 if it is one, 0 if it belongs to one, -1 if not."""
+    """Read an answer into ``line``; return what the line is."""
     begin, at = _source(view, i, stop, line)
     if begin < 0 or at + _IS.size >= stop:
-        return -1
+        return _OTHER
     line.number[SIZE] = NAMELESS
     if not same_word(view, begin, at, _ERROR):
         line.number[SIZE] = _plain_name(view, begin, at, line.name)
-    if not _result(view, at + _IS.size, stop, line):
-        return 0
-    return 1
+    return _FIRST if _result(view, at + _IS.size, stop, line) else _BESIDE
+
+
+@kernel
+def _keep_stamp(view: Bytes, start: Int, when: npt.NDArray[np.int64], line: Line) -> None:
+    """Keep the time with which a line begins: most lines that follow have the same."""
+    for k in range(_STAMP):
+        line.stamp[k] = view[start + k]
+    line.number[STAMP_TIME] = when[TIME]
+    line.number[STAMP_LOCAL] = when[LOCAL]
+
+
+@kernel
+def _known_stamp(
+    view: Bytes, start: Int, stop: Int, when: npt.NDArray[np.int64], line: Line
+) -> Int:
+    """Take the time that was kept, if the line begins with it; return where the rest begins."""
+    if stop - start < _STAMP:
+        return start
+    for k in range(_STAMP - 1, -1, -1):
+        if view[start + k] != line.stamp[k]:
+            return start
+    when[TIME] = line.number[STAMP_TIME]
+    when[LOCAL] = line.number[STAMP_LOCAL]
+    return start + _STAMP
 
 
 @kernel
@@ -416,19 +482,14 @@ def _to_tag(
 ) -> tuple[Int, bool]:
     """Read up to the tag; return (the position after it or -1, whether a time was unreadable)."""
     no_stamp(when)
-    i = start
-    if i < stop and view[i] == 60:
-        # The priority that syslog puts before a line on the wire.
-        i = token_end(view, i, stop)
-        end = start
-        while end < i and view[end] != 62:
-            end += 1
-        if end + 1 < i and i - end > 2:
-            i = end + 1
-        elif end < i:
-            # RFC 5424: a version follows.
+    i = _known_stamp(view, start, stop, when, line)
+    if i == start and view[i] == 60:
+        # The priority that syslog puts before a line on the wire; in RFC 5424 a version follows.
+        end = token_end(view, i, stop)
+        while i < end and view[i] != 62:
             i += 1
-    first = i
+        i = end + 1 if end - i == 2 else i + 1
+    first = i if i != start + _STAMP else start
     for _ in range(_MAX_WORDS):
         if i >= stop:
             break
@@ -456,18 +517,18 @@ def _to_tag(
         end = take_stamp(view, i, stop, when)
         if end < 0:
             end = token_end(view, i, stop)
+        elif i == start and end == start + _STAMP - 1:
+            _keep_stamp(view, start, when, line)
         i = end + 1
     return -1, False
 
 
 @kernel
-def _message(out: Output, when: npt.NDArray[np.int64], start: Int) -> None:
-    n = out.counters[MESSAGES]
-    if n == 0:
-        out.counters[FIRST_LINE] = start
-    out.counters[MESSAGES] = n + 1
-    out.time[n] = when[TIME]
-    out.local[n] = when[LOCAL] == 1
+def _opening(view: Bytes, i: Int, stop: Int) -> Int:
+    """Return the length of ``query[``, 0 if it does not stand at ``i``."""
+    if starts(view, i, stop, _QUERY):
+        return int64(_QUERY.size)
+    return int64(_AUTH_QUERY.size) if starts(view, i, stop, _AUTH_QUERY) else int64(0)
 
 
 @kernel
@@ -506,51 +567,44 @@ def read_lines(
         if stop == start or view[start] == 35:
             continue
         i, bad_time = _to_tag(view, start, stop, when, line)
-        if i < 0:
-            rows.counters[SKIPPED] += 1
-            continue
-        i = _body(view, i, stop, line)
+        kind = _NO_TAG
         opening = 0
-        if starts(view, i, stop, _QUERY):
-            opening = _QUERY.size
-        elif starts(view, i, stop, _AUTH_QUERY):
-            opening = _AUTH_QUERY.size
-        if opening > 0:
+        if i >= 0:
+            i = _body(view, i, stop, line)
+            opening = _opening(view, i, stop)
+            kind = _QUESTION if opening > 0 else _answer(view, i, stop, line)
+            if bad_time and kind == _FIRST:
+                kind = _OTHER
+        if kind == _FIRST and goes_on(answer, line):
+            kind = _FURTHER
+        if is_open(answer) and kind in (_QUESTION, _FIRST, _OTHER):
             close(answer, waiting, rows, offset, out)
-            if bad_time:
-                reject(rows, start, stop, int64(BAD_TIME))
+        if kind == _QUESTION:
+            reason = int64(BAD_TIME) if bad_time else _query(view, i + opening, stop, line)
+            if reason >= 0:
+                reject(rows, start, stop, reason)
                 continue
             expire(waiting, when[TIME], int64(1), rows, offset)
-            reason = _query(view, i + opening, stop, line, waiting)
-            if reason >= 0:
-                reject(rows, start, stop, int64(reason))
-                continue
-            place = line.number[SIZE]
-            waiting.time[place] = when[TIME]
-            waiting.local[place] = when[LOCAL] == 1
-            waiting.line[place] = start + offset
+            _wait(line, waiting, when, start + offset)
             rows.counters[NO_TIME] += when[TIME] == BAD
             rows.counters[NO_YEAR] += when[TIME] == NO_YEAR_TIME
             out.counters[QUERIES] += 1
-            _message(out, when, start)
-            continue
-        kind = _answer(view, i, stop, line)
-        if kind == 0:
-            rows.counters[SKIPPED] += 1
-        elif kind < 0 or bad_time:
-            close(answer, waiting, rows, offset, out)
-            rows.counters[SKIPPED] += 1
-        elif goes_on(answer, line):
+        elif kind in (_FIRST, _FURTHER):
             add_line(answer, line, when[TIME], when[LOCAL])
-            rows.counters[SKIPPED] += 1
+        if kind in (_QUESTION, _FIRST):
+            n = out.counters[MESSAGES]
+            if n == 0:
+                out.counters[FIRST_LINE] = start
+            out.counters[MESSAGES] = n + 1
+            out.time[n] = when[TIME]
+            out.local[n] = when[LOCAL] == 1
         else:
-            close(answer, waiting, rows, offset, out)
-            add_line(answer, line, when[TIME], when[LOCAL])
-            _message(out, when, start)
+            rows.counters[SKIPPED] += 1
 
 
 @kernel
 def flush(waiting: Waiting, answer: Answer, offset: Int, rows: Rows, out: Output) -> None:
     """End a log: nothing waits any longer."""
-    close(answer, waiting, rows, offset, out)
+    if is_open(answer):
+        close(answer, waiting, rows, offset, out)
     expire(waiting, int64(BAD), int64(1 << 30), rows, offset)

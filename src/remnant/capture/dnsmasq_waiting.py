@@ -3,7 +3,7 @@
 What dnsmasq answers stands in one line per record, without the type and, unless the log has serial
 numbers, without the client. So a query is kept, as the log has it, until the last of these lines
 has been read; then it becomes a row, complete. A query without an answer leaves after 10 s, or when
-65,536 others have come after it.
+16,384 others have come after it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_TYPE",
+    "AT",
+    "FROM_PORT",
+    "IS_LOCAL",
+    "LENGTH",
+    "NAME_AT",
+    "NUMBER",
+    "OFFSET",
+    "OF_PROCESS",
+    "OF_TYPE",
     "OTHER_TYPE",
+    "OVER",
     "Waiting",
     "by_name",
     "by_serial",
@@ -41,8 +51,8 @@ ANY_TYPE: Final = -1
 OTHER_TYPE: Final = -2
 """What an answer says of the type it answers: nothing, or only that it is neither A nor AAAA."""
 
-_PLACES: Final = 1 << 16
-_SLOTS: Final = 1 << 17
+_PLACES: Final = 1 << 14
+_SLOTS: Final = 1 << 15
 _STEPS: Final = 64
 """Queries with the same hash that are looked at for one answer."""
 
@@ -51,6 +61,23 @@ _OLDEST: Final = 0
 _NEXT: Final = 1
 _CLOCK: Final = 2
 _COUNT: Final = 3
+
+# Columns of ``Waiting.numbers``.
+_SLOT: Final = 0
+_AFTER: Final = 1
+AT: Final = 2
+IS_LOCAL: Final = 3
+OFFSET: Final = 4
+NUMBER: Final = 5
+OF_PROCESS: Final = 6
+FROM_PORT: Final = 7
+OVER: Final = 8
+OF_TYPE: Final = 9
+LENGTH: Final = 10
+_COLUMNS: Final = 11
+
+NAME_AT: Final = 16
+_ROW: Final = NAME_AT + MAX_WIRE + 1
 _BACK_US: Final = 60_000_000
 _MULTIPLIER: Final = uint64(0x9E3779B97F4A7C15)
 _S29: Final = uint64(29)
@@ -66,59 +93,31 @@ class Waiting(NamedTuple):
         marks: int64: number of the oldest query in the table, the next number, the log's time and
             how many queries wait.
         seed: uint64[1] for the hashes.
-        heads: int64: number of the first query with this hash, -1 for none; ``tails`` the last.
-        slot: int64: the hash of a query that waits, -1 where it does no more.
-        after: int64: number of the next query with the same hash, -1 for none.
-        time: int64: as the log shows it (UTC microseconds if it shows a zone).
-        local: bool: it has no zone.
-        line: int64: offset of the query's line in the stream.
-        serial: int64: number that dnsmasq gave the query, -1 if none; ``process`` its process id.
-        address: uint8[n, 16].
-        client_port: int32, -1 if not in the log; ``transport`` 0 udp, 1 tcp, -1 not in the log.
-        qtype: int32.
-        name: uint8[n, 255]: the wire name.
-        size: int32: its length.
+        chains: int64[2, n]: number of the first and the last query with this hash, -1 for none.
+        numbers: int64[m, 11]: the hash of a query (-1: it waits no more), the next query with the
+            same hash (-1: none), its time as the log shows it, whether that has no zone, the offset
+            of its line in the stream, the serial number that dnsmasq gave it (-1: none), its
+            process, client port (-1: not in the log), transport, type, and length of its name.
+        data: uint8[m, 272]: the client's address, and from 16 on the wire name.
     """
 
     marks: npt.NDArray[np.int64]
     seed: npt.NDArray[np.uint64]
-    heads: npt.NDArray[np.int64]
-    tails: npt.NDArray[np.int64]
-    slot: npt.NDArray[np.int64]
-    after: npt.NDArray[np.int64]
-    time: npt.NDArray[np.int64]
-    local: npt.NDArray[np.bool_]
-    line: npt.NDArray[np.int64]
-    serial: npt.NDArray[np.int64]
-    process: npt.NDArray[np.int64]
-    address: Bytes
-    client_port: npt.NDArray[np.int32]
-    transport: npt.NDArray[np.int8]
-    qtype: npt.NDArray[np.int32]
-    name: Bytes
-    size: npt.NDArray[np.int32]
+    chains: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+    data: Bytes
 
 
 def new_waiting(seed: int) -> Waiting:
     """Return an empty table."""
+    numbers = np.zeros((_PLACES, _COLUMNS), np.int64)
+    numbers[:, _SLOT] = -1
     return Waiting(
-        marks=np.zeros(4, np.int64),
-        seed=np.array([seed], np.uint64),
-        heads=np.full(_SLOTS, -1, np.int64),
-        tails=np.full(_SLOTS, -1, np.int64),
-        slot=np.full(_PLACES, -1, np.int64),
-        after=np.full(_PLACES, -1, np.int64),
-        time=np.zeros(_PLACES, np.int64),
-        local=np.zeros(_PLACES, np.bool_),
-        line=np.zeros(_PLACES, np.int64),
-        serial=np.zeros(_PLACES, np.int64),
-        process=np.zeros(_PLACES, np.int64),
-        address=np.zeros((_PLACES, 16), np.uint8),
-        client_port=np.zeros(_PLACES, np.int32),
-        transport=np.zeros(_PLACES, np.int8),
-        qtype=np.zeros(_PLACES, np.int32),
-        name=np.zeros((_PLACES, MAX_WIRE), np.uint8),
-        size=np.zeros(_PLACES, np.int32),
+        np.zeros(4, np.int64),
+        np.array([seed], np.uint64),
+        np.full((2, _SLOTS), -1, np.int64),
+        numbers,
+        np.zeros((_PLACES, _ROW), np.uint8),
     )
 
 
@@ -134,17 +133,16 @@ def _mixed(state: Word, word: Word) -> Word:
 
 
 @kernel
-def key_of_serial(waiting: Waiting, serial: Int, port: Int) -> Int:
+def key_of_serial(seed: npt.NDArray[np.uint64], serial: Int, port: Int) -> Int:
     """Return the hash of a query that has a serial number."""
-    state = _mixed(waiting.seed[0], uint64(serial))
-    state = _mixed(state, uint64(port + 1))
+    state = _mixed(seed[0], uint64((serial << 16) | (port + 1)))
     return int64((state >> _S29) & uint64(_SLOTS - 1))
 
 
 @kernel
-def key_of_name(waiting: Waiting, name: Bytes, start: Int, stop: Int) -> Int:
+def key_of_name(seed: npt.NDArray[np.uint64], name: Bytes, start: Int, stop: Int) -> Int:
     """Return the hash of a query that has none: that of its name."""
-    state = waiting.seed[0]
+    state = seed[0]
     for i in range(start, stop):
         state = _mixed(state, uint64(fold_byte(int64(name[i]))))
     return int64((state >> _S29) & uint64(_SLOTS - 1))
@@ -157,17 +155,17 @@ def put(waiting: Waiting, key: Int) -> Int:
     The caller has made room with ``expire``.
     """
     number = waiting.marks[_NEXT]
-    place = number % _PLACES
+    place = number & (_PLACES - 1)
     waiting.marks[_NEXT] = number + 1
     waiting.marks[_COUNT] += 1
-    waiting.slot[place] = key
-    waiting.after[place] = -1
-    last = waiting.tails[key]
+    waiting.numbers[place, _SLOT] = key
+    waiting.numbers[place, _AFTER] = -1
+    last = waiting.chains[1, key]
     if last < 0:
-        waiting.heads[key] = number
+        waiting.chains[0, key] = number
     else:
-        waiting.after[last % _PLACES] = number
-    waiting.tails[key] = number
+        waiting.numbers[last & (_PLACES - 1), _AFTER] = number
+    waiting.chains[1, key] = number
     return place
 
 
@@ -182,32 +180,33 @@ def leave(waiting: Waiting, number: Int, before: Int, rows: Rows, offset: Int) -
         rows: filled.
         offset: where the block begins in the stream.
     """
-    place = number % _PLACES
-    key = waiting.slot[place]
-    after = waiting.after[place]
+    place = number & (_PLACES - 1)
+    numbers = waiting.numbers
+    key = numbers[place, _SLOT]
+    after = numbers[place, _AFTER]
     if before < 0:
-        waiting.heads[key] = after
+        waiting.chains[0, key] = after
     else:
-        waiting.after[before % _PLACES] = after
+        numbers[before & (_PLACES - 1), _AFTER] = after
     if after < 0:
-        waiting.tails[key] = before
-    waiting.slot[place] = -1
+        waiting.chains[1, key] = before
+    numbers[place, _SLOT] = -1
     waiting.marks[_COUNT] -= 1
     n = rows.counters[QUERIES_SEEN]
     rows.counters[QUERIES_SEEN] = n + 1
-    rows.line[n] = waiting.line[place] - offset
-    rows.time[n] = waiting.time[place]
-    rows.local[n] = waiting.local[place]
-    rows.client_port[n] = waiting.client_port[place]
-    rows.transport[n] = waiting.transport[place]
-    rows.qtype[n] = waiting.qtype[place]
+    rows.line[n] = numbers[place, OFFSET] - offset
+    rows.time[n] = numbers[place, AT]
+    rows.local[n] = numbers[place, IS_LOCAL] == 1
+    rows.client_port[n] = numbers[place, FROM_PORT]
+    rows.transport[n] = numbers[place, OVER]
+    rows.qtype[n] = numbers[place, OF_TYPE]
     rows.rcode[n] = -1
     for k in range(16):
-        rows.address[16 * n + k] = waiting.address[place, k]
+        rows.address[16 * n + k] = waiting.data[place, k]
     begin = rows.name_offsets[n]
-    size = waiting.size[place]
+    size = numbers[place, LENGTH]
     for k in range(size):
-        rows.names[begin + k] = waiting.name[place, k]
+        rows.names[begin + k] = waiting.data[place, NAME_AT + k]
     rows.name_offsets[n + 1] = begin + size
     return n
 
@@ -228,9 +227,9 @@ def expire(waiting: Waiting, time: Int, room: Int, rows: Rows, offset: Int) -> N
         marks[_CLOCK] = advance_clock(marks[_CLOCK], time)
     while marks[_OLDEST] < marks[_NEXT]:
         number = marks[_OLDEST]
-        place = number % _PLACES
-        if waiting.slot[place] >= 0:
-            age = marks[_CLOCK] - waiting.time[place]
+        place = number & (_PLACES - 1)
+        if waiting.numbers[place, _SLOT] >= 0:
+            age = marks[_CLOCK] - waiting.numbers[place, AT]
             waits = -_BACK_US <= age <= WAIT_US
             if waits and marks[_NEXT] - number <= _PLACES - room:
                 return
@@ -245,25 +244,28 @@ def by_serial(waiting: Waiting, serial: Int, port: Int) -> tuple[Int, Int]:
     before = int64(-1)
     found = int64(-1)
     found_before = int64(-1)
-    number = waiting.heads[key_of_serial(waiting, serial, port)]
+    number = waiting.chains[0, key_of_serial(waiting.seed, serial, port)]
     for _ in range(_STEPS):
         if number < 0:
             break
-        place = number % _PLACES
-        if waiting.serial[place] == serial and waiting.client_port[place] == port:
+        place = number & (_PLACES - 1)
+        if waiting.numbers[place, NUMBER] == serial and waiting.numbers[place, FROM_PORT] == port:
             found = number
             found_before = before
         before = number
-        number = waiting.after[place]
+        number = waiting.numbers[place, _AFTER]
     return found, found_before
 
 
 @kernel
 def _same_name(waiting: Waiting, place: Int, name: Bytes, start: Int, stop: Int) -> bool:
-    if waiting.size[place] != stop - start:
+    if waiting.numbers[place, LENGTH] != stop - start:
         return False
     for i in range(stop - start):
-        if fold_byte(int64(waiting.name[place, i])) != fold_byte(int64(name[start + i])):
+        same = fold_byte(int64(waiting.data[place, NAME_AT + i])) == fold_byte(
+            int64(name[start + i])
+        )
+        if not same:
             return False
     return True
 
@@ -290,19 +292,19 @@ def by_name(waiting: Waiting, name: Bytes, start: Int, stop: Int, hint: Int) -> 
         (-1, -1) if there is none.
     """
     before = int64(-1)
-    number = waiting.heads[key_of_name(waiting, name, start, stop)]
+    number = waiting.chains[0, key_of_name(waiting.seed, name, start, stop)]
     for _ in range(_STEPS):
         if number < 0:
             break
-        place = number % _PLACES
+        place = number & (_PLACES - 1)
         if (
-            waiting.serial[place] < 0
-            and _answers(int64(waiting.qtype[place]), hint)
+            waiting.numbers[place, NUMBER] < 0
+            and _answers(waiting.numbers[place, OF_TYPE], hint)
             and _same_name(waiting, place, name, start, stop)
         ):
             return number, before
         before = number
-        number = waiting.after[place]
+        number = waiting.numbers[place, _AFTER]
     return int64(-1), int64(-1)
 
 
@@ -318,14 +320,15 @@ def last_query(waiting: Waiting, process: Int, alone: Int) -> tuple[Int, Int]:
     number = waiting.marks[_NEXT] - 1
     if number < waiting.marks[_OLDEST] or (alone == 1 and waiting.marks[_COUNT] != 1):
         return int64(-1), int64(-1)
-    place = number % _PLACES
-    if waiting.slot[place] < 0 or waiting.process[place] != process:
+    place = number & (_PLACES - 1)
+    slot = waiting.numbers[place, _SLOT]
+    if slot < 0 or waiting.numbers[place, OF_PROCESS] != process:
         return int64(-1), int64(-1)
     before = int64(-1)
-    step = waiting.heads[waiting.slot[place]]
+    step = waiting.chains[0, slot]
     for _ in range(_STEPS):
         if step == number:
             return number, before
         before = step
-        step = waiting.after[step % _PLACES]
+        step = waiting.numbers[step & (_PLACES - 1), _AFTER]
     return int64(-1), int64(-1)

@@ -13,12 +13,14 @@ from numba import int64
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.pdns_fields import (
-    next_field,
+    key_end,
     read_client,
     read_name,
     read_prefix,
     read_question,
     read_subnet,
+    read_value,
+    skip_value,
 )
 from remnant.capture.text_fields import (
     BAD,
@@ -129,24 +131,40 @@ def _structured(
     named = typed = known = False
     when[TIME] = BAD
     when[LOCAL] = 0
+    zero = int64(0)
     while i < stop:
-        end, size, after, cut = next_field(view, i, stop, value, int64(VALUE_LIMIT))
-        if end < 0 or cut == 1:
+        end = key_end(view, i, stop)
+        if end < 0:
             return BAD_FIELDS
+        what = 0
         if same_word(view, i, end, _KEY_QUERY):
-            if not read_name(value, int64(0), size, n, rows):
+            what = 1
+        elif same_word(view, i, end, _KEY_TYPE):
+            what = 2
+        elif same_word(view, i, end, _KEY_REMOTE):
+            what = 3
+        elif same_word(view, i, end, _KEY_TS):
+            what = 4
+        size = zero
+        if what == 0:
+            i = skip_value(view, end, stop)
+        else:
+            size, i = read_value(view, end, stop, value)
+        if i < 0:
+            return BAD_FIELDS
+        if what == 1:
+            if not read_name(value, zero, size, n, rows):
                 return BAD_NAME
             named = True
-        elif same_word(view, i, end, _KEY_TYPE):
-            rows.qtype[n] = parse_type(value, int64(0), size)
+        elif what == 2:
+            rows.qtype[n] = parse_type(value, zero, size)
             typed = rows.qtype[n] >= 0
-        elif same_word(view, i, end, _KEY_REMOTE):
-            if not _remote(value, int64(0), size, n, rows):
+        elif what == 3:
+            if not _remote(value, zero, size, n, rows):
                 return BAD_ADDRESS
             known = True
-        elif same_word(view, i, end, _KEY_TS):
-            when[TIME] = parse_seconds(value, int64(0), size)
-        i = after
+        elif what == 4:
+            when[TIME] = parse_seconds(value, zero, size)
     if when[TIME] == BAD:
         return BAD_TIME
     return -1 if named and typed and known else BAD_FIELDS

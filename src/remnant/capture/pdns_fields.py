@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
-    "next_field",
+    "key_end",
     "read_client",
     "read_name",
     "read_prefix",
     "read_question",
     "read_subnet",
+    "read_value",
+    "skip_value",
 ]
 
 _MAX_PORT: Final = 65535
@@ -152,39 +154,39 @@ def read_question(view: Bytes, start: Int, stop: Int, n: Int, rows: Rows) -> Int
 
 
 @kernel
-def next_field(
-    view: Bytes, i: Int, stop: Int, value: Bytes, limit: Int
-) -> tuple[Int, Int, Int, Int]:
-    r"""Read the ``key="value"`` that begins at ``i``, with ``\"`` and ``\\`` resolved.
-
-    Args:
-        view: the bytes of the lines.
-        i: where it begins.
-        stop: where the line ends.
-        value: the value is written here, up to ``limit`` bytes.
-        limit: how long a value may be.
-
-    Returns:
-        (where the key ends, the value's length, position after the field and a space, 1 if the
-        value was longer); the first is -1 if no field stands there.
-    """
+def key_end(view: Bytes, i: Int, stop: Int) -> Int:
+    """Return where the key of the ``key="value"`` that begins at ``i`` ends, -1 if none begins."""
     end = i
     while end < stop and view[end] != 61:
         end += 1
-    if not starts(view, end, stop, _EQUALS) or end == i:
-        return -1, 0, stop, 0
-    at = end + 2
+    return end if end > i and starts(view, end, stop, _EQUALS) else int64(-1)
+
+
+@kernel
+def skip_value(view: Bytes, i: Int, stop: Int) -> Int:
+    """Return the position after the value of a key that ends at ``i``, and a space; -1 if none."""
+    i += 2
+    while i < stop and view[i] != 34:
+        i += 2 if view[i] == 92 else 1
+    return min(i + 2, stop) if i < stop else int64(-1)
+
+
+@kernel
+def read_value(view: Bytes, i: Int, stop: Int, value: Bytes) -> tuple[Int, Int]:
+    r"""Write the value of a key that ends at ``i``, with ``\"`` and ``\\`` resolved.
+
+    Returns:
+        (its length, the position after it and a space); the position is -1 if the value does not
+        end, or is longer than ``value``.
+    """
+    i += 2
     size = int64(0)
-    cut = 0
-    while at < stop and view[at] != 34:
-        if view[at] == 92 and at + 1 < stop:
-            at += 1
-        if size < limit:
-            value[size] = view[at]
-            size += 1
-        else:
-            cut = 1
-        at += 1
-    if at >= stop:
-        return -1, 0, stop, 0
-    return end, size, min(at + 2, stop), cut
+    while i < stop and view[i] != 34:
+        if view[i] == 92 and i + 1 < stop:
+            i += 1
+        if size == value.size:
+            return size, int64(-1)
+        value[size] = view[i]
+        size += 1
+        i += 1
+    return size, min(i + 2, stop) if i < stop else int64(-1)

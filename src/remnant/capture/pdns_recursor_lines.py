@@ -17,12 +17,14 @@ from numba import int64
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.pdns_auth_lines import NO_TIME, NO_YEAR, VALUE_LIMIT
 from remnant.capture.pdns_fields import (
-    next_field,
+    key_end,
     read_client,
     read_name,
     read_prefix,
     read_question,
     read_subnet,
+    read_value,
+    skip_value,
 )
 from remnant.capture.text_fields import (
     BAD,
@@ -64,6 +66,17 @@ _NO_MESSAGE: Final = -2
 _UNNAMED: Final = -3
 _QUESTION: Final = 0
 _ANSWER: Final = 1
+
+# What a key means.
+_OTHER: Final = 0
+_NAME: Final = 1
+_TYPE: Final = 2
+_REMOTE: Final = 3
+_SOURCE: Final = 4
+_RCODE_KEY: Final = 5
+_PROTO: Final = 6
+_SUBNET: Final = 7
+_TS: Final = 8
 
 
 def _bytes(word: bytes) -> npt.NDArray[np.uint8]:
@@ -123,7 +136,7 @@ def new_tasks() -> Tasks:
 
 @kernel
 def _task(view: Bytes, start: Int, stop: Int) -> Int:
-    """Return a number for ``3 [15/1] `` before ``stop`` (thread 3, task 15), 0 if it is not there."""
+    """Return a number for ``3 [15/1] `` before ``stop`` (thread 3, task 15), or 0."""
     end = stop - 1
     if end - start < 3 or view[end - 1] != 93:
         return int64(0)
@@ -218,6 +231,28 @@ def _answered(view: Bytes, i: Int, stop: Int, key: Int, n: Int, tasks: Tasks, ro
 
 
 @kernel
+def _key(view: Bytes, start: Int, stop: Int) -> Int:
+    """Return which of the keys that matter this is, or ``_OTHER``."""
+    if same_word(view, start, stop, _KEY_NAME):
+        return _NAME
+    if same_word(view, start, stop, _KEY_TYPE):
+        return _TYPE
+    if same_word(view, start, stop, _KEY_REMOTE):
+        return _REMOTE
+    if same_word(view, start, stop, _KEY_SOURCE):
+        return _SOURCE
+    if same_word(view, start, stop, _KEY_RCODE):
+        return _RCODE_KEY
+    if same_word(view, start, stop, _KEY_PROTO):
+        return _PROTO
+    if same_word(view, start, stop, _KEY_ECS):
+        return _SUBNET
+    if same_word(view, start, stop, _KEY_TS):
+        return _TS
+    return _OTHER
+
+
+@kernel
 def _structured(
     view: Bytes,
     i: Int,
@@ -235,55 +270,48 @@ def _structured(
     rows.ecs[17 * n + 16] = 255
     when[TIME] = BAD
     when[LOCAL] = 0
+    zero = int64(0)
     while i < stop:
-        end, size, after, cut = next_field(view, i, stop, value, int64(VALUE_LIMIT))
-        if end < 0 or cut == 1:
+        end = key_end(view, i, stop)
+        if end < 0:
             return BAD_FIELDS
-        first = view[i]
-        zero = int64(0)
-        if first == 113:
-            if same_word(view, i, end, _KEY_NAME):
-                if not read_name(value, zero, size, n, rows):
-                    return BAD_NAME
-                named = True
-            elif same_word(view, i, end, _KEY_TYPE):
-                rows.qtype[n] = parse_type(value, zero, size)
-                typed = rows.qtype[n] >= 0
-        elif first == 114:
-            if same_word(view, i, end, _KEY_REMOTE) and not source:
-                # With the proxy's protocol more follows: the client stands first.
-                port = read_client(value, zero, token_end(value, zero, size), rows.address, 16 * n)
-                if port < -1:
-                    return BAD_ADDRESS
-                rows.client_port[n] = port
-                known = True
-            elif same_word(view, i, end, _KEY_RCODE):
-                rows.rcode[n] = parse_uint(value, zero, size)
-                if rows.rcode[n] < 0 or rows.rcode[n] > _MAX_RCODE:
-                    return BAD_NUMBER
-        elif first == 115:
-            if same_word(view, i, end, _KEY_SOURCE):
-                port = read_client(value, zero, size, rows.address, 16 * n)
-                if port < -1:
-                    return BAD_ADDRESS
-                rows.client_port[n] = port
-                known = source = True
-        elif first == 112:
-            if same_word(view, i, end, _KEY_PROTO):
-                if same_word(value, zero, size, _VALUE_UDP):
-                    rows.transport[n] = 0
-                elif same_word(value, zero, size, _VALUE_TCP):
-                    rows.transport[n] = 1
-        elif first == 101:
-            if (
-                same_word(view, i, end, _KEY_ECS)
-                and size > 0
-                and not read_subnet(value, zero, size, rows.ecs, 17 * n)
-            ):
+        key = _key(view, i, end)
+        size = zero
+        if key == _OTHER:
+            i = skip_value(view, end, stop)
+        else:
+            size, i = read_value(view, end, stop, value)
+        if i < 0:
+            return BAD_FIELDS
+        if key == _NAME:
+            if not read_name(value, zero, size, n, rows):
+                return BAD_NAME
+            named = True
+        elif key == _TYPE:
+            rows.qtype[n] = parse_type(value, zero, size)
+            typed = rows.qtype[n] >= 0
+        elif key == _SOURCE or (key == _REMOTE and not source):
+            # With the proxy's protocol more follows: the client stands first.
+            port = read_client(value, zero, token_end(value, zero, size), rows.address, 16 * n)
+            if port < -1:
+                return BAD_ADDRESS
+            rows.client_port[n] = port
+            known = True
+            source |= key == _SOURCE
+        elif key == _RCODE_KEY:
+            rows.rcode[n] = parse_uint(value, zero, size)
+            if rows.rcode[n] < 0 or rows.rcode[n] > _MAX_RCODE:
+                return BAD_NUMBER
+        elif key == _PROTO:
+            if same_word(value, zero, size, _VALUE_UDP):
+                rows.transport[n] = 0
+            elif same_word(value, zero, size, _VALUE_TCP):
+                rows.transport[n] = 1
+        elif key == _SUBNET and size > 0:
+            if not read_subnet(value, zero, size, rows.ecs, 17 * n):
                 return BAD_FIELDS
-        elif first == 116 and same_word(view, i, end, _KEY_TS):
+        elif key == _TS:
             when[TIME] = parse_seconds(value, zero, size)
-        i = after
     if when[TIME] == BAD:
         return BAD_TIME
     return -1 if named and typed and known else BAD_FIELDS
