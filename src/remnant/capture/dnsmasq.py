@@ -206,6 +206,8 @@ def _kept(
     values: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], keep: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return (bytes, offsets) of some of what stands end to end."""
+    if keep.size and keep[-1] == keep.size - 1:
+        return values, offsets[: keep.size + 1]
     sizes = (offsets[1:] - offsets[:-1])[keep]
     starts = np.zeros(keep.size + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])

@@ -15,7 +15,7 @@ import numpy as np
 from numba import int64
 
 from remnant.capture.lines import MAX_LINE
-from remnant.capture.pdns_auth_lines import NO_TIME, NO_YEAR, VALUE_LIMIT
+from remnant.capture.pdns_auth_lines import NO_TIME, NO_YEAR
 from remnant.capture.pdns_fields import (
     key_end,
     read_client,
