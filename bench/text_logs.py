@@ -136,7 +136,7 @@ def by_remnant(name: str, path: Path) -> dict[str, int]:
     found: Counter[str] = Counter()
     with ByteStream(io.FileIO(path), str(path)) as stream:
         for batch in READERS[name].read(stream, watchlist, ReadOptions(now=NOW)):
-            found.update(batch.queries.column("name").to_pylist())
+            found.update(str(word) for word in batch.queries.column("name").to_pylist())
     return dict(found)
 
 

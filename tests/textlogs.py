@@ -1,9 +1,10 @@
-"""What the tests of text readers share: read bytes, look at the rows, make log lines."""
+"""What the tests of text readers share: read bytes, look at the rows, find a free port."""
 
 from __future__ import annotations
 
 import io
 import ipaddress
+import socket
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,9 @@ def read(
     year: int | None = None,
     timezone: tzinfo | None = None,
     vantage: str | None = None,
+    now: datetime = NOW,
 ) -> list[Batch]:
-    options = ReadOptions(now=NOW, year=year, timezone=timezone, vantage=vantage)
+    options = ReadOptions(now=now, year=year, timezone=timezone, vantage=vantage)
     with ByteStream(io.BytesIO(data), "test.log", chunk=chunk) as stream:
         batches = list(reader.read(stream, watchlist, options))
         ends = [batch.end for batch in batches]
@@ -109,3 +111,13 @@ def packed(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
     if isinstance(address, ipaddress.IPv4Address):
         return v4(str(address))
     return address.packed
+
+
+def packed_text(address: str) -> bytes:
+    return packed(ipaddress.ip_address(address))
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -261,21 +261,20 @@ class _Ingest:
         Raises:
             FormatError: the order of the logs cannot be told.
         """
-        from remnant.capture.bind import BindReader
+        from remnant.capture import DatedReader
         from remnant.capture.years import years_of
         from remnant.errors import FormatError
 
         if year is None:
             return {}
-        bind = BindReader()
         days: dict[str, int] = {}
         for path in filter(_opens_again, paths):
             # What cannot be read is told when its turn comes.
             with suppress(FormatError, OSError), _open(path) as stream:
                 reader = self._reader(stream)
-                if reader is None or reader.name != bind.name:
+                if not isinstance(reader, DatedReader):
                     continue
-                day = bind.first_day(stream.head())
+                day = reader.first_day(stream.head())
                 if day is not None:
                     days[path] = day
         return dict(zip(days, years_of(list(days.values()), year), strict=True))
@@ -315,9 +314,11 @@ class _Ingest:
             | {"notes": [] if why == "not recognised" else [why]}
         )
         if why == "not recognised":
+            from remnant.capture.readers import READERS
+
             self.problems.append(
-                f"{printable(path)}: no reader recognises it; known: dnstap, Zeek dns.log, "
-                "BIND query log"
+                f"{printable(path)}: no reader recognises it; known: "
+                + ", ".join(reader.title for reader in READERS.values())
             )
         else:
             self.problems.append(why if printable(path) in why else f"{printable(path)}: {why}")

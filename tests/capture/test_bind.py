@@ -186,7 +186,6 @@ def test_types(written: str) -> None:
     "text",
     [
         "client 192.0.2.1#1 (x.example): query (cache) 'x.example/ANY/IN' denied",
-        "client @0x7f 192.0.2.1#1 (x.example): response: x.example IN A NOERROR 1 0 1 +E(0)K (::1)",
         "client 192.0.2.1#1 (x.example): rpz QNAME NXDOMAIN rewrite x.example via x.example.rpz",
         "client 192.0.2.1#1 (x.example): query failed (SERVFAIL) for x.example/IN/A at query.c:1",
         "zone example/IN: loaded serial 1",
@@ -221,7 +220,11 @@ def test_other_lines_are_skipped(text: str) -> None:
         ),
         (line("client 192.0.2.1#1: query: a.example"), "fields"),
         (line("client 192.0.2.1#1: query: "), "name"),
-        (line("client (no-peer) (x): query: a.example IN A +"), "fields"),
+        (line("client 192.0.2.1#1: response: a..b IN A NOERROR 1 0 1 +"), "name"),
+        (line("client 192.0.2.1#1: response: a.example IN A NOSUCH 1 0 1 +"), "fields"),
+        (line("client 192.0.2.1#1: response: a.example IN A NOERROR 1 x 1 +"), "fields"),
+        (line("client 192.0.2.1#1: response: a.example IN A NOERROR 1 0"), "fields"),
+        (line("client 192.0.2.1#1: response: a.example IN A"), "fields"),
         (line("client 192.0.2.1#65536: query: a.example IN A +"), "fields"),
         (line("client 192.0.2.1#1: query: a.example IN A +", "08-Avr-2015 12:00:00.123 "), "time"),
         (line("client 192.0.2.1#1: query: a.example IN A +", "31-Feb-2015 12:00:00.123 "), "time"),
@@ -235,6 +238,61 @@ def test_query_lines_that_cannot_be_read_are_malformed(data: bytes, reason: str)
     ((offset, why, head),) = quarantine(batches)
     assert reason in why
     assert (offset, head) == (len(GOOD), data.rstrip(b"\n")[:64])
+
+
+RESPONSE = (
+    "client @0x7f 192.0.2.17#43250 (a.example): response: A.example IN A {} 1 0 1 +E(0)TK (::1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("rcode", "number"),
+    [("NOERROR", 0), ("NXDOMAIN", 3), ("REFUSED", 5), ("BADCOOKIE", 23), ("RESERVED11", 11)],
+)
+def test_a_response_gives_its_query_the_rcode(rcode: str, number: int) -> None:
+    asked = line("client @0x7f 192.0.2.17#43250 (a.example): query: a.example IN A +E(0)TK (::1)")
+    batches = read(READER, asked + line(RESPONSE.format(rcode), "08-Apr-2015 12:00:03.500 "))
+
+    (found,) = rows(batches)
+    assert (found["rcode"], found["response"], found["offset"]) == (number, False, 0)
+    assert counts(batches) == [2, 0, 0, 0]
+    assert sum(batch.query_messages for batch in batches) == 1
+
+
+@pytest.mark.parametrize("ecs", ["[ECS 203.0.113.0/24/0]", " [ECS 203.0.113.0/24/0]"])
+def test_a_log_of_responses_alone_counts_them(ecs: str) -> None:
+    batches = read(READER, line(RESPONSE.format("SERVFAIL") + ecs) * 2)
+
+    found = rows(batches)
+    assert [row["response"] for row in found] == [True, True]
+    assert [row["rcode"] for row in found] == [2, 2]
+    assert found[0]["ecs"] == v4("203.0.113.0") + bytes([120])
+    assert found[0]["case_bits"] == 1
+    assert sum(batch.query_messages for batch in batches) == 0
+    assert READER.sniff(line(RESPONSE.format("SERVFAIL")))
+
+
+def test_a_response_to_another_port_is_of_another_query() -> None:
+    asked = line("client 192.0.2.17#43251 (a.example): query: a.example IN A +E(0)TK (::1)")
+    (found,) = rows(read(READER, asked + line(RESPONSE.format("NOERROR"))))
+
+    assert found["rcode"] is None
+
+
+def test_lines_that_name_no_client_are_skipped_with_a_note() -> None:
+    data = line("client @0x7f (no-peer) (x): query: a.example IN A +E(0)K (::1#53)")
+    batches = read(READER, GOOD + data)
+
+    assert counts(batches) == [1, 0, 1, 0]
+    assert any("no-peer" in note and note.startswith("1 ") for note in notes(batches))
+
+
+def test_policy_hits_are_not_counted_with_queries() -> None:
+    hit = line("client 192.0.2.17#43250 (a.example): rpz QNAME DROP rewrite a.example/A/IN via r")
+    batches = read(READER, GOOD + hit)
+
+    assert counts(batches) == [1, 0, 1, 0]
+    assert any("--input-format bind-rpz" in note for note in notes(batches))
 
 
 def test_times_without_zone_are_utc_with_a_note() -> None:

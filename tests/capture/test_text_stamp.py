@@ -8,11 +8,10 @@ import pytest
 from remnant.capture.text_fields import BAD
 from remnant.capture.text_stamp import (
     LOCAL,
-    MONTH,
     NO_YEAR_TIME,
+    STAMP_COLUMNS,
     TIME,
     month_at,
-    new_times,
     no_stamp,
     take_stamp,
 )
@@ -24,9 +23,9 @@ NOON = to_us(datetime(2015, 4, 8, 12, tzinfo=UTC))
 def taken(text: str, year: int = 2015, month: int = 0) -> tuple[int, int, bool]:
     """(position after, time, whether it is local)."""
     view = np.frombuffer(text.encode(), np.uint8).copy()
-    when = new_times(year)
-    when[MONTH] = month
-    after = take_stamp(view, 0, view.size, when)
+    when = np.empty(STAMP_COLUMNS, np.int64)
+    no_stamp(when)
+    after = take_stamp(view, 0, view.size, np.array([year, month], np.int64), when)
     return int(after), int(when[TIME]), bool(when[LOCAL])
 
 
@@ -92,12 +91,14 @@ def test_the_year_goes_on_in_january_and_back_for_a_late_line() -> None:
 
 
 def test_the_last_time_counts_unless_an_earlier_one_has_a_zone() -> None:
-    when = new_times(2015)
+    when = np.empty(STAMP_COLUMNS, np.int64)
+    year = np.array([2015, 0], np.int64)
 
     def take(text: str) -> None:
         view = np.frombuffer(text.encode(), np.uint8).copy()
-        assert take_stamp(view, 0, view.size, when) == view.size
+        assert take_stamp(view, 0, view.size, year, when) == view.size
 
+    no_stamp(when)
     take("Apr  8 11:00:00")
     take("2015-04-08T14:00:00+02:00")
     take("Apr  8 14:00:00")

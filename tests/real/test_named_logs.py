@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import socket
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from remnant.capture.bind import BindReader
 from remnant.capture.readers import recognise
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
-from textlogs import counts, notes, v4
+from textlogs import counts, free_port, notes, v4
 
 READER = BindReader()
 CHANNELS = {
@@ -45,12 +44,6 @@ NAMES = [
     ".",
     "2001:db8:111:2:12:",
 ]
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ them all is ``capture.readers``. Malformed traffic is counted and quarantined, i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
-__all__ = ["QUARANTINE_LIMIT", "AnswersMode", "Batch", "ReadOptions", "Reader"]
+__all__ = ["QUARANTINE_LIMIT", "AnswersMode", "Batch", "DatedReader", "ReadOptions", "Reader"]
 
 AnswersMode = Literal["watched", "all", "none"]
 """Which resource records of responses are kept: those about watched names and addresses, all of
@@ -103,4 +103,20 @@ class Reader(Protocol):
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
         """Yield the batches of a source, in order, with bounded memory."""
+        ...
+
+
+@runtime_checkable
+class DatedReader(Reader, Protocol):
+    """A reader of logs whose lines may say no year, so that a person has to."""
+
+    def first_day(self, head: bytes) -> int | None:
+        """Return the day on which a log begins whose lines say no year.
+
+        Args:
+            head: the first bytes of the log, decompressed.
+
+        Returns:
+            0 to 365, as in a leap year; None if the lines say their year, or have no time.
+        """
         ...

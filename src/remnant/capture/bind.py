@@ -1,9 +1,7 @@
-"""The query log of BIND 9.
-
-One line is one query; responses are not in it, so the response code is null.
+"""The query log of BIND 9, and its log of responses.
 
 References:
-    BIND 9 Administrator Reference Manual, logging, the queries category.
+    BIND 9 Administrator Reference Manual, logging, the categories queries and responses.
 """
 
 from __future__ import annotations
@@ -11,33 +9,59 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from remnant.capture import text_rows
-from remnant.capture.bind_lines import NO_TIME, NO_YEAR, OTHER_MONTH, read_lines
-from remnant.capture.lines import blocks
-from remnant.capture.text_stamp import new_times
-from remnant.capture.text_times import LogTimes, first_day
+from remnant.capture.bind_lines import NO_PEER, OTHER_MONTH, read_lines
+from remnant.capture.text_log import NO_TIME, NO_YEAR, OTHER_KIND, ServerLog, first_day, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remnant.capture import Batch, ReadOptions
-    from remnant.capture.lines import Block
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
-__all__ = ["BindReader"]
+__all__ = ["CLIENT", "NOTES", "BindReader", "has_messages"]
+
+CLIENT: Final = (
+    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?"
+    rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}[^\n]{0,1100}?: "
+)
+"""A pattern of what stands before BIND's words about a client."""
 
 _LINE: Final = re.compile(
-    rb"(?:^|[ \n])client (?:@0x[0-9a-fA-F]{1,16} )?"
-    rb"[0-9a-fA-F.:]{2,45}(?:%[^ #\n]{1,16})?#[0-9]{1,5}"
-    rb"[^\n]{0,1100}?: query: [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
+    CLIENT + rb"(?:query|response): [^ \n]{1,1020} [A-Z0-9]{2,10} [A-Z0-9*-]{1,16}(?=[ \r\n]|$)"
+)
+
+NOTES: Final = {
+    NO_TIME: "{} lines have no time (named.conf: print-time yes in the channel)",
+    NO_YEAR: "{} lines have a time without a year",
+    OTHER_MONTH: (
+        "{} lines have a month that is not English (start named with LC_TIME=C,"
+        " or named.conf: print-time iso8601 in the channel)"
+    ),
+    NO_PEER: "{} lines name no client, but (no-peer): they were skipped",
+}
+"""What is said of the counters of BIND's lines."""
+
+_LOG: Final = ServerLog(
+    read_lines,
+    policy=False,
+    paired_by="port",
+    notes=NOTES
+    | {
+        OTHER_KIND: "{} lines of policy hits (rpz) were skipped: --input-format bind-rpz reads them"
+    },
 )
 
 
+def has_messages(head: bytes) -> bool:
+    """Return whether a line about a query or a response is among the first bytes."""
+    if head.lstrip()[:1] in {b"{", b"["} or b"\n#fields\t" in head:
+        return False
+    return _LINE.search(head) is not None
+
+
 class BindReader:
-    """Reads BIND's query log, of 9.2 and all later versions; see ``capture.Reader``."""
+    """Reads the queries and responses that BIND logs, since 9.2; see ``capture.Reader``."""
 
     name = "bind"
     title = "BIND query log"
@@ -46,20 +70,11 @@ class BindReader:
 
     def sniff(self, head: bytes) -> bool:
         """Return whether a line of BIND's query log is among the first bytes."""
-        if head.lstrip()[:1] in {b"{", b"["} or b"\n#fields\t" in head:
-            return False
-        return _LINE.search(head) is not None
+        return has_messages(head)
 
     def first_day(self, head: bytes) -> int | None:
-        """Return the day on which a log begins whose lines say no year.
-
-        Args:
-            head: the first bytes of the log.
-
-        Returns:
-            0 to 365, as in a leap year; None if the first query says its year, or has no time.
-        """
-        return first_day(head, _first_time)
+        """Return the day on which a log begins whose lines say no year; see ``text_log``."""
+        return first_day(_LOG, head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -70,39 +85,4 @@ class BindReader:
             FormatError: the lines carry the times of syslog, which have no year, and the options
                 do not say it.
         """
-        tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
-        times = LogTimes(options)
-        untimed = np.zeros(3, np.int64)
-        for block in blocks(stream):
-            rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, times.when, rows)
-            seen = int(rows.counters[text_rows.QUERIES_SEEN])
-            if block.tail:
-                if not seen:
-                    tables.note_incomplete(block)
-                    continue
-                stream.advance(block.data.size)
-            if seen:
-                times.begin(int(rows.time[0]), block, int(rows.line[0]), stream.name)
-            times.to_utc(rows.time[:seen], rows.local[:seen])
-            untimed += rows.counters[[NO_TIME, NO_YEAR, OTHER_MONTH]]
-            yield tables.batch(block, rows)
-        tables.notes += times.notes()
-        if untimed[0]:
-            tables.notes.append(
-                f"{untimed[0]} queries have no time (named.conf: print-time yes in the channel)"
-            )
-        if untimed[1]:
-            tables.notes.append(f"{untimed[1]} queries have a time without a year")
-        if untimed[2]:
-            tables.notes.append(
-                f"{untimed[2]} lines have a month that is not English (start named with LC_TIME=C,"
-                " or named.conf: print-time iso8601 in the channel)"
-            )
-        yield from tables.rest(stream)
-
-
-def _first_time(block: Block, year: int) -> int | None:
-    rows = text_rows.room_for(block)
-    read_lines(block.data, block.ends, new_times(year), rows)
-    return int(rows.time[0]) if rows.counters[text_rows.QUERIES_SEEN] else None
+        return read_log(_LOG, stream, watchlist, options, self.vantage)

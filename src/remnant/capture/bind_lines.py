@@ -1,12 +1,14 @@
-r"""Kernels that read the lines of a BIND query log, of any version since 9.2.
+r"""Kernels that read BIND's lines about queries, responses and policy hits, of 9.2 and later.
 
 A line is taken apart from the left: stamps and words up to ``client``, the peer, whatever stands
-up to ``: query: ``, and then the query, whose fields hold no spaces (names escape them as
-``\032``). Nothing is split at colons: addresses, names and views hold some.
+up to ``: query: ``, ``: response: `` or ``: rpz ``, and then the message, whose fields hold no
+spaces (names escape them as ``\032``). Nothing is split at colons: addresses, names and views hold
+some.
 
 References:
-    BIND 9, bin/named/query.c, lib/ns/query.c and lib/ns/client.c (the message), lib/isc/log.c
-    (the prefix), doc/arm/reference.rst (print-time, print-category, print-severity).
+    BIND 9, bin/named/query.c, lib/ns/query.c and lib/ns/client.c (the messages), lib/isc/log.c
+    (the prefix), doc/arm/reference.rst (print-time, print-category, print-severity; the categories
+    queries, responses and rpz).
 """
 
 from __future__ import annotations
@@ -18,16 +20,16 @@ from numba import int64
 
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
-    BAD,
     find,
     parse_address,
     parse_name,
     parse_uint,
+    same_word,
     starts,
     token_end,
 )
+from remnant.capture.text_log import OTHER_KIND, add_row
 from remnant.capture.text_rows import (
-    BAD_ADDRESS,
     BAD_FIELDS,
     BAD_NAME,
     BAD_TIME,
@@ -37,33 +39,43 @@ from remnant.capture.text_rows import (
     Rows,
     reject,
 )
-from remnant.capture.text_stamp import (
-    LOCAL,
-    NO_YEAR_TIME,
-    TIME,
-    month_at,
-    no_stamp,
-    take_stamp,
-)
-from remnant.capture.text_types import parse_class, parse_type
-from remnant.wire import Bytes, Int, kernel
+from remnant.capture.text_stamp import month_at, no_stamp, take_stamp
+from remnant.capture.text_types import parse_class, parse_rcode, parse_type
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["NO_TIME", "NO_YEAR", "OTHER_MONTH", "read_lines"]
+    from remnant.wire import Bytes, Int
 
-NO_TIME: Final = 3
-NO_YEAR: Final = 4
-"""Counters of queries whose line has no time, or a time without a year while none is known."""
+__all__ = ["NO_PEER", "OTHER_MONTH", "read_lines"]
 
-OTHER_MONTH: Final = 5
+OTHER_MONTH: Final = 6
 """Counter of the malformed lines whose month is not English."""
 
-_QUERY: Final = np.frombuffer(b": query: ", np.uint8).copy()
+NO_PEER: Final = 7
+"""Counter of the lines that name no client, which are a part of the skipped ones."""
+
+# What a line says of its client.
+QUERY: Final = 1
+RESPONSE: Final = 2
+HIT: Final = 3
+
+# What reading a line gives, if it is neither a row nor malformed.
+NOTHING: Final = -2
+PERHAPS: Final = -3
+"""It is not of the shape; if it speaks of a query it is malformed, else it is something else."""
+
+_QUERY: Final = np.frombuffer(b"query: ", np.uint8).copy()
+_RESPONSE: Final = np.frombuffer(b"response: ", np.uint8).copy()
+_RPZ: Final = np.frombuffer(b"rpz ", np.uint8).copy()
+_DISABLED: Final = np.frombuffer(b"disabled rpz ", np.uint8).copy()
+_REWRITE: Final = np.frombuffer(b"rewrite", np.uint8).copy()
+_VIA: Final = np.frombuffer(b"via ", np.uint8).copy()
 _QUERY_WORD: Final = np.frombuffer(b" query: ", np.uint8).copy()
 _CLIENT: Final = np.frombuffer(b"client ", np.uint8).copy()
-_ECS: Final = np.frombuffer(b" [ECS ", np.uint8).copy()
+_NO_PEER: Final = np.frombuffer(b"(no-peer)", np.uint8).copy()
+_ECS: Final = np.frombuffer(b"[ECS ", np.uint8).copy()
 _MAX_WORDS: Final = 12
 _MAX_PORT: Final = 65535
 _MAPPED: Final = 96
@@ -71,9 +83,14 @@ _MAPPED: Final = 96
 
 @kernel
 def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int]:
-    """Return (port, position after it) of ``[@0xHEX ]ADDRESS#PORT``; the position is -1 if none."""
+    """Return (port, position after it) of ``[@0xHEX ]ADDRESS#PORT``; the position is -1 if none.
+
+    The port is -1 for ``(no-peer)``.
+    """
     if i < stop and view[i] == 64:
         i = token_end(view, i, stop) + 1
+    if starts(view, i, stop, _NO_PEER):
+        return -1, i + _NO_PEER.size
     mark = i
     while mark < stop and view[mark] != 35 and view[mark] != 32:
         mark += 1
@@ -159,8 +176,8 @@ def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
 
 
 @kernel
-def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
-    """Read what follows ``query: `` into row ``n``; return the reason why not, or -1."""
+def _message(view: Bytes, i: Int, stop: Int, response: Int, n: Int, rows: Rows) -> Int:
+    """Read what follows ``query: `` or ``response: `` into row ``n``; return why not, or -1."""
     end = token_end(view, i, stop)
     name_end = parse_name(view, i, end, False, rows.names, rows.name_offsets[n])
     if name_end < 0:
@@ -175,10 +192,24 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     rows.qtype[n] = parse_type(view, i, end)
     if rows.qtype[n] < 0:
         return BAD_FIELDS
+    rows.response[n] = response
+    rows.rcode[n] = -1
     rows.transport[n] = -1
     rows.service_port[n] = -1
     rows.ecs[17 * n + 16] = 255
     i = end + 1
+    if response != 0:
+        end = token_end(view, i, stop)
+        rows.rcode[n] = parse_rcode(view, i, end)
+        if rows.rcode[n] < 0:
+            return BAD_FIELDS
+        # How many records the three sections have.
+        for _ in range(3):
+            i = min(end + 1, stop)
+            end = token_end(view, i, stop)
+            if parse_uint(view, i, end) < 0:
+                return BAD_FIELDS
+        i = end + 1
     if i >= stop:
         return -1
     end = token_end(view, i, stop)
@@ -193,14 +224,98 @@ def _query(view: Bytes, i: Int, stop: Int, n: Int, rows: Rows) -> Int:
     if end < 0:
         return BAD_FIELDS
     rows.transport[n] = tcp
+    if end < stop and view[end] == 32:
+        end += 1
     if starts(view, end, stop, _ECS):
         end = _subnet(view, end + _ECS.size, stop, rows.ecs, 17 * n)
         if end < 0:
             rows.ecs[17 * n + 16] = 255
             return BAD_FIELDS
-    if end < stop and view[end] != 32:
+    if end < stop and view[end - 1] != 32 and view[end] != 32:
         return BAD_FIELDS
     return -1
+
+
+@kernel
+def _header(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
+    """Return the range of the name in `` (NAME)`` after the peer; it begins at -1 if none."""
+    if i < stop and view[i] == 47:
+        # A transaction key: /key NAME.
+        i = token_end(view, min(token_end(view, i, stop) + 1, stop), stop)
+    if i + 1 >= stop or view[i] != 32 or view[i + 1] != 40:
+        return -1, -1
+    begin = i + 2
+    end = begin
+    while end < stop and view[end] != 41:
+        end += 2 if view[end] == 92 else 1
+    return (begin, end) if end < stop else (-1, -1)
+
+
+@kernel
+def _hit(view: Bytes, i: Int, stop: Int, after: Int, n: Int, rows: Rows) -> Int:
+    """Read what follows ``rpz `` into row ``n``; return why not, -1, or NOTHING.
+
+    ``TRIGGER ACTION rewrite NAME[/TYPE/CLASS] via RULE``; where looking up a policy failed, the
+    line has no action.
+    """
+    end = token_end(view, i, stop)
+    i = min(end + 1, stop)
+    end = token_end(view, i, stop)
+    if same_word(view, i, end, _REWRITE):
+        return NOTHING
+    i = min(end + 1, stop)
+    end = token_end(view, i, stop)
+    if not same_word(view, i, end, _REWRITE):
+        return BAD_FIELDS
+    i = min(end + 1, stop)
+    end = token_end(view, i, stop)
+    via = min(end + 1, stop)
+    if not starts(view, via, stop, _VIA) or via + _VIA.size >= stop:
+        return BAD_FIELDS
+    name_stop = end
+    rows.qtype[n] = -1
+    # A name may hold slashes itself: the type and the class are behind the last two.
+    second = end - 1
+    while second > i and view[second] != 47:
+        second -= 1
+    first = second - 1
+    while first > i and view[first] != 47:
+        first -= 1
+    if first > i and parse_class(view, second + 1, end) >= 0:
+        rows.qtype[n] = parse_type(view, first + 1, second)
+        if rows.qtype[n] >= 0:
+            name_stop = first
+    begin, close = _header(view, after, stop)
+    name_end = int64(-1)
+    if begin >= 0:
+        name_end = parse_name(view, begin, close, False, rows.names, rows.name_offsets[n])
+    if name_end < 0:
+        name_end = parse_name(view, i, name_stop, False, rows.names, rows.name_offsets[n])
+    if name_end < 0:
+        return BAD_NAME
+    rows.name_offsets[n + 1] = name_end
+    rows.answers[n, 0] = after
+    rows.answers[n, 1] = stop
+    return -1
+
+
+@kernel
+def _kind(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
+    """Return what a line says of its client (0 if nothing that is read here), and where."""
+    last = stop - 6
+    while i < last:
+        if view[i] == 58 and view[i + 1] == 32:
+            at = i + 2
+            if starts(view, at, stop, _QUERY):
+                return QUERY, at + _QUERY.size
+            if starts(view, at, stop, _RESPONSE):
+                return RESPONSE, at + _RESPONSE.size
+            if starts(view, at, stop, _RPZ):
+                return HIT, at + _RPZ.size
+            if starts(view, at, stop, _DISABLED):
+                return HIT, at + _DISABLED.size
+        i += 1
+    return 0, stop
 
 
 @kernel
@@ -221,12 +336,14 @@ def _read_line(
     view: Bytes,
     start: Int,
     stop: Int,
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
+    policy: bool,
     rows: Rows,
 ) -> Int:
-    """Read one line into the next row; return -1 if it is one, -2 if it is no query line.
+    """Read one line into the next row; return -1 if it is one, or NOTHING, or PERHAPS.
 
-    Any other value is the reason why a query line cannot be read.
+    Any other value is the reason why it cannot be read.
     """
     n = rows.counters[QUERIES_SEEN]
     no_stamp(when)
@@ -242,12 +359,12 @@ def _read_line(
     after = -1
     for _ in range(_MAX_WORDS):
         if i >= stop:
-            return -2
+            return PERHAPS
         if starts(view, i, stop, _CLIENT):
             port, after = _peer(view, i + _CLIENT.size, stop, rows.address, 16 * n)
             if after >= 0:
                 break
-        end = take_stamp(view, i, stop, when)
+        end = take_stamp(view, i, stop, year, when)
         if end >= 0:
             bad_time = False
         else:
@@ -257,33 +374,47 @@ def _read_line(
                 other_month = _other_month(view, i, end)
         i = end + 1
     if after < 0:
-        return BAD_ADDRESS
-    query = find(view, after, stop, _QUERY)
-    if query < 0:
-        return -2
+        return PERHAPS
+    kind, i = _kind(view, after, stop)
+    if kind == 0:
+        return PERHAPS
+    if (kind == HIT) != policy:
+        rows.counters[OTHER_KIND] += 1
+        return NOTHING
+    if port < 0:
+        rows.counters[NO_PEER] += 1
+        return NOTHING
     if bad_time:
         rows.counters[OTHER_MONTH] += other_month
         return BAD_TIME
-    reason = _query(view, query + _QUERY.size, stop, n, rows)
-    if reason >= 0:
-        return reason
-    rows.line[n] = start
-    rows.time[n] = when[TIME]
-    rows.local[n] = when[LOCAL] == 1
-    rows.client_port[n] = port
-    return -1
+    if policy:
+        reason = _hit(view, i, stop, after, n, rows)
+    else:
+        reason = _message(view, i, stop, 1 if kind == RESPONSE else 0, n, rows)
+    if reason == -1:
+        rows.client_port[n] = port
+        add_row(rows, start, when)
+    return reason
 
 
 @kernel
 def read_lines(
-    view: Bytes, ends: npt.NDArray[np.int64], when: npt.NDArray[np.int64], rows: Rows
+    view: Bytes,
+    ends: npt.NDArray[np.int64],
+    year: npt.NDArray[np.int64],
+    when: npt.NDArray[np.int64],
+    policy: bool,
+    rows: Rows,
 ) -> None:
     """Read the lines of a block.
 
     Args:
         view: the bytes of the lines.
         ends: where each line ends.
-        when: of ``text_stamp.new_times``; kept up to date.
+        year: int64[2]: the year of the last line that says none (0 if not known) and its month
+            (0 before the first); kept up to date.
+        when: int64[STAMP_COLUMNS], scratch.
+        policy: read the hits of response policies, and not the queries and responses.
         rows: filled.
     """
     for line in range(ends.size):
@@ -296,15 +427,10 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        what = _read_line(view, start, stop, when, rows)
-        if what == -1:
-            time = rows.time[rows.counters[QUERIES_SEEN]]
-            if time == BAD:
-                rows.counters[NO_TIME] += 1
-            elif time == NO_YEAR_TIME:
-                rows.counters[NO_YEAR] += 1
-            rows.counters[QUERIES_SEEN] += 1
-        elif find(view, start, stop, _QUERY_WORD) < 0:
+        what = _read_line(view, start, stop, year, when, policy, rows)
+        if what >= 0:
+            reject(rows, start, stop, int64(what))
+        elif what == PERHAPS and not policy and find(view, start, stop, _QUERY_WORD) >= 0:
+            reject(rows, start, stop, int64(BAD_FIELDS))
+        elif what != -1:
             rows.counters[SKIPPED] += 1
-        else:
-            reject(rows, start, stop, int64(what if what >= 0 else BAD_FIELDS))

@@ -29,11 +29,12 @@ from remnant.capture.dnsmasq_answers import (
     new_line,
     new_output,
 )
-from remnant.capture.dnsmasq_lines import NO_TIME, NO_YEAR, flush, read_lines
+from remnant.capture.dnsmasq_lines import flush, read_lines
 from remnant.capture.dnsmasq_waiting import count_waiting, new_waiting
 from remnant.capture.lines import Block, blocks, nothing
 from remnant.capture.text_fields import DAY_US, SECOND_US
-from remnant.capture.text_stamp import new_times
+from remnant.capture.text_log import NO_TIME, NO_YEAR
+from remnant.capture.text_stamp import STAMP_COLUMNS
 from remnant.capture.text_times import LogTimes, first_day
 from remnant.windows import to_us
 from remnant.wire import names_to_text
@@ -93,6 +94,7 @@ class DnsmasqReader:
         """
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         times = LogTimes(options)
+        when = np.empty(STAMP_COLUMNS, np.int64)
         waiting, answer, line = new_waiting(secrets.randbits(64)), new_answer(), new_line()
         untimed = np.zeros(2, np.int64)
 
@@ -121,7 +123,16 @@ class DnsmasqReader:
             rows = text_rows.room_for(block, count_waiting(waiting))
             out = new_output(block, rows.line.size)
             read_lines(
-                block.data, block.ends, block.offset, times.when, waiting, answer, line, rows, out
+                block.data,
+                block.ends,
+                block.offset,
+                times.year,
+                when,
+                waiting,
+                answer,
+                line,
+                rows,
+                out,
             )
             if out.counters[MESSAGES]:
                 times.begin(int(out.time[0]), block, int(out.counters[FIRST_LINE]), stream.name)
@@ -143,8 +154,10 @@ class DnsmasqReader:
 def _first_time(block: Block, year: int) -> int | None:
     rows, out = text_rows.room_for(block), new_output(block, block.ends.size)
     waiting, answer = new_waiting(0), new_answer()
-    when = new_times(year)
-    read_lines(block.data, block.ends, block.offset, when, waiting, answer, new_line(), rows, out)
+    years, when = np.array([year, 0], np.int64), np.empty(STAMP_COLUMNS, np.int64)
+    read_lines(
+        block.data, block.ends, block.offset, years, when, waiting, answer, new_line(), rows, out
+    )
     return int(out.time[0]) if out.counters[MESSAGES] else None
 
 

@@ -74,6 +74,7 @@ from remnant.capture.text_fields import (
     starts,
     token_end,
 )
+from remnant.capture.text_log import NO_TIME, NO_YEAR
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_FIELDS,
@@ -97,11 +98,7 @@ from remnant.wire import Bytes, Int, kernel
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["NO_TIME", "NO_YEAR", "flush", "read_lines"]
-
-NO_TIME: Final = 3
-NO_YEAR: Final = 4
-"""Counters of queries whose line has no time, or a time without a year while none is known."""
+__all__ = ["flush", "read_lines"]
 
 _MAX_WORDS: Final = 12
 _STAMP: Final = 16
@@ -477,6 +474,7 @@ def _to_tag(
     view: Bytes,
     start: Int,
     stop: Int,
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     line: Line,
 ) -> tuple[Int, bool]:
@@ -514,7 +512,7 @@ def _to_tag(
             while i + 1 < stop and not (view[i] == 93 and view[i + 1] == 32):
                 i += 1
             return min(i + 2, stop), bad
-        end = take_stamp(view, i, stop, when)
+        end = take_stamp(view, i, stop, year, when)
         if end < 0:
             end = token_end(view, i, stop)
         elif i == start and end == start + _STAMP - 1:
@@ -536,6 +534,7 @@ def read_lines(
     view: Bytes,
     ends: npt.NDArray[np.int64],
     offset: Int,
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     waiting: Waiting,
     answer: Answer,
@@ -549,7 +548,8 @@ def read_lines(
         view: the bytes of the lines.
         ends: where each line ends.
         offset: where the block begins in the stream.
-        when: of ``text_stamp.new_times``; kept up to date.
+        year: int64[2], as ``text_stamp.take_stamp`` keeps it.
+        when: int64[STAMP_COLUMNS], scratch.
         waiting: the queries that wait for their answers; kept up to date.
         answer: the answer that is being read; kept up to date.
         line: scratch.
@@ -566,7 +566,7 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        i, bad_time = _to_tag(view, start, stop, when, line)
+        i, bad_time = _to_tag(view, start, stop, year, when, line)
         kind = _NO_TAG
         opening = 0
         if i >= 0:

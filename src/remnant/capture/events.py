@@ -30,6 +30,7 @@ __all__ = [
     "allocate",
     "concatenate",
     "has_room",
+    "is_proven",
     "queries",
     "take",
     "used",
@@ -219,12 +220,17 @@ def queries(
         _number(events.qtype[rows], pa.uint16()),
         _number(rcode, pa.int16()),
         pa.array(entries),
-        _words(((transport >= 0) & ~np.isin(transport, _DATAGRAMS)).astype(np.int32), _PROOFS),
+        _words(is_proven(transport).astype(np.int32), _PROOFS),
         pa.array(np.ones(size, np.int64)),
         pa.nulls(size, pa.string()),
         pa.array(np.zeros(size, bool)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=QUERIES.arrow)
+
+
+def is_proven(transport: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Return where a handshake shows that the client's address is genuine."""
+    return (transport >= 0) & ~np.isin(transport, _DATAGRAMS)
 
 
 def _join(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from remnant.capture import text_rows
-from remnant.capture.lines import blocks
-from remnant.capture.pdns_auth_lines import NO_TIME, NO_YEAR, VALUE_LIMIT, read_lines
-from remnant.capture.text_stamp import new_times
-from remnant.capture.text_times import LogTimes, first_day
+from remnant.capture.pdns_auth_lines import VALUE_LIMIT, read_lines
+from remnant.capture.text_log import NO_TIME, NO_YEAR, ServerLog, first_day, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from remnant.capture import Batch, ReadOptions
-    from remnant.capture.lines import Block
     from remnant.capture.stream import ByteStream
+    from remnant.capture.text_rows import Rows
     from remnant.watchlist import Watchlist
+    from remnant.wire import Bytes
 
 __all__ = ["PdnsAuthReader"]
 
@@ -57,7 +57,7 @@ class PdnsAuthReader:
         Returns:
             0 to 365, as in a leap year; None if the first query says its year, or has no time.
         """
-        return first_day(head, _first_time)
+        return first_day(_log(), head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -68,36 +68,29 @@ class PdnsAuthReader:
             FormatError: the lines carry the times of syslog, which have no year, and the options
                 do not say it.
         """
-        tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
-        times = LogTimes(options)
-        value = np.zeros(VALUE_LIMIT, np.uint8)
-        untimed = np.zeros(2, np.int64)
-        for block in blocks(stream):
-            rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, times.when, value, rows)
-            seen = int(rows.counters[text_rows.QUERIES_SEEN])
-            if block.tail:
-                if not seen:
-                    tables.note_incomplete(block)
-                    continue
-                stream.advance(block.data.size)
-            if seen:
-                times.begin(int(rows.time[0]), block, int(rows.line[0]), stream.name)
-            times.to_utc(rows.time[:seen], rows.local[:seen])
-            untimed += rows.counters[[NO_TIME, NO_YEAR]]
-            yield tables.batch(block, rows)
-        tables.notes += times.notes()
-        if untimed[0]:
-            tables.notes.append(
-                f"{untimed[0]} queries have no time (pdns.conf: log-timestamp=yes, or syslog)"
-            )
-        if untimed[1]:
-            tables.notes.append(f"{untimed[1]} queries have a time without a year")
-        yield from tables.rest(stream)
+        return read_log(_log(), stream, watchlist, options, self.vantage)
 
 
-def _first_time(block: Block, year: int) -> int | None:
-    rows = text_rows.room_for(block)
-    value = np.zeros(VALUE_LIMIT, np.uint8)
-    read_lines(block.data, block.ends, new_times(year), value, rows)
-    return int(rows.time[0]) if rows.counters[text_rows.QUERIES_SEEN] else None
+def _log() -> ServerLog:
+    """Return how one log is read, with the memory that its lines need."""
+    value = np.empty(VALUE_LIMIT, np.uint8)
+
+    def read(
+        view: Bytes,
+        ends: npt.NDArray[np.int64],
+        year: npt.NDArray[np.int64],
+        when: npt.NDArray[np.int64],
+        policy: bool,  # noqa: ARG001 - the log has no policy hits
+        rows: Rows,
+    ) -> None:
+        read_lines(view, ends, year, when, value, rows)
+
+    return ServerLog(
+        read,
+        policy=False,
+        paired_by=None,
+        notes={
+            NO_TIME: "{} queries have no time (pdns.conf: log-timestamp=yes, or use syslog)",
+            NO_YEAR: "{} queries have a time without a year",
+        },
+    )

@@ -30,6 +30,7 @@ from remnant.capture.text_fields import (
     starts,
     token_end,
 )
+from remnant.capture.text_log import add_row
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_FIELDS,
@@ -41,18 +42,14 @@ from remnant.capture.text_rows import (
     Rows,
     reject,
 )
-from remnant.capture.text_stamp import LOCAL, NO_YEAR_TIME, TIME
+from remnant.capture.text_stamp import LOCAL, TIME
 from remnant.capture.text_types import parse_type
 from remnant.wire import Bytes, Int, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["NO_TIME", "NO_YEAR", "VALUE_LIMIT", "read_lines"]
-
-NO_TIME: Final = 3
-NO_YEAR: Final = 4
-"""Counters of queries whose line has no time, or a time without a year while none is known."""
+__all__ = ["VALUE_LIMIT", "read_lines"]
 
 VALUE_LIMIT: Final = 2048
 """Bytes of a structured value that are looked at: an escaped name has at most 1,004."""
@@ -177,6 +174,7 @@ def _read_line(
     stop: Int,
     n: Int,
     value: Bytes,
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     rows: Rows,
 ) -> Int:
@@ -190,7 +188,7 @@ def _read_line(
             what = _classic(view, i + _REMOTE.size, stop, n, rows)
             if what == _NO_QUERY:
                 return what
-            bad_time = read_prefix(view, start, i - transport * _TCP.size, when)
+            bad_time = read_prefix(view, start, i - transport * _TCP.size, year, when)
             rows.transport[n] = transport
             if bad_time and what < 0:
                 # A tag alone is no time that cannot be read.
@@ -213,6 +211,7 @@ def _read_line(
 def read_lines(
     view: Bytes,
     ends: npt.NDArray[np.int64],
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     value: Bytes,
     rows: Rows,
@@ -222,7 +221,8 @@ def read_lines(
     Args:
         view: the bytes of the lines.
         ends: where each line ends.
-        when: of ``text_stamp.new_times``; kept up to date.
+        year: int64[2], as ``text_stamp.take_stamp`` keeps it.
+        when: int64[STAMP_COLUMNS], scratch.
         value: uint8[VALUE_LIMIT]: scratch.
         rows: filled.
     """
@@ -237,15 +237,10 @@ def read_lines(
         if stop == start or view[start] == 35:
             continue
         n = rows.counters[QUERIES_SEEN]
-        what = _read_line(view, start, stop, n, value, when, rows)
+        what = _read_line(view, start, stop, n, value, year, when, rows)
         if what == _NO_QUERY:
             rows.counters[SKIPPED] += 1
         elif what >= 0:
             reject(rows, start, stop, int64(what))
         else:
-            rows.line[n] = start
-            rows.time[n] = when[TIME]
-            rows.local[n] = when[LOCAL] == 1
-            rows.counters[NO_TIME] += when[TIME] == BAD
-            rows.counters[NO_YEAR] += when[TIME] == NO_YEAR_TIME
-            rows.counters[QUERIES_SEEN] = n + 1
+            add_row(rows, start, when)

@@ -43,14 +43,21 @@ _EQUALS: Final = np.frombuffer(b'="', np.uint8).copy()
 
 
 @kernel
-def read_prefix(view: Bytes, start: Int, stop: Int, when: npt.NDArray[np.int64]) -> bool:
+def read_prefix(
+    view: Bytes,
+    start: Int,
+    stop: Int,
+    year: npt.NDArray[np.int64],
+    when: npt.NDArray[np.int64],
+) -> bool:
     """Read the times that stand before a message; return whether something else stands there only.
 
     Args:
         view: the bytes of the lines.
         start: where the line begins.
         stop: where its message begins.
-        when: of ``text_stamp.new_times``; kept up to date.
+        year: int64[2], as ``text_stamp.take_stamp`` keeps it.
+        when: int64[STAMP_COLUMNS]: filled.
     """
     no_stamp(when)
     i = start
@@ -64,7 +71,7 @@ def read_prefix(view: Bytes, start: Int, stop: Int, when: npt.NDArray[np.int64])
     for _ in range(_MAX_WORDS):
         if i >= stop:
             break
-        end = take_stamp(view, i, stop, when)
+        end = take_stamp(view, i, stop, year, when)
         if end >= 0:
             times = True
         else:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from remnant.capture import text_rows
-from remnant.capture.lines import blocks
-from remnant.capture.pdns_auth_lines import NO_TIME, NO_YEAR, VALUE_LIMIT
+from remnant.capture.pdns_auth_lines import VALUE_LIMIT
 from remnant.capture.pdns_recursor_lines import NAMELESS, new_tasks, read_lines
-from remnant.capture.text_stamp import new_times
-from remnant.capture.text_times import LogTimes, first_day
+from remnant.capture.text_log import NO_TIME, NO_YEAR, ServerLog, first_day, read_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from remnant.capture import Batch, ReadOptions
-    from remnant.capture.lines import Block
     from remnant.capture.stream import ByteStream
+    from remnant.capture.text_rows import Rows
     from remnant.watchlist import Watchlist
+    from remnant.wire import Bytes
 
 __all__ = ["PdnsRecursorReader"]
 
@@ -57,7 +57,7 @@ class PdnsRecursorReader:
         Returns:
             0 to 365, as in a leap year; None if the first question says its year, or has no time.
         """
-        return first_day(head, _first_time)
+        return first_day(_log(), head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -68,43 +68,32 @@ class PdnsRecursorReader:
             FormatError: the lines carry the times of syslog, which have no year, and the options
                 do not say it.
         """
-        tables = text_rows.Tables(
-            watchlist, options.vantage or self.vantage, options.now, paired_by="port"
-        )
-        times = LogTimes(options)
-        value, tasks = np.zeros(VALUE_LIMIT, np.uint8), new_tasks()
-        counted = np.zeros(3, np.int64)
-        for block in blocks(stream):
-            if block.tail:
-                # A line without an end may lack the end of its last number.
-                tables.note_incomplete(block)
-                continue
-            rows = text_rows.room_for(block)
-            read_lines(block.data, block.ends, times.when, value, tasks, rows)
-            seen = int(rows.counters[text_rows.QUERIES_SEEN])
-            if seen:
-                times.begin(int(rows.time[0]), block, int(rows.line[0]), stream.name)
-            times.to_utc(rows.time[:seen], rows.local[:seen])
-            counted += rows.counters[[NO_TIME, NO_YEAR, NAMELESS]]
-            yield tables.batch(block, rows)
-        tables.notes += times.notes()
-        if counted[0]:
-            tables.notes.append(
-                f"{counted[0]} lines have no time (recursor.conf: log-timestamp=yes, or syslog)"
-            )
-        if counted[1]:
-            tables.notes.append(f"{counted[1]} lines have a time without a year")
-        if counted[2]:
-            tables.notes.append(
-                f"{counted[2]} queries were answered from the packet cache, and the log does not"
-                " name them: they are missing here (recursor.conf: structured-logging=yes, or"
-                " disable-packetcache=yes)"
-            )
-        yield from tables.rest(stream)
+        return read_log(_log(), stream, watchlist, options, self.vantage)
 
 
-def _first_time(block: Block, year: int) -> int | None:
-    rows = text_rows.room_for(block)
-    value = np.zeros(VALUE_LIMIT, np.uint8)
-    read_lines(block.data, block.ends, new_times(year), value, new_tasks(), rows)
-    return int(rows.time[0]) if rows.counters[text_rows.QUERIES_SEEN] else None
+def _log() -> ServerLog:
+    """Return how one log is read, with the memory that its lines need."""
+    value, tasks = np.empty(VALUE_LIMIT, np.uint8), new_tasks()
+
+    def read(
+        view: Bytes,
+        ends: npt.NDArray[np.int64],
+        year: npt.NDArray[np.int64],
+        when: npt.NDArray[np.int64],
+        policy: bool,  # noqa: ARG001 - policy hits are not read
+        rows: Rows,
+    ) -> None:
+        read_lines(view, ends, year, when, value, tasks, rows)
+
+    return ServerLog(
+        read,
+        policy=False,
+        paired_by="port",
+        notes={
+            NO_TIME: "{} lines have no time (recursor.conf: log-timestamp=yes, or use syslog)",
+            NO_YEAR: "{} lines have a time without a year",
+            NAMELESS: "{} queries were answered from the packet cache, and the log does not name"
+            " them: they are missing here (recursor.conf: structured-logging=yes, or"
+            " disable-packetcache=yes)",
+        },
+    )

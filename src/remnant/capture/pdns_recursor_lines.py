@@ -15,7 +15,6 @@ import numpy as np
 from numba import int64
 
 from remnant.capture.lines import MAX_LINE
-from remnant.capture.pdns_auth_lines import NO_TIME, NO_YEAR
 from remnant.capture.pdns_fields import (
     key_end,
     read_client,
@@ -35,6 +34,7 @@ from remnant.capture.text_fields import (
     starts,
     token_end,
 )
+from remnant.capture.text_log import add_row
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_FIELDS,
@@ -47,7 +47,7 @@ from remnant.capture.text_rows import (
     Rows,
     reject,
 )
-from remnant.capture.text_stamp import LOCAL, NO_YEAR_TIME, TIME
+from remnant.capture.text_stamp import LOCAL, TIME
 from remnant.capture.text_types import parse_type
 from remnant.wire import Bytes, Int, kernel
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMELESS", "Tasks", "new_tasks", "read_lines"]
 
-NAMELESS: Final = 5
+NAMELESS: Final = 6
 """Counter of the skipped lines of queries that were answered from the packet cache, unnamed."""
 
 _SLOTS: Final = 1 << 16
@@ -324,6 +324,7 @@ def _read_line(
     stop: Int,
     n: Int,
     value: Bytes,
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     tasks: Tasks,
     rows: Rows,
@@ -370,7 +371,7 @@ def _read_line(
         elif byte == 113 and starts(view, i, stop, _CACHED):
             return _UNNAMED
         if what != _NO_MESSAGE:
-            bad_time = read_prefix(view, start, before, when)
+            bad_time = read_prefix(view, start, before, year, when)
             if bad_time and what < 0 and 48 <= view[start] <= 57 and when[TIME] == BAD:
                 return _unreadable(view, start, before)
             return what
@@ -392,6 +393,7 @@ def _unreadable(view: Bytes, start: Int, stop: Int) -> Int:
 def read_lines(
     view: Bytes,
     ends: npt.NDArray[np.int64],
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
     value: Bytes,
     tasks: Tasks,
@@ -402,7 +404,8 @@ def read_lines(
     Args:
         view: the bytes of the lines.
         ends: where each line ends.
-        when: of ``text_stamp.new_times``; kept up to date.
+        year: int64[2], as ``text_stamp.take_stamp`` keeps it.
+        when: int64[STAMP_COLUMNS], scratch.
         value: uint8[VALUE_LIMIT]: scratch.
         tasks: kept up to date.
         rows: filled.
@@ -418,16 +421,11 @@ def read_lines(
         if stop == start or view[start] == 35:
             continue
         n = rows.counters[QUERIES_SEEN]
-        what = _read_line(view, start, stop, n, value, when, tasks, rows)
+        what = _read_line(view, start, stop, n, value, year, when, tasks, rows)
         if what < -1:
             rows.counters[SKIPPED] += 1
             rows.counters[NAMELESS] += what == _UNNAMED
         elif what >= 0:
             reject(rows, start, stop, int64(what))
         else:
-            rows.line[n] = start
-            rows.time[n] = when[TIME]
-            rows.local[n] = when[LOCAL] == 1
-            rows.counters[NO_TIME] += when[TIME] == BAD
-            rows.counters[NO_YEAR] += when[TIME] == NO_YEAR_TIME
-            rows.counters[QUERIES_SEEN] = n + 1
+            add_row(rows, start, when)

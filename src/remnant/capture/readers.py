@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from remnant.capture import DatedReader
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,6 +42,10 @@ class _Deferred:
     def sniff(self, head: bytes) -> bool:
         return self._reader().sniff(head)
 
+    def first_day(self, head: bytes) -> int | None:
+        reader = self._reader()
+        return reader.first_day(head) if isinstance(reader, DatedReader) else None
+
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
@@ -52,6 +58,25 @@ READERS: Final[dict[str, Reader]] = {
         _Deferred("dnstap", "dnstap", "resolver", "remnant.capture.dnstap", "DnstapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
+        _Deferred(
+            "bind-rpz",
+            "BIND policy hits",
+            "resolver",
+            "remnant.capture.bind_rpz",
+            "BindRpzReader",
+            hits_only=True,
+        ),
+        _Deferred(
+            "unbound", "Unbound query log", "resolver", "remnant.capture.unbound", "UnboundReader"
+        ),
+        _Deferred(
+            "unbound-rpz",
+            "Unbound policy hits",
+            "resolver",
+            "remnant.capture.unbound_rpz",
+            "UnboundRpzReader",
+            hits_only=True,
+        ),
         _Deferred(
             "dnsmasq",
             "dnsmasq or Pi-hole log",

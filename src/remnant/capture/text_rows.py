@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from remnant.capture import QUARANTINE_LIMIT, Batch
+from remnant.capture.events import TRANSPORTS, is_proven
 from remnant.capture.lines import HEAD_BYTES, nothing
 from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.capture.text_pairs import Pairs, copy_names
@@ -82,8 +83,6 @@ _COUNTERS: Final = 8
 
 _HOUR_US: Final = 3600 * SECOND_US
 _FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
-_UDP: Final = 0
-_TCP: Final = 1
 _MAX_NAME: Final = 256
 
 
@@ -108,10 +107,11 @@ class Rows(NamedTuple):
             UTC before the rows become tables.
         address: uint8[16 n], 16 bytes per row.
         client_port: int32[n], -1 if not in the source; ``service_port`` the same.
-        transport: int8[n]: 0 udp, 1 tcp, -1 not in the source.
+        transport: int8[n]: index into ``events.TRANSPORTS`` (0 udp, 1 tcp), -1 not in the source.
         qtype: int32[n], -1 if not in the source; ``rcode`` the same.
         ecs: uint8[17 n], 17 bytes per row; the last of them is 255 where there is none.
-        answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between.
+        answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between;
+            in logs of policy hits, the range of what ``detail`` is made from.
         names: uint8: wire names end to end, in the case they have.
         name_offsets: int64[n + 1] into ``names``.
         bad_line: int64[m, 2]: the range of a malformed line.
@@ -339,13 +339,13 @@ class Tables:
             "ecs": _fixed(ecs, has_ecs),
             "client_port": _number(rows.client_port[hits], pa.uint16()),
             "service_port": _number(rows.service_port[hits], pa.uint16()),
-            "transport": _word(["udp", "tcp"], transport),
+            "transport": _word(TRANSPORTS, transport),
             "name": name.cast(pa.string()),
             "case_bits": pa.array(bits, pa.int64(), mask=bits == 0),
             "qtype": _number(rows.qtype[hits], pa.uint16()),
             "rcode": _number(rows.rcode[hits], pa.int16()),
             "entry": pa.array(entries, pa.int32()),
-            "proof": _word(["dns_udp", "dns_tcp"], (transport == _TCP).astype(np.int32)),
+            "proof": _word(["dns_udp", "dns_tcp"], is_proven(transport).astype(np.int32)),
             "weight": pa.array(np.ones(count, np.int64)),
             "detail": pa.nulls(count, pa.string()) if details is None else details,
             "limited": _false(count),

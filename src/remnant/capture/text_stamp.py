@@ -31,29 +31,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOCAL",
-    "MONTH",
     "NO_YEAR_TIME",
+    "STAMP_COLUMNS",
     "TIME",
-    "YEAR",
     "month_at",
-    "new_times",
     "no_stamp",
     "take_stamp",
+    "take_utc",
 ]
 
 NO_YEAR_TIME: Final = BAD + 1
 """The time of a line that says no year, while none is known."""
 
-# Columns of ``new_times``: what is known of the line, and of the log.
 TIME: Final = 0
-"""Microseconds since 1970, ``BAD`` if the line has no time, ``NO_YEAR_TIME`` if no year."""
 LOCAL: Final = 1
-"""1 if the time has no zone."""
 _ZONED: Final = 2
-YEAR: Final = 3
-"""The year of the last line that says none, 0 if it is not known."""
-MONTH: Final = 4
-"""The month of the last line that says no year, 0 before the first."""
+STAMP_COLUMNS: Final = 3
+"""Length of the array that holds the time of a line: the time in UTC microseconds (``BAD``: none),
+whether it has no zone (1 or 0), and whether a zone was written."""
 
 _MONTHS: Final = np.frombuffer(b"janfebmaraprmayjunjulaugsepoctnovdec", np.uint8).copy()
 _WEEKDAYS: Final = np.frombuffer(b"montuewedthufrisatsun", np.uint8).copy()
@@ -80,14 +75,14 @@ def month_at(view: Bytes, i: Int) -> Int:
 
 
 @kernel
-def _year_of(month: Int, when: npt.NDArray[np.int64]) -> Int:
+def _year_of(month: Int, year: npt.NDArray[np.int64]) -> Int:
     """Return the year of a month in a log whose lines are nearly in order; it may move on."""
-    if when[MONTH] > 0 and month > when[MONTH] + _HALF_YEAR:
-        return when[YEAR] - 1
-    if when[MONTH] > 0 and month < when[MONTH] - _HALF_YEAR:
-        when[YEAR] += 1
-    when[MONTH] = month
-    return when[YEAR]
+    if year[1] > 0 and month > year[1] + _HALF_YEAR:
+        return year[0] - 1
+    if year[1] > 0 and month < year[1] - _HALF_YEAR:
+        year[0] += 1
+    year[1] = month
+    return year[0]
 
 
 @kernel
@@ -107,7 +102,7 @@ def _day_and_clock(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int, Int]:
 
 
 @kernel
-def _stamp(view: Bytes, i: Int, stop: Int, when: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
+def _stamp(view: Bytes, i: Int, stop: Int, year: npt.NDArray[np.int64]) -> tuple[Int, bool, Int]:
     """Return (time, whether it has no zone, position after it) of the time that stands at ``i``.
 
     The position is -1 if no time stands there.
@@ -150,19 +145,14 @@ def _stamp(view: Bytes, i: Int, stop: Int, when: npt.NDArray[np.int64]) -> tuple
         end = token_end(view, min(clock_end + 1, stop), stop)
         of = parse_uint(view, min(clock_end + 1, stop), end)
         clock_end = end
-    elif when[YEAR] <= 0:
+    elif year[0] <= 0:
         return NO_YEAR_TIME, False, clock_end
     else:
-        of = _year_of(month, when)
+        of = _year_of(month, year)
     days = days_from_civil(of, month, day)
     if days == BAD:
         return BAD, False, -1
     return days * DAY_US + clock, True, clock_end
-
-
-def new_times(year: int) -> npt.NDArray[np.int64]:
-    """Return the columns for a log that begins in a year, 0 if it is not known."""
-    return np.array([BAD, 0, 0, year, 0], np.int64)
 
 
 @kernel
@@ -174,10 +164,19 @@ def no_stamp(when: npt.NDArray[np.int64]) -> None:
 
 
 @kernel
+def take_utc(time: Int, when: npt.NDArray[np.int64]) -> None:
+    """Take a time into account that is known in UTC."""
+    when[TIME] = time
+    when[LOCAL] = 0
+    when[_ZONED] = 1
+
+
+@kernel
 def take_stamp(
     view: Bytes,
     i: Int,
     stop: Int,
+    year: npt.NDArray[np.int64],
     when: npt.NDArray[np.int64],
 ) -> Int:
     """Take the time that stands at ``i`` into account; return the position after it, or -1.
@@ -188,12 +187,14 @@ def take_stamp(
         view: the bytes of the lines.
         i: where a word begins.
         stop: where the line ends.
-        when: of ``new_times``: kept up to date.
+        year: int64[2]: the year of the last line that says none (0 if not known) and its month
+            (0 before the first); kept up to date.
+        when: int64[STAMP_COLUMNS]: kept up to date.
     """
     # A time begins with a digit or a capital letter, most words with neither.
     if i >= stop or view[i] > 90 or view[i] < 48:
         return -1
-    stamp, unzoned, end = _stamp(view, i, stop, when)
+    stamp, unzoned, end = _stamp(view, i, stop, year)
     if end < 0:
         return -1
     zoned = not unzoned and stamp != NO_YEAR_TIME

@@ -9,7 +9,7 @@ import numpy as np
 from remnant.capture.lines import Block
 from remnant.capture.text_clock import LocalClock
 from remnant.capture.text_fields import DAY_US, days_from_civil
-from remnant.capture.text_stamp import MONTH, NO_YEAR_TIME, new_times
+from remnant.capture.text_stamp import NO_YEAR_TIME
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class LogTimes:
         options: what a person says about the source.
 
     Attributes:
-        when: for ``text_stamp.take_stamp``: the year moves on with the lines.
+        year: int64[2], for ``text_stamp.take_stamp``: it moves on with the lines.
     """
 
     def __init__(self, options: ReadOptions) -> None:
         zone = options.timezone
-        self.when = new_times(options.year or 0)
+        self.year = np.array([options.year or 0, 0], np.int64)
         self._said = options.year
         self._clock = None if zone is None else LocalClock(zone, options.now)
         self._assumed = False
@@ -86,7 +86,7 @@ class LogTimes:
         notes = []
         if self._assumed and self._clock is None:
             notes.append("times read as UTC: the log does not say its time zone")
-        if self.when[MONTH]:
+        if self.year[1]:
             notes.append(f"year {self._said} assumed for the first line")
         return notes
 

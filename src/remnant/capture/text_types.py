@@ -1,7 +1,8 @@
-"""Query type mnemonics as numbers, in a table that kernels search.
+"""Mnemonics of types, classes and response codes as numbers, in a table that kernels search.
 
 References:
-    IANA, Domain Name System Parameters, Resource Record TYPEs; RFC 3597 (``TYPE65280``).
+    IANA, Domain Name System Parameters, Resource Record TYPEs, DNS RCODEs; RFC 3597
+    (``TYPE65280``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from remnant.wire import kernel
 if TYPE_CHECKING:
     from remnant.wire import Bytes, Int, Word
 
-__all__ = ["TYPES", "parse_class", "parse_type"]
+__all__ = ["TYPES", "parse_class", "parse_rcode", "parse_type"]
 
 TYPES: Final = {
     "RESERVED0": 0,
@@ -41,6 +42,14 @@ TYPES: Final = {
 _CLASSES: Final = {
     "RESERVED0": 0, "IN": 1, "CH": 3, "CHAOS": 3, "HS": 4, "HESIOD": 4, "NONE": 254, "ANY": 255,
 }  # fmt: skip
+_RCODES: Final = {
+    "NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "NOTIMPL": 4,
+    "REFUSED": 5, "YXDOMAIN": 6, "YXRRSET": 7, "NXRRSET": 8, "NOTAUTH": 9, "NOTZONE": 10,
+    "DSOTYPENI": 11, "BADVERS": 16, "BADSIG": 16, "BADKEY": 17, "BADTIME": 18, "BADMODE": 19,
+    "BADNAME": 20, "BADALG": 21, "BADTRUNC": 22, "BADCOOKIE": 23,
+}  # fmt: skip
+"""By IANA; also Unbound's ``NOTIMPL``."""
+
 _LONGEST: Final = 16
 _CASE_BIT: Final = 32
 
@@ -63,6 +72,8 @@ def _packed(words: dict[str, int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.u
 
 _TYPE_LOW, _TYPE_HIGH, _TYPE_NUMBER = _packed(TYPES)
 _CLASS_LOW, _CLASS_HIGH, _CLASS_NUMBER = _packed(_CLASSES)
+_RCODE_LOW, _RCODE_HIGH, _RCODE_NUMBER = _packed(_RCODES)
+_MAX_RCODE: Final = 4095
 _S8: Final = uint64(8)
 _S0: Final = uint64(0)
 
@@ -132,6 +143,26 @@ def parse_class(view: Bytes, start: Int, stop: Int) -> Int:
     return -1
 
 
+@kernel
+def parse_rcode(view: Bytes, start: Int, stop: Int) -> Int:
+    """Return the number of a response code (``NXDOMAIN``, ``RCODE24``, ``24``), or -1."""
+    size = stop - start
+    if size < 1 or size > _LONGEST:
+        return -1
+    low = _half(view, start, stop)
+    high = _half(view, start + 8, stop)
+    for i in range(_RCODE_LOW.size):
+        if _RCODE_LOW[i] == low and _RCODE_HIGH[i] == high:
+            return int64(_RCODE_NUMBER[i])
+    prefix = 0
+    if size > 5 and _half(view, start, start + 5) == _RCODE_WORD:
+        prefix = 5
+    elif size > 8 and _half(view, start, start + 8) == _RESERVED_WORD:
+        prefix = 8
+    value = parse_uint(view, start + prefix, stop)
+    return value if value <= _MAX_RCODE else -1
+
+
 def _word(text: str) -> np.uint64:
     return np.uint64(int.from_bytes(text.encode(), "little"))
 
@@ -139,3 +170,5 @@ def _word(text: str) -> np.uint64:
 _TYPE_WORD: Final = _word("TYPE")
 _QUERY_WORD: Final = _word("QUERY-")
 _CLASS_WORD: Final = _word("CLASS")
+_RCODE_WORD: Final = _word("RCODE")
+_RESERVED_WORD: Final = _word("RESERVED")
