@@ -70,6 +70,64 @@ UNBOUND_RPZ = (
     b"[1428494400] unbound[812:1] info: rpz: applied evil.example. rpz-drop 192.0.2.1@x a. A IN\n"
     b"[1428494402] unbound[812:0] info: service stopped (unbound 1.17.1).\n"
 )
+DNSMASQ = (
+    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: started, version 2.90 cachesize 150\n"
+    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: query[AAAA] Ns1.evil.example from 192.0.2.17\n"
+    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: forwarded Ns1.evil.example to 9.9.9.9\n"
+    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: query[A] a b.example from 2001:db8::17\n"
+    b"2015-04-08T14:00:01+02:00 gw dnsmasq[812]: reply Ns1.evil.example is <CNAME>\n"
+    b"2015-04-08T14:00:01+02:00 gw dnsmasq[812]: reply x.example is 2001:db8::1\n"
+    b"2015-04-08T14:00:01+02:00 gw dnsmasq[812]: reply x.example is 2001:db8::2\n"
+    b"2015-04-08T14:00:02+02:00 gw dnsmasq[812]: query[A] a..b from 192.0.2.17\n"
+    b"2015-04-08T14:00:03+02:00 gw dnsmasq[812]: query[A] ns1.evil.example from 192.0.2.18\n"
+    b"2015-04-08T14:00:03+02:00 gw dnsmasq[812]: gravity blocked ns1.evil.example is 0.0.0.0\n"
+)
+DNSMASQ_EXTRA = (
+    b"2015-04-08T12:00:00Z gw dnsmasq[8]: UDP 1 192.0.2.17/53001 query[A] evil.example from "
+    b"192.0.2.17\n"
+    b"2015-04-08T12:00:00Z gw dnsmasq[8]: TCP 2 2001:db8::17/53002 query[type=65280] "
+    b"evil.example from 2001:db8::17\n"
+    b"2015-04-08T12:00:00Z gw dnsmasq[8]: UDP 1 192.0.2.17/53001 forwarded evil.example to ::1\n"
+    b"2015-04-08T12:00:00Z gw dnsmasq[8]: TCP 2 2001:db8::17/53002 reply error is SERVFAIL\n"
+    b"2015-04-08T12:00:01Z gw dnsmasq[8]: UDP 1 192.0.2.17/53001 reply evil.example is 192.0.2.1\n"
+)
+PDNS_AUTH = (
+    b"2015-04-08T12:00:00Z ns1 pdns_server[8]: Done launching threads, ready to distribute\n"
+    b"2015-04-08T12:00:00Z ns1 pdns_server[8]: Remote 192.0.2.17<-203.0.113.0/24 wants "
+    b"'Ns1.evil.example|AAAA', do = 1, bufsize = 1232 (4096): packetcache MISS\n"
+    b"2015-04-08T12:00:01Z ns1 pdns_server[8]: TCP Remote 2001:db8::17 wants 'a\\032b.example|A'"
+    b", do = 0, bufsize = 512: packetcache HIT\n"
+    b"2015-04-08T12:00:01Z ns1 pdns_server[8]: Remote 192.0.2.17 wants 'a..b|A', do = 0, bufsize ="
+    b" 512\n"
+)
+PDNS_AUTH_STRUCTURED = (
+    b'Apr 08 12:00:00 msg="Query received" subsystem="pdns" level="0" prio="Notice" tid="3" '
+    b'ts="1428494400.250" dnssec="0" max reply length="1232" query="q\\"\\\\032.evil.example" '
+    b'remote="192.0.2.17" type="A"\n'
+    b'Apr 08 12:00:00 msg="packetcache MISS" subsystem="pdns" ts="1428494400.250"\n'
+    b'Apr 08 12:00:00 msg="Query received" subsystem="pdns" ts="1428494400.250" query="a..b"\n'
+)
+PDNS_RECURSOR = (
+    b"2015-04-08T12:00:00Z r pdns_recursor[8]: 3 [7/1] question for 'Ns1.evil.example|AAAA' from "
+    b"192.0.2.17:43250 (ecs 203.0.113.0/24)\n"
+    b"2015-04-08T12:00:00Z r pdns_recursor[8]: 3 question answered from packet cache tag=0 from "
+    b"192.0.2.17:43251\n"
+    b"2015-04-08T12:00:01Z r pdns_recursor[8]: 3 [7/2] answer to question 'Ns1.evil.example|AAAA'"
+    b": 0 answers, 1 additional, took 1 packets, 0.2 netw ms, 0.4 tot ms, 0 throttled, rcode=3\n"
+    b"2015-04-08T12:00:02Z r pdns_recursor[8]: 3 [8/1] TCP question for 'a..b|A' from [::1]:53\n"
+)
+PDNS_RECURSOR_STRUCTURED = (
+    b'Apr 08 12:00:00 msg="Question" subsystem="syncres" level="0" prio="Info" tid="3" '
+    b'ts="1428494400.250" ecs="203.0.113.0/24" mtid="1" proto="tcp" qname="q\\".evil.example" '
+    b'qtype="A" remote="192.0.2.17:34985"\n'
+    b'Apr 08 12:00:00 msg="Answer" subsystem="syncres" level="0" prio="Info" tid="3" '
+    b'ts="1428494400.251" answers="2" ecs="" mtid="1" proto="tcp" qname="q\\".evil.example" '
+    b'qtype="A" rcode="0" rd="1" remote="192.0.2.17:34985" validationState="Secure"\n'
+    b'Apr 08 12:00:00 msg="Question answered from packet cache" subsystem="in" level="0" tid="3" '
+    b'ts="1428494400.300" proto="udp" qname="evil.example" qtype="A" remote="198.51.100.1:4000" '
+    b'source="[2001:db8::17]:47276" tag="0"\n'
+    b'Apr 08 12:00:00 msg="Answer" subsystem="syncres" ts="1428494400.251" qname="x\n'
+)
 TEXTS = [
     ("zeek", ZEEK),
     ("zeek", ZEEK_JSON),
@@ -80,6 +138,12 @@ TEXTS = [
     ("unbound", UNBOUND),
     ("unbound", UNBOUND_TAGGED),
     ("unbound-rpz", UNBOUND_RPZ),
+    ("dnsmasq", DNSMASQ),
+    ("dnsmasq", DNSMASQ_EXTRA),
+    ("pdns-auth", PDNS_AUTH),
+    ("pdns-auth", PDNS_AUTH_STRUCTURED),
+    ("pdns-recursor", PDNS_RECURSOR),
+    ("pdns-recursor", PDNS_RECURSOR_STRUCTURED),
 ]
 POLICIES = [("bind", BIND, BIND_RPZ), ("unbound", UNBOUND, UNBOUND_RPZ)]
 EACH = pytest.mark.parametrize("name", READERS)
@@ -191,6 +255,9 @@ BAD = {
     "bind-rpz": b"client 192.0.2.1#1: rpz IP DROP rewrite a..b via c\n",
     "unbound": b"[1428494400] unbound[812:0] info: 192.0.2.1 a..b. A IN\n",
     "unbound-rpz": b"[1428494400] unbound[812:0] info: rpz: applied a. b c@d e. A IN\n",
+    "dnsmasq": b"2015-04-08T12:00:00Z dnsmasq[8]: query[A] a..b from 192.0.2.1\n",
+    "pdns-auth": b"Remote 192.0.2.1 wants 'a..b|A', do = 0, bufsize = 512\n",
+    "pdns-recursor": b"3 [1/1] question for 'a..b|A' from 192.0.2.1:53\n",
 }
 
 

@@ -103,7 +103,7 @@ class DnsmasqReader:
             messages = int(out.counters[MESSAGES])
             times.to_utc(rows.time[:seen], rows.local[:seen])
             times.to_utc(out.time[:messages], out.local[:messages])
-            records = int(out.records.count[0])
+            records = int(out.records.total[0])
             times.to_utc(out.records.time[:records], out.records.local[:records])
             answers = int(out.counters[ADDRESSES])
             return tables.batch(
@@ -165,7 +165,7 @@ def _answers(
     rows: text_rows.Rows, out: Output, watchlist: Watchlist, options: ReadOptions
 ) -> pa.RecordBatch | None:
     """Return the records that the answers hold, those of addresses and the aliases."""
-    count = int(out.records.count[0])
+    count = int(out.records.total[0])
     if options.answers == "none" or not count:
         return None
     seen = int(rows.counters[text_rows.QUERIES_SEEN])

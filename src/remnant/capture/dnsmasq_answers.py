@@ -128,7 +128,7 @@ class Records(NamedTuple):
     """Resource records end to end.
 
     Attributes:
-        count: int64[1].
+        total: int64[1]: how many.
         row: int64: the row of the query that each answers, -1 if none.
         kind: int32: record type.
         time: int64: when the answer was logged; ``local``: the time has no zone.
@@ -136,7 +136,7 @@ class Records(NamedTuple):
         data: uint8: an address as text, or the wire name of an alias, and ``data_offsets``.
     """
 
-    count: npt.NDArray[np.int64]
+    total: npt.NDArray[np.int64]
     row: npt.NDArray[np.int64]
     kind: npt.NDArray[np.int32]
     time: npt.NDArray[np.int64]
@@ -206,7 +206,7 @@ def _new_records(block: Block) -> Records:
     # A printed name of n bytes has a wire form of at most n + 2 bytes.
     room = block.data.size + 2 * lines + _MAX_RECORDS * MAX_WIRE
     return Records(
-        count=np.zeros(1, np.int64),
+        total=np.zeros(1, np.int64),
         row=np.empty(count, np.int64),
         kind=np.empty(count, np.int32),
         time=np.empty(count, np.int64),
@@ -235,7 +235,7 @@ def new_output(block: Block, rows: int) -> Output:
 @kernel
 def is_open(answer: Answer) -> bool:
     """Return whether an answer is being read."""
-    return answer.number[_OPEN] == 1
+    return bool(answer.number[_OPEN] == 1)
 
 
 @kernel
@@ -315,8 +315,8 @@ def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
 def _put(
     answer: Answer, at: Int, row: Int, data: Bytes, start: Int, size: Int, records: Records
 ) -> None:
-    n = records.count[0]
-    records.count[0] = n + 1
+    n = records.total[0]
+    records.total[0] = n + 1
     records.row[n] = row
     records.kind[n] = answer.kinds[at]
     records.time[n] = answer.number[_TIME]

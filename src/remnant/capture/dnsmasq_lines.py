@@ -126,6 +126,7 @@ _TCP: Final = _bytes(b"TCP ")
 _QUERY: Final = _bytes(b"query[")
 _AUTH_QUERY: Final = _bytes(b"auth[")
 _NUMBERED: Final = _bytes(b"type=")
+_NSAP_PTR: Final = _bytes(b"NSAP_PTR")
 _FROM: Final = _bytes(b" from ")
 _IS: Final = _bytes(b" is ")
 _REPLY: Final = _bytes(b"reply ")
@@ -193,6 +194,8 @@ def _type_at(view: Bytes, start: Int, stop: Int) -> Int:
     if starts(view, start, stop, _NUMBERED):
         number = parse_uint(view, start + _NUMBERED.size, stop)
         return number if number <= _MAX_PORT else -1
+    if same_word(view, start, stop, _NSAP_PTR):
+        return 23
     return parse_type(view, start, stop)
 
 

@@ -95,7 +95,7 @@ def _remote(view: Bytes, start: Int, stop: Int, n: Int, rows: Rows) -> bool:
         stop -= 1
     port = read_client(view, start, stop, rows.address, 16 * n)
     rows.client_port[n] = port
-    return port >= -1
+    return bool(port >= -1)
 
 
 @kernel
@@ -155,7 +155,7 @@ def _structured(
             named = True
         elif what == 2:
             rows.qtype[n] = parse_type(value, zero, size)
-            typed = rows.qtype[n] >= 0
+            typed = bool(rows.qtype[n] >= 0)
         elif what == 3:
             if not _remote(value, zero, size, n, rows):
                 return BAD_ADDRESS

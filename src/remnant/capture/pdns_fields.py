@@ -95,6 +95,8 @@ def read_client(view: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> Int:
         end = start
         while end < stop and view[end] != 93:
             end += 1
+        if end >= stop:
+            return -2
         if end + 1 < stop and view[end + 1] == 58:
             colon = end + 1
     else:

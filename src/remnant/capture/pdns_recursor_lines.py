@@ -289,7 +289,7 @@ def _structured(
             named = True
         elif key == _TYPE:
             rows.qtype[n] = parse_type(value, zero, size)
-            typed = rows.qtype[n] >= 0
+            typed = bool(rows.qtype[n] >= 0)
         elif key == _SOURCE or (key == _REMOTE and not source):
             # With the proxy's protocol more follows: the client stands first.
             port = read_client(value, zero, token_end(value, zero, size), rows.address, 16 * n)
