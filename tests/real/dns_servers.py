@@ -59,6 +59,12 @@ def ask(port: int, name: str, kind: str, *options: str) -> int:
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
+def ask_all(port: int, questions: Path) -> None:
+    """Ask what a file says, a name and a type in each line."""
+    command = [needed("dig", "bind9-dnsutils"), "@127.0.0.1", "-p", str(port), "+tries=1"]
+    subprocess.run([*command, "+notcp", "-f", str(questions)], capture_output=True, check=False)
+
+
 @contextlib.contextmanager
 def serving(command: Sequence[str], log: Path, port: int, zone: str = "UTC") -> Iterator[None]:
     """Run a server that writes to its standard error until it answers, and then what follows."""
