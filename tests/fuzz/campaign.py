@@ -19,25 +19,13 @@ import dns.rrset
 import numpy as np
 
 import dnstap_writer as writer
-from capture.test_conformance import (
-    BIND,
-    NFDUMP,
-    SHADOWSERVER,
-    ZEEK,
-    ZEEK_CONN,
-    ZEEK_CONN_JSON,
-    ZEEK_JSON,
-)
 from remnant import wire
 from remnant.capture import Reader, ReadOptions
-from remnant.capture.bind import BindReader
 from remnant.capture.dnstap import DnstapReader
-from remnant.capture.nfdump import NfdumpReader
-from remnant.capture.shadowserver import ShadowserverReader
+from remnant.capture.readers import READERS
 from remnant.capture.stream import ByteStream
-from remnant.capture.zeek import ZeekReader
-from remnant.capture.zeek_conn import ZeekConnReader
 from remnant.watchlist import Rule, Watchlist
+from samples import NFDUMP, SAMPLES, SHADOWSERVER
 
 WATCHED = Watchlist.compile(
     [
@@ -51,14 +39,8 @@ WATCHED = Watchlist.compile(
     ]
 )
 OPTIONS = ReadOptions(now=datetime(2026, 1, 1, tzinfo=UTC), year=2015)
-LOGS: tuple[tuple[Reader, bytes], ...] = (
-    (ZeekReader(), ZEEK),
-    (ZeekReader(), ZEEK_JSON),
-    (BindReader(), BIND),
-    (ShadowserverReader(), SHADOWSERVER),
-    (ZeekConnReader(), ZEEK_CONN),
-    (ZeekConnReader(), ZEEK_CONN_JSON),
-    (NfdumpReader(), NFDUMP),
+LOGS: tuple[tuple[Reader, bytes], ...] = tuple(
+    (READERS[sample.reader], sample.data) for sample in SAMPLES if sample.text
 )
 
 

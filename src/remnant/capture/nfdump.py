@@ -19,7 +19,7 @@ from remnant.capture.lines import blocks, nothing
 from remnant.capture.nfdump_lines import DETAILS, ROLES, read_flows
 from remnant.capture.text_clock import LocalClock
 from remnant.capture.text_rows import QUERIES_SEEN
-from remnant.capture.zeek import line_of
+from remnant.capture.zeek_header import line_of
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:

@@ -53,15 +53,18 @@ class Format:
         return self._loaded
 
     def sniff(self, head: bytes) -> bool:
+        """Return what the reader says of the first bytes."""
         return self.reader.sniff(head)
 
     def first_day(self, head: bytes) -> int | None:
+        """Return the day on which a log begins whose lines say no year, if the format has such."""
         reader = self.reader
         return reader.first_day(head) if isinstance(reader, DatedReader) else None
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
+        """Yield the batches of a source; see ``capture.Reader``."""
         return self.reader.read(stream, watchlist, options)
 
 
