@@ -19,13 +19,12 @@ import dns.rrset
 import numpy as np
 
 import dnstap_writer as writer
-from capture.test_conformance import BIND, ZEEK, ZEEK_JSON
+from capture.test_conformance import TEXTS
 from remnant import wire
 from remnant.capture import Reader, ReadOptions
-from remnant.capture.bind import BindReader
 from remnant.capture.dnstap import DnstapReader
+from remnant.capture.readers import READERS
 from remnant.capture.stream import ByteStream
-from remnant.capture.zeek import ZeekReader
 from remnant.watchlist import Rule, Watchlist
 
 WATCHED = Watchlist.compile(
@@ -38,11 +37,7 @@ WATCHED = Watchlist.compile(
     ]
 )
 OPTIONS = ReadOptions(now=datetime(2026, 1, 1, tzinfo=UTC), year=2015)
-LOGS: tuple[tuple[Reader, bytes], ...] = (
-    (ZeekReader(), ZEEK),
-    (ZeekReader(), ZEEK_JSON),
-    (BindReader(), BIND),
-)
+LOGS: tuple[tuple[Reader, bytes], ...] = tuple((READERS[name], data) for name, data in TEXTS)
 
 
 def frames() -> list[bytes]:
