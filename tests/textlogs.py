@@ -34,9 +34,7 @@ def read(
     now: datetime = NOW,
     answers: AnswersMode = "watched",
 ) -> list[Batch]:
-    options = ReadOptions(
-        now=now, year=year, timezone=timezone, vantage=vantage, answers=answers
-    )
+    options = ReadOptions(now=now, year=year, timezone=timezone, vantage=vantage, answers=answers)
     with ByteStream(io.BytesIO(data), "test.log", chunk=chunk) as stream:
         batches = list(reader.read(stream, watchlist, options))
         ends = [batch.end for batch in batches]

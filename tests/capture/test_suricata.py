@@ -82,7 +82,9 @@ def answer(
     return event(dns=dns | (more or {}), at=at, back=version == 3, **fields)
 
 
-def answer_v1(*records: dict[str, Any], rcode: str = "NOERROR", at: float = 0.5, **fields: Any) -> bytes:
+def answer_v1(
+    *records: dict[str, Any], rcode: str = "NOERROR", at: float = 0.5, **fields: Any
+) -> bytes:
     """The answer events of version 1: one for each record, or one without if there is none."""
     each: list[dict[str, Any]] = list(records) or [{"rrname": NAME}]
     return b"".join(
