@@ -224,11 +224,16 @@ KEYS = st.sampled_from(
     ["a", "b", "c", "d", "dns", "rrname", "x.y", "id.orig_p", "id.resp_p", "é", "", "abc", "\n"]
 )
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False),
-              st.text(max_size=6)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=6),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
     max_leaves=12,
-)  # fmt: skip
+)
 OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
 STYLES = st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " : ")])
 

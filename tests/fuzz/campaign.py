@@ -19,13 +19,27 @@ import dns.rrset
 import numpy as np
 
 import dnstap_writer as writer
-from capture.test_conformance import BIND, ZEEK, ZEEK_JSON
+from capture.test_conformance import (
+    BIND,
+    COF,
+    DNSDB,
+    EVE_V1,
+    EVE_V2,
+    EVE_V3,
+    PASSIVEDNS,
+    ZEEK,
+    ZEEK_JSON,
+)
 from remnant import wire
 from remnant.capture import Reader, ReadOptions
 from remnant.capture.bind import BindReader
+from remnant.capture.cof import CofReader, DnsdbReader
 from remnant.capture.dnstap import DnstapReader
+from remnant.capture.passivedns import PassiveDnsReader
 from remnant.capture.stream import ByteStream
+from remnant.capture.suricata import SuricataReader
 from remnant.capture.zeek import ZeekReader
+from remnant.errors import FormatError
 from remnant.watchlist import Rule, Watchlist
 
 WATCHED = Watchlist.compile(
@@ -42,6 +56,10 @@ LOGS: tuple[tuple[Reader, bytes], ...] = (
     (ZeekReader(), ZEEK),
     (ZeekReader(), ZEEK_JSON),
     (BindReader(), BIND),
+    (SuricataReader(), EVE_V1 + EVE_V2 + EVE_V3),
+    (CofReader(), COF),
+    (DnsdbReader(), DNSDB),
+    (PassiveDnsReader(), PASSIVEDNS),
 )
 
 
@@ -91,13 +109,16 @@ def damaged_log(chance: random.Random, log: bytes) -> bytes:
 
 
 def read(reader: Reader, data: bytes, chunk: int) -> tuple[int, int]:
-    """Return (records, rows); every row is checked to be valid Arrow."""
+    """Return (records read, rows of both kinds); every row is checked to be valid Arrow."""
     records = rows = 0
     with ByteStream(io.BytesIO(data), "fuzz", chunk=chunk) as stream:
         for batch in reader.read(stream, WATCHED, OPTIONS):
             batch.queries.validate(full=True)
             records += batch.records
             rows += batch.queries.num_rows
+            if batch.answers is not None:
+                batch.answers.validate(full=True)
+                rows += batch.answers.num_rows
     return records, rows
 
 
@@ -121,6 +142,9 @@ def main(rounds: int, seed: int) -> None:
             data = damaged_log(chance, log)
         try:
             records, rows = read(reader, data, chance.choice([7, 64, 300, 1 << 16]))
+        except FormatError:
+            # A log that is wrong as a whole is refused before anything is read.
+            continue
         except BaseException:
             sys.stderr.write(f"{reader.name}, round {turn} of seed {seed}: {data!r}\n")
             raise

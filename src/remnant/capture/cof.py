@@ -92,11 +92,14 @@ class DnsdbReader(CofReader):
     def sniff(self, head: bytes) -> bool:
         """Return whether the first lines are an answer of DNSDB."""
         objects = _objects(head)
-        return bool(objects) and all(
+        framed = all(
             ("cond" in one or "obj" in one)
             and one.get("cond", "ongoing") in _CONDITIONS
-            and ("obj" not in one or (isinstance(one["obj"], dict) and "rrtype" in one["obj"]))
+            and isinstance(one.get("obj", {}), dict)
             for one in objects
+        )
+        return framed and any(
+            one.get("cond") == "begin" or "rrtype" in one.get("obj", {}) for one in objects
         )
 
 
