@@ -58,7 +58,7 @@ LOGS: tuple[tuple[Reader, bytes], ...] = (
     (BindReader(), BIND),
     (SuricataReader(), EVE_V1 + EVE_V2 + EVE_V3),
     (CofReader(), COF),
-    (DnsdbReader(), DNSDB),
+    (DnsdbReader(), 3 * DNSDB),
     (PassiveDnsReader(), PASSIVEDNS),
 )
 
