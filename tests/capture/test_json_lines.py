@@ -77,7 +77,7 @@ def at(value: Any, path: str) -> Any:
 def elements(line: bytes) -> list[Any]:
     """The values of a list, as ``element`` walks it."""
     view = np.frombuffer(line, np.uint8).copy()
-    found = []
+    found: list[Any] = []
     i = 1
     while True:
         start, stop, kind, i = (int(part) for part in element(view, i, view.size))
