@@ -241,6 +241,7 @@ def list_cases(*, output: FormatOption = Format.TABLE) -> None:
 def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     """Show what a case watches, and since when."""
     from remnant.cases.preview import preview
+    from remnant.watchlist import FAMILY
     from remnant.windows import iso
 
     library = open_library(open_settings())
@@ -265,7 +266,11 @@ def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
                 "source": watch.source,
             }
             for watch in found.case.watches
-            for text in (*watch.names, *watch.addresses)
+            for text in (
+                *watch.names,
+                *watch.addresses,
+                *(FAMILY + word for word in watch.families),
+            )
         ]
         emit(rows, output, ("indicator", "role", "state", "watched_since", "source"))
         return

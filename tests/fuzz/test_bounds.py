@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_ROUNDS = 600
+_ROUNDS = 1200
 
 
 def test_no_kernel_reads_outside_its_arrays(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
+    from remnant.windows import Window
 
 __all__ = ["QUARANTINE_LIMIT", "AnswersMode", "Batch", "DatedReader", "ReadOptions", "Reader"]
 
@@ -39,6 +40,8 @@ class ReadOptions:
         vantage: where the sensor stood, when it is not the reader's default.
         answers: which resource records are kept as passive DNS.
         threads: how many threads may decode at once, at least 1. The result does not depend on it.
+        period: for which time the source is complete, if it holds hits only (readers do not use
+            it: ``collate`` keeps it).
     """
 
     now: datetime
@@ -47,6 +50,7 @@ class ReadOptions:
     vantage: str | None = None
     answers: AnswersMode = "watched"
     threads: int = 1
+    period: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class PcapReader:
     """
 
     name = "pcap"
-    title = "pcap, pcapng"
+    title = "packet capture (pcap, pcapng)"
     vantage = "resolver"
     hits_only = False
 

@@ -111,11 +111,13 @@ class Store:
         """Return one row per sensor and vantage of a case.
 
         Each has sensor, vantage, first and last (starts of the first and the last hour with
-        messages, ISO 8601), hours (with messages), messages, retired (ISO 8601 or ``None``).
+        messages, or stated to be complete, ISO 8601), hours (such ones), messages, retired
+        (ISO 8601 or ``None``).
         """
         view = self.view(case)
         coverage = view.table(COVERAGE)
-        delivered = coverage.filter(coverage.hour.notnull(), coverage.messages > 0)
+        stated = coverage.basis.fill_null("traffic") == "stated"
+        delivered = coverage.filter(coverage.hour.notnull(), stated | (coverage.messages > 0))
         found = (
             delivered.group_by(["sensor", "vantage"])
             .agg(
