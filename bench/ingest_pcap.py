@@ -100,7 +100,8 @@ def main() -> None:
             print(f"{name:24}{seconds:8.2f}{packets / seconds:16,.0f}")
         for name, seconds in best.items():
             if not name.startswith("remnant"):
-                print(f"remnant needs {seconds / best['remnant ingest']:.1f} times less than {name}")
+                ratio = seconds / best["remnant ingest"]
+                print(f"remnant needs {ratio:.1f} times less CPU than {name}")
         if len(best) == 1:
             print("neither tshark nor dnscap is installed: nothing to compare with")
 

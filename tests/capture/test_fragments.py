@@ -143,12 +143,12 @@ def test_a_fragment_that_the_capture_cut() -> None:
 
 
 def test_what_waits_is_bounded(monkeypatch: Any) -> None:
-    from remnant.capture import pcap_kernel
+    from remnant.capture import fragments
 
     def small(seeds: tuple[int, int]) -> Any:
         return new_fragments(seeds, size=1 << 12, pages=700)
 
-    monkeypatch.setattr(pcap_kernel.parts, "new_fragments", small)
+    monkeypatch.setattr(fragments, "new_fragments", small)
     halves = [writer.fragments(WHOLE, 24, ident=i) for i in range(1000)]
     packets = [frame(parts[0], i / 1000) for i, parts in enumerate(halves)]
     packets += [frame(part, 2) for parts in halves for part in parts[1:]]

@@ -365,3 +365,14 @@ def test_damage_is_counted_alike_in_any_chunks(
     data = data[: 24 + cut % len(data)]
 
     assert seen(bytes(data), chunk) == seen(bytes(data))
+
+
+def test_what_is_open_at_the_end_is_told() -> None:
+    half = writer.ethernet(
+        writer.ipv4(writer.tcp(writer.prefixed(ASKED)[:-3], flags=SYN), protocol=TCP)
+    )
+    part = writer.ethernet(writer.fragments(writer.udp(ASKED), 16)[0])
+    batches = read(READER, writer.pcap(half, part))
+
+    assert counts(batches) == [0, 0, 2, 0]
+    assert notes(batches) == ["at the end of the capture 2 messages were not complete"]

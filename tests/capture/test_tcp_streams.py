@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_cut_ordered_and_repeated_anyhow_it_is_the_same_stream(
     cuts: list[int], again: list[tuple[int, int]], order: Any, isn: int, late_syn: bool
 ) -> None:
     bounds = [0, *cuts, len(STREAM)]
-    spans = [*zip(bounds, bounds[1:], strict=False), *((a, a + size) for a, size in again)]
+    spans = [*pairwise(bounds), *((a, a + size) for a, size in again)]
     parts = [segment(STREAM[a:b], a, isn=isn) for a, b in spans]
     order.shuffle(parts)
     packets = [syn(isn), *parts, *([syn(isn)] if late_syn else [])]
@@ -117,7 +118,7 @@ def test_of_two_versions_of_bytes_the_first_stays(cuts: list[int], data: st.Data
     # Whoever sends other bytes for a place later changes nothing that was there.
     bounds = [0, *cuts, len(STREAM)]
     packets = [syn()]
-    for a, b in zip(bounds, bounds[1:], strict=False):
+    for a, b in pairwise(bounds):
         packets.append(segment(STREAM[a:b], a))
         start = data.draw(st.integers(0, b - 1))
         packets.append(segment(b"\xff" * (b - start), start))
@@ -303,12 +304,12 @@ def test_what_waits_is_bounded_in_one_stream() -> None:
 
 
 def test_what_waits_is_bounded_in_all_streams(monkeypatch: Any) -> None:
-    from remnant.capture import pcap_kernel
+    from remnant.capture import tcp_streams
 
     def small(seeds: tuple[int, int]) -> Any:
         return new_streams(seeds, size=1 << 14, pages=512)
 
-    monkeypatch.setattr(pcap_kernel.tcp_streams, "new_streams", small)
+    monkeypatch.setattr(tcp_streams, "new_streams", small)
     # 900 streams that wait for the rest of a message; of room there is for 512.
     half = 20
     packets = [syn(port=1024 + i) for i in range(900)]

@@ -14,6 +14,7 @@ import dns.rrset
 import pytest
 
 import dnstap_writer as writer
+import pcap_writer
 from collate.made_up import (
     EVIL,
     OPTIONS,
@@ -32,6 +33,7 @@ from collate.made_up import (
     watching,
 )
 from remnant.capture.dnstap import DnstapReader
+from remnant.capture.pcap import PcapReader
 from remnant.capture.stream import ByteStream
 from remnant.collate.ingest import SourceResult, ingest_source
 from remnant.errors import KeyMismatch
@@ -427,6 +429,41 @@ def test_an_answer_after_the_end_of_a_copy_makes_its_query_a_sighting(
     assert (again.state, again.matched) == ("grown", 2)
     assert {row[4] for row in facts(store)} == {"www0.example", "www1.example"}
     assert (matched(store), messages(store)) == (2, 4)
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_who_answers_in_a_capture_is_no_client_of_it(store: Store, count: int) -> None:
+    asked = pcap_writer.query("www.evil.example")
+    client, resolver, authority = "2001:db8::17", "2001:db8::53", "2001:db8:5::5"
+
+    def packet(source: str, target: str, *, answer: bool = False) -> bytes:
+        message = pcap_writer.response(asked) if answer else asked
+        port = 40000 if client in {source, target} else 50000
+        inner = pcap_writer.udp(message, *((53, port) if answer else (port, 53)))
+        return pcap_writer.ethernet(pcap_writer.ipv6(inner, source, target))
+
+    packets = [
+        packet(client, resolver),
+        packet(resolver, authority),
+        packet(authority, resolver, answer=True),
+        packet(resolver, client, answer=True),
+    ]
+    watchlist = Watchlist.compile([Rule("demo", "below", "*.evil.example")])
+
+    def read(*parts: bytes) -> SourceResult:
+        data = pcap_writer.pcap(*parts)
+        with ByteStream(BytesIO(data), "capture") as stream:
+            (result,) = ingest_source(stream, PcapReader(), store, watchlist, OPTIONS)
+        return result
+
+    # However much of the capture was read before, the end is the same.
+    read(*packets[:count])
+    result = read(*packets)
+
+    assert (matched(store), messages(store)) == (1, 4)
+    assert result.matched == 1
+    # They are of one /64, and so one unit of counting: the port tells them apart.
+    assert stored(store, SIGHTINGS)["client_port"].to_pylist() == [40000]
 
 
 def answered(question: bytes) -> bytes:

@@ -109,8 +109,8 @@ def test_rows_are_what_tshark_prints(plain: Callable[[str], Path], name: str) ->
         time, v4, v6, kinds, names = line.split("\t")
         for kind, asked in zip(kinds.split(","), names.split(","), strict=False):
             if kind in {"0", "False"}:
-                asked = asked.lower().replace("<root>", ".")
-                theirs.append((_epoch(time), v4 or v6, asked))
+                folded = asked.lower().replace("<root>", ".")
+                theirs.append((_epoch(time), v4 or v6, folded))
     mine = []
     for row in rows(read(path)):
         if not row["response"]:

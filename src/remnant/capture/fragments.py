@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from remnant.capture.pieces import Pieces
     from remnant.wire import Bytes, Int
 
-__all__ = ["PACKET_BYTES", "Fragments", "add_fragment", "new_fragments"]
+__all__ = ["DNS", "PACKET_BYTES", "Fragments", "add_fragment", "new_fragments"]
 
 PACKET_BYTES: Final = 1 << 16
 """Room for the longest packet."""
@@ -36,7 +36,7 @@ _MAX_FRAGMENTS: Final = 512
 # ``Fragments.status``.
 _NONE: Final = 0
 _OPEN: Final = 1
-_DNS: Final = 2
+DNS: Final = 2
 """Open, and its first fragment shows the port of DNS."""
 _DEAD: Final = 3
 """What else comes of it is skipped."""
@@ -90,7 +90,7 @@ def new_fragments(
 
 @kernel
 def _give_up(fragments: Fragments, place: Int, status: Int) -> None:
-    if fragments.status[place] == _DNS:
+    if fragments.status[place] == DNS:
         fragments.state[0] += 1
     pieces.release(fragments.pieces, place)
     fragments.status[place] = status
@@ -184,9 +184,9 @@ def add_fragment(
             _give_up(fragments, place, int64(_DEAD))
             return int64(packets.NOTHING)
         if fragments.status[place] == _OPEN:
-            fragments.status[place] = _DNS
+            fragments.status[place] = DNS
     if end < packet[packets.WHOLE]:
-        is_dns = fragments.status[place] == _DNS
+        is_dns = fragments.status[place] == DNS
         # It is counted here, so it is not given up as well.
         fragments.status[place] = _OPEN if is_dns else fragments.status[place]
         _give_up(fragments, place, int64(_DEAD))

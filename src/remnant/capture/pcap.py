@@ -6,17 +6,21 @@ References:
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remnant.capture import pcap_kernel as kernel
 from remnant.capture.packets import LINK_NAMES
 from remnant.capture.pcap_framing import DROPPED, add_drops, is_capture
+from remnant.capture.responders import Askers
 from remnant.capture.workers import Assembly, new_worker
 from remnant.errors import UnknownFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from remnant.capture import Batch, ReadOptions
     from remnant.capture.pcap_kernel import Layers
@@ -33,7 +37,7 @@ class PcapReader:
     """
 
     name = "pcap"
-    title = "pcap, pcapng"
+    title = "packet capture (pcap, pcapng)"
     vantage = "resolver"
     hits_only = False
 
@@ -63,6 +67,7 @@ class PcapReader:
         worker = new_worker(watchlist, options)
         assembly = Assembly(watchlist, options, [worker], (self.vantage,))
         layers = kernel.new_layers((secrets.randbits(64), secrets.randbits(64)))
+        askers = Askers()
         more = True
         while more:
             more = stream.more()
@@ -80,8 +85,22 @@ class PcapReader:
                     final=final,
                     notes=_notes(layers) if final else (),
                 )
+                askers.add(batch.queries)
+                if final:
+                    batch = _without_responders(batch, askers.responders(layers.responders))
                 stream.advance(int(used))
                 yield batch
+
+
+def _without_responders(batch: Batch, found: pa.Array[Any]) -> Batch:
+    """Return the last batch with the addresses that asked for watched names and answer as well."""
+    if not len(found):
+        return batch
+    note = (
+        f"{len(found):,} addresses that ask for watched names answer DNS themselves in this "
+        "capture: they are resolvers, and their queries are not counted"
+    )
+    return dataclasses.replace(batch, responders=found, notes=(*batch.notes, note))
 
 
 def _notes(layers: Layers) -> list[str]:
@@ -91,6 +110,11 @@ def _notes(layers: Layers) -> list[str]:
         name = "other" if link is None else str(link)
         known = "" if link not in LINK_NAMES else f" ({LINK_NAMES[link]})"
         notes.append(f"skipped {count:,} packets of link type {name}{known}: it is not read")
+    begun = kernel.unfinished(layers)
+    if begun:
+        notes.append(f"at the end of the capture {begun:,} messages were not complete")
+    if layers.responders.state[1]:
+        notes.append("too many addresses answer DNS to know them all: some may count as clients")
     add_drops(layers.capture)
     dropped = int(layers.capture.state[DROPPED])
     if dropped:

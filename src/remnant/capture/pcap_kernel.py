@@ -20,6 +20,7 @@ from remnant.capture import fragments as parts
 from remnant.capture import messages, packets, pcap_framing, tcp_streams
 from remnant.capture.events import has_room
 from remnant.capture.records import records_room
+from remnant.capture.responders import add_responder, new_responders
 from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
     from remnant.capture.pcap_framing import Capture
     from remnant.capture.recent import Recent
     from remnant.capture.records import Records
+    from remnant.capture.responders import Responders
     from remnant.capture.tcp_streams import Streams
     from remnant.watchtable import Tables
     from remnant.wire import Bytes, Int
 
-__all__ = ["TRUNCATED", "Layers", "links", "new_layers", "scan"]
+__all__ = ["TRUNCATED", "Layers", "links", "new_layers", "scan", "unfinished"]
 
 # Places in ``Context.state``.
 _LOST: Final = messages.FIRST_OWN
@@ -77,6 +79,8 @@ class Layers(NamedTuple):
         packet: uint8[65536]: payload of a packet that came in fragments.
         message: uint8[65536]: a message that came by TCP.
         origin: int64[1].
+        responders: who answers.
+        other: uint8[16]: the address of the one who is not the client.
         links: int64[64, 2]: link types that are not read, and how many packets had them; the last
             row is for all others.
     """
@@ -88,6 +92,8 @@ class Layers(NamedTuple):
     packet: Bytes
     message: Bytes
     origin: npt.NDArray[np.int64]
+    responders: Responders
+    other: Bytes
     links: npt.NDArray[np.int64]
 
 
@@ -101,6 +107,8 @@ def new_layers(seeds: tuple[int, int]) -> Layers:
         np.zeros(parts.PACKET_BYTES, np.uint8),
         np.zeros(tcp_streams.MESSAGE_BYTES, np.uint8),
         np.zeros(1, np.int64),
+        new_responders(seeds),
+        np.zeros(16, np.uint8),
         np.zeros((_MAX_LINKS, 2), np.int64),
     )
 
@@ -113,6 +121,12 @@ def links(layers: Layers) -> dict[int | None, int]:
     if layers.links[-1, 1]:
         found[None] = int(layers.links[-1, 1])
     return found
+
+
+def unfinished(layers: Layers) -> int:
+    """Return how many messages are begun and not complete."""
+    streams = np.count_nonzero(layers.streams.pieces.counts)
+    return int(streams + np.count_nonzero(layers.fragments.status == parts.DNS))
 
 
 @kernel
@@ -174,6 +188,19 @@ def _describe(
         # A query that comes from port 53 or a response that goes to it, and no other way.
         return int64(messages.USE_NOTHING)
     return int64(messages.USE_QUERY)
+
+
+@kernel
+def _answered(layers: Layers, context: Context, buffer: Bytes, turned: Int) -> None:
+    """Note who sent a response, unless to itself: a machine that asks itself is a client too."""
+    packet = layers.described
+    start = packet[packets.FROM if turned == 0 else packets.TO]
+    size = int64(4 if packet[packets.VERSION] == 4 else 16)
+    messages.read_address(buffer, start, start + size, layers.other)
+    for i in range(16):
+        if layers.other[i] != context.address[i]:
+            add_responder(layers.responders, layers.other)
+            return
 
 
 @inlined
@@ -286,6 +313,7 @@ def scan(
         source = buffer
         # Whether the message stands in the buffer.
         there = True
+        turned: Int = int64(0)
         begin: Int = at
         end: Int = at
         done = True
@@ -379,7 +407,8 @@ def scan(
                 there = False
                 begin = int64(0)
                 end = size
-                turned = int64(1 if state[_PHASE] == _OPPOSITE else 0)
+                if state[_PHASE] == _OPPOSITE:
+                    turned = int64(1)
                 use = _describe(context, buffer, source, (begin, end), packet, turned)
                 facts[messages.OFFSET] = layers.origin[0]
             elif state[_PHASE] == _OPPOSITE:
@@ -411,10 +440,12 @@ def scan(
             context, tables, counts, memory, events, records, source, begin, end, reason, use
         )
         state[messages.RECORDS_READ] += 1
+        sound = (reason == 0) | (reason == messages.CLOCK_FAULT)
+        sound = sound & (use == messages.USE_QUERY)
         if not done:
-            sound = (reason == 0) | (reason == messages.CLOCK_FAULT)
-            sound = sound & (use == messages.USE_QUERY)
             tcp_streams.settle(layers.streams, state[_SLOT], sound)
+        if sound and facts[messages.RESPONSE] != 0:
+            _answered(layers, context, buffer, turned)
         if reason != 0:
             # The bytes of a message that came in pieces are gone when the batch is made.
             if not there:

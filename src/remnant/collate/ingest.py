@@ -384,11 +384,17 @@ class _Source:
         return record
 
     def _mine(self, rows: pa.Table, cut: int) -> pa.Table:
-        """Return the rows after the cut; those of responses only if there were no queries."""
+        """Return the rows after the cut; those of responses only if there were no queries.
+
+        Rows of addresses that answer in this source are not counted.
+        """
         if cut:
             rows = rows.filter(pc.greater_equal(rows["offset"], pa.scalar(cut)))
         if self._tally.query_messages and pc.any(rows["response"]).as_py():
             rows = rows.filter(pc.invert(rows["response"]))
+        if self._tally.responders is not None:
+            theirs = pc.is_in(rows["address"], value_set=self._tally.responders)
+            rows = rows.filter(pc.invert(theirs))
         return rows
 
     def _record(self, case: str, source: str, plan: Plan, matched: int) -> SourceRecord:

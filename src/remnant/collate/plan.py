@@ -315,6 +315,8 @@ class Planner:
             and period is None
             and record.complete
             and not self._watches_addresses(case)
+            # Who answers after the end of a copy was no client before it either.
+            and self._tally.responders is None
             and (record.query_messages == 0) == (self._tally.query_messages == 0)
         ):
             return Plan("grown", record.id, cut, record.start, added_to=record.matched)

@@ -45,6 +45,7 @@ class Tally:
         records: records read so far.
         query_messages: queries among them.
         notes: what readers said, each once.
+        responders: addresses that answer in the source, ``None`` if no reader said so.
     """
 
     def __init__(self, places: Sequence[int], sensor: str | None) -> None:
@@ -55,12 +56,15 @@ class Tally:
         self.records = 0
         self.query_messages = 0
         self.notes: dict[str, None] = {}
+        self.responders: pa.Array[Any] | None = None
 
     def add(self, batch: Batch) -> None:
         """Add the counts of a batch."""
         self.records += batch.records
         self.query_messages += batch.query_messages
         self.notes.update(dict.fromkeys(batch.notes))
+        if batch.responders is not None:
+            self.responders = batch.responders
         if len(batch.quarantine):
             self._quarantine.append(batch.quarantine)
         if len(batch.counts):
