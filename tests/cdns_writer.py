@@ -130,9 +130,7 @@ class Block:
             self.records,
             {
                 0: self.index(self.names, wire(owner)),
-                1: self.index(
-                    self.class_types, {0: int(dns.rdatatype.from_text(kind)), 1: klass}
-                ),
+                1: self.index(self.class_types, {0: int(dns.rdatatype.from_text(kind)), 1: klass}),
                 2: 60,
                 3: self.index(self.names, data),
             },

@@ -16,9 +16,7 @@ START_TIME = 1_428_451_200
 """2015-04-08T00:00:00Z"""
 
 
-def record(
-    name: bytes, kind: int, rdata: bytes | None, *, klass: int = 1, ttl: int = 60
-) -> bytes:
+def record(name: bytes, kind: int, rdata: bytes | None, *, klass: int = 1, ttl: int = 60) -> bytes:
     return data(1, name) + number(2, kind) + number(3, klass) + number(4, ttl) + data(5, rdata)
 
 

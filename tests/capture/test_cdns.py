@@ -511,9 +511,7 @@ def test_tags_are_stepped_over() -> None:
 def test_files_may_stand_end_to_end() -> None:
     data = writer.file(block().value()) + writer.file(indefinite=True)
     data += writer.cbor(
-        writer.opened(
-            ["C-DNS", {0: 1, 1: 1, 3: [writer.parameters(host="b")]}, [block().value()]]
-        )
+        writer.opened(["C-DNS", {0: 1, 1: 1, 3: [writer.parameters(host="b")]}, [block().value()]])
     )
     batches = read(READER, data)
 
@@ -579,7 +577,9 @@ def test_a_table_that_claims_more_than_there_is_costs_its_block() -> None:
 
 
 def test_another_file_is_found_after_damage() -> None:
-    data = writer.file(block().value())[:-9] + b"\x1c" + writer.file(block().value(), block().value())
+    data = (
+        writer.file(block().value())[:-9] + b"\x1c" + writer.file(block().value(), block().value())
+    )
     batches = read(READER, data)
 
     assert counts(batches)[:2] == [4, 1]

@@ -160,9 +160,7 @@ def test_the_requestors_subnet_has_the_shortest_usual_length(
     ("rcode", "known"), [(0, 0), (5, 5), (65536, None), (None, None), (4095, 4095), (4096, None)]
 )
 def test_a_network_error_is_no_response_code(rcode: int | None, known: int | None) -> None:
-    data = writer.stream(
-        writer.message(Q, b"a.test."), writer.message(R, b"a.test.", rcode=rcode)
-    )
+    data = writer.stream(writer.message(Q, b"a.test."), writer.message(R, b"a.test.", rcode=rcode))
 
     assert row(READER, data)["rcode"] == known
 

@@ -245,9 +245,9 @@ def test_every_question_to_the_recursor_is_one_row(recursor: tuple[bytes, bytes]
     batches, seen = observed(data)
 
     assert getattr(recognise(data[: 1 << 16]), "name", None) == "powerdns-protobuf"
-    assert [
-        (row["name"], row["qtype"], row["rcode"], row["transport"]) for row in seen
-    ] == [tuple(asked[1:]) for asked in ASKED]
+    assert [(row["name"], row["qtype"], row["rcode"], row["transport"]) for row in seen] == [
+        tuple(asked[1:]) for asked in ASKED
+    ]
     assert {row["address"] for row in seen} == {v4("127.0.0.1")}
     assert {row["sensor"] for row in seen} == {"rec-1"}
     assert all(row["client_port"] for row in seen)

@@ -68,7 +68,9 @@ _LARGEST: Final = 0x7FFFFFFFFFFFFFFF
 
 
 @kernel
-def _long_head(buffer: Bytes, position: Int, stop: Int, major: Int, kind: Int) -> tuple[Int, Int, Int]:
+def _long_head(
+    buffer: Bytes, position: Int, stop: Int, major: Int, kind: Int
+) -> tuple[Int, Int, Int]:
     """Read a head of more than one byte; ``position`` is after the first."""
     if kind == 31:
         if major == SIMPLE:
@@ -115,9 +117,7 @@ def head(buffer: Bytes, position: Int, stop: Int) -> tuple[Int, Int, Int]:
 
 
 @kernel
-def after_item(
-    buffer: Bytes, position: Int, stop: Int, stack: npt.NDArray[np.int64]
-) -> Int:
+def after_item(buffer: Bytes, position: Int, stop: Int, stack: npt.NDArray[np.int64]) -> Int:
     """Return the position after an item, or -1 if it is cut off, malformed or nested too deeply.
 
     Args:

@@ -344,9 +344,7 @@ def _record(
 
 
 @kernel
-def _list_of(
-    buffer: Bytes, start: Int, stop: Int, block: Block, which: Int
-) -> tuple[Int, Int]:
+def _list_of(buffer: Bytes, start: Int, stop: Int, block: Block, which: Int) -> tuple[Int, Int]:
     """Return (how many entries a list of records has, where the first begins); (0, ...) if none."""
     if not 0 <= which < block.marks[1, cdns_block.RECORD_LISTS]:
         return int64(0), start
@@ -478,9 +476,7 @@ def _halves(
 
 
 @kernel
-def _name(
-    context: Context, buffer: Bytes, start: Int, stop: Int, block: Block, which: Int
-) -> bool:
+def _name(context: Context, buffer: Bytes, start: Int, stop: Int, block: Block, which: Int) -> bool:
     """Find the labels of the name asked for; return whether it is one."""
     if not 0 <= which < block.marks[1, cdns_block.NAMES]:
         return False
@@ -631,9 +627,7 @@ def _item(
         and heard >= 0
         and context.options[messages.ANSWERS] != 0
     ):
-        _offer_records(
-            context, tables, records, buffer, start, stop, block, scratch, heard
-        )
+        _offer_records(context, tables, records, buffer, start, stop, block, scratch, heard)
     return True
 
 
@@ -653,9 +647,7 @@ def _malformed(
     """Count the message that the source itself says is malformed; return whether there was one."""
     cursor = scratch.cursor
     begin = start + cursor[POSITION]
-    end = cbor.read_map(
-        buffer, begin, stop, int64(_MALFORMED_NUMBERS), scratch.part, block.stack
-    )
+    end = cbor.read_map(buffer, begin, stop, int64(_MALFORMED_NUMBERS), scratch.part, block.stack)
     if end < 0:
         return False
     cursor[POSITION] = end - start

@@ -176,9 +176,7 @@ def read_message(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64
     if out[QUESTION] >= 0:
         if not _read_part(buffer, out[QUESTION], out[QUESTION + 1], _QUESTION, out):
             return False
-    return out[RESPONSE] < 0 or _read_part(
-        buffer, out[RESPONSE], out[RESPONSE + 1], _RESPONSE, out
-    )
+    return out[RESPONSE] < 0 or _read_part(buffer, out[RESPONSE], out[RESPONSE + 1], _RESPONSE, out)
 
 
 @kernel

@@ -95,9 +95,7 @@ def follows(buffer: Bytes, position: Int, stop: Int, width: Int) -> bool:
 
 
 @kernel
-def _plausible(
-    buffer: Bytes, start: Int, stop: Int, fields: npt.NDArray[np.int64]
-) -> bool:
+def _plausible(buffer: Bytes, start: Int, stop: Int, fields: npt.NDArray[np.int64]) -> bool:
     """Return whether some bytes are a message with all that PowerDNS puts into one."""
     if not fields_of.read_message(buffer, start, stop, fields):
         return False
@@ -164,9 +162,7 @@ def resume(
 
 
 @kernel
-def _leading(
-    buffer: Bytes, width: Int, whole: bool, fields: npt.NDArray[np.int64]
-) -> Int:
+def _leading(buffer: Bytes, width: Int, whole: bool, fields: npt.NDArray[np.int64]) -> Int:
     """Return how many plausible messages the bytes begin with; 0 if anything else is among them."""
     position = int64(0)
     stop = int64(buffer.size)
@@ -214,4 +210,6 @@ def is_unfinished(head: bytes) -> bool:
     """Return whether the bytes may be the beginning of the first frame, and no more."""
     view = np.frombuffer(head, np.uint8).copy()
     width = WIDE if head.startswith(b"\0\0") else SHORT
-    return bool(next_frame(view, 0, view.size, width)[0] == MORE and follows(view, 0, view.size, width))
+    return bool(
+        next_frame(view, 0, view.size, width)[0] == MORE and follows(view, 0, view.size, width)
+    )
