@@ -334,7 +334,7 @@ _ANSWER = (
 ANSWER_ROWS: Final = Table(
     "answer_rows",
     1,
-    "one record of a batch and case that keeps it (in memory only)",
+    "one record of a batch and a case that keeps it (in memory only)",
     (
         *_ANSWER,
         Column("sensor", _WORD, "the sensor that the source states", null="none stated"),
@@ -342,7 +342,7 @@ ANSWER_ROWS: Final = Table(
             "case",
             pa.int32(),
             "index into the watchlist's cases",
-            null="watched by none, kept because all records are",
+            null="of every case: all records are kept",
         ),
     ),
 )

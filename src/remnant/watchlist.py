@@ -154,9 +154,15 @@ class Watchlist:
             (indexes into ``entries``, entries), the entry itself among them.
         """
         found, back = np.unique(entries, return_inverse=True)
-        names = [self._keys[entry][1] for entry in found.tolist()]
+        keys = [self._keys[entry] for entry in found.tolist()]
+        names = [name for _, name, _ in keys]
         offsets = np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64)
         row, hit = self.match_wire(np.frombuffer(b"".join(names), np.uint8), offsets)
+        # What is below a name need not be that name, which another entry may watch alone.
+        below = np.array([kind == "below" for kind, _, _ in keys], np.bool_)
+        exact = np.array([self._keys[entry][0] == "exact" for entry in hit.tolist()], np.bool_)
+        kept = ~(below[row] & exact)
+        row, hit = row[kept], hit[kept]
         starts = np.searchsorted(row, np.arange(found.size + 1))
         counts = np.diff(starts)[back]
         index = np.repeat(np.arange(entries.size), counts)

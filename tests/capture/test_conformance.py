@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pcap_writer
 from remnant.capture import QUARANTINE_LIMIT
 from remnant.capture.readers import READERS, recognise
 from remnant.errors import FormatError
@@ -70,6 +71,14 @@ UNBOUND_RPZ = (
     b"[1428494400] unbound[812:1] info: rpz: applied evil.example. rpz-drop 192.0.2.1@x a. A IN\n"
     b"[1428494402] unbound[812:0] info: service stopped (unbound 1.17.1).\n"
 )
+_ASKED = pcap_writer.query("ns1.evil.example")
+_FRAMES = (
+    pcap_writer.ethernet(pcap_writer.ipv4(pcap_writer.udp(_ASKED))),
+    pcap_writer.ethernet(pcap_writer.ipv6(pcap_writer.udp(_ASKED))),
+    pcap_writer.ethernet(pcap_writer.ipv4(pcap_writer.udp(b"bad"))),
+)
+PCAP = pcap_writer.pcap(*_FRAMES)
+PCAPNG = pcap_writer.pcapng(*_FRAMES)
 TEXTS = [
     ("zeek", ZEEK),
     ("zeek", ZEEK_JSON),
@@ -80,6 +89,8 @@ TEXTS = [
     ("unbound", UNBOUND),
     ("unbound", UNBOUND_TAGGED),
     ("unbound-rpz", UNBOUND_RPZ),
+    ("pcap", PCAP),
+    ("pcap", PCAPNG),
 ]
 POLICIES = [("bind", BIND, BIND_RPZ), ("unbound", UNBOUND, UNBOUND_RPZ)]
 EACH = pytest.mark.parametrize("name", READERS)

@@ -31,11 +31,11 @@ _CLIENT_HINT: Final = 1 << 1
 _BREAK: Final = object()
 
 
-class Incomplete(Exception):  # noqa: N818 - not an error: the rest of the bytes is still to come
+class Incomplete(Exception):
     """The header is cut off."""
 
 
-class NotCdns(ValueError):  # noqa: N818 - what the bytes are
+class NotCdns(ValueError):
     """The bytes are not the beginning of a C-DNS file; the message says in which way."""
 
 

@@ -278,7 +278,7 @@ class SensorNames:
 
     def _code(self, raw: bytes) -> int:
         if raw not in self._index:
-            if len(self._index) > _MAX_SENSORS:
+            if len(self._index) >= _MAX_SENSORS:
                 return self._other()
             text = raw.decode("utf-8", "replace").strip()
             self._index[raw] = len(self.names)

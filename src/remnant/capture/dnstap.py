@@ -139,7 +139,7 @@ class _Scan:
         stream.advance(size)
         return batch
 
-    def _run(self, index: int, first: int, limit: int, final: bool) -> tuple[int, bool]:  # noqa: FBT001 - as Parallel calls it
+    def _run(self, index: int, first: int, limit: int, final: bool) -> tuple[int, bool]:
         stream = self._stream
         end, again = kernel.scan(
             self._tables, *self._team[index], self._fields[index], stream.view, stream.offset,

@@ -46,13 +46,17 @@ __all__ = [
     "DNS_NAME",
     "DNS_QUESTION",
     "ENTRY",
+    "FAULTS_KEPT",
+    "FAULTS_TO_KEEP",
     "FIRST_OWN",
     "FORCED",
+    "FRAGMENT",
     "FRAMING",
     "HEARD",
     "LATEST",
     "NO_MESSAGE",
     "OFFSET",
+    "PACKET",
     "POLICY",
     "PROTOBUF",
     "QUERIES",
@@ -64,6 +68,7 @@ __all__ = [
     "SENSOR",
     "SERVICE_PORT",
     "SIMULATED",
+    "STREAM",
     "TRANSPORT",
     "TRUNCATED",
     "USE_NOTHING",
@@ -112,6 +117,9 @@ TRUNCATED: Final = 8
 CLOCK_FAULT: Final = 9
 CBOR: Final = 10
 RECORDED: Final = 14
+PACKET: Final = 11
+FRAGMENT: Final = 12
+STREAM: Final = 13
 
 # Places in ``Context.facts``: what the caller says of a message before it is taken.
 ASKED: Final = 0
@@ -161,7 +169,8 @@ FORCED: Final = 1
 ADDRESSES: Final = 2
 ANSWERS: Final = 3
 
-_FAULTS_TO_KEEP: Final = 100
+FAULTS_TO_KEEP: Final = 100
+"""Messages without a usable time that quarantine keeps of one source."""
 _FIRST_US: Final = 946_684_800_000_000
 _MULTIPLIER: Final = uint64(0xD6E8FEB86659FD93)
 _OPCODE: Final = 0x7800
@@ -278,7 +287,7 @@ def keep(quarantine: Quarantine, offset: Int, reason: Int, start: Int, stop: Int
 @inlined
 def keep_fault(context: Context, quarantine: Quarantine, start: Int, stop: Int) -> None:
     """Note a message without a usable time, the first hundred of a source."""
-    if context.state[FAULTS_KEPT] < _FAULTS_TO_KEEP:
+    if context.state[FAULTS_KEPT] < FAULTS_TO_KEEP:
         context.state[FAULTS_KEPT] += 1
         keep(quarantine, context.facts[OFFSET], int64(CLOCK_FAULT), start, stop)
 
@@ -598,7 +607,7 @@ def take(
         records: of this batch.
         buffer: holds the message.
         start: where it begins.
-        stop: where it ends.
+        stop: where it ends; nothing is read beyond its first 65,535 bytes.
         reason: why it cannot be read, as far as the format knows; 0: it may be readable.
         use: USE_QUERY for an observation or its response, USE_RECORDS for a response of which only
             the records count, USE_NOTHING for what is skipped.
@@ -611,6 +620,8 @@ def take(
     question = context.question
     column: Int = int64(tallies.SKIPPED)
     readable = False
+    # What a format carries may be longer than any message is; room is made for messages.
+    stop = min(stop, start + int64(wire.MAX_MESSAGE))
     if reason == 0 and use != USE_NOTHING:
         why = wire.question(buffer, start, stop, context.name, context.starts, question)
         # NOTIFY, UPDATE and the like ask for nothing.

@@ -100,7 +100,7 @@ class _Scan:
         self._width = width
         self._scratch = [kernel.new_scratch() for _ in team]
 
-    def run(self, index: int, first: int, limit: int, final: bool) -> tuple[int, bool]:  # noqa: FBT001 - as Parallel calls it
+    def run(self, index: int, first: int, limit: int, final: bool) -> tuple[int, bool]:
         """Read the messages that begin in a range of the view."""
         stream = self._stream
         end, again = kernel.scan(

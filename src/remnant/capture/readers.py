@@ -64,7 +64,20 @@ READERS: Final[dict[str, Reader]] = {
             "remnant.capture.powerdns",
             "PowerDnsReader",
         ),
+        _Deferred("pcap", "pcap, pcapng", "resolver", "remnant.capture.pcap", "PcapReader"),
         _Deferred("zeek", "Zeek dns.log", "resolver", "remnant.capture.zeek", "ZeekReader"),
+        _Deferred(
+            "suricata", "Suricata EVE log", "resolver", "remnant.capture.suricata", "SuricataReader"
+        ),
+        _Deferred("dnsdb", "DNSDB answers", "report", "remnant.capture.cof", "DnsdbReader"),
+        _Deferred("cof", "passive DNS (COF)", "report", "remnant.capture.cof", "CofReader"),
+        _Deferred(
+            "passivedns",
+            "passivedns log",
+            "report",
+            "remnant.capture.passivedns",
+            "PassiveDnsReader",
+        ),
         _Deferred("bind", "BIND query log", "resolver", "remnant.capture.bind", "BindReader"),
         _Deferred(
             "bind-rpz",

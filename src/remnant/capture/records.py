@@ -15,7 +15,7 @@ from numba import int64
 
 from remnant import wire
 from remnant.capture.answers import answer_rows
-from remnant.capture.rdata import MAX_TEXT_FACTOR, data_text
+from remnant.capture.rdata import data_text
 from remnant.watchtable import lookup_address, lookup_name
 from remnant.wire import inlined, kernel
 
@@ -48,10 +48,12 @@ MODES: Final[dict[AnswersMode, int]] = {"none": 0, "watched": 1, "all": 2}
 NONE: Final = -1
 """In ``Records.asked``: the question hit nothing."""
 
-_MAX_RECORDS: Final = 1024
-"""Records that are taken from one response."""
-_MAX_MESSAGE: Final = 1 << 16
-_MAX_DATA: Final = MAX_TEXT_FACTOR * _MAX_MESSAGE + _MAX_RECORDS * 2100
+_MAX_RECORDS: Final = wire.MAX_MESSAGE // 11
+"""Records that one response can hold: none is shorter than 11 bytes."""
+_MAX_DATA: Final = 80 * wire.MAX_MESSAGE + 4096
+"""Bytes of text that the records of one response can become. Compressed names grow most: 13 bytes
+of a record become 1,020 of text, 35 of an SOA 2,100; the last record may be written twice."""
+_ROWS: Final = 1 << 16
 _ALL: Final = 2
 _INTERNET: Final = 1
 _TKEY: Final = 249
@@ -86,7 +88,8 @@ class Records(NamedTuple):
 
 def new_records(mode: AnswersMode) -> Records:
     """Return empty columns for one batch, with room for many responses of usual size."""
-    count = 0 if mode == "none" else 1 << 16
+    kept = mode != "none"
+    count = _ROWS if kept else 0
     return Records(
         np.zeros(1, np.int64),
         np.zeros(count, np.int64),
@@ -94,9 +97,9 @@ def new_records(mode: AnswersMode) -> Records:
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
         np.zeros(count + 1, np.int64),
-        np.zeros(count * 40, np.uint8),
+        np.zeros(count * 40 + kept * _MAX_RECORDS * wire.MAX_WIRE, np.uint8),
         np.zeros(count + 1, np.int64),
-        np.zeros(0 if mode == "none" else _MAX_DATA + (4 << 20), np.uint8),
+        np.zeros(count * 60 + kept * _MAX_DATA, np.uint8),
     )
 
 

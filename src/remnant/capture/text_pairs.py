@@ -63,6 +63,7 @@ class Pairs:
         hits: npt.NDArray[np.int64],
         entries: npt.NDArray[np.int32],
         details: pa.Array[Any] | None,
+        waiting: npt.NDArray[np.int64] | None = None,
         *,
         final: bool,
     ) -> pa.RecordBatch:
@@ -75,6 +76,7 @@ class Pairs:
             hits: int64[m] ascending: rows that hit.
             entries: int32[m]: what each hits.
             details: string[m]: the ``detail`` of each hit, or ``None``.
+            waiting: int64[k] ascending: rows of queries that may yet hit by what answers them.
             final: whether the source has ended, so that nothing waits any longer.
 
         Returns:
@@ -84,11 +86,15 @@ class Pairs:
         self._queries += seen - int(np.count_nonzero(rows.response[:seen]))
         first = np.flatnonzero(np.diff(hits, prepend=-1))
         index = hits[first]
+        if waiting is not None:
+            index = np.union1d(index, waiting)
+            first = np.searchsorted(hits, index)
         events = self._events(rows, index, offset)._replace(
             entry_offsets=np.append(first, hits.size), entries=entries
         )
         if details is not None:
-            self._keep(events.offset, details.take(_index(first)))
+            hit = np.isin(index, hits)
+            self._keep(events.offset[hit], details.take(_index(first[hit])))
         batch = self._pairing.add(
             events,
             responses=not self._queries,
@@ -137,7 +143,7 @@ class Pairs:
         time = rows.time[index]
         return Events(
             filled=np.array([count]),
-            response=rows.response[index],
+            response=np.minimum(rows.response[index], 1),
             time=time,
             heard=time,
             offset=rows.line[index] + offset,

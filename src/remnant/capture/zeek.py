@@ -17,8 +17,16 @@ import numpy as np
 
 from remnant.capture import text_rows
 from remnant.capture.lines import Block, blocks, first_lines
-from remnant.capture.zeek_json import COLUMNS
-from remnant.capture.zeek_lines import LOCAL_NAMES, Layout, answer_addresses, read_lines, work_for
+from remnant.capture.text_records import Records, answers_of, records_room
+from remnant.capture.zeek_lines import (
+    COLUMNS,
+    LOCAL_NAMES,
+    Layout,
+    add_records,
+    answer_addresses,
+    read_lines,
+    work_for,
+)
 from remnant.errors import FormatError
 
 if TYPE_CHECKING:
@@ -69,6 +77,7 @@ class ZeekReader:
         header = _Header(stream.name)
         tables = text_rows.Tables(watchlist, options.vantage or self.vantage, options.now)
         local_names = 0
+        records: Records | None = None
         for block in blocks(stream):
             rows = text_rows.room_for(block)
             line = 0
@@ -89,10 +98,15 @@ class ZeekReader:
                 stream.advance(block.data.size)
             local_names += int(rows.counters[LOCAL_NAMES])
             header.rows_read |= bool(rows.counters.any())
-            answers = None
+            addresses = None
             if watchlist.has_addresses:
-                answers = answer_addresses(block.data, rows)
-            yield tables.batch(block, rows, answers)
+                addresses = answer_addresses(block.data, rows)
+            answers = None
+            if options.answers != "none":
+                records = records_room(block, records)
+                add_records(block.data, rows, records)
+                answers = answers_of(records, watchlist, options.answers, now=options.now)
+            yield tables.batch(block, rows, addresses, answers=answers)
         tables.notes += header.notes
         if local_names:
             tables.notes.append(f"{local_names} rows of mDNS, LLMNR or NetBIOS were skipped")
