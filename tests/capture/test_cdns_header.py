@@ -49,7 +49,7 @@ def test_a_whole_address_is_no_prefix(prefixes: tuple[int, int]) -> None:
 
 
 def test_whatever_else_the_preamble_holds_is_passed_over() -> None:
-    odd = writer.parameters() | {
+    odd: dict[Any, Any] = writer.parameters() | {
         -1: writer.Raw(b"\xf9\x7e\x00"),
         7: writer.Raw(b"\xc1\x1a\x00\x00\x00\x00"),
         8: writer.Raw(b"\x7f\x61a\x61b\xff"),
