@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cdns_writer
 import pcap_writer
+import powerdns_writer
 from remnant.capture import QUARANTINE_LIMIT
 from remnant.capture.readers import READERS, recognise
 from remnant.errors import FormatError
@@ -79,6 +81,19 @@ _FRAMES = (
 )
 PCAP = pcap_writer.pcap(*_FRAMES)
 PCAPNG = pcap_writer.pcapng(*_FRAMES)
+POWERDNS = powerdns_writer.stream(
+    powerdns_writer.message(1, b"Ns1.evil.example.", qtype=28),
+    powerdns_writer.message(2, b"Ns1.evil.example.", qtype=28, rcode=3),
+    powerdns_writer.message(1, b"a..b."),
+    powerdns_writer.message(3, b"example."),
+    powerdns_writer.message(1, b"www.example.", client="2001:db8::17", protocol=3),
+)
+_BLOCK = cdns_writer.Block()
+_BLOCK.add("Ns1.evil.example", 28, rcode=3)
+_BLOCK.add(b"\x03bad", 1)
+_BLOCK.add("www.example", kind=cdns_writer.RESOLVER)
+_BLOCK.add_malformed(b"not dns")
+CDNS = cdns_writer.file(_BLOCK.value(), _BLOCK.value(), indefinite=True)
 TEXTS = [
     ("zeek", ZEEK),
     ("zeek", ZEEK_JSON),
@@ -89,6 +104,8 @@ TEXTS = [
     ("unbound", UNBOUND),
     ("unbound", UNBOUND_TAGGED),
     ("unbound-rpz", UNBOUND_RPZ),
+    ("powerdns-protobuf", POWERDNS),
+    ("cdns", CDNS),
     ("pcap", PCAP),
     ("pcap", PCAPNG),
 ]
@@ -197,6 +214,7 @@ def test_garbage_is_counted_and_never_raises(name: str, data: bytes, chunk: int)
 
 
 BAD = {
+    "powerdns-protobuf": powerdns_writer.stream(powerdns_writer.message(1, b"a..b.")),
     "zeek": b"1\t2\n",
     "bind": b"client 192.0.2.1#1: query: a..b IN A +\n",
     "bind-rpz": b"client 192.0.2.1#1: rpz IP DROP rewrite a..b via c\n",
