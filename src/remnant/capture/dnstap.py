@@ -114,6 +114,10 @@ class _Scan:
         view, state = self._stream.view, self._team[0].context.state
         wanted = min(len(self._team), view.size // _PART_BYTES)
         if wanted > 1 and not state[kernel.LOST] and not state[kernel.FOREIGN]:
+            first = int(kernel.after_controls(view))
+            if first:
+                used, _ = self._run(0, 0, first, final=False)
+                return self._team[:1], used, True
             parts = np.zeros(wanted + 1, np.int64)
             if kernel.cut(view, 0, parts) >= _PART_BYTES:
                 return self._divided(parts)
