@@ -99,13 +99,13 @@ def seeds() -> list[bytes]:
 
 
 @numba.njit(nogil=True)
-def _next(state: np.ndarray, below: int) -> int:
+def _next(state: np.ndarray, below: Any) -> Any:
     value = state[0]
     value ^= value << np.uint64(13)
     value ^= value >> np.uint64(7)
     value ^= value << np.uint64(17)
     state[0] = value
-    return int((value >> np.uint64(11)) % np.uint64(below))
+    return np.int64((value >> np.uint64(11)) % np.uint64(below))
 
 
 @numba.njit(nogil=True)
@@ -118,11 +118,11 @@ def mutate(
 ) -> None:
     """Write mutated messages end to end; ``samples`` is uint8[n, MAX_SIZE]."""
     special = np.array([0, 1, 2, 12, 41, 63, 64, 128, 191, 192, 193, 255], np.uint8)
-    at = 0
+    at = np.int64(0)
     for row in range(offsets.size - 1):
         offsets[row] = at
         source = _next(state, sizes.size)
-        size = int(sizes[source])
+        size = sizes[source]
         for i in range(size):
             out[at + i] = samples[source, i]
         for _ in range(_next(state, 6)):
@@ -149,9 +149,10 @@ def mutate(
                 if _next(state, 4) == 0:
                     size = _next(state, size + 1)
             elif size + 8 < samples.shape[1]:
-                for i in range(_next(state, 8)):
+                more = _next(state, 8)
+                for i in range(more):
                     out[at + size + i] = _next(state, 256)
-                size += i + 1
+                size += more
         at += size
     offsets[offsets.size - 1] = at
 
