@@ -56,7 +56,14 @@ RECORDS = [
     "TYPE65400 \\# 3 c0000c", "DS 1 8 2 " + "ab" * 32, "NSEC evil.test. A RRSIG",
     "HTTPS 1 . alpn=h2", "RRSIG A 8 2 60 20260101000000 20250101000000 1 evil.test. AAAA",
 ]  # fmt: skip
-OWNERS = ["www.evil.test.", "evil.test.", "Other.Example.", "a.b.c.d.e.evil.test.", ".", r"x\.y.test."]
+OWNERS = [
+    "www.evil.test.",
+    "evil.test.",
+    "Other.Example.",
+    "a.b.c.d.e.evil.test.",
+    ".",
+    r"x\.y.test.",
+]
 
 REFUSALS = {
     "ShortHeader": "both",
@@ -271,7 +278,9 @@ def compare(message: bytes, mine: Any, seen: Counter[str]) -> None:
         seen[f"accepted, {min(said.odd)}"] += 1
         return
     # A type that Remnant keeps as bytes has been compared as such above.
-    known = [(mine, theirs) for mine, theirs in zip(records, their_records, strict=True) if theirs[2]]
+    known = [
+        (mine, theirs) for mine, theirs in zip(records, their_records, strict=True) if theirs[2]
+    ]
     assert all(mine == theirs for mine, theirs in known), "records as a whole"
     assert [r[:2] for r in records] == [r[:2] for r in their_records], "records as a whole"
     seen["the same"] += 1

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from fuzz import running
 
-_ROUNDS = 1200
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -286,9 +286,7 @@ def test_an_empty_store_finds_nothing(tmp_path: Path) -> None:
 
 # Sources and cases
 
-TWO = Watchlist.compile(
-    [Rule("one", "below", "*.evil.test"), Rule("two", "below", "*.test")]
-)
+TWO = Watchlist.compile([Rule("one", "below", "*.evil.test"), Rule("two", "below", "*.test")])
 
 
 def test_a_source_that_serves_two_cases_counts_once(store: Store) -> None:
@@ -321,7 +319,13 @@ def test_other_sources_add_up(store: Store) -> None:
 
 def test_simulated_records_are_rows_of_their_own(store: Store) -> None:
     put(store, [(0, "evil.test", A, "192.0.2.1", "s1")])
-    put(store, [(9, "evil.test", A, "192.0.2.1", "s1")], watchlist=TWO, cases=("one",), simulated=True)
+    put(
+        store,
+        [(9, "evil.test", A, "192.0.2.1", "s1")],
+        watchlist=TWO,
+        cases=("one",),
+        simulated=True,
+    )
 
     assert [(row["simulated"], row["count"]) for row in lookup(store, "evil.test")] == [
         (True, 3), (False, 3),

@@ -87,7 +87,14 @@ def needed(*programs: str) -> None:
 
 def ask(port: int, name: str, kind: str, transport: str) -> str:
     """Ask with dig; return its answer, empty if there was none."""
-    words = [f"@127.0.0.1 -p {port} +tries=1 +time=3 +norrcomments", transport, "-q", name, "-t", kind]
+    words = [
+        f"@127.0.0.1 -p {port} +tries=1 +time=3 +norrcomments",
+        transport,
+        "-q",
+        name,
+        "-t",
+        kind,
+    ]
     done = subprocess.run(
         ["dig", *words[0].split(), *words[1:]], capture_output=True, text=True, check=False
     )
@@ -323,7 +330,9 @@ def test_records_are_what_dig_prints(resolver: dict[str, Any]) -> None:
             found = re.match(r"([^;\s]\S*)\.\s+\d+\s+IN\s+(A|AAAA|CNAME|MX|SRV)\s+(.*)", line)
             if found:
                 name, kind, data = found.groups()
-                said.add((name.lower(), {**TYPES, "CNAME": 5}[kind], data.removesuffix(".").lower()))
+                said.add(
+                    (name.lower(), {**TYPES, "CNAME": 5}[kind], data.removesuffix(".").lower())
+                )
 
     assert len(said) >= 6
     assert said <= triples(records)

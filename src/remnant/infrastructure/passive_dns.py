@@ -208,7 +208,9 @@ def _merged(table: Any, sources: list[SourceRecord]) -> Any:  # noqa: ANN401 - I
             }
         )
     )
-    table = table.mutate(simulated=table.source.isin(simulated) if simulated else ibis.literal(False))
+    table = table.mutate(
+        simulated=table.source.isin(simulated) if simulated else ibis.literal(False)
+    )
     table = table.left_join(contents, "source")
     spans = {"time_first": "min", "time_last": "max", "count": "sum"}
     # Most contents are those of one source: it needs no look at the others.
