@@ -57,10 +57,17 @@ def event(query: Query, version: int, *, back: bool) -> dict[str, Any]:
 
 def suricata(query: Query, version: int, *, answers: bool) -> Iterator[str]:
     *_, name, kind = query
-    question = {"rrname": name, "rrtype": kind}
+    question: dict[str, Any] = {"rrname": name, "rrtype": kind}
     asked: dict[str, Any] = {"type": "query", "id": 7, **question, "tx_id": 0, "opcode": 0}
-    flags = {"id": 7, "flags": "8180", "qr": True, "rd": True, "ra": True, "opcode": 0}
-    answered = {"type": "answer", **flags, **question, "rcode": "NOERROR"}
+    flags: dict[str, Any] = {
+        "id": 7,
+        "flags": "8180",
+        "qr": True,
+        "rd": True,
+        "ra": True,
+        "opcode": 0,
+    }
+    answered: dict[str, Any] = {"type": "answer", **flags, **question, "rcode": "NOERROR"}
     if version == 3:
         asked = {"type": "request", "tx_id": 0, "id": 7, "flags": "100", "rd": True, "opcode": 0,
                  "rcode": "NOERROR", "queries": [question]}  # fmt: skip
