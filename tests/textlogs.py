@@ -33,8 +33,11 @@ def read(
     vantage: str | None = None,
     now: datetime = NOW,
     answers: AnswersMode = "watched",
+    threads: int = 1,
 ) -> list[Batch]:
-    options = ReadOptions(now=now, year=year, timezone=timezone, vantage=vantage, answers=answers)
+    options = ReadOptions(
+        now=now, year=year, timezone=timezone, vantage=vantage, answers=answers, threads=threads
+    )
     with ByteStream(io.BytesIO(data), "test.log", chunk=chunk) as stream:
         batches = list(reader.read(stream, watchlist, options))
         ends = [batch.end for batch in batches]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
     from remnant.store import Store
     from remnant.watchlist import Rule, Watchlist
+    from remnant.windows import Window
 
 __all__ = ["Ingest", "demo", "ingest", "read_options", "simulate"]
 
@@ -60,6 +61,8 @@ _COLUMNS = (
     "last",
 )
 
+
+_LONGEST_PERIOD_S = 3653 * 86_400
 
 _SHOWN = (
     "state", "format", "messages", "matched", "answers", "malformed", "skipped", "first", "last",
@@ -110,9 +113,17 @@ def ingest(
         int | None,
         typer.Option(min=1, max=256, help="Threads that decode; default: one for each core."),
     ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="For which time sources that hold hits only (victim reports) are complete: dates "
+            "(the last day included) or times with a zone.",
+            metavar="FROM/UNTIL",
+        ),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Read DNS traffic and keep what the case watches.
+    """Read DNS traffic, flows or victim reports and keep what the case watches.
 
     The same content read twice, renamed, recompressed or grown never counts twice.
     """
@@ -135,7 +146,12 @@ def ingest(
     started = time.monotonic()
     run = Ingest(settings, names, sensor=sensor, input_format=input_format)
     options = read_options(
-        vantage=vantage, year=year, zone=_zone(timezone), answers=answers, threads=threads
+        vantage=vantage,
+        year=year,
+        zone=_zone(timezone),
+        period=_period(period),
+        answers=answers,
+        threads=threads,
     )
     try:
         run.read(paths, options)
@@ -162,11 +178,26 @@ def _zone(name: str | None) -> tzinfo | None:
         ) from None
 
 
+def _period(text: str | None) -> Window | None:
+    """Return the stated period; a very long one is a slip of the pen."""
+    if text is None:
+        return None
+    from remnant.windows import TimeSyntaxError, parse_period
+
+    found = parse_period(text)
+    if found.seconds > _LONGEST_PERIOD_S:
+        raise TimeSyntaxError(
+            "the period is too long", got=str(found), expected="at most ten years"
+        )
+    return found
+
+
 def read_options(
     *,
     vantage: str | None = None,
     year: int | None = None,
     zone: tzinfo | None = None,
+    period: Window | None = None,
     answers: str = "watched",
     threads: int | None = None,
 ) -> ReadOptions:
@@ -182,6 +213,7 @@ def read_options(
         year=year,
         timezone=zone,
         vantage=vantage,
+        period=period,
         answers=modes[answers],
         threads=threads or len(os.sched_getaffinity(0)),
     )

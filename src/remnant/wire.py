@@ -36,6 +36,7 @@ __all__ = [
     "IN_PLACE",
     "LABELS",
     "MAX_LABELS",
+    "MAX_MESSAGE",
     "MAX_WIRE",
     "OPT",
     "QCLASS",
@@ -46,6 +47,7 @@ __all__ = [
     "Int",
     "Word",
     "case_bits",
+    "client_subnet",
     "copy_folded",
     "edns",
     "fold_byte",
@@ -91,6 +93,9 @@ MAX_WIRE: Final = 255
 
 MAX_LABELS: Final = 128
 """Labels that a name of 255 bytes can hold, and the root."""
+
+MAX_MESSAGE: Final = 65_535
+"""Bytes of the longest message: TCP states its length in 16 bits."""
 
 A: Final = 1
 OPT: Final = 41
@@ -171,7 +176,9 @@ def read_name(
 ) -> tuple[Int, Int]:
     """Resolve a name that may be compressed into ``scratch``.
 
-    Every pointer must point before the place that led to it, so that loops cannot be written.
+    What a pointer points to must stand as a whole before the labels that led to it, so that loops
+    cannot be written. Nor can long detours: a name follows at most as many pointers as it can have
+    labels.
 
     Args:
         buffer: holds the message.
@@ -186,22 +193,26 @@ def read_name(
     """
     position: Int = start
     lowest: Int = start
+    limit: Int = stop
     after: Int = int64(-1)
     size: Int = 0
     count = 0
-    while position < stop:
+    pointers = 0
+    while position < limit:
         length = int64(buffer[position])
         if length >= _POINTER:
-            if position + 1 >= stop:
+            pointers += 1
+            if position + 1 >= limit or pointers > MAX_LABELS:
                 break
             target: Int = message + (u16(buffer, position) & 0x3FFF)
             if target >= lowest:
                 break
             if after < 0:
                 after = position + 2
+            limit = lowest
             lowest = position = target
             continue
-        if length > 63 or size + length + 1 > MAX_WIRE or position + length >= stop:
+        if length > 63 or size + length + 1 > MAX_WIRE or position + length >= limit:
             break
         starts[count] = size
         for i in range(length + 1):
@@ -351,13 +362,21 @@ def edns(
             break
         if i >= before and kind == OPT:
             code |= int64(buffer[data - 6]) << 4
-            return code, _client_subnet(buffer, data, end, subnet)
+            return code, client_subnet(buffer, data, end, subnet)
         position = end
     return code, False
 
 
 @kernel
-def _client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
+def client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
+    """Find the client subnet among the options of an OPT record; return whether there is one.
+
+    Args:
+        buffer: holds the options.
+        start: where they begin.
+        stop: where they end.
+        subnet: uint8[17], filled as in ``edns``.
+    """
     position = start
     while position + 4 <= stop:
         code = u16(buffer, position)

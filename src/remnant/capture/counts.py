@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOCK_FAULTS",
     "HOUR_US",
+    "LOST",
     "MALFORMED",
     "MESSAGES",
     "NO_HOUR",
@@ -39,6 +40,7 @@ __all__ = [
     "reset",
     "sensor_of",
     "tally",
+    "tally_many",
 ]
 
 HOUR_US: Final = 3_600_000_000
@@ -49,9 +51,10 @@ MESSAGES: Final = 0
 MALFORMED: Final = 1
 SKIPPED: Final = 2
 CLOCK_FAULTS: Final = 3
-_FIRST: Final = 4
-_LAST: Final = 5
-_COLUMNS: Final = 6
+LOST: Final = 4
+_FIRST: Final = 5
+_LAST: Final = 6
+_COLUMNS: Final = 7
 
 _MAX_SENSORS: Final = 1024
 _OTHER: Final = _MAX_SENSORS + 1
@@ -89,7 +92,8 @@ class Counts(NamedTuple):
         seed: uint64[1].
         slots: int32[8192]: row + 1, 0 where empty.
         keys: int64[2048, 3]: sensor, vantage, start of the hour (UTC microseconds) or NO_HOUR.
-        values: int64[2048, 6]: messages, malformed, skipped, clock faults, first and last time.
+        values: int64[2048, 7]: messages, malformed, skipped, clock faults, lost, first and last
+            time.
     """
 
     state: npt.NDArray[np.int64]
@@ -243,6 +247,15 @@ def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> 
             counts.values[row, _LAST] = max(counts.values[row, _LAST], time)
 
 
+@kernel
+def tally_many(
+    counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int, amount: Int
+) -> None:
+    """Count records that the source only states the number of; they have no first or last time."""
+    row = _row(counts, sensor, vantage, int64(time // HOUR_US * HOUR_US if time >= 0 else NO_HOUR))
+    counts.values[row, column] += amount
+
+
 class SensorNames:
     """The sensors of a source by name, however many tables of sensors its kernels fill.
 
@@ -266,7 +279,7 @@ class SensorNames:
 
     def _code(self, raw: bytes) -> int:
         if raw not in self._index:
-            if len(self._index) > _MAX_SENSORS:
+            if len(self._index) >= _MAX_SENSORS:
                 return self._other()
             text = raw.decode("utf-8", "replace").strip()
             self._index[raw] = len(self.names)
@@ -310,17 +323,16 @@ def counts_table(
     np.minimum.at(first, row_of, counted[:, _FIRST])
     np.maximum.at(last, row_of, counted[:, _LAST])
     unused = first == _LATEST
-    none = np.zeros(groups.shape[0], np.int64)
     texts: list[Any] = list(words)
     columns: list[Any] = [
         pa.array([texts[i] for i in groups[:, 0]], pa.string()).dictionary_encode(),
         pa.array([vantages[i] for i in groups[:, 1]], pa.string()).dictionary_encode(),
         pa.array(groups[:, 2], mask=groups[:, 2] == NO_HOUR).cast(TIME),
         pa.array(values[:, MESSAGES]),
-        pa.array(none),
+        pa.array(np.zeros(groups.shape[0], np.int64)),
         pa.array(values[:, MALFORMED]),
         pa.array(values[:, SKIPPED]),
-        pa.array(none),
+        pa.array(values[:, LOST]),
         pa.array(first, mask=unused).cast(TIME),
         pa.array(last, mask=unused).cast(TIME),
         pa.array(values[:, CLOCK_FAULTS]),

@@ -6,32 +6,31 @@ References:
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 from remnant.capture import dnstap_kernel as kernel
 from remnant.capture.framing import CONTENT_TYPE, DNSTAP, is_bare, is_dnstap
+from remnant.capture.parallel import Parallel
 from remnant.capture.workers import HEAD_BYTES, Assembly, Worker, new_worker
 from remnant.errors import UnknownFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
     import numpy.typing as npt
 
     from remnant.capture import Batch, ReadOptions
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
+    from remnant.wire import Bytes
 
 __all__ = ["DnstapReader"]
 
 _BY_TYPE: Final = ("resolver", "authority")
 """CLIENT messages are seen at a resolver, AUTH messages at an authority."""
-
-_PART_BYTES: Final = 1 << 18
-"""Bytes that are worth a thread."""
 
 
 class DnstapReader:
@@ -74,8 +73,7 @@ class DnstapReader:
         threads = 1 if watchlist.has_addresses else options.threads
         team = [new_worker(watchlist, options) for _ in range(threads)]
         assembly = Assembly(watchlist, options, team, _BY_TYPE)
-        with ThreadPoolExecutor(threads) as pool:
-            scan = _Scan(stream, watchlist, team, pool)
+        with _Scan(stream, watchlist, team) as scan:
             if bare:
                 assembly.begin()
                 yield scan.bare(assembly)
@@ -100,25 +98,35 @@ class DnstapReader:
 class _Scan:
     """Runs the kernel over what the stream holds, in parallel where that can be divided."""
 
-    def __init__(
-        self, stream: ByteStream, watchlist: Watchlist, team: list[Worker], pool: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, stream: ByteStream, watchlist: Watchlist, team: list[Worker]) -> None:
         self._stream = stream
         self._tables = watchlist.tables
         self._team = team
-        self._pool = pool
+        self._parallel = Parallel(team, run=self._run, cut=_cut, lost=kernel.LOST)
         self._fields = [np.zeros(DNSTAP, np.int64) for _ in team]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._parallel.__exit__(kind, value, trace)
 
     def next(self, *, final: bool) -> tuple[list[Worker], int, bool]:
         """Read on; return the workers whose parts were read, the bytes used, whether to go on."""
         view, state = self._stream.view, self._team[0].context.state
-        wanted = min(len(self._team), view.size // _PART_BYTES)
-        if wanted > 1 and not state[kernel.LOST] and not state[kernel.FOREIGN]:
-            parts = np.zeros(wanted + 1, np.int64)
-            if kernel.cut(view, 0, parts) >= _PART_BYTES:
-                return self._divided(parts)
-        used, again = self._run(0, 0, view.size, final=final)
-        return self._team[:1], used, again
+        foreign = bool(state[kernel.FOREIGN])
+        if len(self._team) > 1 and not foreign and not state[kernel.LOST]:
+            first = int(kernel.after_controls(view))
+            if first:
+                # What they say holds for the frames after them, whoever reads those.
+                used, _ = self._run(0, 0, first, final=False)
+                return self._team[:1], used, True
+        return self._parallel.next(view, final=final, whole=foreign)
 
     def bare(self, assembly: Assembly) -> Batch:
         """Return the batch of a source that is one message without any framing."""
@@ -138,33 +146,17 @@ class _Scan:
         stream.advance(size)
         return batch
 
-    def _divided(self, parts: npt.NDArray[np.int64]) -> tuple[list[Worker], int, bool]:
-        bounds = parts.tolist()
-        jobs = [
-            self._pool.submit(self._run, i, bounds[i], bounds[i + 1], final=False)
-            for i in range(len(bounds) - 1)
-        ]
-        ends = [job.result() for job in jobs]
-        done = 0
-        for i, (end, again) in enumerate(ends):
-            done = i + 1
-            lost = self._team[i].context.state[kernel.LOST]
-            if again or end != bounds[i + 1] or lost:
-                # What comes after is read again from here.
-                break
-        last = self._team[done - 1].context.state
-        self._team[0].context.state[kernel.LOST] = last[kernel.LOST]
-        for worker in self._team[1:]:
-            worker.context.state[kernel.LOST] = 0
-        return self._team[:done], ends[done - 1][0], True
-
-    def _run(self, index: int, first: int, limit: int, *, final: bool) -> tuple[int, bool]:
+    def _run(self, index: int, first: int, limit: int, final: bool) -> tuple[int, bool]:
         stream = self._stream
         end, again = kernel.scan(
             self._tables, *self._team[index], self._fields[index], stream.view, stream.offset,
             first, limit, final,
         )  # fmt: skip
         return int(end), bool(again)
+
+
+def _cut(view: Bytes, parts: npt.NDArray[np.int64]) -> int:
+    return int(kernel.cut(view, 0, parts))
 
 
 def _check_start(stream: ByteStream) -> None:

@@ -66,7 +66,7 @@ class Events(NamedTuple):
         transport: int32: index into TRANSPORTS.
         ident: int32: the message's id.
         qtype: int32.
-        rcode: int32.
+        rcode: int32; of a query, that of its response where the source says it of the query.
         ecs: uint8[n, 17]: client subnet, as in ``schema.QUERIES``.
         has_ecs: uint8.
         case_bits: int64, 0 if no letter is a capital.
@@ -214,8 +214,7 @@ def queries(
     answers = np.repeat(partner, counts)
     size = rows.size
     response = events.response[rows].astype(bool)
-    rcode = np.where(response, events.rcode[rows], -1)
-    rcode = np.where(answers >= 0, events.rcode[answers], rcode)
+    rcode = np.where(answers >= 0, events.rcode[answers], events.rcode[rows])
     transport = _filled(events.transport, rows, answers)
     bits = events.case_bits[rows]
     name_offsets, names = _gather(events.names, events.name_offsets, rows)

@@ -36,27 +36,39 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDRESS",
+    "ADDRESSES",
+    "ANSWERS",
     "ASKED",
+    "CBOR",
     "CLIENT",
     "CLIENT_PORT",
     "CLOCK_FAULT",
+    "DNS_NAME",
+    "DNS_QUESTION",
+    "ENTRY",
+    "FAULTS_KEPT",
+    "FAULTS_TO_KEEP",
     "FIRST_OWN",
     "FORCED",
+    "FRAGMENT",
     "FRAMING",
     "HEARD",
     "LATEST",
     "NO_MESSAGE",
     "OFFSET",
+    "PACKET",
     "POLICY",
     "PROTOBUF",
     "QUERIES",
     "REASONS",
+    "RECORDED",
     "RECORDS_READ",
     "RESPONSE",
     "RULE",
     "SENSOR",
     "SERVICE_PORT",
     "SIMULATED",
+    "STREAM",
     "TRANSPORT",
     "TRUNCATED",
     "USE_NOTHING",
@@ -91,15 +103,23 @@ REASONS: Final = (
     "packet",
     "fragment",
     "stream",
+    "recorded",
 )
 """Why a record could not be read; the constants below are indexes into these."""
 
+DNS_NAME: Final = 2
+DNS_QUESTION: Final = 3
 PROTOBUF: Final = 4
 NO_MESSAGE: Final = 5
 ADDRESS: Final = 6
 FRAMING: Final = 7
 TRUNCATED: Final = 8
 CLOCK_FAULT: Final = 9
+CBOR: Final = 10
+RECORDED: Final = 14
+PACKET: Final = 11
+FRAGMENT: Final = 12
+STREAM: Final = 13
 
 # Places in ``Context.facts``: what the caller says of a message before it is taken.
 ASKED: Final = 0
@@ -124,6 +144,8 @@ RULE: Final = 10
 CLIENT: Final = 12
 """Where the client's address stands in the buffer, and the place after it where it ends; -1: it
 stands in ``Context.address`` already. Only messages that matter have it copied."""
+ENTRY: Final = 14
+"""Written by ``take_parsed``: the entry that the message's name hits, ``records.NONE`` if none."""
 _FACTS: Final = 16
 
 # What a message is used for.
@@ -144,10 +166,11 @@ FIRST_OWN: Final = 4
 # Places in ``Context.options``.
 LATEST: Final = 0
 FORCED: Final = 1
-_ADDRESSES: Final = 2
-_ANSWERS: Final = 3
+ADDRESSES: Final = 2
+ANSWERS: Final = 3
 
-_FAULTS_TO_KEEP: Final = 100
+FAULTS_TO_KEEP: Final = 100
+"""Messages without a usable time that quarantine keeps of one source."""
 _FIRST_US: Final = 946_684_800_000_000
 _MULTIPLIER: Final = uint64(0xD6E8FEB86659FD93)
 _OPCODE: Final = 0x7800
@@ -264,7 +287,7 @@ def keep(quarantine: Quarantine, offset: Int, reason: Int, start: Int, stop: Int
 @inlined
 def keep_fault(context: Context, quarantine: Quarantine, start: Int, stop: Int) -> None:
     """Note a message without a usable time, the first hundred of a source."""
-    if context.state[FAULTS_KEPT] < _FAULTS_TO_KEEP:
+    if context.state[FAULTS_KEPT] < FAULTS_TO_KEEP:
         context.state[FAULTS_KEPT] += 1
         keep(quarantine, context.facts[OFFSET], int64(CLOCK_FAULT), start, stop)
 
@@ -430,11 +453,20 @@ def _query(
     buffer: Bytes,
     names: Bytes,
     found: Int,
+    rcode: Int,
     subnet: bool,
 ) -> None:
-    """Append a query to the events if it hits by name; else remember it for its answer.
+    """Append a query to the events if it hits; else remember it for its answer.
 
-    ``subnet``: whether ``context.subnet`` is the client subnet of the query.
+    Args:
+        context: its facts, and the ``found`` entries it hits.
+        memory: recent queries.
+        events: of this batch.
+        buffer: what RULE points into.
+        names: holds its name.
+        found: how many entries it hits.
+        rcode: of its response, -1 where that is another message.
+        subnet: whether ``context.subnet`` is the client subnet of the query.
     """
     facts = context.facts
     if facts[CLIENT] >= 0:
@@ -445,6 +477,8 @@ def _query(
     time = facts[ASKED]
     bits = wire.case_bits(names, context.starts, count)
     if found == 0:
+        if rcode >= 0:
+            return
         key = _key(context.seeds[0], context, names, start, end)
         check = _key(context.seeds[1], context, names, start, end)
         early = time - WAIT_US
@@ -458,7 +492,7 @@ def _query(
             return
     row = _event(
         context, events, buffer, names, start, end,
-        (int64(0), time, time, facts[OFFSET], int64(-1), found),
+        (int64(0), time, time, facts[OFFSET], rcode, found),
     )  # fmt: skip
     events.case_bits[row] = bits
     if subnet:
@@ -530,12 +564,12 @@ def _hit_response(
     start, stop = place
     found = by_name
     if use == USE_QUERY:
-        if context.options[_ADDRESSES] != 0 and context.question[wire.ANCOUNT] > 0:
+        if context.options[ADDRESSES] != 0 and context.question[wire.ANCOUNT] > 0:
             found = _answers(context, tables, buffer, stop, found)
         if found > 0:
             rcode, _ = wire.edns(buffer, stop, context.question, context.subnet)
             _response(context, memory, events, buffer, names, by_name, found, rcode)
-    mode = context.options[_ANSWERS]
+    mode = context.options[ANSWERS]
     if mode != 0:
         asked = int64(context.hits[0]) if by_name > 0 else int64(NONE)
         write_records(
@@ -573,7 +607,7 @@ def take(
         records: of this batch.
         buffer: holds the message.
         start: where it begins.
-        stop: where it ends.
+        stop: where it ends; nothing is read beyond its first 65,535 bytes.
         reason: why it cannot be read, as far as the format knows; 0: it may be readable.
         use: USE_QUERY for an observation or its response, USE_RECORDS for a response of which only
             the records count, USE_NOTHING for what is skipped.
@@ -586,6 +620,8 @@ def take(
     question = context.question
     column: Int = int64(tallies.SKIPPED)
     readable = False
+    # What a format carries may be longer than any message is; room is made for messages.
+    stop = min(stop, start + int64(wire.MAX_MESSAGE))
     if reason == 0 and use != USE_NOTHING:
         why = wire.question(buffer, start, stop, context.name, context.starts, question)
         # NOTIFY, UPDATE and the like ask for nothing.
@@ -609,14 +645,14 @@ def take(
     names = buffer if question[wire.IN_PLACE] != 0 else context.name
     found = lookup_name(tables, names, context.starts, question[wire.LABELS], context.hits)
     if facts[RESPONSE] == 0:
-        if found != 0 or context.options[_ADDRESSES] != 0:
+        if found != 0 or context.options[ADDRESSES] != 0:
             _, subnet = wire.edns(buffer, stop, question, context.subnet)
-            _query(context, memory, events, buffer, names, found, subnet)
+            _query(context, memory, events, buffer, names, found, int64(-1), subnet)
     elif (
         found != 0
-        or context.options[_ADDRESSES] != 0
-        or context.options[_ANSWERS] == _ALL
-        or (context.options[_ANSWERS] == _WATCHED and wire.has_other_owner(buffer, stop, question))
+        or context.options[ADDRESSES] != 0
+        or context.options[ANSWERS] == _ALL
+        or (context.options[ANSWERS] == _WATCHED and wire.has_other_owner(buffer, stop, question))
     ):
         _hit_response(
             context, tables, memory, events, records, buffer, names, (start, stop), found, use
@@ -639,10 +675,11 @@ def take_parsed(
 ) -> Int:
     """Take a message that the format has taken apart itself; see ``take``.
 
-    The caller sets facts, address, ``question[IDENT]``, ``question[QTYPE]`` and ``subnet``, writes
-    the wire name to ``context.name`` and its labels with ``wire.labels`` to ``starts`` and
-    ``question[LABELS]`` (-1: the message has no name). Records it adds itself, with
-    ``records.add_record``, before or after.
+    The caller sets facts, address, ``question[IDENT]``, ``question[QTYPE]`` and ``subnet``, and
+    the name: its labels, as ``wire.labels`` writes them, to ``starts`` and ``question[LABELS]``
+    (-1: the message has no name), its bytes in ``buffer`` if ``question[IN_PLACE]``, else in
+    ``context.name``. Records it offers itself, with ``records.offer_record``, afterwards: ENTRY
+    says what the question hit.
 
     Args:
         context: facts, address, name, scratch.
@@ -651,11 +688,12 @@ def take_parsed(
         memory: recent queries, for address rules.
         events: of this batch.
         buffer: what RULE points into.
-        addresses: uint8[n, 16]: the addresses in a response's A and AAAA answers.
+        addresses: uint8[n, 16]: the addresses in the A and AAAA answers to the message.
         numbers: how many of ``addresses`` are filled, response code (-1 none), opcode, whether
-            ``context.subnet`` is filled.
+            ``context.subnet`` is filled. A query has answers and a response code if the format
+            states both messages at once.
         reason: why it cannot be read, 0 if it can.
-        use: as in ``take``; USE_RECORDS is skipped.
+        use: as in ``take``.
 
     Returns:
         As ``take``.
@@ -663,30 +701,35 @@ def take_parsed(
     facts = context.facts
     question = context.question
     answers, rcode, opcode, subnet = numbers
+    facts[ENTRY] = NONE
     column: Int = int64(tallies.SKIPPED)
     if reason != 0:
         column = int64(tallies.MALFORMED)
     elif use == USE_QUERY and opcode == 0:
         column = int64(tallies.MESSAGES)
     tallies.tally(counts, facts[SENSOR], facts[VANTAGE], facts[HEARD], column)
-    if column != tallies.MESSAGES:
+    if column == tallies.MESSAGES:
+        if facts[RESPONSE] == 0:
+            context.state[QUERIES] += 1
+        if facts[HEARD] < 0:
+            return int64(CLOCK_FAULT)
+    elif reason != 0 or use != USE_RECORDS or context.options[ANSWERS] == 0:
         return reason
-    if facts[RESPONSE] == 0:
-        context.state[QUERIES] += 1
-    if facts[HEARD] < 0:
-        return int64(CLOCK_FAULT)
-    if question[wire.LABELS] < 0:
+    if question[wire.LABELS] < 0 or facts[HEARD] < 0:
         return int64(0)
-    names = context.name
-    found = lookup_name(tables, names, context.starts, question[wire.LABELS], context.hits)
+    names = buffer if question[wire.IN_PLACE] != 0 else context.name
+    by_name = lookup_name(tables, names, context.starts, question[wire.LABELS], context.hits)
+    if by_name > 0:
+        facts[ENTRY] = int64(context.hits[0])
+    if column != tallies.MESSAGES:
+        return int64(0)
+    found = by_name
+    if context.options[ADDRESSES] != 0:
+        for i in range(answers):
+            found = _add_address_hits(context, tables, addresses[i], found)
     if facts[RESPONSE] == 0:
-        if found != 0 or context.options[_ADDRESSES] != 0:
-            _query(context, memory, events, buffer, names, found, subnet)
-    else:
-        by_name = found
-        if context.options[_ADDRESSES] != 0:
-            for i in range(answers):
-                found = _add_address_hits(context, tables, addresses[i], found)
-        if found != 0:
-            _response(context, memory, events, buffer, names, by_name, found, rcode)
+        if found != 0 or context.options[ADDRESSES] != 0:
+            _query(context, memory, events, buffer, names, found, rcode, subnet)
+    elif found != 0:
+        _response(context, memory, events, buffer, names, by_name, found, rcode)
     return int64(0)

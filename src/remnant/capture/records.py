@@ -15,7 +15,7 @@ from numba import int64
 
 from remnant import wire
 from remnant.capture.answers import answer_rows
-from remnant.capture.rdata import MAX_TEXT_FACTOR, data_text
+from remnant.capture.rdata import data_text
 from remnant.watchtable import lookup_address, lookup_name
 from remnant.wire import inlined, kernel
 
@@ -36,6 +36,7 @@ __all__ = [
     "Records",
     "add_record",
     "new_records",
+    "offer_record",
     "records_room",
     "records_table",
     "write_records",
@@ -47,10 +48,12 @@ MODES: Final[dict[AnswersMode, int]] = {"none": 0, "watched": 1, "all": 2}
 NONE: Final = -1
 """In ``Records.asked``: the question hit nothing."""
 
-_MAX_RECORDS: Final = 1024
-"""Records that are taken from one response."""
-_MAX_MESSAGE: Final = 1 << 16
-_MAX_DATA: Final = MAX_TEXT_FACTOR * _MAX_MESSAGE + _MAX_RECORDS * 2100
+_MAX_RECORDS: Final = wire.MAX_MESSAGE // 11
+"""Records that one response can hold: none is shorter than 11 bytes."""
+_MAX_DATA: Final = 80 * wire.MAX_MESSAGE + 4096
+"""Bytes of text that the records of one response can become. Compressed names grow most: 13 bytes
+of a record become 1,020 of text, 35 of an SOA 2,100; the last record may be written twice."""
+_ROWS: Final = 1 << 16
 _ALL: Final = 2
 _INTERNET: Final = 1
 _TKEY: Final = 249
@@ -85,7 +88,8 @@ class Records(NamedTuple):
 
 def new_records(mode: AnswersMode) -> Records:
     """Return empty columns for one batch, with room for many responses of usual size."""
-    count = 0 if mode == "none" else 1 << 16
+    kept = mode != "none"
+    count = _ROWS if kept else 0
     return Records(
         np.zeros(1, np.int64),
         np.zeros(count, np.int64),
@@ -93,9 +97,9 @@ def new_records(mode: AnswersMode) -> Records:
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
         np.zeros(count + 1, np.int64),
-        np.zeros(count * 40, np.uint8),
+        np.zeros(count * 40 + kept * _MAX_RECORDS * wire.MAX_WIRE, np.uint8),
         np.zeros(count + 1, np.int64),
-        np.zeros(0 if mode == "none" else _MAX_DATA + (4 << 20), np.uint8),
+        np.zeros(count * 60 + kept * _MAX_DATA, np.uint8),
     )
 
 
@@ -180,6 +184,51 @@ def _watched(
 
 
 @kernel
+def offer_record(
+    records: Records,
+    tables: Tables,
+    buffer: Bytes,
+    message: Int,
+    owner: Bytes,
+    starts: npt.NDArray[np.int64],
+    count: Int,
+    kind: Int,
+    data: tuple[Int, Int],
+    hits: npt.NDArray[np.int32],
+    address: Bytes,
+    numbers: tuple[Int, Int, Int, Int],
+) -> None:
+    """Append a record if it may be kept; the caller has seen that there is room.
+
+    Args:
+        records: of this batch.
+        tables: the compiled watchlist.
+        buffer: holds the data.
+        message: where the message begins, if names in the data may be compressed.
+        owner: uint8[256], the owner's wire name from its front; overwritten.
+        starts: int64[130], its labels; overwritten.
+        count: how many labels it has.
+        kind: type.
+        data: where the data begins and ends.
+        hits: int32[MAX_HITS], scratch.
+        address: uint8[16] or more, scratch.
+        numbers: time, sensor, the entry hit by the question that this record answers or NONE,
+            which are kept (MODES).
+    """
+    time, sensor, asked, mode = numbers
+    if (
+        mode != _ALL
+        and asked < 0
+        and not _watched(tables, buffer, kind, data, (owner, starts, count), hits, address)
+    ):
+        return
+    add_record(
+        records, buffer, message, owner, starts[count] + 1, kind, data,
+        owner, starts, (time, sensor, asked),
+    )  # fmt: skip
+
+
+@kernel
 def write_records(
     records: Records,
     tables: Tables,
@@ -231,18 +280,9 @@ def write_records(
         count, _ = wire.read_name(buffer, message, owner, stop, scratch, starts)
         if count < 0:
             continue
-        answers_it = i < answers and asked >= 0
-        if (
-            mode != _ALL
-            and not answers_it
-            and not _watched(
-                tables, buffer, kind, (start, end), (scratch, starts, count), hits, address
-            )
-        ):
-            continue
-        add_record(
-            records, buffer, message, scratch, starts[count] + 1, kind, (start, end),
-            scratch, starts, (time, sensor, asked if answers_it else int64(NONE)),
+        offer_record(
+            records, tables, buffer, message, scratch, starts, count, kind, (start, end),
+            hits, address, (time, sensor, asked if i < answers else int64(NONE), mode),
         )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "BAD_JSON",
     "BAD_NAME",
     "BAD_NUMBER",
+    "BAD_QUOTES",
     "BAD_TIME",
     "MALFORMED",
     "NO_ECS",
@@ -66,6 +67,7 @@ REASONS: Final = (
     "no usable #fields line stands before it",
     "the JSON cannot be read",
     "the record data cannot be read",
+    "the quotes of a field do not match",
 )
 """Why a line is malformed; the constants below are indexes into these."""
 
@@ -78,6 +80,7 @@ BAD_FIELDS: Final = 5
 NO_HEADER: Final = 6
 BAD_JSON: Final = 7
 BAD_DATA: Final = 8
+BAD_QUOTES: Final = 9
 
 QUERIES_SEEN: Final = 0
 MALFORMED: Final = 1
@@ -145,7 +148,7 @@ class Rows(NamedTuple):
 NO_ECS: Final = 255
 
 
-def room_for(block: Block, before: Rows | None = None) -> Rows:
+def room_for(block: Block, before: Rows | None = None, *, more: int = 0) -> Rows:
     """Return empty columns with room for every line of a block.
 
     Args:
@@ -153,11 +156,12 @@ def room_for(block: Block, before: Rows | None = None) -> Rows:
         before: columns that are no longer needed. They are used again where they are large enough,
             as fresh memory costs more than reading a line does; only for kernels that write every
             column that they ever write, for each row.
+        more: rows beside those of the lines.
     """
-    lines = block.ends.size
-    bad = min(lines, QUARANTINE_LIMIT)
+    lines = block.ends.size + more
+    bad = min(block.ends.size, QUARANTINE_LIMIT)
     # A printed name of n bytes has a wire form of at most n + 2 bytes.
-    room = block.data.size + 2 * lines + _MAX_NAME
+    room = block.data.size + 2 * lines + (more + 1) * _MAX_NAME
     if before is not None and before.line.size >= lines and before.names.size >= room:
         before.counters[:] = 0
         return before
@@ -241,6 +245,7 @@ class Tables:
         detail: Detail | None = None,
         answers: pa.RecordBatch | None = None,
         final: bool = False,
+        messages: tuple[npt.NDArray[np.int64], int] | None = None,
     ) -> Batch:
         """Return the batch of a block whose lines have been read.
 
@@ -252,29 +257,32 @@ class Tables:
                 ``detail`` (string[k], null where there is nothing to add): bounded JSON.
             answers: rows of ``schema.ANSWER_ROWS``, passed on.
             final: the source has ended: no query waits for its response any longer.
+            messages: the times of the messages whose lines stand in the block (UTC microseconds)
+                and how many of them are queries, where a query becomes a row later than its line is
+                read; ``None``: the rows are the messages.
         """
         seen, malformed, skipped = (int(count) for count in rows.counters[:3])
         times = rows.time[:seen]
         usable = (times >= _FIRST_US) & (times < self._latest)
-        messages = seen
-        timed = times
-        if self._pairs is not None:
-            timed = times[rows.response[:seen] != _GOES_ON]
-            messages = timed.size
-            skipped += seen - messages
-        in_range = usable if messages == seen else (timed >= _FIRST_US) & (timed < self._latest)
-        faults = messages - int(in_range.sum())
         malformed += block.too_long is not None
-        responses = 0 if self._pairs is None else int((rows.response[:seen] == 1).sum())
+        timed, queries = times, seen
+        if messages is not None:
+            timed, queries = messages
+        elif self._pairs is not None:
+            timed = times[rows.response[:seen] != _GOES_ON]
+            skipped += seen - timed.size
+            queries = timed.size - int(np.count_nonzero(rows.response[:seen] == 1))
+        counted = timed[(timed >= _FIRST_US) & (timed < self._latest)]
+        faults = timed.size - counted.size
         notes = tuple(self.notes)
         self.notes.clear()
         return Batch(
             end=block.end,
             queries=self._queries(block, rows, usable, addresses, detail, final=final),
-            counts=self._counts(timed[in_range] if faults else timed, faults, malformed, skipped),
+            counts=self._counts(counted, faults, malformed, skipped),
             quarantine=self._quarantine(block, rows),
-            records=messages + malformed + skipped,
-            query_messages=messages - responses,
+            records=timed.size + malformed + skipped,
+            query_messages=queries,
             notes=notes,
             answers=answers,
         )

@@ -115,11 +115,11 @@ class Assembly:
         self._names = SensorNames()
         self._pairing = Pairing()
         self._room = QUARANTINE_LIMIT
+        self._faults = 0
         self._noted = False
 
     def begin(self) -> None:
         """Empty what the workers fill, before they read the next stretch."""
-        faults = max(int(worker.context.state[core.FAULTS_KEPT]) for worker in self._workers)
         for worker in self._workers:
             worker.events.filled[0] = 0
             worker.records.filled[0] = 0
@@ -127,7 +127,8 @@ class Assembly:
             reset(worker.counts)
             worker.context.state[core.RECORDS_READ] = 0
             worker.context.state[core.QUERIES] = self.query_messages
-            worker.context.state[core.FAULTS_KEPT] = faults
+            worker.context.state[core.FAULTS_KEPT] = self._faults
+            worker.context.state[core.SIMULATED] = self._noted
 
     @property
     def query_messages(self) -> int:
@@ -202,11 +203,16 @@ class Assembly:
         heads: list[bytes] = []
         for worker in workers:
             found = worker.quarantine
-            count = min(int(found.filled[0]), self._room)
-            self._room -= count
-            offsets += found.offset[:count].tolist()
-            reasons += found.reason[:count].tolist()
-            places = zip(found.start[:count].tolist(), found.stop[:count].tolist(), strict=True)
+            count = int(found.filled[0])
+            # Each worker may have kept what another has kept before it in the stream.
+            fault = found.reason[:count] == core.CLOCK_FAULT
+            kept = ~fault | (np.cumsum(fault) <= core.FAULTS_TO_KEEP - self._faults)
+            rows = np.flatnonzero(kept)[: self._room]
+            self._room -= rows.size
+            self._faults += int(np.count_nonzero(fault[rows]))
+            offsets += found.offset[rows].tolist()
+            reasons += found.reason[rows].tolist()
+            places = zip(found.start[rows].tolist(), found.stop[rows].tolist(), strict=True)
             heads += [view[a : min(b, a + HEAD_BYTES)].tobytes() for a, b in places]
         codes: Any = pa.array(np.array(reasons, np.int32))
         columns: list[Any] = [

@@ -53,6 +53,7 @@ from remnant.capture.text_rows import (
     reject,
 )
 from remnant.capture.text_types import parse_type
+from remnant.capture.zeek_header import Layout, tsv_fields
 from remnant.wire import AAAA, A, fold_byte, kernel
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "LOCAL_NAMES",
-    "Layout",
     "Work",
     "add_records",
     "answer_addresses",
@@ -109,26 +109,6 @@ _MAX_RCODE: Final = 4095
 _NAME_ROOM: Final = 256
 
 
-class Layout(NamedTuple):
-    """What the header of a TSV log says.
-
-    Attributes:
-        columns: int64[roles]: which column of the log holds each of ``COLUMNS``, -1 if none.
-        width: how many columns the log has; 0 while no usable header was seen.
-        marks: uint8[2]: the separators of columns and of set members.
-        unset: uint8: how an unset field is written.
-        empty: uint8: how an empty field is written.
-        other: the rows are of another log than ``dns``.
-    """
-
-    columns: npt.NDArray[np.int64]
-    width: int
-    marks: npt.NDArray[np.uint8]
-    unset: npt.NDArray[np.uint8]
-    empty: npt.NDArray[np.uint8]
-    other: bool
-
-
 class Work(NamedTuple):
     """Room that a kernel needs beside what it writes.
 
@@ -156,44 +136,6 @@ def work_for(layout: Layout) -> Work:
         np.empty(MAX_LINE, np.uint8),
         np.empty(max(layout.width, 1), np.int64),
     )
-
-
-@kernel
-def _tsv_fields(
-    view: Bytes,
-    start: Int,
-    stop: Int,
-    layout: Layout,
-    breaks: npt.NDArray[np.int64],
-    spans: Values,
-) -> bool:
-    """Note where the wanted columns stand; return whether the line has all columns."""
-    separator = layout.marks[0]
-    last = breaks.size - 1
-    count = 0
-    # One plain loop over the bytes is several times as fast as one loop per column.
-    for i in range(start, stop):
-        if view[i] == separator:
-            if count == last:
-                return False
-            breaks[count] = i
-            count += 1
-    if count != last:
-        return False
-    breaks[last] = stop
-    unset = layout.unset
-    empty = layout.empty
-    for role in range(layout.columns.size):
-        column = layout.columns[role]
-        spans[role, 0] = -1
-        if column < 0:
-            continue
-        begin = breaks[column - 1] + 1 if column > 0 else start
-        end = breaks[column]
-        if not same_word(view, begin, end, unset):
-            spans[role, 0] = begin
-            spans[role, 1] = begin if same_word(view, begin, end, empty) else end
-    return True
 
 
 @kernel
@@ -367,7 +309,7 @@ def read_lines(
             rows.counters[SKIPPED] += 1
         elif layout.width == 0:
             reason = NO_HEADER
-        elif not _tsv_fields(view, start, stop, layout, work.breaks, spans):
+        elif not tsv_fields(view, start, stop, layout, work.breaks, spans):
             reason = BAD_FIELDS
         else:
             is_row = True

@@ -17,6 +17,7 @@ from remnant.collate.plan import Plan, Planner, Reading, State, digest_of, plan_
 from remnant.collate.pseudonym import SiteKey
 from remnant.collate.sightings import Matcher, client_rows, finish_day, rule_texts
 from remnant.collate.spill import Rows
+from remnant.collate.stated import reading_text
 from remnant.collate.tally import Tally
 from remnant.schema import ANSWERS, CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
@@ -141,6 +142,8 @@ def ingest_source(
         vantage=options.vantage or reader.vantage,
         lines=_said(options),
         head=head[:HEAD_BYTES],
+        hits_only=reader.hits_only,
+        period=options.period if reader.hits_only else None,
     )
     if reopen is not None and known.checkpoints:
         early = _known_bydigest_of(reopen, Known(store, served, head), watchlist, served, reading)
@@ -293,6 +296,13 @@ class _Source:
     def _told_more(self, plan: Plan) -> Plan:
         """Add to a plan what a person should know of a source that was stored."""
         state, notes = plan.state, [*plan.notes, *self._tally.notes]
+        if self._reading.hits_only and plan.period is None:
+            notes.append(
+                "this source holds hits only, so no hour without one tells anything: say for which "
+                "time it is complete with --period FROM/UNTIL"
+            )
+        elif self._options.period is not None and not self._reading.hits_only:
+            notes.append("--period is for sources that hold hits only: this one was read without")
         if self._responses and not self._tally.query_messages:
             notes.append("no queries in this source: its responses are counted")
         if self._stream.damage is not None:
@@ -351,7 +361,14 @@ class _Source:
                     counted.append(done.matched)
             if seen:
                 change.write(CLIENTS, case, day, client_rows(seen, clients, source), [source])
-        coverage = self._tally.coverage(plan.cut, counted, source)
+        coverage = self._tally.coverage(
+            plan.cut,
+            counted,
+            source,
+            hits_only=self._reading.hits_only,
+            vantage=self._reading.vantage,
+            period=plan.period,
+        )
         change.write(COVERAGE, case, None, coverage, [source])
         change.write(QUARANTINE, case, None, self._tally.quarantine(plan.cut, source), [source])
         assert self._answers is not None
@@ -361,15 +378,23 @@ class _Source:
             self._stored_answers[case] += len(answers)
         record = self._record(case, source, plan, matched)
         head = head_digest(self._reading.head, record.bytes)
-        change.put_source(record, Prefix(source, record.bytes, record.digest, head))
+        prefix = Prefix(source, record.bytes, record.digest, head)
+        # What has no record is how every report of its kind begins: none of them is it, grown.
+        change.put_source(record, prefix if record.records else None)
         return record
 
     def _mine(self, rows: pa.Table, cut: int) -> pa.Table:
-        """Return the rows after the cut; those of responses only if there were no queries."""
+        """Return the rows after the cut; those of responses only if there were no queries.
+
+        Rows of addresses that answer in this source are not counted.
+        """
         if cut:
             rows = rows.filter(pc.greater_equal(rows["offset"], pa.scalar(cut)))
         if self._tally.query_messages and pc.any(rows["response"]).as_py():
             rows = rows.filter(pc.invert(rows["response"]))
+        if self._tally.responders is not None:
+            theirs = pc.is_in(rows["address"], value_set=self._tally.responders)
+            rows = rows.filter(pc.invert(theirs))
         return rows
 
     def _record(self, case: str, source: str, plan: Plan, matched: int) -> SourceRecord:
@@ -379,7 +404,7 @@ class _Source:
             case=case,
             path=reading.path,
             format=reading.format,
-            reading=reading.lines,
+            reading=reading_text(reading.lines, plan.period),
             sensor=reading.sensor,
             vantage=reading.vantage,
             watchlist=digest_of(self._watchlist, case),

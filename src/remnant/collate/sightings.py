@@ -174,6 +174,7 @@ class Matcher:
             "offset": queries["offset"],
             "response": queries["response"],
             "sensor": named(queries["sensor"], self._sensor),
+            "address": queries["address"],
             "code": pa.array(self._clients.codes(_bytes(queries["address"], 16))),
             "ecs": self._subnets(queries["ecs"]),
             "name": queries["name"],
@@ -220,7 +221,7 @@ def finish_day(rows: pa.Table, clients: Clients, texts: pa.Array[Any], source: s
         texts: the text of each rule of the watchlist.
         source: ledger id.
     """
-    rows = rows.drop_columns(["day", "offset", "response"])
+    rows = rows.drop_columns(["day", "offset", "response", "address"])
     rows = _sorted(rows.unify_dictionaries().combine_chunks())
     code = rows["code"]
     rule, index = np.unique(rows["rule"].to_numpy(), return_inverse=True)
