@@ -96,7 +96,7 @@ def file(
 
 
 def wire(name: str) -> bytes:
-    return dns.name.from_text(name).to_wire()
+    return bytes(dns.name.from_text(name).to_wire() or b"")
 
 
 @dataclass

@@ -75,12 +75,19 @@ def rdata_text(rdata: Any) -> str | None:
             return None
 
 
+def rdata_of(message: bytes, start: int, stop: int, kind: int, group: int = INTERNET) -> Any:
+    """The data that stands in a message, ``None`` if it is not what its type says."""
+    try:
+        return dns.rdata.from_wire(group, kind, message[:stop], start, stop - start)
+    except (dns.exception.DNSException, ValueError):
+        return None
+
+
 def data_text(message: bytes, start: int, stop: int, kind: int) -> str:
     """The text of the data that stands in a message."""
-    try:
-        rdata = dns.rdata.from_wire(INTERNET, kind, message[:stop], start, stop - start)
-    except (dns.exception.DNSException, ValueError):
-        rdata = None
+    # dnspython refuses a compressed name in DNAME, Remnant resolves it: as in NS.
+    kind = 2 if kind == 39 else kind
+    rdata = rdata_of(message, start, stop, kind)
     text = None if rdata is None else rdata_text(rdata)
     return unknown_text(message[start:stop]) if text is None else text
 
@@ -94,7 +101,9 @@ class Said:
         question: name, type, class; ``None`` where there is none.
         bad_question: whether the first question cannot be read.
         records: owner, type, text of those in class IN, section by section.
-        odd: what dnspython itself would not have accepted on the way.
+        odd: what ends or hides records: ``no question``, ``questions``, ``cut``, ``owner``,
+            ``trailing``.
+        bad_data: whether some data, of any class, is not what its type says.
     """
 
     header: bool = False
@@ -102,6 +111,7 @@ class Said:
     bad_question: bool = False
     records: list[tuple[str, int, str]] = field(default_factory=list)
     odd: set[str] = field(default_factory=set)
+    bad_data: bool = False
 
 
 def read(message: bytes) -> Said:
@@ -112,10 +122,13 @@ def read(message: bytes) -> Said:
     said.header = True
     counts = [int.from_bytes(message[at : at + 2], "big") for at in (4, 6, 8, 10)]
     if counts[0] == 0:
+        if sum(counts):
+            said.odd.add("no question")
         return said
     parser = dns.wire.Parser(message, 12)
     try:
-        name = parser.get_name()
+        name, used = dns.name.from_wire(message, 12)
+        parser.seek(12 + used)
         said.question = (name_text(name), *parser.get_struct("!HH"))
     except dns.exception.DNSException:
         said.bad_question = True
@@ -135,12 +148,14 @@ def read(message: bytes) -> Said:
             said.odd.add("cut")
             return said
         parser.seek(data + size)
-        if group != INTERNET or kind in NO_RECORDS:
-            continue
+        if rdata_of(message, data, data + size, kind, group) is None:
+            said.bad_data = True
         try:
             owner = name_text(dns.name.from_wire(message, start)[0])
         except dns.exception.DNSException:
             said.odd.add("owner")
+            continue
+        if group != INTERNET or kind in NO_RECORDS:
             continue
         said.records.append((owner, kind, data_text(message, data, data + size, kind)))
     if parser.remaining():

@@ -95,6 +95,17 @@ def _home_first(arguments: list[str]) -> list[str]:
     return moved + rest
 
 
+def _verb(arguments: list[str]) -> str | None:
+    """Return the command of a line that ``_home_first`` has ordered; a case may be called so."""
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--home":
+            next(left, None)
+        elif not argument.startswith("-"):
+            return argument
+    return None
+
+
 def _terminate(*_: object) -> None:
     """Leave as after Ctrl-C, so that temporary files go."""
     sys.exit(TERMINATED)
@@ -119,13 +130,13 @@ def _unreadable(error: Exception) -> RemnantError:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    if arguments is None and {"ingest", "pdns"} & set(given[:3]):
+    given = _home_first(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and _verb(given) in {"ingest", "pdns"}:
         spare_pandas()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(args=_home_first(given), prog_name="remnant")
+        app(args=given, prog_name="remnant")
     except RemnantError as error:
         typer.echo(f"remnant: {error.text()}", err=True)
         sys.exit(1)

@@ -203,9 +203,10 @@ def import_case(
     if output is Format.CSV:
         emit([e._asdict() for e in result.set_aside], output, ("place", "text", "reason"))
         return
+    words = f", {result.families:,} family words" if result.families else ""
     typer.echo(
-        f"{result.case.name}: {result.names:,} names and {result.addresses:,} addresses watched "
-        f"({result.format}, {result.duplicates:,} duplicates merged)"
+        f"{result.case.name}: {result.names:,} names and {result.addresses:,} addresses{words} "
+        f"watched ({result.format}, {result.duplicates:,} duplicates merged)"
     )
     if result.set_aside_count:
         typer.echo(f"{result.set_aside_count:,} entries set aside, not watched:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 import cdns_writer as writer
 from cdns_writer import QUERY, RESPONSE, Block
-from remnant.capture import AnswersMode, Batch
 from remnant.capture.cdns import CdnsReader
 from remnant.errors import FormatError, UnknownFormat
 from remnant.watchlist import Rule, Watchlist
 from textlogs import counts, hours, notes, quarantine, read, row, rows, v4
+
+if TYPE_CHECKING:
+    from remnant.capture import AnswersMode, Batch
 
 READER = CdnsReader()
 NAMES = Watchlist.compile([Rule("demo", "below", "*.evil.test")])
@@ -462,7 +464,8 @@ def test_statistics_beyond_belief_do_not_overflow() -> None:
 
 
 def test_address_events_and_private_keys_are_stepped_over() -> None:
-    made = block(key5=64, **{"key-1": [1, {2: b"x"}], "key22": "later"})
+    extra: dict[str, Any] = {"key5": 64, "key-1": [1, {2: b"x"}], "key22": "later"}
+    made = block(**extra)
     made.events = [{0: 1, 1: 2, 2: 0, 3: 1000}]
     value = made.value() | {-1: {0: [1]}, 9: "later"}
     value[2] |= {-3: [b"x"], 4: [[0]], 5: [{0: 0, 1: 0}]}

@@ -104,7 +104,7 @@ def test_no_reader_claims_what_is_no_traffic(name: str) -> None:
         b"\xff" * 4096,
         b"lorem ipsum dolor sit amet\n" * 200,
         b'{"a":1}\n' * 200,
-        b'{"timestamp":"2015-04-08T12:00:00Z","event_type":"boot"}\n' * 200,
+        b'{"timestamp":"2015-04-08T12:00:00Z","kind":"boot"}\n' * 200,
         b"a,b,c\n1,2,3\n" * 200,
         b"timestamp,ip,port\n1,2,3\n" * 200,
         b"Apr  8 12:00:00 host kernel: query of a device\n" * 200,

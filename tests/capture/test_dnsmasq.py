@@ -650,7 +650,9 @@ def test_mutated_lines_never_raise(data: st.DataObject) -> None:
     except FormatError:
         return
 
-    assert len(rows(batches)) == sum(batch.query_messages for batch in batches) - counts(batches)[3]
+    # Answers may be clock faults too.
+    queries = sum(batch.query_messages for batch in batches)
+    assert queries - counts(batches)[3] <= len(rows(batches)) <= queries
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import powerdns_writer as writer
-from remnant.capture import AnswersMode, Batch
 from remnant.capture.powerdns import PowerDnsReader
 from remnant.errors import UnknownFormat
 from remnant.watchlist import Rule, Watchlist
 from textlogs import counts, hours, quarantine, read, row, rows, v4
+
+if TYPE_CHECKING:
+    from remnant.capture import AnswersMode, Batch
 
 READER = PowerDnsReader()
 Q, R = writer.QUERY, writer.RESPONSE

@@ -538,3 +538,13 @@ def test_hostile_fields_come_back_as_they_were(fields: list[dict[str, str]]) -> 
         assert {key: detail.get(key, "") for key in ("http_agent", "http_url", "tag")} == {
             key: expected[key] for key in ("http_agent", "http_url", "tag")
         }
+
+
+def test_a_first_column_without_a_name_is_no_header_again_and_again() -> None:
+    columns = ["", *HEADERS["event4_sinkhole"].split(",")]
+    data = table(columns, {"": 0} | CONNECTION, {"": ""} | CONNECTION)
+    batches = read(READER, data, watchlist=BEEBONE)
+
+    assert READER.sniff(data)
+    assert counts(batches) == [2, 0, 0, 0]
+    assert len(rows(batches)) == 2

@@ -460,7 +460,13 @@ TCP = {"tcp_flags": "1b", "tcp_flags_ts": "1b", "tcp_flags_tc": "1b", "syn": Tru
 
 
 def flow(**fields: Any) -> bytes:
-    base = {"dest_ip": "203.0.113.7", "dest_port": 443, "proto": "TCP", "flow": FLOW, "tcp": TCP}
+    base: dict[str, Any] = {
+        "dest_ip": "203.0.113.7",
+        "dest_port": 443,
+        "proto": "TCP",
+        "flow": FLOW,
+        "tcp": TCP,
+    }
     return event("flow", **(base | fields))
 
 

@@ -22,7 +22,7 @@ from remnant.capture.readers import recognise
 from textlogs import counts, quarantine, read, rows, v4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from remnant.capture import AnswersMode, Batch
@@ -182,7 +182,7 @@ def observed(data: bytes) -> tuple[list[Batch], list[dict[str, Any]]]:
 
 
 @pytest.fixture(scope="module")
-def recursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, bytes]]:
+def recursor(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """Return what the Recursor sent about its clients, and about the servers it asked."""
     binary, _ = program("pdns_recursor"), program("dig")
     folder = tmp_path_factory.mktemp("recursor")
@@ -237,7 +237,7 @@ def recursor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[bytes, 
         sent = clients.close(), servers.close()
     if not sent[0]:
         pytest.fail((folder / "output").read_text(encoding="utf-8", errors="replace")[-2000:])
-    yield sent
+    return sent
 
 
 def test_every_question_to_the_recursor_is_one_row(recursor: tuple[bytes, bytes]) -> None:

@@ -202,7 +202,7 @@ def read_map(
             key = int64(-1)
         begin = position
         major, value, after = head(buffer, position, stop)
-        if major == UNSIGNED or major == NEGATIVE:  # noqa: PLR1714 - a set would be built
+        if major == UNSIGNED or major == NEGATIVE:  # noqa: PLR1714, SIM109 - a set would be built
             position = after
             if key >= 0 and (numbers >> key) & 1 != 0:
                 out[key] = value if major == UNSIGNED else -1 - value

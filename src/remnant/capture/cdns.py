@@ -1,4 +1,4 @@
-"""C-DNS: DNS traffic as the compactor of dns-stats and others store it, pairs of messages in blocks.
+"""C-DNS: DNS traffic as dns-stats and others store it, pairs of messages in blocks.
 
 References:
     RFC 8618 (C-DNS); RFC 8949 (CBOR).
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import cdns_block as blocks
+from remnant.capture import cdns_cursor, cdns_lookup, messages
 from remnant.capture import cdns_kernel as kernel
-from remnant.capture import messages
 from remnant.capture.cdns_header import (
     FILE_TYPE,
     MAX_HEADER,
@@ -105,10 +105,10 @@ class _Source:
         self._worker = worker
         self._block = blocks.new_block()
         self._walk = np.zeros(blocks.WALK, np.int64)
-        self._scratch = kernel.new_scratch()
+        self._scratch = cdns_lookup.new_scratch()
         self._numbers = np.zeros(2, np.int64)
         self._header: Header | None = None
-        self._parameters = np.zeros((0, kernel.PARAMETERS), np.int64)
+        self._parameters = np.zeros((0, cdns_lookup.PARAMETERS), np.int64)
         self._left: int | None = 0
         """Blocks to come, None if a break ends them."""
         self._size = 0
@@ -134,7 +134,7 @@ class _Source:
         while position < view.size or self._size:
             if self._size:
                 if not self._items(position):
-                    read = position + int(self._scratch.cursor[kernel.POSITION])
+                    read = position + int(self._scratch.cursor[cdns_cursor.POSITION])
                     return position, read, True
                 position += self._size
                 self._size = 0
@@ -184,7 +184,7 @@ class _Source:
         if not blocks.index(view, start, stop, block, self._numbers):
             return False
         self._which = int(
-            kernel.start_items(view, start, stop, block, len(self._parameters), self._scratch)
+            cdns_cursor.start_items(view, start, stop, block, len(self._parameters), self._scratch)
         )
         return self._which >= 0
 
@@ -229,12 +229,12 @@ class _Source:
 
     def _numbers_of(self, given: Parameters) -> list[int]:
         text = np.frombuffer(given.host.encode(), np.uint8).copy()
-        numbers = [0] * kernel.PARAMETERS
-        numbers[kernel.TICKS] = given.ticks
-        numbers[kernel.PREFIX_4] = given.prefix_4
-        numbers[kernel.PREFIX_6] = given.prefix_6
-        numbers[kernel.HAS_CLIENTS] = given.has_clients
-        numbers[kernel.SENSOR] = int(kernel.sensor_of(self._worker.sensors, text))
+        numbers = [0] * cdns_lookup.PARAMETERS
+        numbers[cdns_lookup.TICKS] = given.ticks
+        numbers[cdns_lookup.PREFIX_4] = given.prefix_4
+        numbers[cdns_lookup.PREFIX_6] = given.prefix_6
+        numbers[cdns_lookup.HAS_CLIENTS] = given.has_clients
+        numbers[cdns_lookup.SENSOR] = int(kernel.sensor_of(self._worker.sensors, text))
         return numbers
 
     def _tell(self, header: Header) -> None:

@@ -216,14 +216,18 @@ def _mark(
     walk: npt.NDArray[np.int64], marks: npt.NDArray[np.int64], depth: Int, position: Int
 ) -> None:
     """Note where a part begins whose key was read; ``depth`` is that of its map."""
-    if depth == 1 and walk[_SEEN] % 2 == 1:
-        if walk[_KEY] >= 0:
-            marks[0, walk[_KEY]] = position
-            marks[1, walk[_KEY]] = 0
-    elif depth == 2 and walk[_KEY] == _TABLES and walk[_SEEN] % 2 == 1 and walk[_SEEN + 1] % 2 == 1:
-        if walk[_TABLE_KEY] >= 0:
-            marks[0, walk[_TABLE_KEY]] = position
-            marks[1, walk[_TABLE_KEY]] = 0
+    if depth == 1 and walk[_SEEN] % 2 == 1 and walk[_KEY] >= 0:
+        marks[0, walk[_KEY]] = position
+        marks[1, walk[_KEY]] = 0
+    elif (
+        depth == 2
+        and walk[_KEY] == _TABLES
+        and walk[_SEEN] % 2 == 1
+        and walk[_SEEN + 1] % 2 == 1
+        and walk[_TABLE_KEY] >= 0
+    ):
+        marks[0, walk[_TABLE_KEY]] = position
+        marks[1, walk[_TABLE_KEY]] = 0
 
 
 @kernel

@@ -127,10 +127,10 @@ def _header(items: _Items) -> Header:
 def _parameters(given: Any) -> Parameters:  # noqa: ANN401 - whatever the file holds
     storage = _map(_map(given).get(0))
     collection = _map(_map(given).get(1))
-    ticks = storage.get(0)
-    if not _is_count(ticks) or not 0 < ticks <= _MAX_TICKS:
+    ticks = _count(storage.get(0))
+    if not 0 < ticks <= _MAX_TICKS:
         raise NotCdns("its block parameters state no ticks per second")
-    hints = _map(storage.get(2)).get(0)
+    hints: Any = _map(storage.get(2)).get(0)
     return Parameters(
         ticks=ticks,
         flags=_count(storage.get(5)),

@@ -25,7 +25,7 @@ from remnant.capture.lines import blocks, first_lines
 from remnant.capture.pdns_rows import ROWS_READ, PdnsTables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from remnant.capture import Batch, ReadOptions
     from remnant.capture.lines import Block
@@ -52,8 +52,7 @@ class CofReader:
 
     def sniff(self, head: bytes) -> bool:
         """Return whether the first lines are rows of passive DNS."""
-        objects = _objects(head)
-        return bool(objects) and all(_is_row(one) for one in objects)
+        return _mostly(head, _is_row)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -91,29 +90,32 @@ class DnsdbReader(CofReader):
 
     def sniff(self, head: bytes) -> bool:
         """Return whether the first lines are an answer of DNSDB."""
-        objects = _objects(head)
-        return bool(objects) and all(
-            ("cond" in one or "obj" in one)
-            and one.get("cond", "ongoing") in _CONDITIONS
-            and ("obj" not in one or (isinstance(one["obj"], dict) and "rrtype" in one["obj"]))
-            for one in objects
-        )
+        return _mostly(head, _is_answer)
 
 
-def _objects(head: bytes) -> list[dict[str, Any]]:
-    """Return the first lines as objects; none if one of them is not an object."""
-    found = []
-    for line in first_lines(head, limit=_LINES):
-        if not line.startswith(b"{"):
-            return []
+def _mostly(head: bytes, right: Callable[[dict[str, Any]], bool]) -> bool:
+    """Return whether most of the first lines are objects of a kind; a broken one is no reason."""
+    lines = first_lines(head, limit=_LINES)
+    return 2 * sum(map(right, _objects(lines))) > len(lines)
+
+
+def _objects(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
         try:
-            one = json.loads(line)
+            one = json.loads(line) if line.startswith(b"{") else None
         except (ValueError, RecursionError):
-            return []
-        if not isinstance(one, dict):
-            return []
-        found.append(one)
-    return found
+            continue
+        if isinstance(one, dict):
+            yield one
+
+
+def _is_answer(one: dict[str, Any]) -> bool:
+    """Return whether an object is of DNSDB's envelope."""
+    return (
+        ("cond" in one or "obj" in one)
+        and one.get("cond", "ongoing") in _CONDITIONS
+        and ("obj" not in one or (isinstance(one["obj"], dict) and "rrname" in one["obj"]))
+    )
 
 
 def _is_row(one: dict[str, Any]) -> bool:

@@ -92,7 +92,8 @@ class Counts(NamedTuple):
         seed: uint64[1].
         slots: int32[8192]: row + 1, 0 where empty.
         keys: int64[2048, 3]: sensor, vantage, start of the hour (UTC microseconds) or NO_HOUR.
-        values: int64[2048, 7]: messages, malformed, skipped, clock faults, lost, first and last time.
+        values: int64[2048, 7]: messages, malformed, skipped, clock faults, lost, first and last
+            time.
     """
 
     state: npt.NDArray[np.int64]

@@ -75,7 +75,8 @@ class Layout(NamedTuple):
 
     Attributes:
         roles: int64[columns]: what each column is to the reader, -1 for nothing.
-        first: uint8: the name of the first column, by which a header is told that comes again.
+        first: uint8: the name of the first column, by which a header is told that comes again;
+            empty while there was none.
     """
 
     roles: npt.NDArray[np.int64]
@@ -84,7 +85,10 @@ class Layout(NamedTuple):
 
 def layout_of(columns: Sequence[str], roles: Sequence[int]) -> Layout:
     """Return the layout of columns with these roles."""
-    first = columns[0].encode() if columns else b""
+    first = b""
+    if columns:
+        # Names are compared in lower case, so the mark of a column without one is like none.
+        first = columns[0].encode("latin-1", "replace") or b"A"
     return Layout(np.array(roles, np.int64), np.frombuffer(first, np.uint8).copy())
 
 

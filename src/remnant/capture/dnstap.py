@@ -118,8 +118,15 @@ class _Scan:
 
     def next(self, *, final: bool) -> tuple[list[Worker], int, bool]:
         """Read on; return the workers whose parts were read, the bytes used, whether to go on."""
-        foreign = bool(self._team[0].context.state[kernel.FOREIGN])
-        return self._parallel.next(self._stream.view, final=final, whole=foreign)
+        view, state = self._stream.view, self._team[0].context.state
+        foreign = bool(state[kernel.FOREIGN])
+        if len(self._team) > 1 and not foreign and not state[kernel.LOST]:
+            first = int(kernel.after_controls(view))
+            if first:
+                # What they say holds for the frames after them, whoever reads those.
+                used, _ = self._run(0, 0, first, final=False)
+                return self._team[:1], used, True
+        return self._parallel.next(view, final=final, whole=foreign)
 
     def bare(self, assembly: Assembly) -> Batch:
         """Return the batch of a source that is one message without any framing."""

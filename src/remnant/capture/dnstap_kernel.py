@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from remnant.watchtable import Tables
     from remnant.wire import Bytes, Int
 
-__all__ = ["FOREIGN", "LOST", "cut", "scan"]
+__all__ = ["FOREIGN", "LOST", "after_controls", "cut", "scan"]
 
 _MORE: Final = -1
 
@@ -195,6 +195,17 @@ def _unreadable(context: Context, counts: Counts) -> None:
     """Count what cannot be a frame."""
     vantage = int64(max(context.options[messages.FORCED], 0))
     tallies.tally(counts, int64(0), vantage, int64(-1), tallies.MALFORMED)
+
+
+@kernel
+def after_controls(buffer: Bytes) -> Int:
+    """Return where the control frames at the front of the unread bytes end."""
+    position = int64(0)
+    while True:
+        kind, _, end = framing.next_frame(buffer, position, int64(buffer.size))
+        if kind != framing.CONTROL:
+            return position
+        position = end
 
 
 @kernel

@@ -56,12 +56,7 @@ class PassiveDnsReader:
         lines = first_lines(head)
         if not lines or b"||" not in lines[0]:
             return False
-        fields = {line.count(b"||") + 1 for line in lines}
-        return 2 * _usual(lines) > len(lines) or (
-            len(fields) == 1
-            and min(fields) >= _FEWEST
-            and all(_CLASS.search(line) and _NUMBER.search(line) for line in lines)
-        )
+        return 2 * _usual(lines) > len(lines) or _other_order(lines)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -72,7 +67,7 @@ class PassiveDnsReader:
             FormatError: the first lines have their fields in another order than the default.
         """
         lines = first_lines(stream.head())
-        if lines and not _usual(lines):
+        if not _usual(lines) and _other_order(lines):
             raise FormatError(
                 "the fields of this log do not stand in passivedns' default order",
                 where=stream.name,
@@ -97,3 +92,13 @@ class PassiveDnsReader:
 def _usual(lines: list[bytes]) -> int:
     """Return how many lines have the fields of the default order."""
     return sum(_DEFAULT.match(line) is not None for line in lines)
+
+
+def _other_order(lines: list[bytes]) -> bool:
+    """Return whether lines look like passivedns' with other fields, or in another order."""
+    fields = {line.count(b"||") + 1 for line in lines}
+    return (
+        len(fields) == 1
+        and min(fields) >= _FEWEST
+        and all(_CLASS.search(line) and _NUMBER.search(line) for line in lines)
+    )

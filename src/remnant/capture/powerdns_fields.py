@@ -173,9 +173,10 @@ def read_message(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64
         out[i] = UNSET
     if not read_fields(buffer, start, stop, _OUTER, out) or out[TYPE] < 0:
         return False
-    if out[QUESTION] >= 0:
-        if not _read_part(buffer, out[QUESTION], out[QUESTION + 1], _QUESTION, out):
-            return False
+    if out[QUESTION] >= 0 and not _read_part(
+        buffer, out[QUESTION], out[QUESTION + 1], _QUESTION, out
+    ):
+        return False
     return out[RESPONSE] < 0 or _read_part(buffer, out[RESPONSE], out[RESPONSE + 1], _RESPONSE, out)
 
 
@@ -202,9 +203,9 @@ def wire_name(
     if start < 0 or size > _MAX_NAME:
         return int64(-1)
     if size <= _SHORT_NAME:
-        end = int64(parse_name(buffer, start, stop, False, name, int64(0)))
+        end = parse_name(buffer, start, stop, False, name, int64(0))
     else:
-        end = int64(parse_name(buffer, start, stop, False, scratch, int64(0)))
+        end = parse_name(buffer, start, stop, False, scratch, int64(0))
         for i in range(end):
             name[i] = scratch[i]
     if end < 0:
@@ -332,18 +333,18 @@ def wire_data(
     kind = fields[RECORD_TYPE]
     start = fields[RECORD_DATA]
     stop = fields[RECORD_DATA + 1]
-    size = int64(-1)
+    size: Int = int64(-1)
     if is_address(fields):
         size = stop - start
         for i in range(size):
             data[i] = buffer[start + i]
-    elif kind == _CNAME or kind == _NS or kind == _PTR:  # noqa: PLR1714 - a set would be built
+    elif kind == _CNAME or kind == _NS or kind == _PTR:  # noqa: PLR1714, SIM109 - a set would be built
         labels = wire_name(buffer, start, stop, name, starts, scratch)
         if labels >= 0:
             size = starts[labels] + 1
             for i in range(size):
                 data[i] = name[i]
-    elif kind == _TXT or kind == _SPF:  # noqa: PLR1714
+    elif kind == _TXT or kind == _SPF:  # noqa: PLR1714, SIM109
         size = _wire_strings(buffer, start, stop, data)
     return size
 
@@ -361,7 +362,7 @@ def subnet_of(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
     if size != 4 and size != 16:  # noqa: PLR1714 - a set would be built
         return False
     first = 16 - size
-    last = int64(-1)
+    last: Int = int64(-1)
     for i in range(size):
         subnet[first + i] = buffer[start + i]
         if buffer[start + i] != 0:

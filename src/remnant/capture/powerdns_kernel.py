@@ -122,7 +122,7 @@ def _policy(facts: npt.NDArray[np.int64], fields: npt.NDArray[np.int64]) -> None
 
 
 @kernel
-def _addresses(scratch: Scratch, buffer: Bytes, context: Context) -> Int:
+def _addresses(scratch: Scratch, buffer: Bytes) -> Int:
     """Collect the addresses in the answers; return how many there are."""
     fields = scratch.fields
     stop = fields[fields_of.RESPONSE + 1]
@@ -265,7 +265,7 @@ def _data(
                 if fields[fields_of.POLICY] < fields[fields_of.POLICY + 1]:
                     _policy(facts, fields)
                 if context.options[messages.ADDRESSES] != 0 and reason == 0:
-                    answers = _addresses(scratch, buffer, context)
+                    answers = _addresses(scratch, buffer)
     reason = messages.take_parsed(
         context, tables, counts, memory, events, buffer, scratch.addresses,
         (answers, rcode, int64(0), subnet), reason, use,

@@ -173,8 +173,7 @@ def read_fields(
             tag, position = _varint(buffer, position - 1, stop)
             if position < 0 or tag < 8 or tag > 0xFFFFFFFF:
                 return False
-            if tag < kept.size:
-                place = kept[tag]
+            place = int64(kept[tag]) if tag < kept.size else int64(-1)
         wire = tag & 7
         if wire == VARINT:
             if position >= stop:

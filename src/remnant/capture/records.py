@@ -216,9 +216,12 @@ def offer_record(
             which are kept (MODES).
     """
     time, sensor, asked, mode = numbers
-    if mode != _ALL and asked < 0:
-        if not _watched(tables, buffer, kind, data, (owner, starts, count), hits, address):
-            return
+    if (
+        mode != _ALL
+        and asked < 0
+        and not _watched(tables, buffer, kind, data, (owner, starts, count), hits, address)
+    ):
+        return
     add_record(
         records, buffer, message, owner, starts[count] + 1, kind, data,
         owner, starts, (time, sensor, asked),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numba import int64, uint64
 
-from remnant.capture.flow_rows import Flows
 from remnant.capture.json_lines import (
     KIND,
     LIST,
@@ -71,6 +70,7 @@ from remnant.wire import inlined, kernel
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from remnant.capture.flow_rows import Flows
     from remnant.wire import Bytes, Int
 
 __all__ = [

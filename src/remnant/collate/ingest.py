@@ -221,6 +221,7 @@ class _Source:
         self._tally = Tally(known.places, reading.sensor)
         self._clients: Clients | None = None
         self._complete = True
+        self._responses = False
         self._mixed: dict[str, Plan] | None = None
 
     def read(
@@ -245,8 +246,10 @@ class _Source:
             if self._simulated and len(self._mixtures()) == len(self._cases):
                 return
             queries = batch.queries
-            if self._tally.query_messages and pc.any(queries["response"]).as_py():
-                queries = queries.filter(pc.invert(queries["response"]))
+            if pc.any(queries["response"]).as_py():
+                self._responses = True
+                if self._tally.query_messages:
+                    queries = queries.filter(pc.invert(queries["response"]))
             for case, rows in matcher.rows(queries).items():
                 if case in self._rows:
                     self._rows[case].add(rows)
@@ -300,7 +303,7 @@ class _Source:
             )
         elif self._options.period is not None and not self._reading.hits_only:
             notes.append("--period is for sources that hold hits only: this one was read without")
-        if not self._tally.query_messages and self._tally.total("messages"):
+        if self._responses and not self._tally.query_messages:
             notes.append("no queries in this source: its responses are counted")
         if self._stream.damage is not None:
             state = "damaged"

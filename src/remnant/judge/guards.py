@@ -379,6 +379,7 @@ def _sensor_presence(ground: Ground) -> dict[str, tuple[float, float]]:
 def _read_by_day(ground: Ground) -> dict[str, Floats]:
     """Return sums of each fitted day, as arrays in the order of the days."""
     table = _fitted_coverage(ground)
+    table = table.filter(table.messages > 0)
     columns = ("messages", "matched", "lost")
     rows = (
         table.group_by("hour", "source")
