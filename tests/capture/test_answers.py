@@ -212,9 +212,7 @@ def test_implied_entries_serve_every_case_that_the_question_hits(
 
 
 def _watching_root(watched: Watchlist) -> set[int]:
-    return {
-        watched.cases.index(rule.case) for rule in watched.rules if rule.text in {"*..", "*."}
-    }
+    return {watched.cases.index(rule.case) for rule in watched.rules if rule.text in {"*..", "*."}}
 
 
 # Which are kept
@@ -241,12 +239,12 @@ def test_none_and_nothing_give_no_rows() -> None:
 @pytest.mark.parametrize("mode", ["watched", "all"])
 def test_data_of_one_row_is_bounded(mode: AnswersMode) -> None:
     long = '"' + "a" * 20_000 + '"'
-    (row,) = rows(Watchlist.compile([Rule("demo", "below", "*.test")]), [("x.test", TXT, long)], mode)
+    (row,) = rows(
+        Watchlist.compile([Rule("demo", "below", "*.test")]), [("x.test", TXT, long)], mode
+    )
     assert row["rdata"] == long[: 16 << 10]
 
 
 def test_names_are_text_as_everywhere() -> None:
-    (row,) = rows(
-        Watchlist.compile([]), [(r"A\.b\000\\.TEST", CNAME, "x")], "all"
-    )
+    (row,) = rows(Watchlist.compile([]), [(r"A\.b\000\\.TEST", CNAME, "x")], "all")
     assert row["rrname"] == r"a\.b\000\\.test"

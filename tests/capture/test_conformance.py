@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dnstap_writer as writer
 from remnant.capture import QUARANTINE_LIMIT
 from remnant.capture.readers import READERS, recognise
 from remnant.errors import FormatError
@@ -34,7 +35,14 @@ BIND = (
     b"08-Apr-2015 12:00:01.123 general: info: zone example/IN: loaded\n"
     b"08-Apr-2015 12:00:02.123 queries: info: client 192.0.2.17#1: query: a..b IN A +\n"
 )
-TEXTS = [("zeek", ZEEK), ("zeek", ZEEK_JSON), ("bind", BIND)]
+DNSTAP = writer.stream(
+    writer.message(writer.CLIENT_QUERY, writer.query("Ns1.evil.example")),
+    writer.message(writer.CLIENT_RESPONSE, writer.response(writer.query("Ns1.evil.example"), 3)),
+    writer.message(writer.AUTH_QUERY, writer.query("x.example", "AAAA"), client="2001:db8::17"),
+    b"not a message",
+)
+BARE = writer.message(writer.CLIENT_QUERY, writer.query("ns1.evil.example"))
+TEXTS = [("dnstap", DNSTAP), ("dnstap", BARE), ("zeek", ZEEK), ("zeek", ZEEK_JSON), ("bind", BIND)]
 EACH = pytest.mark.parametrize("name", READERS)
 
 

@@ -577,7 +577,9 @@ def test_a_response_that_repeats_the_query_is_one_message() -> None:
 
 def test_fields_that_are_not_used_are_stepped_over() -> None:
     extra = b"\x0a\x12\x1a" * 30_000
-    frame = writer.message(Q, ASKED, extra=extra) + writer.data(77, b"later") + writer.fixed32(99, 1)
+    frame = (
+        writer.message(Q, ASKED, extra=extra) + writer.data(77, b"later") + writer.fixed32(99, 1)
+    )
     got = read(writer.stream(frame, frame))
     assert (len(got.rows), got.sum("malformed")) == (2, 0)
     assert len(frame) > 65_536
@@ -685,7 +687,10 @@ def test_a_policy_may_stand_with_the_query_or_alone() -> None:
     ("policy", "expected"),
     [
         (b"", {"rpz": {}}),
-        (writer.rpz(b"r" * 300, 6, 5), {"rpz": {"action": "LOCAL_DATA", "trigger": "NS_IP", "rule": "r" * 255}}),
+        (
+            writer.rpz(b"r" * 300, 6, 5),
+            {"rpz": {"action": "LOCAL_DATA", "trigger": "NS_IP", "rule": "r" * 255}},
+        ),
         (writer.rpz(b"\xff", 99, 99), {"rpz": {"action": "99", "trigger": "99", "rule": "\ufffd"}}),
         (b"\x12\x7f", None),  # cut off: no policy, and the message counts
     ],
@@ -764,7 +769,9 @@ def test_records_have_the_time_and_sensor_of_their_response() -> None:
     ] == [(None, 1, 1, 1), ("a", 2, 9, 2)]
 
 
-@pytest.mark.parametrize("kind", [writer.STUB_RESPONSE, writer.TOOL_RESPONSE, writer.UPDATE_RESPONSE])
+@pytest.mark.parametrize(
+    "kind", [writer.STUB_RESPONSE, writer.TOOL_RESPONSE, writer.UPDATE_RESPONSE]
+)
 def test_other_responses_bring_no_records(kind: int) -> None:
     assert read(writer.stream(writer.message(kind, chain(ASKED))), answers="all").answers == []
 

@@ -93,7 +93,9 @@ def plainly(messages: Sequence[Message]) -> list[tuple[int, bool, int | None]]:
         clock = advance_clock(clock, BASE + message.heard)
         for other in waiting:
             before = messages[other]
-            delay = message.heard - before.heard if message.response else before.heard - message.heard
+            delay = (
+                message.heard - before.heard if message.response else before.heard - message.heard
+            )
             if (
                 before.response != message.response
                 and before.exchange == message.exchange
@@ -135,7 +137,10 @@ MESSAGES = st.lists(
     order=st.sampled_from(["any", "by time"]),
 )
 def test_pairs_are_those_of_a_plain_search_in_any_pieces(
-    messages: list[Message], cuts: list[int], same_hash: bool, order: str  # noqa: FBT001
+    messages: list[Message],
+    cuts: list[int],
+    same_hash: bool,
+    order: str,
 ) -> None:
     if order == "by time":
         messages = sorted(messages, key=lambda message: message.heard)
@@ -149,24 +154,24 @@ def test_pairs_are_those_of_a_plain_search_in_any_pieces(
 @pytest.mark.parametrize("exchange", range(1, 8))
 def test_each_part_of_an_exchange_keeps_it_apart(exchange: int) -> None:
     """Even where the hashes are the same."""
-    messages = [Message(False, 0), Message(True, 5, exchange, 3)]  # noqa: FBT003
+    messages = [Message(False, 0), Message(True, 5, exchange, 3)]
     assert paired(messages, same_hash=True) == [(0, False, None)]
-    assert paired([*messages, Message(True, 6, 0, 2)], same_hash=True) == [(0, False, 2)]  # noqa: FBT003
+    assert paired([*messages, Message(True, 6, 0, 2)], same_hash=True) == [(0, False, 2)]
 
 
 @pytest.mark.parametrize(
     ("delay", "found"),
     [(0, True), (WAIT_US, True), (WAIT_US + 1, False), (-SECOND, True), (-SECOND - 1, False)],
 )
-def test_a_response_comes_within_ten_seconds_and_up_to_one_before(delay: int, found: bool) -> None:  # noqa: FBT001
-    query, response = Message(False, 0), Message(True, delay, rcode=3)  # noqa: FBT003
+def test_a_response_comes_within_ten_seconds_and_up_to_one_before(delay: int, found: bool) -> None:
+    query, response = Message(False, 0), Message(True, delay, rcode=3)
     for messages in ((query, response), (response, query)):
         place = messages.index(query)
         assert paired(messages) == [(place, False, 3 if found else None)]
 
 
 def test_responses_alone_are_rows_where_there_are_no_queries() -> None:
-    messages = [Message(True, i * SECOND, rcode=i) for i in range(3)]  # noqa: FBT003
+    messages = [Message(True, i * SECOND, rcode=i) for i in range(3)]
     assert paired(messages, responses=True) == [(i, True, i) for i in range(3)]
     assert paired(messages) == []
 
@@ -174,15 +179,18 @@ def test_responses_alone_are_rows_where_there_are_no_queries() -> None:
 def test_time_that_goes_back_far_starts_anew() -> None:
     hour = 3600 * SECOND
     messages = [
-        Message(False, hour), Message(False, 0), Message(True, 1, rcode=2), Message(True, hour, rcode=4),
-    ]  # fmt: skip
+        Message(False, hour),
+        Message(False, 0),
+        Message(True, 1, rcode=2),
+        Message(True, hour, rcode=4),
+    ]
     assert paired(messages) == [(0, False, 4), (1, False, 2)] == plainly(messages)
     assert advance_clock(hour, hour - BACK_US) == hour
     assert advance_clock(hour, hour - BACK_US - 1) == hour - BACK_US - 1
 
 
 def test_no_more_wait_than_there_is_room_for() -> None:
-    messages = [Message(False, i) for i in range(30)] + [Message(True, 40, rcode=3)]  # noqa: FBT003
+    messages = [Message(False, i) for i in range(30)] + [Message(True, 40, rcode=3)]
     rows = paired(messages, [30], limit=10)
     # The oldest twenty went without an answer, the next gets it.
     assert [place for place, _, rcode in rows if rcode == 3] == [20]
@@ -191,8 +199,8 @@ def test_no_more_wait_than_there_is_room_for() -> None:
 
 def test_many_of_one_key_cost_a_bounded_search() -> None:
     """A flood of one exchange: pairs may be missed, queries never."""
-    messages = [Message(False, i) for i in range(3000)]  # noqa: FBT003
-    messages += [Message(True, 3000 + i, rcode=1) for i in range(3000)]  # noqa: FBT003
+    messages = [Message(False, i) for i in range(3000)]
+    messages += [Message(True, 3000 + i, rcode=1) for i in range(3000)]
     rows = paired(messages)
     assert len(rows) == 3000
     assert {rcode for _, _, rcode in rows} == {1}

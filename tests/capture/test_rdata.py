@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
 
 import dns.name
 import dns.rdata
@@ -17,9 +16,6 @@ from hypothesis import strategies as st
 import dns_oracle
 from remnant import wire
 from remnant.capture import rdata
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, SPF, CAA = 2, 5, 6, 12, 15, 16, 28, 33, 39, 99, 257
 KNOWN = (1, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, SPF, CAA)
@@ -39,7 +35,9 @@ def text(kind: int, data: bytes, before: bytes = b"") -> str:
 
 
 LABEL = st.one_of(
-    st.sampled_from([b"www", b"Evil", b"x" * 63, b"a.b", b"\\", b'"', b" ", b"\0", b"\xff", b"_dmarc"]),
+    st.sampled_from(
+        [b"www", b"Evil", b"x" * 63, b"a.b", b"\\", b'"', b" ", b"\0", b"\xff", b"_dmarc"]
+    ),
     st.binary(min_size=1, max_size=20),
 )
 
@@ -54,7 +52,9 @@ def _name(labels: list[bytes]) -> bytes:
 
 NAME = st.lists(LABEL, max_size=6).map(_name)
 NUMBER16 = st.integers(0, 0xFFFF).map(lambda n: n.to_bytes(2, "big"))
-NUMBER32 = st.sampled_from([0, 1, 9, 10, 86_400, 2**31, 2**32 - 1]).map(lambda n: n.to_bytes(4, "big"))
+NUMBER32 = st.sampled_from([0, 1, 9, 10, 86_400, 2**31, 2**32 - 1]).map(
+    lambda n: n.to_bytes(4, "big")
+)
 STRING = st.binary(max_size=255).map(lambda b: bytes([len(b)]) + b)
 TAG = st.text("abcXYZ019", min_size=1, max_size=15).map(lambda t: bytes([len(t)]) + t.encode())
 
@@ -78,7 +78,7 @@ WELL_FORMED = st.one_of(
 @given(WELL_FORMED)
 def test_well_formed_data_is_what_dnspython_reads(record: tuple[int, bytes]) -> None:
     kind, data = record
-    expected = dns_oracle.rdata_text(dns.rdata.from_wire(1, kind, data, 0, len(data)))
+    expected = dns_oracle.rdata_text(dns_oracle.rdata_of(data, 0, len(data), kind))
 
     assert text(kind, data) == expected
 
@@ -110,7 +110,7 @@ def test_plain_data_is_dnspythons_own_text_folded_and_without_last_dots(
     own = data.to_text() if kind in {"TXT", "SPF", "CAA"} else data.to_text().lower()
     own = " ".join(word if word == "." else word.removesuffix(".") for word in own.split(" "))
 
-    assert text(int(data.rdtype), data.to_wire()) == own
+    assert text(int(data.rdtype), data.to_wire() or b"") == own
 
 
 # Addresses
@@ -134,7 +134,7 @@ def test_ipv6_is_written_as_rfc_5952_says(packed: bytes) -> None:
     assert ipaddress.IPv6Address(written).packed == packed
     compatible = packed[:12] == bytes(12) and packed[12:14] != b"\0\0"
     if not compatible:
-        theirs = dns.rdata.from_wire(1, AAAA, packed, 0, 16).to_text()
+        theirs = dns_oracle.rdata_of(packed, 0, 16, AAAA).to_text()
         # dnspython takes ::0.1.2.3 for an address of IPv4 as well.
         assert written == theirs or packed[:12] == bytes(12)
 
@@ -196,8 +196,10 @@ def test_a_name_does_not_end_beyond_its_data() -> None:
     assert text(NS, b"\1a") == r"\# 2 0161"
 
 
-@pytest.mark.parametrize(("pointers", "read"), [(1, True), (128, True), (129, False), (4000, False)])
-def test_a_name_follows_so_many_pointers_and_no_more(pointers: int, read: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("pointers", "read"), [(1, True), (128, True), (129, False), (4000, False)]
+)
+def test_a_name_follows_so_many_pointers_and_no_more(pointers: int, read: bool) -> None:
     chain = b"\1a\0" + b"".join(
         (0xC000 | (0 if i == 0 else 3 + 2 * (i - 1))).to_bytes(2, "big") for i in range(pointers)
     )
@@ -215,7 +217,6 @@ def test_what_a_pointer_points_to_ends_before_it() -> None:
 # Data that is not what its type says
 
 
-
 @settings(max_examples=500, deadline=None)
 @given(
     record=WELL_FORMED,
@@ -231,7 +232,9 @@ def test_damaged_data_is_what_dnspython_reads_or_stays_bytes(
     data = data[:at] + put + data[at + 1 :]
     message = before + data
 
-    assert text(kind, data, before) == dns_oracle.data_text(message, len(before), len(message), kind)
+    assert text(kind, data, before) == dns_oracle.data_text(
+        message, len(before), len(message), kind
+    )
 
 
 @settings(max_examples=500, deadline=None)
@@ -243,7 +246,9 @@ def test_damaged_data_is_what_dnspython_reads_or_stays_bytes(
 def test_any_bytes_of_any_type(kind: int, data: bytes, before: bytes) -> None:
     message = before + data
 
-    assert text(kind, data, before) == dns_oracle.data_text(message, len(before), len(message), kind)
+    assert text(kind, data, before) == dns_oracle.data_text(
+        message, len(before), len(message), kind
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -279,7 +284,16 @@ def test_malformed_examples(kind: int, data: bytes, written: str) -> None:
 
 
 def test_the_longest_data_of_each_kind_fits() -> None:
-    longest = b"\x3f" + b"\xff" * 63 + b"\x3f" + b"\xff" * 63 + b"\x3f" + b"\xff" * 63 + b"\x3d" + b"\xff" * 61
+    longest = (
+        b"\x3f"
+        + b"\xff" * 63
+        + b"\x3f"
+        + b"\xff" * 63
+        + b"\x3f"
+        + b"\xff" * 63
+        + b"\x3d"
+        + b"\xff" * 61
+    )
     longest += b"\0"
     assert len(longest) == 255
     assert len(text(NS, longest)) == 4 * 250 + 3

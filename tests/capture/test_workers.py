@@ -58,7 +58,9 @@ def frames(count: int, seed: int = 1) -> list[bytes]:
             answer = answered(name, f"192.0.2.{i % 20}")
             out.append(writer.message(R, answer, time=time + 0.1, **where))
         if i % 9 == 0:
-            out.append(writer.message(RR, answered(name, "192.0.2.77"), time=time, identity=identity))
+            out.append(
+                writer.message(RR, answered(name, "192.0.2.77"), time=time, identity=identity)
+            )
         if i % 31 == 0:
             out.append(writer.message(Q, asked(name), time=chance.choice([5.0, None]), **where))
         if i % 37 == 0:
@@ -108,9 +110,7 @@ def cut_off() -> bytes:
 
 def many_hits() -> bytes:
     """More events, hours and records than one batch has room for."""
-    few = [
-        writer.frame(writer.message(Q, asked("x.y.test"), time=AT + i)) for i in range(50)
-    ]
+    few = [writer.frame(writer.message(Q, asked("x.y.test"), time=AT + i)) for i in range(50)]
     hours = [
         writer.frame(writer.message(Q, asked("x.y.test"), time=AT + 3600 * i, identity=b"h"))
         for i in range(5000)

@@ -77,7 +77,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def ingest(
-    store: Store, data: bytes, mode: AnswersMode = "watched", watchlist: Watchlist = TWO, **more: Any
+    store: Store,
+    data: bytes,
+    mode: AnswersMode = "watched",
+    watchlist: Watchlist = TWO,
+    **more: Any,
 ) -> list[SourceResult]:
     from collate.made_up import NOW
 
@@ -148,9 +152,10 @@ def test_each_case_gets_its_records_with_exact_counts(store: Store, chunk: int) 
 def test_one_pass_over_two_cases_is_two_passes_over_one(store: Store, tmp_path: Path) -> None:
     for mode in ("watched", "all"):
         other = settings_in(tmp_path / mode)
-        with Store.open(other, write=True) as apart, Store.open(
-            settings_in(tmp_path / f"{mode}-both"), write=True
-        ) as both:
+        with (
+            Store.open(other, write=True) as apart,
+            Store.open(settings_in(tmp_path / f"{mode}-both"), write=True) as both,
+        ):
             ingest(both, DATA, mode)
             ingest(apart, DATA, mode, ALONE)
             assert records(both) == records(apart)

@@ -1,4 +1,4 @@
-"""dnstap written by real servers, asked by a real dig: BIND and Knot to a file, Unbound to a socket.
+"""dnstap of real servers, asked by a real dig: BIND and Knot to a file, Unbound to a socket.
 
 Unbound asks BIND, so that one exchange is seen from both sides.
 """
@@ -24,7 +24,7 @@ from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from remnant.capture import AnswersMode
@@ -87,7 +87,14 @@ def needed(*programs: str) -> None:
 
 def ask(port: int, name: str, kind: str, transport: str) -> str:
     """Ask with dig; return its answer, empty if there was none."""
-    words = [f"@127.0.0.1 -p {port} +tries=1 +time=3 +norrcomments", transport, "-q", name, "-t", kind]
+    words = [
+        f"@127.0.0.1 -p {port} +tries=1 +time=3 +norrcomments",
+        transport,
+        "-q",
+        name,
+        "-t",
+        kind,
+    ]
     done = subprocess.run(
         ["dig", *words[0].split(), *words[1:]], capture_output=True, text=True, check=False
     )
@@ -224,7 +231,7 @@ def asked_all(port: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def resolver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def resolver(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What Unbound and the BIND behind it wrote, and when."""
     needed("named", "dig", "unbound", "fstrm_capture")
     folder = tmp_path_factory.mktemp("tap")
@@ -235,7 +242,7 @@ def resolver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         named(stack, folder, ports[1])
         unbound(stack, folder, *ports)
         replies = asked_all(ports[0])
-    yield {
+    return {
         "unbound": (folder / "unbound.dnstap").read_bytes(),
         "named": (folder / "named.dnstap").read_bytes(),
         "replies": replies,
@@ -323,7 +330,9 @@ def test_records_are_what_dig_prints(resolver: dict[str, Any]) -> None:
             found = re.match(r"([^;\s]\S*)\.\s+\d+\s+IN\s+(A|AAAA|CNAME|MX|SRV)\s+(.*)", line)
             if found:
                 name, kind, data = found.groups()
-                said.add((name.lower(), {**TYPES, "CNAME": 5}[kind], data.removesuffix(".").lower()))
+                said.add(
+                    (name.lower(), {**TYPES, "CNAME": 5}[kind], data.removesuffix(".").lower())
+                )
 
     assert len(said) >= 6
     assert said <= triples(records)

@@ -11,7 +11,15 @@ import dns.message
 import dns.rrset
 import pytest
 
-from dnstap_writer import CLIENT_QUERY, CLIENT_RESPONSE, RESOLVER_RESPONSE, START_TIME, message, query, stream
+from dnstap_writer import (
+    CLIENT_QUERY,
+    CLIENT_RESPONSE,
+    RESOLVER_RESPONSE,
+    START_TIME,
+    message,
+    query,
+    stream,
+)
 from story.telling import Place
 
 if TYPE_CHECKING:
@@ -37,8 +45,12 @@ def answered(name: str, *records: str) -> bytes:
     return made.to_wire()
 
 
-WATCHED = answered("c2.evil.example", "c2.evil.example. CNAME edge.cdn.example.", "edge.cdn.example. A 203.0.113.1")
-OTHER = answered("www.good.example", "www.good.example. A 203.0.113.2", "www.good.example. AAAA 2001:db8::2")
+WATCHED = answered(
+    "c2.evil.example", "c2.evil.example. CNAME edge.cdn.example.", "edge.cdn.example. A 203.0.113.1"
+)
+OTHER = answered(
+    "www.good.example", "www.good.example. A 203.0.113.2", "www.good.example. AAAA 2001:db8::2"
+)
 TRAFFIC = stream(
     message(CLIENT_QUERY, query("c2.evil.example")),
     message(CLIENT_RESPONSE, WATCHED),
@@ -93,7 +105,9 @@ def test_answers_of_dnstap_watched_all_and_none(place: Place) -> None:
 
 
 @pytest.mark.parametrize(("name", "format_name"), [("dns.log", "zeek"), ("query.log", "bind")])
-def test_logs_keep_their_rows_whatever_the_answers(place: Place, name: str, format_name: str) -> None:
+def test_logs_keep_their_rows_whatever_the_answers(
+    place: Place, name: str, format_name: str
+) -> None:
     """BIND's log has no answers; of Zeek's it is enough that the choice changes no row."""
     before = {mode: ingest(place, name, "--answers", mode) for mode in ("watched", "all", "none")}
 
