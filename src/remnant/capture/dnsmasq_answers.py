@@ -19,7 +19,7 @@ from remnant.capture.dnsmasq_waiting import (
     last_query,
     leave,
 )
-from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte, kernel
+from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte, inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -232,13 +232,13 @@ def new_output(block: Block, rows: int) -> Output:
     )
 
 
-@kernel
+@inlined
 def is_open(answer: Answer) -> bool:
     """Return whether an answer is being read."""
     return bool(answer.number[_OPEN] == 1)
 
 
-@kernel
+@inlined
 def goes_on(answer: Answer, line: Line) -> bool:
     """Return whether a line belongs to the answer that is being read."""
     number = answer.number
@@ -331,7 +331,7 @@ def _put(
     records.data_offsets[n + 1] = begin + size
 
 
-@kernel
+@inlined
 def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output) -> None:
     """End the answer that is being read: its query becomes a row."""
     number = answer.number

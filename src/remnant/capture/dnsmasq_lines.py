@@ -93,7 +93,7 @@ from remnant.capture.text_stamp import (
     take_stamp,
 )
 from remnant.capture.text_types import parse_type
-from remnant.wire import Bytes, Int, kernel
+from remnant.wire import Bytes, Int, inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -270,7 +270,7 @@ def _query(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     return -1
 
 
-@kernel
+@inlined
 def _wait(line: Line, waiting: Waiting, when: npt.NDArray[np.int64], at: Int) -> None:
     """Put the query of a line, which stands at an offset of the stream, into the table."""
     serial = line.number[SERIAL]
