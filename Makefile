@@ -32,6 +32,7 @@ fuzz: $(VENV)/.dev ## the long fuzzing campaign (half an hour), compiled kernels
 
 bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratios
 	$(BIN)/python bench/ingest_dnstap.py
+	$(BIN)/python bench/ingest_pcap.py
 	$(BIN)/python bench/dnstap_kernel.py
 	$(BIN)/python bench/simulate_dnstap.py
 	$(BIN)/python bench/enrich_lookup.py

@@ -10,6 +10,7 @@ CONTENT_TYPE = b"protobuf:dnstap.Dnstap"
 AUTH_QUERY, AUTH_RESPONSE, RESOLVER_QUERY, RESOLVER_RESPONSE, CLIENT_QUERY, CLIENT_RESPONSE = range(
     1, 7
 )
+FORWARDER_RESPONSE, STUB_RESPONSE, TOOL_RESPONSE, UPDATE_RESPONSE = range(8, 15, 2)
 UDP, TCP, DOT, DOH, DNSCRYPT_UDP, DNSCRYPT_TCP, DOQ = range(1, 8)
 START_TIME = 1_428_451_200
 """2015-04-08T00:00:00Z"""
@@ -63,6 +64,8 @@ def message(
     protocol: int | None = UDP,
     identity: bytes | None = b"ns1",
     version: bytes | None = b"test",
+    policy: bytes | None = None,
+    extra: bytes | None = None,
 ) -> bytes:
     """Return one dnstap payload (without its frame)."""
     address = None if client is None else ipaddress.ip_address(client).packed
@@ -77,7 +80,17 @@ def message(
     else:
         inner += _time(12, time if response_time is None else response_time)
         inner += data(14, dns_message)
-    return data(1, identity) + data(2, version) + data(14, inner) + number(15, 1)
+    inner += data(15, policy)
+    outer = data(1, identity) + data(2, version) + data(3, extra)
+    return outer + data(14, inner) + number(15, 1)
+
+
+def rpz(
+    rule: bytes | None, action: int | None = None, match: int | None = None, value: bytes = b""
+) -> bytes:
+    """Return a policy as a resolver with response policy zones writes it."""
+    named = data(1, b"rpz") + data(2, rule) + number(3, action) + number(4, match)
+    return named + data(5, value or None)
 
 
 def _time(field: int, time: float | None) -> bytes:

@@ -15,7 +15,11 @@ from remnant.errors import CaseError
 from remnant.watchlist import Kind, Rule, Watchlist
 
 LABELS = st.sampled_from(["a", "b", "evil", "com", "x" * 8, "y" * 9, "z" * 63, r"d\.t", "\\255"])
-NAMES = st.lists(LABELS, min_size=0, max_size=4).map(lambda parts: ".".join(parts) or ".")
+NAMES = (
+    st.lists(LABELS, min_size=0, max_size=4)
+    .map(lambda parts: ".".join(parts) or ".")
+    .filter(lambda text: len(text) < 250)
+)
 RULES = st.lists(st.tuples(st.sampled_from(["exact", "below"]), NAMES), max_size=12)
 
 
@@ -215,5 +219,58 @@ def test_a_large_table_keeps_probes_short() -> None:
     rows, entries = watched.match_wire(*packed(asked))
     assert np.array_equal(rows, np.arange(count))
     assert np.array_equal(entries, np.arange(count))
-    assert set(get_args(Kind)) == {"exact", "below", "address"}
+    assert set(get_args(Kind)) == {"exact", "below", "address", "family"}
     assert watchtable.MAX_HITS > 128
+
+
+def words(watched: Watchlist, *asked: str) -> list[list[str]]:
+    wires = [bytes([len(word)]) + word.encode("latin-1") + b"\0" for word in asked]
+    rows, entries = watched.match_words(*packed(wires))
+    out: list[list[str]] = [[] for _ in asked]
+    for row, entry in zip(rows.tolist(), entries.tolist(), strict=True):
+        out[row].append(watched.rules[watched.entry_rules[watched.entry_offsets[entry]]].text)
+    return out
+
+
+def test_family_words_match_whole_and_without_case() -> None:
+    watched = Watchlist.compile(
+        [rule("family", "family:Beebone"), rule("family", "family:gameover-zeus")]
+    )
+
+    assert words(watched, "BEEBONE", "Gameover-Zeus") == [
+        ["family:Beebone"],
+        ["family:gameover-zeus"],
+    ]
+    assert words(watched, "beebone2", "bee", "zeus", "b\xe9ebone", "x" * 63) == [[]] * 5
+    assert watched.has_families
+    assert not Watchlist.compile([rule("exact", "beebone")]).has_families
+
+
+def test_names_and_family_words_stay_apart() -> None:
+    watched = Watchlist.compile([rule("family", "family:beebone"), rule("exact", "beebone")])
+
+    assert hits(watched, "beebone") == [["beebone"]]
+    assert words(watched, "beebone") == [["family:beebone"]]
+    assert watched.specificity[0] < Watchlist.compile([rule("address", "::/0")]).specificity[0]
+
+
+@given(
+    st.lists(st.text("aB-z.", min_size=1, max_size=4), max_size=8), st.text("aAbBzZ-.", min_size=1)
+)
+def test_family_words_agree_with_a_plain_search(watch: list[str], asked: str) -> None:
+    watched = Watchlist.compile([rule("family", f"family:{word}") for word in watch])
+    found = {text.removeprefix("family:").lower() for text in words(watched, asked[:63])[0]}
+
+    assert found == {asked[:63].lower()} & {word.lower() for word in watch}
+
+
+@pytest.mark.parametrize("text", ["family:", "family:" + "x" * 64])
+def test_a_family_word_that_cannot_be_one_is_refused(text: str) -> None:
+    with pytest.raises(CaseError, match="family word"):
+        Watchlist.compile([rule("family", text)])
+
+
+def test_the_digest_changes_with_the_family_words() -> None:
+    one, two = (Watchlist.compile([rule(kind, "family:a")]) for kind in ("family", "exact"))
+
+    assert one.digest("demo") != two.digest("demo")

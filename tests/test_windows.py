@@ -14,6 +14,7 @@ from remnant.windows import (
     ceil,
     floor,
     iso,
+    parse_period,
     parse_time,
     to_us,
 )
@@ -83,3 +84,24 @@ def test_a_window_is_half_open() -> None:
 def test_an_empty_window_is_refused() -> None:
     with pytest.raises(TimeSyntaxError, match="end is exclusive"):
         Window(at("2015-04-08"), at("2015-04-08"))
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("2015-04-08/2015-04-08", "2015-04-08T00:00:00Z to 2015-04-09T00:00:00Z"),
+        ("2015-04-08/2015-04-09T00:00:00Z", "2015-04-08T00:00:00Z to 2015-04-09T00:00:00Z"),
+        ("2015-04-08T02:00:00+02:00/2015-04-08", "2015-04-08T00:00:00Z to 2015-04-09T00:00:00Z"),
+    ],
+)
+def test_a_period_holds_its_last_day_and_ends_before_its_last_time(text: str, window: str) -> None:
+    assert str(parse_period(text)) == window
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "/", "2015-04-08", "2015-04-08/", "2015-04-08/2015-04-07", "a/b", "2015-04-08T00:00/1"],
+)
+def test_what_is_no_period(text: str) -> None:
+    with pytest.raises(TimeSyntaxError):
+        parse_period(text)

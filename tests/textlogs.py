@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from remnant.capture import Batch, Reader, ReadOptions
+from remnant.capture import AnswersMode, Batch, Reader, ReadOptions
 from remnant.capture.stream import ByteStream
 from remnant.schema import COVERAGE_COUNTS, QUARANTINE, QUERIES
 from remnant.watchlist import Rule, Watchlist
@@ -32,8 +32,12 @@ def read(
     timezone: tzinfo | None = None,
     vantage: str | None = None,
     now: datetime = NOW,
+    answers: AnswersMode = "watched",
+    threads: int = 1,
 ) -> list[Batch]:
-    options = ReadOptions(now=now, year=year, timezone=timezone, vantage=vantage)
+    options = ReadOptions(
+        now=now, year=year, timezone=timezone, vantage=vantage, answers=answers, threads=threads
+    )
     with ByteStream(io.BytesIO(data), "test.log", chunk=chunk) as stream:
         batches = list(reader.read(stream, watchlist, options))
         ends = [batch.end for batch in batches]

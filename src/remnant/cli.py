@@ -14,9 +14,10 @@ from typing import Annotated, Final
 
 import typer
 
-from remnant import __version__, cli_case, cli_keep, cli_read, cli_run
+from remnant import __version__, cli_case, cli_keep, cli_pdns, cli_read, cli_run
 from remnant.cli_shared import HOME, open_settings
 from remnant.errors import RemnantError, StoreError
+from remnant.startup import spare_pandas
 
 __all__ = ["INTERRUPTED", "TERMINATED", "app", "main"]
 
@@ -69,6 +70,7 @@ app.command("clients", short_help="The addresses that were seen.")(cli_read.clie
 app.command("measure", short_help="How much is left, with intervals.")(cli_read.measure)
 app.command("judge", short_help="Whether clean-up is working, with evidence.")(cli_read.judge)
 app.command("report", short_help="Write the report as one HTML file.")(cli_read.report)
+app.add_typer(cli_pdns.app, name="pdns")
 app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
 app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)
 app.add_typer(cli_keep.sensor_app, name="sensor")
@@ -91,6 +93,17 @@ def _home_first(arguments: list[str]) -> list[str]:
         else:
             rest.append(argument)
     return moved + rest
+
+
+def _verb(arguments: list[str]) -> str | None:
+    """Return the command of a line that ``_home_first`` has ordered; a case may be called so."""
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--home":
+            next(left, None)
+        elif not argument.startswith("-"):
+            return argument
+    return None
 
 
 def _terminate(*_: object) -> None:
@@ -117,11 +130,13 @@ def _unreadable(error: Exception) -> RemnantError:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+    given = _home_first(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and _verb(given) in {"ingest", "pdns"}:
+        spare_pandas()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(args=_home_first(given), prog_name="remnant")
+        app(args=given, prog_name="remnant")
     except RemnantError as error:
         typer.echo(f"remnant: {error.text()}", err=True)
         sys.exit(1)

@@ -203,9 +203,10 @@ def import_case(
     if output is Format.CSV:
         emit([e._asdict() for e in result.set_aside], output, ("place", "text", "reason"))
         return
+    words = f", {result.families:,} family words" if result.families else ""
     typer.echo(
-        f"{result.case.name}: {result.names:,} names and {result.addresses:,} addresses watched "
-        f"({result.format}, {result.duplicates:,} duplicates merged)"
+        f"{result.case.name}: {result.names:,} names and {result.addresses:,} addresses{words} "
+        f"watched ({result.format}, {result.duplicates:,} duplicates merged)"
     )
     if result.set_aside_count:
         typer.echo(f"{result.set_aside_count:,} entries set aside, not watched:")
@@ -241,6 +242,7 @@ def list_cases(*, output: FormatOption = Format.TABLE) -> None:
 def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     """Show what a case watches, and since when."""
     from remnant.cases.preview import preview
+    from remnant.watchlist import FAMILY
     from remnant.windows import iso
 
     library = open_library(open_settings())
@@ -265,7 +267,11 @@ def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
                 "source": watch.source,
             }
             for watch in found.case.watches
-            for text in (*watch.names, *watch.addresses)
+            for text in (
+                *watch.names,
+                *watch.addresses,
+                *(FAMILY + word for word in watch.families),
+            )
         ]
         emit(rows, output, ("indicator", "role", "state", "watched_since", "source"))
         return

@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from remnant.collate.ingest import SourceResult
     from remnant.settings import Settings
     from remnant.store import Store
-    from remnant.watchlist import Watchlist
+    from remnant.watchlist import Rule, Watchlist
+    from remnant.windows import Window
 
-__all__ = ["demo", "ingest", "simulate"]
+__all__ = ["Ingest", "demo", "ingest", "read_options", "simulate"]
 
 _COLUMNS = (
     "path",
@@ -55,12 +56,18 @@ _COLUMNS = (
     "malformed",
     "skipped",
     "clock_faults",
+    "answers",
     "first",
     "last",
 )
 
 
-_SHOWN = ("state", "format", "messages", "matched", "malformed", "first", "last", "path")
+_LONGEST_PERIOD_S = 3653 * 86_400
+
+_SHOWN = (
+    "state", "format", "messages", "matched", "answers", "malformed", "skipped", "first", "last",
+    "path",
+)  # fmt: skip
 """What a table shows of each source, on 100 columns; the summary below it has the rest."""
 
 
@@ -84,7 +91,7 @@ def ingest(
         str | None, typer.Option(help="Where the sensor stood, when not the format's usual place.")
     ] = None,
     input_format: Annotated[
-        str, typer.Option(help="auto, or the name of a format: dnstap, zeek, bind.")
+        str, typer.Option(help="auto, or the name of a format; see the reference of formats.")
     ] = "auto",
     year: Annotated[
         int | None,
@@ -95,9 +102,28 @@ def ingest(
     timezone: Annotated[
         str | None, typer.Option(help="Zone of the lines that carry none, such as Europe/Rome.")
     ] = None,
+    answers: Annotated[
+        str,
+        typer.Option(
+            help="Resource records to keep as passive DNS: those about watched names and "
+            "addresses (watched), all, or none."
+        ),
+    ] = "watched",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Threads that decode; default: one for each core."),
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="For which time sources that hold hits only (victim reports) are complete: dates "
+            "(the last day included) or times with a zone.",
+            metavar="FROM/UNTIL",
+        ),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Read DNS traffic and keep what the case watches.
+    """Read DNS traffic, flows or victim reports and keep what the case watches.
 
     The same content read twice, renamed, recompressed or grown never counts twice.
     """
@@ -118,9 +144,17 @@ def ingest(
     if vantage is not None and vantage not in VANTAGES:
         raise typer.BadParameter("--vantage is one of " + ", ".join(VANTAGES))
     started = time.monotonic()
-    run = _Ingest(settings, names, sensor=sensor, input_format=input_format)
+    run = Ingest(settings, names, sensor=sensor, input_format=input_format)
+    options = read_options(
+        vantage=vantage,
+        year=year,
+        zone=_zone(timezone),
+        period=_period(period),
+        answers=answers,
+        threads=threads,
+    )
     try:
-        run.read(paths, vantage=vantage, year=year, zone=_zone(timezone))
+        run.read(paths, options)
     except StoreError:
         # What was committed before stays, so it is told.
         if run.rows:
@@ -144,8 +178,57 @@ def _zone(name: str | None) -> tzinfo | None:
         ) from None
 
 
-class _Ingest:
-    """One run of ``ingest``: what it reads, and what became of each source."""
+def _period(text: str | None) -> Window | None:
+    """Return the stated period; a very long one is a slip of the pen."""
+    if text is None:
+        return None
+    from remnant.windows import TimeSyntaxError, parse_period
+
+    found = parse_period(text)
+    if found.seconds > _LONGEST_PERIOD_S:
+        raise TimeSyntaxError(
+            "the period is too long", got=str(found), expected="at most ten years"
+        )
+    return found
+
+
+def read_options(
+    *,
+    vantage: str | None = None,
+    year: int | None = None,
+    zone: tzinfo | None = None,
+    period: Window | None = None,
+    answers: str = "watched",
+    threads: int | None = None,
+) -> ReadOptions:
+    """Return what a person says of the sources of a run."""
+    from remnant.capture import ReadOptions
+    from remnant.capture.records import MODES
+
+    modes = {mode: mode for mode in MODES}
+    if answers not in modes:
+        raise typer.BadParameter("--answers is one of " + ", ".join(modes))
+    return ReadOptions(
+        now=datetime.now(tz=UTC),
+        year=year,
+        timezone=zone,
+        vantage=vantage,
+        period=period,
+        answers=modes[answers],
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+
+
+class Ingest:
+    """One run of ``ingest``: what it reads, and what became of each source.
+
+    Args:
+        settings: of the home folder.
+        names: the cases to serve.
+        sensor: what a person named.
+        input_format: ``auto``, or the name of a reader.
+        watched: whether the names are those of stored cases, whose rules are watched.
+    """
 
     def __init__(
         self,
@@ -154,6 +237,7 @@ class _Ingest:
         *,
         sensor: str | None = None,
         input_format: str = "auto",
+        watched: bool = True,
     ) -> None:
         from remnant.capture.readers import READERS
 
@@ -163,25 +247,20 @@ class _Ingest:
         self.names = names
         self.sensor = sensor
         self.input_format = input_format
+        self.watched = watched
         self.rows: list[dict[str, Any]] = []
         self.notes: dict[str, int] = {}
         self.problems: list[str] = []
         self.failed = False
 
-    def read(
-        self, paths: Sequence[str], *, vantage: str | None, year: int | None, zone: tzinfo | None
-    ) -> None:
+    def read(self, paths: Sequence[str], options: ReadOptions) -> None:
         """Read every source for every case."""
-        from remnant.capture import ReadOptions
-        from remnant.cases.rules import compile_rules
         from remnant.errors import printable
         from remnant.watchlist import Watchlist
 
-        library = open_library(self.settings)
-        rules = [rule for name in self.names for rule in compile_rules(library.get(name))]
-        watchlist = Watchlist.compile(rules)
-        options = ReadOptions(now=datetime.now(tz=UTC), year=year, timezone=zone, vantage=vantage)
-        lookup = _lookup(self.settings, self.names)
+        watchlist = Watchlist.compile(self._rules() if self.watched else ())
+        lookup = _lookup(self.settings, self.names) if self.watched else None
+        year = options.year
         found = list(_sources(paths))
         years = self._years([path for path, _, _ in found], year)
         total = sum(size for _, _, size in found) if all(s >= 0 for _, _, s in found) else None
@@ -203,13 +282,19 @@ class _Ingest:
                 )
                 done += max(size, 0)
 
+    def _rules(self) -> list[Rule]:
+        from remnant.cases.rules import compile_rules
+
+        library = open_library(self.settings)
+        return [rule for name in self.names for rule in compile_rules(library.get(name))]
+
     def _one(
         self,
         path: str,
         store: Store,
         watchlist: Watchlist,
         options: ReadOptions,
-        lookup: Callable[[Any], Any],
+        lookup: Callable[[Any], Any] | None,
         *,
         named: bool,
         moved: Callable[[int], None],
@@ -301,6 +386,7 @@ class _Ingest:
 
     def _not_read(self, path: str, why: str, *, named: bool) -> None:
         """List a source that no reader can use; named by the person it is a failure."""
+        from remnant.capture.readers import READERS
         from remnant.errors import printable
 
         empty: dict[str, Any] = dict.fromkeys(_COLUMNS)
@@ -342,11 +428,12 @@ class _Ingest:
             key: sum(row[key] for row in self.rows)
             for key in ("records", "messages", "matched", "malformed", "skipped", "clock_faults")
         }
+        answers = sum(row["answers"] or 0 for row in self.rows)
         say(
             f"{len(self.rows):,} sources, {counts['records']:,} records = "
             f"{counts['messages']:,} messages + {counts['malformed']:,} malformed + "
             f"{counts['skipped']:,} skipped; {counts['matched']:,} matched, "
-            f"{counts['clock_faults']:,} clock faults; {seconds:.1f} s"
+            f"{counts['clock_faults']:,} clock faults, {answers:,} answers stored; {seconds:.1f} s"
         )
 
 
@@ -502,8 +589,8 @@ def demo(
         shutil.copyfile(made.prefixes, own_prefixes(settings, made.case))
 
         say("2/4  Ingesting it …")
-        run = _Ingest(settings, [made.case])
-        run.read([str(made.traffic)], vantage=None, year=None, zone=None)
+        run = Ingest(settings, [made.case])
+        run.read([str(made.traffic)], read_options())
         say(
             f"     {sum(row['messages'] for row in run.rows):,} messages read, "
             f"{sum(row['matched'] for row in run.rows):,} of them for watched names"

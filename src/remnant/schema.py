@@ -136,7 +136,11 @@ _TRANSPORT = Column(
     null="not in the source",
 )
 _NAME = Column(
-    "name", pa.string(), "the name asked for: folded to lower case, no trailing dot, \\DDD escapes"
+    "name",
+    pa.string(),
+    "the name asked for: folded to lower case, no trailing dot, \\DDD escapes; where none was "
+    "asked for (flows, some victim reports) the destination address as text, or '-' if there is "
+    "none either",
 )
 _CASE_BITS = Column(
     "case_bits",
@@ -151,8 +155,9 @@ _RCODE = Column(
 _PROOF = Column(
     "proof",
     _WORD,
-    "how sure it is that the source address is genuine: "
-    "dns_udp, dns_tcp, tcp, tls, http or checkin",
+    "how sure it is that the source address is genuine: none (a packet that nothing answered for: "
+    "anybody can have sent it), dns_udp, dns_tcp, tcp (a handshake was completed), tls, http or "
+    "checkin",
 )
 _WEIGHT = Column("weight", pa.int64(), "events that this row stands for, at least 1", "events")
 _DETAIL = Column(
@@ -298,9 +303,21 @@ COVERAGE_COUNTS: Final = Table(
 
 COVERAGE: Final = Table(
     "coverage",
-    1,
+    2,
     "one source, sensor, vantage and hour",
-    (Column("source", _WORD, "the source (ledger id)"), *_COUNTS),
+    (
+        Column("source", _WORD, "the source (ledger id)"),
+        *_COUNTS,
+        Column(
+            "basis",
+            _WORD,
+            "what the row says about the hour: traffic (the source holds all messages, so one of "
+            "them shows that the sensor delivered), hits (the source holds hits only: it covers no "
+            "hour), stated (the same, in a period for which a person says that it is complete: "
+            "covered, even without a message)",
+            null="as traffic: written by version 1",
+        ),
+    ),
     ("case",),
 )
 
@@ -334,7 +351,7 @@ _ANSWER = (
 ANSWER_ROWS: Final = Table(
     "answer_rows",
     1,
-    "one record of a batch and case that keeps it (in memory only)",
+    "one record of a batch and a case that keeps it (in memory only)",
     (
         *_ANSWER,
         Column("sensor", _WORD, "the sensor that the source states", null="none stated"),
@@ -342,7 +359,7 @@ ANSWER_ROWS: Final = Table(
             "case",
             pa.int32(),
             "index into the watchlist's cases",
-            null="watched by none, kept because all records are",
+            null="of every case: all records are kept",
         ),
     ),
 )

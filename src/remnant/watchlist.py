@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 
     from remnant.watchtable import Tables
 
-__all__ = ["Kind", "Role", "Rule", "State", "Watchlist", "digest_of"]
+__all__ = ["FAMILY", "MAX_WORD", "Kind", "Role", "Rule", "State", "Watchlist", "digest_of"]
 
-Kind = Literal["exact", "below", "address"]
+Kind = Literal["exact", "below", "address", "family"]
 Role = Literal["c2", "download", "dga", "fastflux", "nameserver"]
 State = Literal["seized", "suspended", "live", "lost", "unknown"]
+
+FAMILY: Final = "family:"
+"""What stands before the text of a ``family`` rule, so that it is never taken for a name."""
+
+MAX_WORD: Final = 63
+"""Bytes of the longest family word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,10 @@ class Rule:
     Attributes:
         case: name of the case.
         kind: ``exact`` a name; ``below`` a name and everything below it (``*.`` in a case file);
-            ``address`` a prefix, matched against A and AAAA answers and, in flows, destinations.
-        text: as written in the case, normalised: folded name, ``*.`` + folded name, or CIDR.
+            ``address`` a prefix, matched against A and AAAA answers and, in flows, destinations;
+            ``family`` a word by which victim reports call the botnet.
+        text: as written in the case, normalised: folded name, ``*.`` + folded name, CIDR, or
+            ``family:`` + folded word.
         role: what it is to the botnet.
         state: what the takedown made of it.
         zone: the seized zone where the case states it; else it is what ``cases.zones.zone_of``
@@ -67,6 +75,7 @@ class Rule:
 _EXACT: Final = 2000
 _BELOW: Final = 1000
 """Specificity of a name entry: these, plus the number of labels; of a prefix: its length."""
+_FAMILY: Final = -1
 
 
 def digest_of(rules: Iterable[Rule], case: str) -> str:
@@ -93,7 +102,7 @@ class Watchlist:
         entry_rules: int32[rules]: indexes into ``rules``.
         specificity: int32[entries]: higher is more specific. An exact name is above any suffix, a
             longer suffix above a shorter one, any name above any prefix, a longer prefix (in bits
-            of the 16-byte address) above a shorter one.
+            of the 16-byte address) above a shorter one, any prefix above a family word.
     """
 
     def __init__(
@@ -113,7 +122,8 @@ class Watchlist:
 
         Raises:
             NameSyntaxError: the text of a rule is not a name.
-            CaseError: the text of an address rule is not an address or a prefix.
+            CaseError: the text of an address rule is not an address or a prefix, or that of a
+                family rule is empty or too long.
 
         >>> watched = Watchlist.compile([Rule("demo", "below", "*.evil.example")])
         >>> watched.entry_rules.tolist()
@@ -154,9 +164,15 @@ class Watchlist:
             (indexes into ``entries``, entries), the entry itself among them.
         """
         found, back = np.unique(entries, return_inverse=True)
-        names = [self._keys[entry][1] for entry in found.tolist()]
+        keys = [self._keys[entry] for entry in found.tolist()]
+        names = [name for _, name, _ in keys]
         offsets = np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64)
         row, hit = self.match_wire(np.frombuffer(b"".join(names), np.uint8), offsets)
+        # What is below a name need not be that name, which another entry may watch alone.
+        below = np.array([kind == "below" for kind, _, _ in keys], np.bool_)
+        exact = np.array([self._keys[entry][0] == "exact" for entry in hit.tolist()], np.bool_)
+        kept = ~(below[row] & exact)
+        row, hit = row[kept], hit[kept]
         starts = np.searchsorted(row, np.arange(found.size + 1))
         counts = np.diff(starts)[back]
         index = np.repeat(np.arange(entries.size), counts)
@@ -167,6 +183,20 @@ class Watchlist:
     def has_addresses(self) -> bool:
         """Whether any entry is an address prefix."""
         return any(kind == "address" for kind, _, _ in self._keys)
+
+    @cached_property
+    def has_families(self) -> bool:
+        """Whether any entry is a family word."""
+        return any(kind == "family" for kind, _, _ in self._keys)
+
+    @cached_property
+    def _words(self) -> Tables:
+        """The tables of the family words, each as a wire name of one label."""
+        from remnant.watchtable import build  # noqa: PLC0415 - loads Numba
+
+        words = {key[1]: entry for entry, key in enumerate(self._keys) if key[0] == "family"}
+        none = np.full(len(words), -1, np.int32)
+        return build(list(words), np.array(list(words.values()), np.int32), none, [])
 
     @cached_property
     def tables(self) -> Tables:
@@ -180,6 +210,8 @@ class Watchlist:
         for entry, (kind, value, length) in enumerate(self._keys):
             if kind == "address":
                 prefixes.append((value, length, entry))
+                continue
+            if kind == "family":
                 continue
             name = names.setdefault(value, len(names))
             if name == len(exact):
@@ -208,19 +240,22 @@ class Watchlist:
         Returns:
             (rows, entries), sorted by row, the most specific entry of a row first.
         """
-        from remnant import watchtable  # noqa: PLC0415 - loads Numba
-        from remnant.wire import MAX_LABELS  # noqa: PLC0415 - loads Numba
+        return _matched(self.tables, buffer, offsets)
 
-        tables = self.tables
-        buffer = np.ascontiguousarray(buffer, np.uint8)
-        offsets = np.ascontiguousarray(offsets, np.int64)
-        starts = np.zeros(MAX_LABELS + 2, np.int64)
-        hits = np.zeros(watchtable.MAX_HITS, np.int32)
-        return _grown(
-            lambda rows, entries: watchtable.match_names(
-                tables, buffer, offsets, rows, entries, starts, hits
-            )
-        )
+    def match_words(
+        self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return every family entry that is one of n words, letters without case.
+
+        Args:
+            buffer: the words end to end, each as a wire name of one label: its length (1 to
+                MAX_WORD), its bytes, 0. Words are whole: a part of one is no hit.
+            offsets: int64[n + 1]: word i is ``buffer[offsets[i]:offsets[i + 1]]``.
+
+        Returns:
+            (rows, entries), sorted by row.
+        """
+        return _matched(self._words, buffer, offsets)
 
     def match_addresses(
         self, addresses: npt.NDArray[np.uint8]
@@ -241,6 +276,23 @@ class Watchlist:
         return _grown(
             lambda rows, entries: watchtable.match_addresses(tables, addresses, rows, entries, hits)
         )
+
+
+def _matched(
+    tables: Tables, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    from remnant import watchtable  # noqa: PLC0415 - loads Numba
+    from remnant.wire import MAX_LABELS  # noqa: PLC0415 - loads Numba
+
+    buffer = np.ascontiguousarray(buffer, np.uint8)
+    offsets = np.ascontiguousarray(offsets, np.int64)
+    starts = np.zeros(MAX_LABELS + 2, np.int64)
+    hits = np.zeros(watchtable.MAX_HITS, np.int32)
+    return _grown(
+        lambda rows, entries: watchtable.match_names(
+            tables, buffer, offsets, rows, entries, starts, hits
+        )
+    )
 
 
 def _grown(
@@ -265,6 +317,16 @@ def _key(rule: Rule) -> tuple[Kind, bytes, int]:
             return "below", text_to_wire(rule.text.removeprefix("*.") or "."), 0
         case "address":
             return "address", *_prefix(rule.text)
+        case "family":
+            return "family", _word(rule.text.removeprefix(FAMILY)), 0
+
+
+def _word(text: str) -> bytes:
+    """Return a family word, folded, as a wire name of one label."""
+    word = text.encode().lower()
+    if not 0 < len(word) <= MAX_WORD:
+        raise CaseError("this cannot be a family word", got=text, expected=f"1 to {MAX_WORD} bytes")
+    return bytes([len(word)]) + word + b"\0"
 
 
 def _prefix(text: str) -> tuple[bytes, int]:
@@ -284,6 +346,8 @@ def _specificity(key: tuple[Kind, bytes, int]) -> int:
     kind, value, length = key
     if kind == "address":
         return length
+    if kind == "family":
+        return _FAMILY
     position = count = 0
     while value[position]:
         position += value[position] + 1

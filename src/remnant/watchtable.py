@@ -1,10 +1,10 @@
 """The compiled tables of a watchlist and the kernels that look names and addresses up in them.
 
 A name is hashed label by label from the right, so that each of its suffixes costs one step and one
-look-up, and most suffixes cost less: no entry has that many labels, or a Bloom filter that fits the
-cache says no. The hash is keyed with random numbers made at compile time, a hit is verified against
-the bytes, and the longest probe is known when the table is built. Whatever names the traffic
-holds, one name costs a bounded number of steps.
+look-up. Most names cost less: a Bloom filter that fits the cache knows the suffixes of all entries,
+and the first suffix that it does not know ends the search. The hash is keyed with random numbers
+made at compile time, a hit is verified against the bytes, and the longest probe is known when the
+table is built. Whatever names the traffic holds, one name costs a bounded number of steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from numba import uint64
+from numba import int64, uint64
 
 from remnant.wire import MAX_LABELS, fold_byte, inlined, kernel, labels
 
@@ -39,20 +39,26 @@ MAX_HITS: Final = 160
 prefix length once)."""
 
 _MAX_PROBE: Final = 64
+_PRUNED: Final = 2
+"""From this many labels on the filter knows every suffix of every name."""
 _BLOOM_BITS_PER_NAME: Final = 16
 _WORD_BITS: Final = 64
 _MAPPED_LENGTH: Final = 96
 
-_S0: Final = uint64(0)
-_S6: Final = uint64(6)
-_S8: Final = uint64(8)
-_S12: Final = uint64(12)
-_S24: Final = uint64(24)
-_S29: Final = uint64(29)
-_S32: Final = uint64(32)
-_BITS6: Final = uint64(63)
-_ONE: Final = uint64(1)
+_S0: Final[Any] = uint64(0)
+_S6: Final[Any] = uint64(6)
+_S8: Final[Any] = uint64(8)
+_S12: Final[Any] = uint64(12)
+_S24: Final[Any] = uint64(24)
+_S29: Final[Any] = uint64(29)
+_S32: Final[Any] = uint64(32)
+_BITS6: Final[Any] = uint64(63)
+_ONE: Final[Any] = uint64(1)
 _MAPPED_LOW: Final = uint64(0xFFFF)
+_LOW7: Final[Any] = uint64(0x7F7F7F7F7F7F7F7F)
+_HIGH: Final[Any] = uint64(0x8080808080808080)
+_FROM_A: Final[Any] = uint64((0x80 - 0x41) * 0x0101010101010101)
+_AFTER_Z: Final[Any] = uint64((0x80 - 0x5B) * 0x0101010101010101)
 
 
 class Tables(NamedTuple):
@@ -63,7 +69,7 @@ class Tables(NamedTuple):
         shift: uint64[1]: right shift that turns a hash into a slot.
         exact_depths: uint8[130]: 1 where an exact entry has that many labels.
         below_depths: uint8[130]: the same for entries that include what is below.
-        bloom: uint64[power of two]: three bits of one word per name.
+        bloom: uint64[power of two]: three bits of one word for each name and each of its suffixes.
         slot_hash: uint64[power of two].
         slot_name: int32[...]: index of the name, -1 where the slot is empty.
         name_offsets: int64[names + 1] into ``name_bytes``.
@@ -160,21 +166,58 @@ def _prefix_tables(prefixes: Sequence[tuple[bytes, int, int]]) -> tuple[npt.NDAr
 
 
 @inlined
-def _add_label(state: Word, buffer: Bytes, position: Int, multiplier: Word, finisher: Word) -> Word:
-    """Return the hash of a suffix with the label at ``position`` put before it."""
-    length = np.int64(buffer[position])
-    state = (state ^ uint64(length)) * finisher
+def _word(buffer: Bytes, position: Word) -> Word:
+    """Return the 8 bytes at a position, which the processor loads at once."""
+    return (
+        uint64(buffer[position])
+        | (uint64(buffer[position + _ONE]) << _S8)
+        | (uint64(buffer[position + uint64(2)]) << uint64(16))
+        | (uint64(buffer[position + uint64(3)]) << _S24)
+        | (uint64(buffer[position + uint64(4)]) << _S32)
+        | (uint64(buffer[position + uint64(5)]) << uint64(40))
+        | (uint64(buffer[position + uint64(6)]) << uint64(48))
+        | (uint64(buffer[position + uint64(7)]) << uint64(56))
+    )
+
+
+@inlined
+def _folded(word: Word) -> Word:
+    """Return 8 bytes with ASCII capitals in lower case."""
+    low = word & _LOW7
+    capitals = ~word & _HIGH & ((low + _FROM_A) ^ (low + _AFTER_Z))
+    return word | (capitals >> uint64(2))
+
+
+@inlined
+def _add_label(state: Word, buffer: Bytes, start: Int, multiplier: Word, finisher: Word) -> Word:
+    """Return the hash of a suffix with the label at ``start`` put before it."""
+    left: Word = uint64(buffer[start])
+    state = (state ^ left) * finisher
+    # Unsigned positions: signed ones would be checked for being below zero at each byte.
+    position: Word = uint64(start) + _ONE
+    if position + left + _S8 <= uint64(buffer.size):
+        while left > _S8:
+            state = (state ^ _folded(_word(buffer, position))) * multiplier
+            state ^= state >> _S29
+            position += _S8
+            left -= _S8
+        word = _S0
+        if left > _S0:
+            word = _word(buffer, position) & (~_S0 >> (uint64(_WORD_BITS) - _S8 * left))
+        state = (state ^ _folded(word)) * multiplier
+        return state ^ (state >> _S32)
+    # The last bytes of a buffer, one by one.
     word = _S0
     shift = _S0
-    for i in range(position + 1, position + 1 + length):
-        byte: Word = uint64(fold_byte(buffer[i]))
-        word |= byte << shift
-        shift += _S8
-        if shift == uint64(64):
+    for i in range(start + 1, start + 1 + int64(left)):
+        if shift == uint64(_WORD_BITS):
             state = (state ^ word) * multiplier
             state ^= state >> _S29
             word = _S0
             shift = _S0
+        byte: Word = uint64(fold_byte(int64(buffer[i])))
+        word |= byte << shift
+        shift += _S8
     state = (state ^ word) * multiplier
     return state ^ (state >> _S32)
 
@@ -213,11 +256,14 @@ def _fill(
         state = key[0]
         for i in range(count - 1, -1, -1):
             state = _add_label(state, name_bytes, starts[i], key[1], key[2])
+            if count - i >= _PRUNED:
+                bloom[int64((state >> _S24) & bloom_mask)] |= _bloom_bits(state)
         if exact[name] >= 0:
             depths[0, count] = 1
         if below[name] >= 0:
             depths[1, count] = 1
-        bloom[np.int64((state >> _S24) & bloom_mask)] |= _bloom_bits(state)
+        if count < _PRUNED:
+            bloom[int64((state >> _S24) & bloom_mask)] |= _bloom_bits(state)
         slot = np.int64(state >> shift[0])
         probe = 1
         while slot_name[slot] >= 0:
@@ -280,11 +326,17 @@ def lookup_name(
         if depth > 0:
             state = _add_label(state, buffer, start, tables.key[1], tables.key[2])
         whole = depth == count
-        if tables.below_depths[depth] == 0 and not (whole and tables.exact_depths[depth] != 0):
+        wanted = tables.below_depths[depth] != 0 or (whole and tables.exact_depths[depth] != 0)
+        if not wanted and depth < _PRUNED:
             continue
         bits = _bloom_bits(state)
-        word = tables.bloom[np.int64((state >> _S24) & uint64(tables.bloom.size - 1))]
+        word = tables.bloom[int64((state >> _S24) & uint64(tables.bloom.size - 1))]
         if word & bits != bits:
+            if depth >= _PRUNED:
+                # No name in the table ends so: none of the longer suffixes is in it either.
+                break
+            continue
+        if not wanted:
             continue
         name = _find(tables, state, buffer, start, stop)
         if name < 0:

@@ -23,6 +23,7 @@ __all__ = [
     "ceil",
     "floor",
     "iso",
+    "parse_period",
     "parse_time",
     "to_us",
 ]
@@ -98,6 +99,26 @@ def parse_time(text: str) -> datetime:
             hint=f"write {text}Z for UTC",
         )
     return time.astimezone(UTC)
+
+
+def parse_period(text: str) -> Window:
+    """Return the window that ``FROM/UNTIL`` says.
+
+    A date-time as the end is exclusive; of a plain date the whole day belongs to the window.
+
+    Raises:
+        TimeSyntaxError: anything else, or an end that is not after the start.
+
+    >>> str(parse_period("2015-04-08/2015-04-09"))
+    '2015-04-08T00:00:00Z to 2015-04-10T00:00:00Z'
+    """
+    since, slash, until = text.partition("/")
+    if not slash:
+        raise TimeSyntaxError(
+            "this is not a period", got=text, expected="FROM/UNTIL, such as 2015-04-08/2015-06-30"
+        )
+    end = parse_time(until)
+    return Window(parse_time(since), end + timedelta(days=1) if _DATE.fullmatch(until) else end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numba import int64, njit
 
+from remnant.startup import without
+
+with without("scipy.linalg"):
+    # What loads SciPy for kernels that multiply matrices; no kernel here does.
+    import numba.np.arraymath  # noqa: F401
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,6 +36,7 @@ __all__ = [
     "IN_PLACE",
     "LABELS",
     "MAX_LABELS",
+    "MAX_MESSAGE",
     "MAX_WIRE",
     "OPT",
     "QCLASS",
@@ -40,12 +47,15 @@ __all__ = [
     "Int",
     "Word",
     "case_bits",
+    "client_subnet",
     "copy_folded",
     "edns",
     "fold_byte",
+    "has_other_owner",
     "inlined",
     "kernel",
     "labels",
+    "name_text",
     "names_to_text",
     "question",
     "read_name",
@@ -84,6 +94,9 @@ MAX_WIRE: Final = 255
 MAX_LABELS: Final = 128
 """Labels that a name of 255 bytes can hold, and the root."""
 
+MAX_MESSAGE: Final = 65_535
+"""Bytes of the longest message: TCP states its length in 16 bits."""
+
 A: Final = 1
 OPT: Final = 41
 AAAA: Final = 28
@@ -104,6 +117,8 @@ FIELDS: Final = 12
 
 _HEADER_BYTES: Final = 12
 _POINTER: Final = 0xC0
+_QUESTION_NAME: Final = 0xC00C
+"""A pointer to the first question's name."""
 _CLIENT_SUBNET: Final = 8
 _CASE_LETTERS: Final = 63
 
@@ -161,7 +176,9 @@ def read_name(
 ) -> tuple[Int, Int]:
     """Resolve a name that may be compressed into ``scratch``.
 
-    Every pointer must point before the place that led to it, so that loops cannot be written.
+    What a pointer points to must stand as a whole before the labels that led to it, so that loops
+    cannot be written. Nor can long detours: a name follows at most as many pointers as it can have
+    labels.
 
     Args:
         buffer: holds the message.
@@ -176,22 +193,26 @@ def read_name(
     """
     position: Int = start
     lowest: Int = start
+    limit: Int = stop
     after: Int = int64(-1)
     size: Int = 0
     count = 0
-    while position < stop:
+    pointers = 0
+    while position < limit:
         length = int64(buffer[position])
         if length >= _POINTER:
-            if position + 1 >= stop:
+            pointers += 1
+            if position + 1 >= limit or pointers > MAX_LABELS:
                 break
             target: Int = message + (u16(buffer, position) & 0x3FFF)
             if target >= lowest:
                 break
             if after < 0:
                 after = position + 2
+            limit = lowest
             lowest = position = target
             continue
-        if length > 63 or size + length + 1 > MAX_WIRE or position + length >= stop:
+        if length > 63 or size + length + 1 > MAX_WIRE or position + length >= limit:
             break
         starts[count] = size
         for i in range(length + 1):
@@ -288,6 +309,31 @@ def record(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int, Int]:
 
 
 @kernel
+def has_other_owner(buffer: Bytes, stop: Int, fields: npt.NDArray[np.int64]) -> bool:
+    """Return whether a response may have a record whose owner is not its question's name.
+
+    Args:
+        buffer: holds the message.
+        stop: where it ends.
+        fields: what ``question`` wrote.
+
+    An owner is taken for the question's only if it is written as a pointer to it, as servers do.
+    """
+    position = fields[END]
+    for _ in range(fields[ANCOUNT] + fields[NSCOUNT] + fields[ARCOUNT]):
+        if stop - position < 12:
+            return False
+        first = u16(buffer, position)
+        if first == _QUESTION_NAME:
+            position += 12 + u16(buffer, position + 10)
+        elif first >> 8 == 0 and u16(buffer, position + 1) == OPT:
+            position += 11 + u16(buffer, position + 9)
+        else:
+            return True
+    return False
+
+
+@kernel
 def edns(
     buffer: Bytes, stop: Int, fields: npt.NDArray[np.int64], subnet: Bytes
 ) -> tuple[Int, bool]:
@@ -316,13 +362,21 @@ def edns(
             break
         if i >= before and kind == OPT:
             code |= int64(buffer[data - 6]) << 4
-            return code, _client_subnet(buffer, data, end, subnet)
+            return code, client_subnet(buffer, data, end, subnet)
         position = end
     return code, False
 
 
 @kernel
-def _client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
+def client_subnet(buffer: Bytes, start: Int, stop: Int, subnet: Bytes) -> bool:
+    """Find the client subnet among the options of an OPT record; return whether there is one.
+
+    Args:
+        buffer: holds the options.
+        start: where they begin.
+        stop: where they end.
+        subnet: uint8[17], filled as in ``edns``.
+    """
     position = start
     while position + 4 <= stop:
         code = u16(buffer, position)
@@ -382,6 +436,46 @@ def case_bits(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int) -> Int:
 
 
 @kernel
+def name_text(buffer: Bytes, starts: npt.NDArray[np.int64], count: Int, out: Bytes, at: Int) -> Int:
+    """Write the folded text of an uncompressed name from ``out[at]`` on; return where it ends.
+
+    Args:
+        buffer: holds the name.
+        starts: as ``labels`` writes them.
+        count: how many labels it has.
+        out: takes the text, at most 4 times the bytes of the name.
+        at: where the text begins.
+    """
+    if count == 0:
+        out[at] = 46
+        return at + 1
+    for label in range(count):
+        if label > 0:
+            out[at] = 46
+            at += 1
+        for i in range(starts[label] + 1, starts[label + 1]):
+            at = _write_byte(out, at, fold_byte(int64(buffer[i])))
+    return at
+
+
+@kernel
+def _write_byte(out: Bytes, at: Int, byte: Int) -> Int:
+    """Write one byte of a label, escaped where it must be; return the position after it."""
+    size = _text_size(byte)
+    if size == 1:
+        out[at] = byte
+        return at + 1
+    out[at] = 92
+    if size == 2:
+        out[at + 1] = byte
+    else:
+        out[at + 1] = 48 + byte // 100
+        out[at + 2] = 48 + byte // 10 % 10
+        out[at + 3] = 48 + byte % 10
+    return at + size
+
+
+@kernel
 def _text_size(byte: Int) -> Int:
     if byte == 46 or byte == 92:  # noqa: PLR1714 - a set would be built for every byte
         return 2
@@ -413,19 +507,7 @@ def _write_texts(
                 at += 1
             for i in range(position + 1, min(position + 1 + length, stop)):
                 byte: Int = fold_byte(int64(buffer[i]))
-                size = _text_size(byte)
-                if write:
-                    if size == 1:
-                        out[at] = byte
-                    else:
-                        out[at] = 92
-                        if size == 2:
-                            out[at + 1] = byte
-                        else:
-                            out[at + 1] = 48 + byte // 100
-                            out[at + 2] = 48 + byte // 10 % 10
-                            out[at + 3] = 48 + byte % 10
-                at += size
+                at = _write_byte(out, at, byte) if write else at + _text_size(byte)
             position += length + 1
         if at == begin:
             if write:

@@ -3,163 +3,59 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.capture import QUARANTINE_LIMIT
-from remnant.capture.readers import READERS, recognise
+from remnant.capture.readers import FORMATS, READERS, recognise
 from remnant.errors import FormatError
 from remnant.schema import VANTAGES
 from remnant.watchlist import Watchlist
+from samples import BAD_LINES, POLICIES, SAMPLES, Sample
 from textlogs import counts, notes, quarantine, read, rows
 
-ZEEK = (
-    b"#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n"
-    b"#fields\tts\tid.orig_h\tid.orig_p\tid.resp_p\tproto\tquery\tqtype\trcode\tanswers\n"
-    b"1428494400.250000\t192.0.2.17\t43250\t53\tudp\tNs1.evil.example\t28\t3\t-\n"
-    b"1428494401.250000\t2001:db8::17\t43250\t53\ttcp\ta\\x20b.example\t1\t0\t192.0.2.1,x.y\n"
-    b"not a row\n"
-)
-ZEEK_JSON = (
-    b'{"ts":1428494400.25,"id.orig_h":"192.0.2.17","id.orig_p":43250,"id.resp_p":53,"proto":"udp",'
-    b'"query":"ns1.evil.example","qtype":28,"rcode":3,"answers":["192.0.2.1","a\\\\x20b"]}\n'
-    b'{"ts":1428494401.25,"id.orig_h":"2001:db8::17","query":"a\\u00e9.example"}\n'
-    b'{"broken":\n'
-)
-BIND = (
-    b"08-Apr-2015 12:00:00.123 queries: info: client @0x7f8a4c0b1d50 192.0.2.17#43250 (x): "
-    b"query: Ns1.evil.example IN AAAA +E(0)TK (198.51.100.53) [ECS 203.0.113.0/24/0]\n"
-    b"08-Apr-2015 12:00:01.123 general: info: zone example/IN: loaded\n"
-    b"08-Apr-2015 12:00:02.123 queries: info: client 192.0.2.17#1: query: a..b IN A +\n"
-)
-BIND_RESPONSES = (
-    b"2015-04-08T12:00:00.123Z responses: info: client @0x7f8a4c0b1d50 192.0.2.17#43250 (x): "
-    b"response: Ns1.evil.example IN AAAA NXDOMAIN 0 1 1 +E(0)TK (198.51.100.53)\n"
-    b"2015-04-08T12:00:00.123Z responses: info: client 192.0.2.17#1: response: a..b IN A\n"
-)
-BIND_BOTH = BIND + BIND_RESPONSES
-BIND_RPZ = (
-    b"08-Apr-2015 12:00:00.123 rpz: info: client @0x7f8a4c0b1d50 192.0.2.17#43250 "
-    b"(Ns1.evil.example): view v: rpz QNAME NXDOMAIN rewrite Ns1.evil.example/A/IN via "
-    b"ns1.evil.example.rpz.local\n"
-    b"08-Apr-2015 12:00:00.123 rpz: info: client 192.0.2.17#43250: disabled rpz IP DROP rewrite "
-    b"ns1.evil.example via 32.7.2.0.192.rpz-ip.rpz.local\n"
-    b"08-Apr-2015 12:00:01.123 rpz: info: client 192.0.2.17#43250: rpz QNAME NODATA rewrote\n"
-    b"08-Apr-2015 12:00:02.123 general: info: rpz: rpz.local: reload start\n"
-)
-UNBOUND = (
-    b"[1428494400] unbound[812:0] info: start of service (unbound 1.17.1).\n"
-    b"[1428494400] unbound[812:1] info: 192.0.2.17 Ns1.evil.example. AAAA IN\n"
-    b"[1428494401] unbound[812:1] info: 192.0.2.17 ns1.evil.example. AAAA IN NXDOMAIN 0.1 0 99\n"
-    b"[1428494401] unbound[812:a] info: 2001:db8::17 a?b.example. A IN\n"
-    b"[1428494402] unbound[812:0] info: 192.0.2.17 cut&off A IN\n"
-    b"[1428494402] unbound[812:0] info: 192.0.2.17 - - - FORMERR - - - \n"
-)
-UNBOUND_TAGGED = (
-    b"2015-04-08T12:00:00.123+02:00 unbound[812:0] query: 192.0.2.17 ns1.evil.example. A IN\n"
-    b"2015-04-08T12:00:00.223+02:00 unbound[812:0] reply: 192.0.2.17 ns1.evil.example. A IN "
-    b"NOERROR 0.1 0 99 on tcp 198.51.100.53 853\n"
-)
-UNBOUND_RPZ = (
-    b"[1428494400] unbound[812:0] info: rpz: applied [my zone] evil.example. rpz-nxdomain "
-    b"192.0.2.17@57994 ns1.evil.example. A IN\n"
-    b"[1428494400] unbound[812:1] info: evil.example. inform 2001:db8::17@4000 evil.example. A IN\n"
-    b"[1428494400] unbound[812:1] info: rpz: applied evil.example. rpz-drop 192.0.2.1@x a. A IN\n"
-    b"[1428494402] unbound[812:0] info: service stopped (unbound 1.17.1).\n"
-)
-DNSMASQ = (
-    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: started, version 2.90 cachesize 150\n"
-    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: query[AAAA] Ns1.evil.example from 192.0.2.17\n"
-    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: forwarded Ns1.evil.example to 9.9.9.9\n"
-    b"2015-04-08T14:00:00+02:00 gw dnsmasq[812]: query[A] a b.example from 2001:db8::17\n"
-    b"2015-04-08T14:00:01+02:00 gw dnsmasq[812]: reply Ns1.evil.example is <CNAME>\n"
-    b"2015-04-08T14:00:01+02:00 gw dnsmasq[812]: reply x.example is 2001:db8::1\n"
-    b"2015-04-08T14:00:01+02:00 gw dnsmasq[812]: reply x.example is 2001:db8::2\n"
-    b"2015-04-08T14:00:02+02:00 gw dnsmasq[812]: query[A] a..b from 192.0.2.17\n"
-    b"2015-04-08T14:00:03+02:00 gw dnsmasq[812]: query[A] ns1.evil.example from 192.0.2.18\n"
-    b"2015-04-08T14:00:03+02:00 gw dnsmasq[812]: gravity blocked ns1.evil.example is 0.0.0.0\n"
-)
-DNSMASQ_EXTRA = (
-    b"2015-04-08T12:00:00Z gw dnsmasq[8]: UDP 1 192.0.2.17/53001 query[A] evil.example from "
-    b"192.0.2.17\n"
-    b"2015-04-08T12:00:00Z gw dnsmasq[8]: TCP 2 2001:db8::17/53002 query[type=65280] "
-    b"evil.example from 2001:db8::17\n"
-    b"2015-04-08T12:00:00Z gw dnsmasq[8]: UDP 1 192.0.2.17/53001 forwarded evil.example to ::1\n"
-    b"2015-04-08T12:00:00Z gw dnsmasq[8]: TCP 2 2001:db8::17/53002 reply error is SERVFAIL\n"
-    b"2015-04-08T12:00:01Z gw dnsmasq[8]: UDP 1 192.0.2.17/53001 reply evil.example is 192.0.2.1\n"
-)
-PDNS_AUTH = (
-    b"2015-04-08T12:00:00Z ns1 pdns_server[8]: Done launching threads, ready to distribute\n"
-    b"2015-04-08T12:00:00Z ns1 pdns_server[8]: Remote 192.0.2.17<-203.0.113.0/24 wants "
-    b"'Ns1.evil.example|AAAA', do = 1, bufsize = 1232 (4096): packetcache MISS\n"
-    b"2015-04-08T12:00:01Z ns1 pdns_server[8]: TCP Remote 2001:db8::17 wants 'a\\032b.example|A'"
-    b", do = 0, bufsize = 512: packetcache HIT\n"
-    b"2015-04-08T12:00:01Z ns1 pdns_server[8]: Remote 192.0.2.17 wants 'a..b|A', do = 0, bufsize ="
-    b" 512\n"
-)
-PDNS_AUTH_STRUCTURED = (
-    b'Apr 08 12:00:00 msg="Query received" subsystem="pdns" level="0" prio="Notice" tid="3" '
-    b'ts="1428494400.250" dnssec="0" max reply length="1232" query="q\\"\\\\032.evil.example" '
-    b'remote="192.0.2.17" type="A"\n'
-    b'Apr 08 12:00:00 msg="packetcache MISS" subsystem="pdns" ts="1428494400.250"\n'
-    b'Apr 08 12:00:00 msg="Query received" subsystem="pdns" ts="1428494400.250" query="a..b"\n'
-)
-PDNS_RECURSOR = (
-    b"2015-04-08T12:00:00Z r pdns_recursor[8]: 3 [7/1] question for 'Ns1.evil.example|AAAA' from "
-    b"192.0.2.17:43250 (ecs 203.0.113.0/24)\n"
-    b"2015-04-08T12:00:00Z r pdns_recursor[8]: 3 question answered from packet cache tag=0 from "
-    b"192.0.2.17:43251\n"
-    b"2015-04-08T12:00:01Z r pdns_recursor[8]: 3 [7/2] answer to question 'Ns1.evil.example|AAAA'"
-    b": 0 answers, 1 additional, took 1 packets, 0.2 netw ms, 0.4 tot ms, 0 throttled, rcode=3\n"
-    b"2015-04-08T12:00:02Z r pdns_recursor[8]: 3 [8/1] TCP question for 'a..b|A' from [::1]:53\n"
-)
-PDNS_RECURSOR_STRUCTURED = (
-    b'Apr 08 12:00:00 msg="Question" subsystem="syncres" level="0" prio="Info" tid="3" '
-    b'ts="1428494400.250" ecs="203.0.113.0/24" mtid="1" proto="tcp" qname="q\\".evil.example" '
-    b'qtype="A" remote="192.0.2.17:34985"\n'
-    b'Apr 08 12:00:00 msg="Answer" subsystem="syncres" level="0" prio="Info" tid="3" '
-    b'ts="1428494400.251" answers="2" ecs="" mtid="1" proto="tcp" qname="q\\".evil.example" '
-    b'qtype="A" rcode="0" rd="1" remote="192.0.2.17:34985" validationState="Secure"\n'
-    b'Apr 08 12:00:00 msg="Question answered from packet cache" subsystem="in" level="0" tid="3" '
-    b'ts="1428494400.300" proto="udp" qname="evil.example" qtype="A" remote="198.51.100.1:4000" '
-    b'source="[2001:db8::17]:47276" tag="0"\n'
-    b'Apr 08 12:00:00 msg="Answer" subsystem="syncres" ts="1428494400.251" qname="x\n'
-)
-TEXTS = [
-    ("zeek", ZEEK),
-    ("zeek", ZEEK_JSON),
-    ("bind", BIND),
-    ("bind", BIND_RESPONSES),
-    ("bind", BIND_BOTH),
-    ("bind-rpz", BIND_RPZ),
-    ("unbound", UNBOUND),
-    ("unbound", UNBOUND_TAGGED),
-    ("unbound-rpz", UNBOUND_RPZ),
-    ("dnsmasq", DNSMASQ),
-    ("dnsmasq", DNSMASQ_EXTRA),
-    ("pdns-auth", PDNS_AUTH),
-    ("pdns-auth", PDNS_AUTH_STRUCTURED),
-    ("pdns-recursor", PDNS_RECURSOR),
-    ("pdns-recursor", PDNS_RECURSOR_STRUCTURED),
-]
-POLICIES = [("bind", BIND, BIND_RPZ), ("unbound", UNBOUND, UNBOUND_RPZ)]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remnant.capture import Batch
+
 EACH = pytest.mark.parametrize("name", READERS)
+EACH_SAMPLE = pytest.mark.parametrize("sample", SAMPLES, ids=[s.file for s in SAMPLES])
 
 
 def ordered(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["offset"], row["entry"]))
 
 
-@EACH
-def test_a_reader_says_what_it_is(name: str) -> None:
-    reader = READERS[name]
+def records(batches: Sequence[Batch]) -> dict[tuple[str, int, str, int | None], list[Any]]:
+    """Count, first and last time of each kept record, over all batches."""
+    found: dict[tuple[str, int, str, int | None], list[Any]] = {}
+    for batch in batches:
+        for row in [] if batch.answers is None else batch.answers.to_pylist():
+            key = (row["rrname"], row["rrtype"], row["rdata"], row["case"])
+            seen = found.setdefault(key, [0, row["time_first"], row["time_last"]])
+            seen[0] += row["count"]
+            seen[1] = min(seen[1], row["time_first"])
+            seen[2] = max(seen[2], row["time_last"])
+    return found
 
-    assert reader.name == name == name.lower()
-    assert reader.title
+
+@pytest.mark.parametrize("known", FORMATS, ids=[known.name for known in FORMATS])
+def test_a_format_says_what_its_reader_says(known: Any) -> None:
+    reader = known.reader
+
+    assert reader.name == known.name == known.name.lower()
+    assert (reader.vantage, reader.hits_only) == (known.vantage, known.hits_only)
     assert reader.vantage in VANTAGES
+    assert known.title
+    assert known.gives
+
+
+def test_every_format_has_a_sample() -> None:
+    assert {sample.reader for sample in SAMPLES} == set(READERS)
 
 
 @EACH
@@ -171,30 +67,32 @@ def test_nothing_is_in_nothing(name: str) -> None:
     assert not READERS[name].sniff(b"")
 
 
-@pytest.mark.parametrize(("name", "data"), TEXTS)
-def test_only_one_reader_claims_a_format(name: str, data: bytes) -> None:
-    assert [reader.name for reader in READERS.values() if reader.sniff(data)] == [name]
-    found = recognise(data)
+@EACH_SAMPLE
+def test_only_one_reader_claims_a_format(sample: Sample) -> None:
+    claims = [reader.name for reader in READERS.values() if reader.sniff(sample.data)]
+
+    assert claims == [sample.reader]
+    found = recognise(sample.data)
     assert found is not None
-    assert found.name == name
+    assert found.name == sample.reader
 
 
 @pytest.mark.parametrize(("name", "queries", "hits"), POLICIES)
 def test_no_line_is_counted_by_two_readers(name: str, queries: bytes, hits: bytes) -> None:
     both = queries + hits
-    of_queries = read(READERS[name], both)
-    of_hits = read(READERS[f"{name}-rpz"], both)
-
     found = recognise(both)
     assert found is not None
     assert found.name == name
-    assert counts(of_queries)[0] == counts(read(READERS[name], queries))[0]
-    assert counts(of_hits)[0] == counts(read(READERS[f"{name}-rpz"], hits))[0]
-    assert not {row["offset"] for row in rows(of_queries)} & {
-        row["offset"] for row in rows(of_hits)
-    }
-    assert any(f"--input-format {name}-rpz" in note for note in notes(of_queries))
-    assert any(f"--input-format {name} reads" in note for note in notes(of_hits))
+    alone = read(READERS[name], queries)
+    mixed = read(READERS[name], both)
+    assert len(rows(mixed)) == len(rows(alone))
+    assert counts(mixed)[:2] == counts(alone)[:2]
+
+    of_hits = read(READERS[f"{name}-rpz"], hits)
+    of_both = read(READERS[f"{name}-rpz"], both)
+    assert len(rows(of_both)) == len(rows(of_hits)) > 0
+    assert counts(of_both)[:2] == counts(of_hits)[:2]
+    assert any("input-format" in note for note in notes(of_both))
 
 
 @EACH
@@ -206,32 +104,65 @@ def test_no_reader_claims_what_is_no_traffic(name: str) -> None:
         b"\xff" * 4096,
         b"lorem ipsum dolor sit amet\n" * 200,
         b'{"a":1}\n' * 200,
+        b'{"timestamp":"2015-04-08T12:00:00Z","kind":"boot"}\n' * 200,
         b"a,b,c\n1,2,3\n" * 200,
+        b"timestamp,ip,port\n1,2,3\n" * 200,
+        b"Apr  8 12:00:00 host kernel: query of a device\n" * 200,
         b"<html><body>query: client dns</body></html>",
         b"\x7fELF" + chance.randbytes(1000),
+        bytes([0x83]) + b"gC-XXX" + chance.randbytes(1000),
     ]
 
     assert [index for index, sample in enumerate(samples) if READERS[name].sniff(sample)] == []
 
 
-@pytest.mark.parametrize(("name", "data"), TEXTS)
-def test_one_byte_at_a_time_gives_the_same(name: str, data: bytes) -> None:
-    whole = read(READERS[name], data)
-    parts = read(READERS[name], data, chunk=1)
+@EACH_SAMPLE
+def test_one_byte_at_a_time_gives_the_same(sample: Sample) -> None:
+    reader = READERS[sample.reader]
+    whole = read(reader, sample.data, answers="all")
+    parts = read(reader, sample.data, answers="all", chunk=1)
 
     # A query that waits for its response may come after later ones.
-    assert ordered(rows(parts)) == ordered(rows(whole)) != []
+    assert ordered(rows(parts)) == ordered(rows(whole))
+    assert records(parts) == records(whole)
+    assert rows(whole) or records(whole) or sample.reader in {"zeek-conn", "nfdump"}
     assert counts(parts) == counts(whole)
     assert quarantine(parts) == quarantine(whole)
-    assert parts[-1].end == whole[-1].end == len(data)
+    assert parts[-1].end == whole[-1].end == len(sample.data)
 
 
-@pytest.mark.parametrize(("name", "data"), TEXTS)
-def test_nothing_is_matched_by_an_empty_watchlist(name: str, data: bytes) -> None:
-    batches = read(READERS[name], data, watchlist=Watchlist.compile([]))
+@EACH_SAMPLE
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(sample: Sample, threads: int) -> None:
+    reader = READERS[sample.reader]
+    data = sample.data
+    if sample.text:
+        data = data[: data.rindex(b"\n") + 1]
+    one = read(reader, data, chunk=200)
+    several = read(reader, data, chunk=200, threads=threads)
+
+    assert ordered(rows(several)) == ordered(rows(one))
+    assert counts(several) == counts(one)
+    assert quarantine(several) == quarantine(one)
+
+
+@EACH_SAMPLE
+def test_nothing_is_matched_by_an_empty_watchlist(sample: Sample) -> None:
+    reader = READERS[sample.reader]
+    batches = read(reader, sample.data, watchlist=Watchlist.compile([]))
 
     assert rows(batches) == []
-    assert counts(batches) == counts(read(READERS[name], data))
+    assert records(batches) == {}
+    assert counts(batches) == counts(read(reader, sample.data))
+
+
+@EACH_SAMPLE
+def test_no_records_are_kept_where_none_are_wanted(sample: Sample) -> None:
+    reader = READERS[sample.reader]
+    batches = read(reader, sample.data, answers="none")
+
+    assert records(batches) == {}
+    assert ordered(rows(batches)) == ordered(rows(read(reader, sample.data)))
 
 
 @EACH
@@ -249,21 +180,11 @@ def test_garbage_is_counted_and_never_raises(name: str, data: bytes, chunk: int)
     assert [bad[0] for bad in quarantine(parts)] == [bad[0] for bad in quarantine(whole)]
 
 
-BAD = {
-    "zeek": b"1\t2\n",
-    "bind": b"client 192.0.2.1#1: query: a..b IN A +\n",
-    "bind-rpz": b"client 192.0.2.1#1: rpz IP DROP rewrite a..b via c\n",
-    "unbound": b"[1428494400] unbound[812:0] info: 192.0.2.1 a..b. A IN\n",
-    "unbound-rpz": b"[1428494400] unbound[812:0] info: rpz: applied a. b c@d e. A IN\n",
-    "dnsmasq": b"2015-04-08T12:00:00Z dnsmasq[8]: query[A] a..b from 192.0.2.1\n",
-    "pdns-auth": b"Remote 192.0.2.1 wants 'a..b|A', do = 0, bufsize = 512\n",
-    "pdns-recursor": b"3 [1/1] question for 'a..b|A' from 192.0.2.1:53\n",
-}
-
-
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", BAD_LINES)
 def test_quarantine_is_bounded_and_the_count_is_not(name: str) -> None:
-    data = dict(TEXTS)[name] + BAD[name] * (QUARANTINE_LIMIT + 500)
+    sample = next(sample for sample in SAMPLES if sample.reader == name)
+    # What nfdump writes after its flows ends them.
+    data = sample.data.partition(b"Summary")[0] + BAD_LINES[name] * (QUARANTINE_LIMIT + 500)
     batches = read(READERS[name], data, chunk=50_000)
 
     assert len(quarantine(batches)) == QUARANTINE_LIMIT

@@ -352,6 +352,77 @@ def test_answers_match_prefixes_once_per_query(make: Any) -> None:
     ]
 
 
+def kept(batches: Any) -> list[tuple[Any, ...]]:
+    found = [r for b in batches if b.answers is not None for r in b.answers.to_pylist()]
+    return sorted((r["rrname"], r["rrtype"], r["rdata"], r["count"]) for r in found)
+
+
+@pytest.mark.parametrize("make", [tsv, js])
+def test_addresses_among_the_answers_are_records_of_the_name_that_was_asked_for(make: Any) -> None:
+    listed = ["cdn.example", "203.0.113.7", "TXT 7 1.2.3.4", "2001:db8:0::5", "203.0.113.7"]
+    answers: Any = listed if make is js else ",".join(listed)
+    watchlist = Watchlist.compile([Rule("demo", "below", "*.evil.example")])
+    data = header() + make(answers=answers) + make(answers=answers, query="x.example")
+    batches = read(READER, data, watchlist=watchlist)
+
+    assert kept(batches) == [
+        ("ns1.evil.example", 1, "203.0.113.7", 2),
+        ("ns1.evil.example", 28, "2001:db8::5", 1),
+    ]
+    assert len(kept(read(READER, data, watchlist=watchlist, answers="all"))) == 4
+    assert kept(read(READER, data, watchlist=watchlist, answers="none")) == []
+
+
+def test_answers_of_rows_without_usable_time_are_not_kept() -> None:
+    data = header() + tsv(ts="29.5", answers="203.0.113.7")
+
+    assert kept(read(READER, data)) == []
+
+
+def test_quotes_in_an_answer_do_not_make_an_address() -> None:
+    watchlist = Watchlist.compile([Rule("demo", "address", "203.0.113.0/24")])
+    text = 'TXT 30 "203.0.113.7" "203.0.113.7"'
+    data = js(answers=[text, '"', "203.0.113.7x", "\u0032"])
+
+    assert rows(read(READER, data, watchlist=watchlist)) == []
+    assert kept(read(READER, data)) == []
+    assert len(rows(read(READER, js(answers=[text, "203.0.113.7"]), watchlist=watchlist))) == 1
+
+
+NEW_COLUMNS = [*COLUMNS, "opcode", "opcode_name", "auth", "addl", "original_query"]
+
+
+def test_columns_of_later_versions_and_policies_change_nothing() -> None:
+    new = tsv(NEW_COLUMNS, opcode=0, opcode_name="query", auth="ns.example", addl="192.0.2.9")
+    found = row(READER, header(NEW_COLUMNS) + new)
+
+    assert found == row(READER, header(NEW_COLUMNS) + tsv(NEW_COLUMNS))
+    assert found["case_bits"] is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(NEW_COLUMNS) + tsv(NEW_COLUMNS, original_query="Ns1.evil.EXAMPLE"),
+        js(original_query="Ns1.evil.EXAMPLE"),
+    ],
+    ids=["tsv", "json"],
+)
+def test_the_case_of_the_original_query_is_kept(data: bytes) -> None:
+    found = row(READER, data)
+
+    assert found["name"] == "ns1.evil.example"
+    assert found["case_bits"] == 0b1111111_0000_01
+
+
+@pytest.mark.parametrize("other", ["ns2.evil.example", "ns1.evil.example.", "", "-", "(empty)"])
+def test_an_original_query_that_is_another_name_does_not_count(other: str) -> None:
+    found = row(READER, header(NEW_COLUMNS) + tsv(NEW_COLUMNS, original_query=other))
+
+    assert (found["name"], found["case_bits"]) == ("ns1.evil.example", None)
+    assert row(READER, js(original_query=other))["name"] == "ns1.evil.example"
+
+
 def test_only_what_is_watched_becomes_a_row() -> None:
     watchlist = Watchlist.compile([Rule("demo", "below", "*.evil.example")])
     data = header() + tsv() + tsv(query="notevil.example") + tsv(query="x.EVIL.example")

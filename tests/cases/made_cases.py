@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from remnant.cases.casefile import count_duplicates, watched_name
+from remnant.cases.casefile import count_duplicates, family_word, watched_name
 from remnant.cases.indicators import address, bare, prefix
 from remnant.cases.model import EVENT_KINDS, ROLES, STATES, Case, Event, SinkholeConfig, Watch
 from remnant.errors import CaseError
@@ -86,6 +86,7 @@ NAMES = _normal(
     ),
     watched_name,
 )
+WORDS = _normal(st.text(st.characters(codec="ascii"), min_size=1, max_size=12), family_word)
 PREFIXES = _normal(st.ip_addresses().map(str), prefix)
 ADDRESSES = _normal(st.ip_addresses().map(str), address)
 
@@ -110,9 +111,11 @@ def watches(draw: st.DrawFn) -> Watch:
             source=source,
         )
     names = tuple(draw(st.lists(NAMES, max_size=4, unique=True)))
-    addresses = tuple(draw(st.lists(PREFIXES, min_size=0 if names else 1, max_size=3, unique=True)))
+    words = tuple(draw(st.lists(WORDS, max_size=3, unique=True)))
+    least = 0 if names or words else 1
+    addresses = tuple(draw(st.lists(PREFIXES, min_size=least, max_size=3, unique=True)))
     zone = bare(names[0]) if len(names) == 1 and draw(st.booleans()) else None
-    return Watch(names, addresses, None, role, state, since, until, zone, source)
+    return Watch(names, addresses, None, role, state, since, until, zone, source, words)
 
 
 @st.composite

@@ -68,3 +68,22 @@ def test_zbot_generates_names_of_newgoz() -> None:
 def test_no_other_case_is_built_in() -> None:
     with pytest.raises(CaseError, match="no such built-in case"):
         built_in("../beebone")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("beebone", {"aaeh", "beebone", "changeup", "vobfus"}),
+        ("kelihos", {"kelihos", "hlux"}),
+        ("zbot", {"zeus", "citadel", "gameover-zeus-dga"}),
+        ("conficker", {"conficker", "downadup", "kido"}),
+    ],
+)
+def test_victim_reports_are_recognised_by_the_names_they_use(name: str, words: set[str]) -> None:
+    assert words <= {word for watch in built_in(name).watches for word in watch.families}
+
+
+def test_no_word_is_of_two_built_in_families() -> None:
+    words = [w for name in BUILT_IN for watch in built_in(name).watches for w in watch.families]
+
+    assert len(words) == len(set(words))

@@ -332,8 +332,35 @@ def test_the_documentation_is_a_case() -> None:
     page = Path(__file__).parents[2] / "docs" / "reference" / "case-file.md"
     blocks = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     case = loads(blocks[0], "case-file.md")
-    assert len(case.watches) == 3
+    assert len(case.watches) == 4
     assert case.sinkhole is not None
     text = page.read_text("utf-8")
     for word in (*dga.FAMILIES, *model.ROLES, *model.STATES, *model.EVENT_KINDS, *BUILT_IN):
         assert f"`{word}`" in text
+
+
+def test_family_words() -> None:
+    found = watch('families = [" BeeBone", "citadel certpl", "beebone"]')
+
+    assert found.families == ("beebone", "citadel certpl")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", " ", "a,b", "a;b", "a|b", 'a\\"b', "a\\nb", "b\u00fccher", "x" * 64, "Sinkhole", "dga"],
+)
+def test_words_that_are_no_family_are_refused(word: str) -> None:
+    error = refused(f'{HEAD}[[watch]]\nfamilies = ["beebone", "{word}"]\n')
+
+    assert error.where == "x.toml:5 (watch[0].families[1])"
+
+
+def test_a_family_stated_twice_and_a_name_that_reads_alike() -> None:
+    text = f'{HEAD}[[watch]]\nnames = ["beebone"]\n[[watch]]\nfamilies = ["Beebone"]\n{{}}\n'
+    case = loads(text.format('state = "seized"'), "x.toml")
+    again = '[[watch]]\nfamilies = ["beebone"]'
+
+    assert case.duplicates == 0
+    assert loads(text.format(again), "x.toml").duplicates == 1
+    error = refused(text.format('state = "seized"\n' + again))
+    assert error.where == "x.toml:7 (watch[1].families[0]) and x.toml:10 (watch[2].families[0])"

@@ -29,7 +29,7 @@ def test_the_documented_case() -> None:
     found = preview(loads(BEEBONE, "x.toml"), now=NOW).to_json()
     assert found["name"] == "beebone"
     assert found["takedown"] == "2015-04-08T00:00:00Z"
-    assert found["kinds"] == {"exact": 1, "below": 1, "address": 1}
+    assert found["kinds"] == {"exact": 1, "below": 1, "address": 1, "family": 0}
     assert found["states"] == {"seized": 2, "unknown": 1}
     assert found["roles"] == {"c2": 3}
     assert found["zones"] == 2
@@ -109,5 +109,14 @@ def test_warnings_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_any_case_has_a_preview(case: Case) -> None:
     found = preview(case, now=NOW)
     texts = {text for watch in case.watches for text in (*watch.names, *watch.addresses)}
+    texts |= {f"family:{word}" for watch in case.watches for word in watch.families}
     assert sum(found.kinds.values()) == sum(found.roles.values()) == len(texts)
     assert json.loads(json.dumps(found.to_json()))["name"] == case.name
+
+
+def test_family_words_are_counted_and_make_no_zone() -> None:
+    found = check('[[watch]]\nfamilies = ["beebone", "vobfus"]\n')
+
+    assert found.kinds["family"] == 2
+    assert found.zones == 0
+    assert found.warnings == ()

@@ -187,6 +187,7 @@ def test_every_indicator_has_one_rule(case: Case) -> None:
     found = compile_rules(case)
     texts = [rule.text for rule in found]
     written = {text for watch in case.watches for text in (*watch.names, *watch.addresses)}
+    written |= {f"family:{word}" for watch in case.watches for word in watch.families}
     assert len(texts) == len(set(texts))
     assert set(texts) == written
     assert {rule.zone for rule in found} <= {None, *(watch.zone for watch in case.watches)}
@@ -201,3 +202,16 @@ def test_names_match_at_label_boundaries() -> None:
     buffer = np.frombuffer(b"".join(wires), dtype=np.uint8)
     rows, _ = watchlist.match_wire(buffer, offsets)
     assert [asked[row] for row in rows] == ["evil.com", "a.evil.com", "only.example", "EVIL.com"]
+
+
+def test_family_words_are_rules_of_their_own() -> None:
+    found = compiled(
+        '[[watch]]\nnames = ["beebone"]\n'
+        '[[watch]]\nfamilies = ["BeeBone", "vobfus"]\nstate = "seized"\nfrom = 2015-04-08\n'
+    )
+
+    assert [(rule.kind, rule.text, rule.state, rule.since) for rule in found] == [
+        ("exact", "beebone", "unknown", None),
+        ("family", "family:beebone", "seized", us(2015, 4, 8)),
+        ("family", "family:vobfus", "seized", us(2015, 4, 8)),
+    ]

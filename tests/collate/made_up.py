@@ -55,7 +55,12 @@ class LineReader:
     vantage = "resolver"
     hits_only = False
 
-    def __init__(self, *, partial_tail: bool = False, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, partial_tail: bool = False, notes: tuple[str, ...] = (), hits_only: bool = False
+    ) -> None:
+        if hits_only:
+            self.hits_only = True
+            self.vantage = "report"
         self.partial_tail = partial_tail
         self.notes = notes
         self.read_count = 0

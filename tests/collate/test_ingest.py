@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+from collections import Counter
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import dns.rrset
 import pytest
 
 import dnstap_writer as writer
+import pcap_writer
 from collate.made_up import (
     EVIL,
     OPTIONS,
@@ -31,16 +33,20 @@ from collate.made_up import (
     watching,
 )
 from remnant.capture.dnstap import DnstapReader
+from remnant.capture.pcap import PcapReader
 from remnant.capture.stream import ByteStream
 from remnant.collate.ingest import SourceResult, ingest_source
 from remnant.errors import KeyMismatch
-from remnant.schema import CLIENTS, QUARANTINE, SIGHTINGS
+from remnant.schema import CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
 from remnant.store import Store
 from remnant.watchlist import Rule, Watchlist
+from remnant.windows import parse_period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from remnant.capture import Batch, ReadOptions
 
 DATA = b"".join(
     line(i * 1000, f"192.0.2.{i % 40}", ["evil.example", "www.bad.example", "good.example"][i % 3])
@@ -425,6 +431,41 @@ def test_an_answer_after_the_end_of_a_copy_makes_its_query_a_sighting(
     assert (matched(store), messages(store)) == (2, 4)
 
 
+@pytest.mark.parametrize("count", range(5))
+def test_who_answers_in_a_capture_is_no_client_of_it(store: Store, count: int) -> None:
+    asked = pcap_writer.query("www.evil.example")
+    client, resolver, authority = "2001:db8::17", "2001:db8::53", "2001:db8:5::5"
+
+    def packet(source: str, target: str, *, answer: bool = False) -> bytes:
+        message = pcap_writer.response(asked) if answer else asked
+        port = 40000 if client in {source, target} else 50000
+        inner = pcap_writer.udp(message, *((53, port) if answer else (port, 53)))
+        return pcap_writer.ethernet(pcap_writer.ipv6(inner, source, target))
+
+    packets = [
+        packet(client, resolver),
+        packet(resolver, authority),
+        packet(authority, resolver, answer=True),
+        packet(resolver, client, answer=True),
+    ]
+    watchlist = Watchlist.compile([Rule("demo", "below", "*.evil.example")])
+
+    def read(*parts: bytes) -> SourceResult:
+        data = pcap_writer.pcap(*parts)
+        with ByteStream(BytesIO(data), "capture") as stream:
+            (result,) = ingest_source(stream, PcapReader(), store, watchlist, OPTIONS)
+        return result
+
+    # However much of the capture was read before, the end is the same.
+    read(*packets[:count])
+    result = read(*packets)
+
+    assert (matched(store), messages(store)) == (1, 4)
+    assert result.matched == 1
+    # They are of one /64, and so one unit of counting: the port tells them apart.
+    assert stored(store, SIGHTINGS)["client_port"].to_pylist() == [40000]
+
+
 def answered(question: bytes) -> bytes:
     """The answer of a watched address."""
     message = dns.message.from_wire(question)
@@ -541,3 +582,100 @@ def test_sightings_are_all_there(store: Store) -> None:
     )
     assert row["asn"] is row["country"] is row["ecs"] is row["rcode"] is None
     assert EVIL.cases == ("demo",)
+
+
+def stating(text: str | None) -> ReadOptions:
+    return dataclasses.replace(OPTIONS, period=None if text is None else parse_period(text))
+
+
+def basis(store: Store) -> dict[str | None, int]:
+    return Counter(stored(store, COVERAGE)["basis"].to_pylist())
+
+
+HITS = line(0, "192.0.2.1") + line(7200, "192.0.2.2")
+
+
+def report(store: Store, data: bytes = HITS, period: str | None = None) -> SourceResult:
+    (result,) = ingest(
+        store, data, reader=LineReader(hits_only=True), options=stating(period), path="report"
+    )
+    return result
+
+
+def test_traffic_is_traffic_and_needs_no_period(store: Store) -> None:
+    (result,) = ingest(store, HITS, options=stating("2015-04-08/2015-04-08"))
+
+    assert basis(store) == {"traffic": 2}
+    assert any("--period is for sources that hold hits only" in note for note in result.notes)
+
+
+def test_hits_cover_nothing_until_a_period_is_stated(store: Store) -> None:
+    assert any("--period" in note for note in report(store).notes)
+    assert basis(store) == {"hits": 2}
+
+    stated = report(store, period="2015-04-08/2015-04-08")
+
+    assert stated.state == "reread"
+    assert not any("--period" in note for note in stated.notes)
+    assert basis(store) == {"stated": 24}
+    assert total(store, "messages") == 2
+    assert report(store, period="2015-04-08/2015-04-08").state == "known"
+
+
+def test_what_was_stated_stays_stated_until_it_is_stated_otherwise(store: Store) -> None:
+    report(store, period="2015-04-08/2015-04-08")
+
+    assert report(store).state == "known"
+    assert basis(store) == {"stated": 24}
+    # A grown source and a changed watchlist keep it too.
+    assert report(store, HITS + line(90_000, "192.0.2.3")).state == "grown"
+    assert basis(store) == {"stated": 24, "hits": 1}
+    assert (
+        report(store, HITS + line(90_000, "192.0.2.3"), "2015-04-08/2015-04-09").state == "reread"
+    )
+    assert basis(store) == {"stated": 48}
+    assert matched(store) == 3
+
+
+def test_another_report_of_the_same_period_adds_its_own(store: Store) -> None:
+    report(store, period="2015-04-08/2015-04-09")
+    report(store, line(90_000, "192.0.2.9"), "2015-04-08/2015-04-09")
+
+    rows = stored(store, COVERAGE).select(["hour", "basis"]).to_pylist()
+    assert {row["basis"] for row in rows} == {"stated"}
+    assert len({row["hour"] for row in rows}) == 48
+
+
+class HeaderReader(LineReader):
+    """A format whose first line is a header, and no record."""
+
+    def read(
+        self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
+    ) -> Iterator[Batch]:
+        assert stream.more()
+        stream.advance(len(HEADER))
+        yield self._batch(stream, b"", {}, "report")
+        yield from super().read(stream, watchlist, options)
+
+
+HEADER = b"timestamp,ip,name\n"
+
+
+def with_header(store: Store, data: bytes = b"", period: str | None = None) -> str:
+    (result,) = ingest(
+        store, HEADER + data, reader=HeaderReader(hits_only=True), options=stating(period)
+    )
+    return result.state
+
+
+def test_a_report_without_a_hit_counts_for_each_period_that_is_stated(store: Store) -> None:
+    assert with_header(store) == "empty"
+    assert with_header(store, period="2015-04-08/2015-04-08") == "new"
+    assert with_header(store, period="2015-04-08/2015-04-08") == "known"
+    assert with_header(store, period="2015-04-09/2015-04-09") == "new"
+    assert basis(store) == {"stated": 48}
+    # Every report begins with the same header: none is the empty one, grown.
+    assert with_header(store, HITS, "2015-04-08/2015-04-08") == "new"
+    assert with_header(store, line(90_000, "192.0.2.3")) == "new"
+    assert basis(store) == {"stated": 72, "hits": 1}
+    assert matched(store) == 3

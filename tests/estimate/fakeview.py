@@ -77,7 +77,13 @@ def coverage_row(
         "first_time": hour,
         "last_time": hour,
         "clock_faults": 0,
+        "basis": None,
     } | more
+
+
+def hit_row(hour: datetime | None, sensor: str = "r", **more: Any) -> dict[str, Any]:
+    """A row of a source that holds hits only."""
+    return coverage_row(hour, sensor, "report", **{"basis": "hits", **more})
 
 
 def sighting(

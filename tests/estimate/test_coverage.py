@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimate.fakeview import DAY, HOUR, START, coverage_row, sighting, view_of
+from estimate.fakeview import DAY, HOUR, START, coverage_row, hit_row, sighting, view_of
 from remnant.errors import NoData, RemnantError
 from remnant.estimate import coverage
 from remnant.windows import STEPS, Step, Window
@@ -91,7 +91,7 @@ def test_several_sources_of_one_hour_count_once() -> None:
 
 
 def test_sources_that_hold_hits_only_have_no_coverage() -> None:
-    view = view_of([], [coverage_row(START, "r", "report")])
+    view = view_of([], [hit_row(START)])
     window = coverage.default_window(view)
 
     assert coverage.by_step(view, window, "hour", "report")["coverage"].to_pylist() == [None]
@@ -181,3 +181,45 @@ def test_coverage_equals_its_definition(
                     delivered += hour in own
         assert (row["expected"], row["delivered"]) == (expected, delivered)
         assert row["coverage"] == (delivered / expected if expected else None)
+
+
+def stated(hours: range, sensor: str = "r", messages: int = 0) -> list[dict[str, Any]]:
+    return [hit_row(START + h * HOUR, sensor, basis="stated", messages=messages) for h in hours]
+
+
+def test_a_stated_period_covers_its_hours_even_without_a_hit() -> None:
+    rows = [*stated(range(4)), hit_row(START - HOUR), hit_row(START + 4 * HOUR)]
+    view = view_of([], rows)
+    window = coverage.default_window(view)
+
+    table = coverage.by_step(view, window, "hour", "report")
+
+    assert window == Window(START - HOUR, START + 5 * HOUR)
+    # Before the period the sensor is not expected; after it, hits alone do not cover.
+    assert table["coverage"].to_pylist() == [None, 1.0, 1.0, 1.0, 1.0, 0.0]
+    assert [(s.first, s.last, s.hours) for s in coverage.sensors(view, "report")] == [
+        (START, START + 3 * HOUR, 4)
+    ]
+
+
+def test_whether_a_vantage_covers_anything() -> None:
+    hits = [hit_row(START)]
+
+    assert coverage.covers_nothing(view_of([], hits), "report")
+    assert not coverage.covers_nothing(view_of([], [*hits, *stated(range(1))]), "report")
+    assert not coverage.covers_nothing(view_of([], [coverage_row(START)]), "resolver")
+
+
+def test_hits_of_another_source_cover_nothing_for_a_sensor_that_died() -> None:
+    rows = [coverage_row(START), coverage_row(START + HOUR, basis="hits")]
+
+    table = coverage.by_step(view_of([], rows), Window(START, START + 2 * HOUR), "hour", "resolver")
+
+    assert table["delivered"].to_pylist() == [1, 0]
+
+
+def test_rows_of_the_first_version_are_traffic() -> None:
+    old, new = (view_of([], [coverage_row(START, basis=b)]) for b in (None, "traffic"))
+
+    assert coverage.of_window(old, Window(START, START + HOUR), "resolver") == 1.0
+    assert coverage.of_window(new, Window(START, START + HOUR), "resolver") == 1.0

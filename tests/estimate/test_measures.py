@@ -11,6 +11,7 @@ from estimate.fakeview import (
     HOUR,
     START,
     coverage_row,
+    hit_row,
     hourly_view,
     settings,
     sighting,
@@ -134,7 +135,7 @@ def test_every_vantage_has_words() -> None:
 
 
 def test_reports_without_a_period_give_counts_and_no_rate() -> None:
-    rows = [coverage_row(START + h * HOUR, "r", "report") for h in range(0, 24 * 20, 5)]
+    rows = [hit_row(START + h * HOUR) for h in range(0, 24 * 20, 5)]
     view = view_of([sighting(START, 1, "r", "report")], rows)
 
     found = by_quantity(measures.measure(view, CASE, settings()))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estimate.fakeview import DAY, HOUR, START, coverage_row, sighting, view_of
+from estimate.fakeview import DAY, HOUR, START, coverage_row, hit_row, sighting, view_of
 from remnant.estimate import traffic
 from remnant.windows import STEPS, Step, Window, iso
 
@@ -78,7 +78,7 @@ def test_both_kinds_of_client_make_a_mixed_unit() -> None:
 def test_hits_without_a_stated_period_are_shown_and_their_absence_is_a_gap() -> None:
     view = view_of(
         [sighting(START, 1, "r", "report")],
-        [coverage_row(START + h * HOUR, "r", "report") for h in (0, 2)],
+        [hit_row(START + h * HOUR) for h in (0, 2)],
     )
 
     found = traffic.by_time(view, "hour")
@@ -200,7 +200,7 @@ def test_a_sensor_that_did_not_look_in_the_window_has_no_row_of_zeros() -> None:
 
 
 def test_reports_without_a_hit_are_no_zero() -> None:
-    view = view_of([sighting(START, 1, "r", "report")], [coverage_row(START, "r", "report")])
+    view = view_of([sighting(START, 1, "r", "report")], [hit_row(START)])
 
     assert traffic.by_key(view, "sensor", Window(START + HOUR / 2, START + HOUR)) == []
 

@@ -19,13 +19,15 @@ import dns.rrset
 import numpy as np
 
 import dnstap_writer as writer
-from capture.test_conformance import TEXTS
+import pcap_writer
 from remnant import wire
 from remnant.capture import Reader, ReadOptions
 from remnant.capture.dnstap import DnstapReader
+from remnant.capture.pcap import PcapReader
 from remnant.capture.readers import READERS
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
+from samples import NFDUMP, SAMPLES, SHADOWSERVER
 
 WATCHED = Watchlist.compile(
     [
@@ -34,10 +36,14 @@ WATCHED = Watchlist.compile(
         Rule("demo", "exact", "c2.evil.test"),
         Rule("demo", "address", "192.0.2.0/24"),
         Rule("demo", "address", "::/0"),
+        Rule("demo", "address", "198.51.100.0/24"),
+        Rule("demo", "family", "family:beebone"),
     ]
 )
 OPTIONS = ReadOptions(now=datetime(2026, 1, 1, tzinfo=UTC), year=2015)
-LOGS: tuple[tuple[Reader, bytes], ...] = tuple((READERS[name], data) for name, data in TEXTS)
+LOGS: tuple[tuple[Reader, bytes], ...] = tuple(
+    (READERS[sample.reader], sample.data) for sample in SAMPLES if sample.text
+)
 
 
 def frames() -> list[bytes]:
@@ -74,8 +80,10 @@ def damaged_stream(chance: random.Random, whole: list[bytes]) -> bytes:
 
 
 def damaged_log(chance: random.Random, log: bytes) -> bytes:
-    """Return a log with changed, missing and added bytes; the header of Zeek is left whole."""
+    """Return a log with changed, missing and added bytes; headers are left whole."""
     start = max(log.find(b"1428494400"), 0)
+    if log in (SHADOWSERVER, NFDUMP):
+        start = log.index(b"\n") + 1
     data = bytearray(log)
     for _ in range(chance.randrange(1, 12)):
         at = chance.randrange(start, len(data))
@@ -83,6 +91,44 @@ def damaged_log(chance: random.Random, log: bytes) -> bytes:
     if chance.random() < 0.25:
         data = data[: chance.randrange(start, len(data))]
     return bytes(data)
+
+
+def packets() -> list[pcap_writer.Packet]:
+    """Return packets of every kind: both versions of IP, UDP, TCP, fragments, tags."""
+    asked = pcap_writer.query("c2.Evil.test")
+    stream = pcap_writer.prefixed(asked) * 3
+    inside = [
+        pcap_writer.ipv4(pcap_writer.udp(asked)),
+        pcap_writer.ipv6(pcap_writer.udp(pcap_writer.response(asked), 53, 40000)),
+        pcap_writer.ipv6(bytes([17, 0]) + bytes(6) + pcap_writer.udp(asked), protocol=0),
+        *pcap_writer.fragments(pcap_writer.udp(asked), 24),
+        pcap_writer.ipv4(pcap_writer.tcp(b"", seq=9, flags=2), protocol=6),
+        *(
+            pcap_writer.ipv4(pcap_writer.tcp(stream[at : at + 30], seq=10 + at), protocol=6)
+            for at in range(0, len(stream), 30)
+        ),
+    ]
+    frames = [pcap_writer.ethernet(packet) for packet in inside]
+    frames += [pcap_writer.ethernet(packet, 0x88A8, 0x8100) for packet in inside[:2]]
+    return [pcap_writer.Packet(frame) for frame in frames]
+
+
+def damaged_capture(chance: random.Random, whole: list[pcap_writer.Packet]) -> bytes:
+    """Return a capture with packets in another order, changed bytes, wrong lengths and a cut."""
+    chosen = whole if chance.random() < 0.4 else chance.choices(whole, k=chance.randrange(1, 12))
+    kept = [
+        pcap_writer.Packet(p.data, p.time, chance.randrange(len(p.data)))
+        if chance.random() < 0.1
+        else p
+        for p in chosen
+    ]
+    order = chance.choice("<>")
+    make = chance.choice([pcap_writer.pcap, pcap_writer.pcapng])
+    data = bytearray(make(*kept, order=order))
+    for _ in range(chance.choice([0, 1, 1, 2, 5, 20])):
+        at = chance.randrange(24, len(data)) if len(data) > 24 else 24
+        data[at : at + 1] = bytes([chance.choice([chance.randrange(256), 0, 255])])
+    return bytes(data[: chance.choice([len(data), chance.randrange(24, len(data) + 1)])])
 
 
 def read(reader: Reader, data: bytes, chunk: int) -> tuple[int, int]:
@@ -106,13 +152,17 @@ def main(rounds: int, seed: int) -> None:
         sys.exit("bounds are not checked")
     chance = random.Random(seed)
     whole = frames()
+    captured = packets()
     totals: dict[str, list[int]] = {}
     for turn in range(rounds):
         reader: Reader
-        if turn % (len(LOGS) + 1) == 0:
+        kind = turn % (len(LOGS) + 2)
+        if kind == 0:
             reader, data = DnstapReader(), damaged_stream(chance, whole)
+        elif kind == 1:
+            reader, data = PcapReader(), damaged_capture(chance, captured)
         else:
-            reader, log = LOGS[turn % (len(LOGS) + 1) - 1]
+            reader, log = LOGS[kind - 2]
             data = damaged_log(chance, log)
         try:
             records, rows = read(reader, data, chance.choice([7, 64, 300, 1 << 16]))
@@ -123,7 +173,8 @@ def main(rounds: int, seed: int) -> None:
         total[0] += records
         total[1] += rows
     # A campaign that reads nothing finds nothing.
-    if any(records < rounds // 8 or rows < rounds // 40 for records, rows in totals.values()):
+    turns = rounds // (len(LOGS) + 2)
+    if any(records < turns // 2 or rows < turns // 10 for records, rows in totals.values()):
         sys.exit(f"hardly anything was read: {totals}")
 
 

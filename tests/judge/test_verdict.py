@@ -12,7 +12,7 @@ from estimate.fakeview import (
     DAY,
     HOUR,
     START,
-    coverage_row,
+    hit_row,
     hourly_view,
     settings,
     sighting,
@@ -210,10 +210,12 @@ def test_covered_days_without_a_client() -> None:
 
 
 def test_reports_that_state_no_period() -> None:
-    rows = [coverage_row(START + h * HOUR, "r", "report") for h in range(24 * 40)]
+    rows = [hit_row(START + h * HOUR) for h in range(24 * 40)]
     found = verdict(view_of([sighting(START, 1, "r", "report")], rows))
 
-    assert (found.state, found.can_tell_by) == ("cannot_tell", None)
+    assert (found.state, found.rule, found.can_tell_by) == ("cannot_tell", "no_period", None)
+    assert "hold hits only" in found.sentence
+    assert "--period FROM/UNTIL" in found.sentence
 
 
 def test_case_without_traffic_says_what_to_do() -> None:
@@ -244,3 +246,31 @@ def test_window_beside_the_data_tells_nothing() -> None:
         found = verdict(view, window=Window(since, since + 20 * DAY))
         assert (found.state, found.trend) == ("cannot_tell", None)
         json.dumps(found.to_json(), allow_nan=False)
+
+
+def stated_reports(days: int, left: float) -> Any:
+    """Reports that are stated to be complete; the share ``left`` of 40 clients an hour stays."""
+    view = hourly_view(lambda _, h: round(40 * left ** (h / 24 / days)), days, vantage="report")
+    for row in view.rows["coverage"]:
+        row["basis"] = "stated"
+    return view
+
+
+def test_reports_with_a_stated_period_are_judged_like_any_sensor() -> None:
+    found = verdict(stated_reports(60, 0.05))
+
+    assert (found.state, found.vantage) == ("effective", "report")
+    # That the reports are complete is somebody's word, and said.
+    (item,) = [item for item in found.evidence if item["id"] == "stated"]
+    assert "--period" in str(item["sentence"])
+    assert not [i for i in verdict(simulated(10, 60)).evidence if i["id"] == "stated"]
+
+
+def test_stated_hours_without_a_hit_are_hours_with_a_look() -> None:
+    view = stated_reports(60, 0.05)
+    view.rows["activity"] = [row for row in view.rows["activity"] if row["start"].hour % 3]
+    for row in view.rows["coverage"]:
+        if row["hour"].hour % 3 == 0:
+            row["messages"] = row["matched"] = 0
+
+    assert verdict(view).state == "effective"

@@ -18,6 +18,7 @@ from remnant.errors import SchemaMismatch, StoreBusy, StoreError
 from remnant.schema import ACTIVITY, CLIENTS, COVERAGE, SIGHTINGS, STORED, Table
 from remnant.settings import Settings
 from remnant.store import SourceRecord, Store
+from remnant.store.compact import MANY, compact
 from remnant.store.engine import ibis_schema
 from remnant.store.files import conform, read_table
 
@@ -324,6 +325,39 @@ def test_sensors_are_listed_and_retired(store: Store) -> None:
     assert store.view("demo").retired == {"tap": DAY + timedelta(days=1)}
     store.retire_sensor("tap", None)
     assert store.view("demo").retired == {}
+
+
+def test_coverage_of_the_first_version_is_read_and_merged_as_traffic(store: Store) -> None:
+    row = {
+        "source": "s1",
+        "sensor": "tap",
+        "vantage": "resolver",
+        "hour": DAY,
+        "messages": 5,
+        "matched": 0,
+        "malformed": 0,
+        "skipped": 0,
+        "lost": 0,
+        "clock_faults": 0,
+    }
+    for _ in range(MANY + 1):
+        with store.change() as change:
+            change.write(COVERAGE, "demo", None, made(COVERAGE, [row]), ["s1"])
+            change.commit()
+    with store.ledger.reading() as connection:
+        files = store.ledger.files(connection, "demo", COVERAGE.name)
+    for file in files:
+        # As version 1 wrote it: one column less.
+        data = pq.read_table(store.folder.path(file)).drop_columns(["basis"])
+        metadata = {**data.schema.metadata, b"remnant.version": b"1"}
+        pq.write_table(data.replace_schema_metadata(metadata), store.folder.path(file))
+
+    old = store.view("demo").table(COVERAGE).to_pyarrow()
+    assert set(old["basis"].to_pylist()) == {None}
+    assert store.sensors("demo")[0]["messages"] == 5 * (MANY + 1)
+    assert compact(store, "demo") == MANY + 1
+    merged = store.view("demo").table(COVERAGE).to_pyarrow()
+    assert (len(merged), set(merged["basis"].to_pylist())) == (MANY + 1, {None})
 
 
 def test_a_full_disk_keeps_the_old_state(store: Store) -> None:

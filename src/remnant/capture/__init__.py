@@ -7,7 +7,7 @@ them all is ``capture.readers``. Malformed traffic is counted and quarantined, i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
+    from remnant.windows import Window
 
 __all__ = ["QUARANTINE_LIMIT", "AnswersMode", "Batch", "DatedReader", "ReadOptions", "Reader"]
 
@@ -39,6 +40,8 @@ class ReadOptions:
         vantage: where the sensor stood, when it is not the reader's default.
         answers: which resource records are kept as passive DNS.
         threads: how many threads may decode at once, at least 1. The result does not depend on it.
+        period: for which time the source is complete, if it holds hits only (readers do not use
+            it: ``collate`` keeps it).
     """
 
     now: datetime
@@ -47,6 +50,7 @@ class ReadOptions:
     vantage: str | None = None
     answers: AnswersMode = "watched"
     threads: int = 1
+    period: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ class Batch:
         query_messages: of the messages, those that are observations (queries that came in).
         notes: what a person should be told about the source (a zone that was assumed, say).
         answers: rows of ``schema.ANSWER_ROWS``; ``None`` if the batch brings no records.
+        responders: addresses (binary(16), as in ``schema.QUERIES``) that answer DNS themselves in
+            this source: no row of theirs is an observation, also none of earlier batches. ``None``
+            if there are none, or not known yet.
     """
 
     end: int
@@ -77,6 +84,7 @@ class Batch:
     query_messages: int
     notes: tuple[str, ...] = field(default=())
     answers: pa.RecordBatch | None = None
+    responders: pa.Array[Any] | None = None
 
 
 class Reader(Protocol):

@@ -54,7 +54,7 @@ def answer_rows(
 ) -> pa.RecordBatch | None:
     """Return the records that are kept, each once for every case that keeps it.
 
-    A record is watched if its owner name is, if it is an address record with a watched address, or
+    Where all are kept, each stands once for all cases together. A record is watched if its owner name is, if it is an address record with a watched address, or
     if it answers a watched question.
 
     Args:
@@ -78,13 +78,11 @@ def answer_rows(
     total = rrtype.size
     if mode == "none" or not total:
         return None
-    row, case = _watched(watchlist, names, name_offsets, rrtype, rdata, rdata_offsets, asked)
     if mode == "all":
-        unwatched = np.ones(total, np.bool_)
-        unwatched[row] = False
-        rest = np.flatnonzero(unwatched)
-        row = np.concatenate([row, rest])
-        case = np.concatenate([case, np.full(rest.size, -1, np.int32)])
+        # Every case keeps all of them, so that none depends on what others watch.
+        row, case = np.arange(total), np.full(total, -1, np.int32)
+    else:
+        row, case = _watched(watchlist, names, name_offsets, rrtype, rdata, rdata_offsets, asked)
     if not row.size:
         return None
     wanted, back = np.unique(row, return_inverse=True)

@@ -19,6 +19,7 @@ import numpy as np
 from numba import int64
 
 from remnant.capture.lines import MAX_LINE
+from remnant.capture.text_bytes import next_byte
 from remnant.capture.text_fields import (
     find,
     parse_address,
@@ -77,6 +78,7 @@ _CLIENT: Final = np.frombuffer(b"client ", np.uint8).copy()
 _NO_PEER: Final = np.frombuffer(b"(no-peer)", np.uint8).copy()
 _ECS: Final = np.frombuffer(b"[ECS ", np.uint8).copy()
 _MAX_WORDS: Final = 12
+_LONGEST_ADDRESS: Final = 128
 _MAX_PORT: Final = 65535
 _MAPPED: Final = 96
 
@@ -91,9 +93,7 @@ def _peer(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> tuple[Int, Int
         i = token_end(view, i, stop) + 1
     if starts(view, i, stop, _NO_PEER):
         return -1, i + _NO_PEER.size
-    mark = i
-    while mark < stop and view[mark] != 35 and view[mark] != 32:
-        mark += 1
+    mark = next_byte(view, i, min(stop, i + _LONGEST_ADDRESS), 35)
     if mark >= stop or view[mark] != 35 or not parse_address(view, i, mark, out, at):
         return -1, -1
     end = mark + 1
@@ -159,14 +159,10 @@ def _subnet(view: Bytes, i: Int, stop: Int, out: Bytes, at: Int) -> Int:
 @kernel
 def _destination(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     """Return (port or -1, position after) of ``(ADDRESS[#PORT])``; the position is -1 if none."""
-    end = i
-    while end < stop and view[end] != 41:
-        end += 1
+    end = next_byte(view, i, stop, 41)
     if end >= stop or end < i + 3 or view[i] != 40:
         return -1, -1
-    mark = i + 1
-    while mark < end and view[mark] != 35:
-        mark += 1
+    mark = next_byte(view, i + 1, end, 35)
     port = -1
     if mark < end:
         port = parse_uint(view, mark + 1, end)
@@ -303,8 +299,11 @@ def _hit(view: Bytes, i: Int, stop: Int, after: Int, n: Int, rows: Rows) -> Int:
 def _kind(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
     """Return what a line says of its client (0 if nothing that is read here), and where."""
     last = stop - 6
-    while i < last:
-        if view[i] == 58 and view[i + 1] == 32:
+    while True:
+        i = next_byte(view, i, last, 58)
+        if i >= last:
+            return 0, stop
+        if view[i + 1] == 32:
             at = i + 2
             if starts(view, at, stop, _QUERY):
                 return QUERY, at + _QUERY.size
@@ -315,7 +314,6 @@ def _kind(view: Bytes, i: Int, stop: Int) -> tuple[Int, Int]:
             if starts(view, at, stop, _DISABLED):
                 return HIT, at + _DISABLED.size
         i += 1
-    return 0, stop
 
 
 @kernel

@@ -25,20 +25,22 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOCK_FAULTS",
     "HOUR_US",
+    "LOST",
     "MALFORMED",
     "MESSAGES",
     "NO_HOUR",
     "SKIPPED",
     "Counts",
+    "SensorNames",
     "Sensors",
     "counts_table",
     "hours_full",
     "new_counts",
     "new_sensors",
     "reset",
-    "sensor_names",
     "sensor_of",
     "tally",
+    "tally_many",
 ]
 
 HOUR_US: Final = 3_600_000_000
@@ -49,9 +51,10 @@ MESSAGES: Final = 0
 MALFORMED: Final = 1
 SKIPPED: Final = 2
 CLOCK_FAULTS: Final = 3
-_FIRST: Final = 4
-_LAST: Final = 5
-_COLUMNS: Final = 6
+LOST: Final = 4
+_FIRST: Final = 5
+_LAST: Final = 6
+_COLUMNS: Final = 7
 
 _MAX_SENSORS: Final = 1024
 _OTHER: Final = _MAX_SENSORS + 1
@@ -89,7 +92,8 @@ class Counts(NamedTuple):
         seed: uint64[1].
         slots: int32[8192]: row + 1, 0 where empty.
         keys: int64[2048, 3]: sensor, vantage, start of the hour (UTC microseconds) or NO_HOUR.
-        values: int64[2048, 6]: messages, malformed, skipped, clock faults, first and last time.
+        values: int64[2048, 7]: messages, malformed, skipped, clock faults, lost, first and last
+            time.
     """
 
     state: npt.NDArray[np.int64]
@@ -135,14 +139,16 @@ def hours_full(counts: Counts) -> bool:
     return full
 
 
-@kernel
+@inlined
 def _is_sensor(sensors: Sensors, sensor: Int, buffer: Bytes, start: Int, size: Int) -> bool:
-    if sensors.sizes[sensor] != size:
-        return False
-    for i in range(size):  # noqa: SIM110 - a kernel has no generators
-        if sensors.text[sensor, i] != buffer[start + i]:
-            return False
-    return True
+    same: bool = sensors.sizes[sensor] == size
+    if same:
+        # Without a way out of the loop the compiler compares many bytes at once.
+        different = 0
+        for i in range(size):
+            different |= int64(sensors.text[sensor, i]) ^ int64(buffer[start + i])
+        same = different == 0
+    return same
 
 
 @kernel
@@ -241,50 +247,92 @@ def tally(counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int) -> 
             counts.values[row, _LAST] = max(counts.values[row, _LAST], time)
 
 
-def sensor_names(sensors: Sensors) -> list[str | None]:
-    """Return the sensors' names: printable, at most 64 characters; None for no identity."""
-    names: list[str | None] = [None]
-    for sensor in range(1, int(sensors.state[0]) + 1):
-        raw = sensors.text[sensor, : sensors.sizes[sensor]].tobytes()
-        text = raw.decode("utf-8", "replace").strip()
-        names.append("".join(c if c.isprintable() else "?" for c in text) or None)
-    if sensors.state[0] == _MAX_SENSORS:
-        names.append("other")
-    return names
+@kernel
+def tally_many(
+    counts: Counts, sensor: Int, vantage: Int, time: Int, column: Int, amount: Int
+) -> None:
+    """Count records that the source only states the number of; they have no first or last time."""
+    row = _row(counts, sensor, vantage, int64(time // HOUR_US * HOUR_US if time >= 0 else NO_HOUR))
+    counts.values[row, column] += amount
+
+
+class SensorNames:
+    """The sensors of a source by name, however many tables of sensors its kernels fill.
+
+    Attributes:
+        names: printable, at most 64 characters; ``None`` for no identity, and first.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str | None] = [None]
+        self._index: dict[bytes, int] = {}
+
+    def codes(self, sensors: Sensors) -> npt.NDArray[np.int32]:
+        """Return the index into ``names`` of each sensor of a table (int32[1026])."""
+        codes = np.zeros(_OTHER + 1, np.int32)
+        for sensor in range(1, int(sensors.state[0]) + 1):
+            raw = sensors.text[sensor, : sensors.sizes[sensor]].tobytes()
+            codes[sensor] = self._code(raw)
+        if sensors.state[0] == _MAX_SENSORS:
+            codes[_OTHER] = self._other()
+        return codes
+
+    def _code(self, raw: bytes) -> int:
+        if raw not in self._index:
+            if len(self._index) >= _MAX_SENSORS:
+                return self._other()
+            text = raw.decode("utf-8", "replace").strip()
+            self._index[raw] = len(self.names)
+            self.names.append("".join(c if c.isprintable() else "?" for c in text) or None)
+        return self._index[raw]
+
+    def _other(self) -> int:
+        # No identity is longer than 64 bytes, so that this key is nobody's.
+        key = b"other" * _SENSOR_BYTES
+        if key not in self._index:
+            self._index[key] = len(self.names)
+            self.names.append("other")
+        return self._index[key]
 
 
 def counts_table(
-    counts: Counts, sensors: Sequence[str | None], vantages: Sequence[str]
+    parts: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]],
+    sensors: Sequence[str | None],
+    vantages: Sequence[str],
 ) -> pa.RecordBatch:
-    """Return the counts as rows of ``schema.COVERAGE_COUNTS``.
+    """Return counts as rows of ``schema.COVERAGE_COUNTS``.
 
     Identities that are the same text once made printable share their rows.
+
+    Args:
+        parts: used ``Counts.keys``, with indexes into ``sensors``, and ``Counts.values``.
+        sensors: names by index.
+        vantages: words by index.
     """
-    size = int(counts.state[0])
     words: dict[str | None, int] = {}
     same = np.array([words.setdefault(name, len(words)) for name in sensors], np.int64)
-    keys = counts.keys[:size].copy()
+    keys = np.concatenate([part[0] for part in parts])
+    counted = np.concatenate([part[1] for part in parts])
     keys[:, 0] = same[keys[:, 0]]
     groups, row_of = np.unique(keys, axis=0, return_inverse=True)
     row_of = row_of.reshape(-1)
     values = np.zeros((groups.shape[0], _FIRST), np.int64)
-    np.add.at(values, row_of, counts.values[:size, :_FIRST])
+    np.add.at(values, row_of, counted[:, :_FIRST])
     first = np.full(groups.shape[0], _LATEST)
     last = np.zeros(groups.shape[0], np.int64)
-    np.minimum.at(first, row_of, counts.values[:size, _FIRST])
-    np.maximum.at(last, row_of, counts.values[:size, _LAST])
+    np.minimum.at(first, row_of, counted[:, _FIRST])
+    np.maximum.at(last, row_of, counted[:, _LAST])
     unused = first == _LATEST
-    none = np.zeros(groups.shape[0], np.int64)
     texts: list[Any] = list(words)
     columns: list[Any] = [
         pa.array([texts[i] for i in groups[:, 0]], pa.string()).dictionary_encode(),
         pa.array([vantages[i] for i in groups[:, 1]], pa.string()).dictionary_encode(),
         pa.array(groups[:, 2], mask=groups[:, 2] == NO_HOUR).cast(TIME),
         pa.array(values[:, MESSAGES]),
-        pa.array(none),
+        pa.array(np.zeros(groups.shape[0], np.int64)),
         pa.array(values[:, MALFORMED]),
         pa.array(values[:, SKIPPED]),
-        pa.array(none),
+        pa.array(values[:, LOST]),
         pa.array(first, mask=unused).cast(TIME),
         pa.array(last, mask=unused).cast(TIME),
         pa.array(values[:, CLOCK_FAULTS]),

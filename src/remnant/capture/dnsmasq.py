@@ -120,7 +120,7 @@ class DnsmasqReader:
                 # A line without an end may lack the end of the client's address.
                 tables.note_incomplete(block)
                 continue
-            rows = text_rows.room_for(block, count_waiting(waiting))
+            rows = text_rows.room_for(block, more=count_waiting(waiting))
             out = new_output(block, rows.line.size)
             read_lines(
                 block.data,
@@ -144,7 +144,7 @@ class DnsmasqReader:
         if untimed[1]:
             tables.notes.append(f"{untimed[1]} queries have a time without a year")
         block = nothing(stream)
-        rows = text_rows.room_for(block, count_waiting(waiting))
+        rows = text_rows.room_for(block, more=count_waiting(waiting))
         out = new_output(block, rows.line.size)
         flush(waiting, answer, block.offset, rows, out)
         if tables.notes or rows.counters[text_rows.QUERIES_SEEN]:

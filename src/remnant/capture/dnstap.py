@@ -6,37 +6,29 @@ References:
 
 from __future__ import annotations
 
-import secrets
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Self
 
-import pyarrow as pa
+import numpy as np
 
-from remnant.capture import QUARANTINE_LIMIT, Batch
 from remnant.capture import dnstap_kernel as kernel
-from remnant.capture.counts import counts_table, new_counts, new_sensors, reset, sensor_names
-from remnant.capture.events import allocate
-from remnant.capture.framing import CONTENT_TYPE, is_dnstap
-from remnant.capture.pairing import Pairing
-from remnant.capture.recent import new_recent
+from remnant.capture.framing import CONTENT_TYPE, DNSTAP, is_bare, is_dnstap
+from remnant.capture.parallel import Parallel
+from remnant.capture.workers import HEAD_BYTES, Assembly, Worker, new_worker
 from remnant.errors import UnknownFormat
-from remnant.schema import QUARANTINE, VANTAGES
-from remnant.windows import to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
-    from remnant.capture import ReadOptions
+    import numpy.typing as npt
+
+    from remnant.capture import Batch, ReadOptions
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
     from remnant.wire import Bytes
 
 __all__ = ["DnstapReader"]
 
-_EVENTS: Final = 1 << 16
-"""Events of one batch."""
-_RECENT: Final = 1 << 20
-_HEAD: Final = 64
 _BY_TYPE: Final = ("resolver", "authority")
 """CLIENT messages are seen at a resolver, AUTH messages at an authority."""
 
@@ -55,81 +47,119 @@ class DnstapReader:
     hits_only = False
 
     def sniff(self, head: bytes) -> bool:
-        """Return whether the first bytes open a Frame Streams stream.
+        """Return whether the first bytes open a Frame Streams stream, or are one bare message.
 
         Streams of another content type are recognised too, so that ``read`` can say what they are.
         """
-        return head.startswith(b"\0\0\0\0") and is_dnstap(head) is not None
+        framed = head.startswith(b"\0\0\0\0") and is_dnstap(head) is not None
+        return framed or is_bare(head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
         """Yield the batches of a stream.
 
+        A file may also be one message without framing, as test data of servers are.
         The bytes of a frame that is cut off at the end are counted as one malformed record and
         left unread (``Batch.end`` stands before them), so that a file that grows can be read on.
 
         Raises:
             UnknownFormat: the stream does not begin with a dnstap START frame.
         """
-        _check_start(stream)
-        vantages = _BY_TYPE if options.vantage is None else VANTAGES
-        forced = -1 if options.vantage is None else VANTAGES.index(options.vantage)
-        context = kernel.new_context(
-            to_us(options.now + timedelta(days=1)),
-            forced,
-            watchlist.has_addresses,
-            (secrets.randbits(64), secrets.randbits(64)),
+        bare = is_bare(stream.head())
+        if not bare:
+            _check_start(stream)
+        # An answer that hits looks for its query among the recent ones: those stand in one table.
+        threads = 1 if watchlist.has_addresses else options.threads
+        team = [new_worker(watchlist, options) for _ in range(threads)]
+        assembly = Assembly(watchlist, options, team, _BY_TYPE)
+        with _Scan(stream, watchlist, team) as scan:
+            if bare:
+                assembly.begin()
+                yield scan.bare(assembly)
+                return
+            more = True
+            while more:
+                more = stream.more()
+                again = True
+                while again:
+                    assembly.begin()
+                    workers, used, again = scan.next(final=not more)
+                    batch = assembly.batch(
+                        workers,
+                        view=stream.view,
+                        end=stream.offset + used,
+                        final=not more and not again,
+                    )
+                    stream.advance(used)
+                    yield batch
+
+
+class _Scan:
+    """Runs the kernel over what the stream holds, in parallel where that can be divided."""
+
+    def __init__(self, stream: ByteStream, watchlist: Watchlist, team: list[Worker]) -> None:
+        self._stream = stream
+        self._tables = watchlist.tables
+        self._team = team
+        self._parallel = Parallel(team, run=self._run, cut=_cut, lost=kernel.LOST)
+        self._fields = [np.zeros(DNSTAP, np.int64) for _ in team]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._parallel.__exit__(kind, value, trace)
+
+    def next(self, *, final: bool) -> tuple[list[Worker], int, bool]:
+        """Read on; return the workers whose parts were read, the bytes used, whether to go on."""
+        view, state = self._stream.view, self._team[0].context.state
+        foreign = bool(state[kernel.FOREIGN])
+        if len(self._team) > 1 and not foreign and not state[kernel.LOST]:
+            first = int(kernel.after_controls(view))
+            if first:
+                # What they say holds for the frames after them, whoever reads those.
+                used, _ = self._run(0, 0, first, final=False)
+                return self._team[:1], used, True
+        return self._parallel.next(view, final=final, whole=foreign)
+
+    def bare(self, assembly: Assembly) -> Batch:
+        """Return the batch of a source that is one message without any framing."""
+        stream = self._stream
+        while stream.more():
+            pass
+        size = stream.view.size
+        framed = np.concatenate([np.frombuffer(size.to_bytes(4, "big"), np.uint8), stream.view])
+        kernel.scan(self._tables, *self._team[0], self._fields[0], framed, 0, 0, framed.size, True)
+        batch = assembly.batch(
+            self._team[:1],
+            view=framed,
+            end=size,
+            final=True,
+            notes=["one message without Frame Streams around it"],
         )
-        state = context.state
-        sensors = new_sensors(secrets.randbits(64))
-        counts = new_counts(secrets.randbits(64))
-        memory = new_recent(_RECENT if watchlist.has_addresses else 4)
-        events = allocate(_EVENTS)
-        quarantine = kernel.new_quarantine(QUARANTINE_LIMIT)
-        pairing = Pairing()
-        noted = False
-        more = True
-        while more:
-            more = stream.more()
-            again = True
-            while again:
-                events.filled[0] = 0
-                quarantine.filled[0] = 0
-                reset(counts)
-                state[kernel.RECORDS] = 0
-                queries_before = int(state[kernel.QUERIES])
-                used, again = kernel.scan(
-                    context, watchlist.tables, sensors, counts, memory, events, quarantine,
-                    stream.view, stream.offset, not more,
-                )  # fmt: skip
-                names = sensor_names(sensors)
-                rows = pairing.add(
-                    events,
-                    clock=int(state[kernel.CLOCK]),
-                    responses=state[kernel.QUERIES] == 0,
-                    final=not more and not again,
-                    sensors=names,
-                    vantages=vantages,
-                )
-                damaged = _quarantined(quarantine, stream.view)
-                quarantine.filled[1] -= quarantine.filled[0]
-                stream.advance(int(used))
-                simulated = bool(state[kernel.SIMULATED]) and not noted
-                noted = noted or simulated
-                yield Batch(
-                    end=stream.offset,
-                    queries=rows,
-                    counts=counts_table(counts, names, vantages),
-                    quarantine=damaged,
-                    records=int(state[kernel.RECORDS]),
-                    query_messages=int(state[kernel.QUERIES]) - queries_before,
-                    notes=("simulated",) if simulated else (),
-                )
+        stream.advance(size)
+        return batch
+
+    def _run(self, index: int, first: int, limit: int, final: bool) -> tuple[int, bool]:
+        stream = self._stream
+        end, again = kernel.scan(
+            self._tables, *self._team[index], self._fields[index], stream.view, stream.offset,
+            first, limit, final,
+        )  # fmt: skip
+        return int(end), bool(again)
+
+
+def _cut(view: Bytes, parts: npt.NDArray[np.int64]) -> int:
+    return int(kernel.cut(view, 0, parts))
 
 
 def _check_start(stream: ByteStream) -> None:
-
     head = stream.head()
     if not head or is_dnstap(head):
         return
@@ -137,25 +167,6 @@ def _check_start(stream: ByteStream) -> None:
     raise UnknownFormat(
         "this Frame Streams data is not dnstap" if foreign else "this is not dnstap",
         where=stream.name,
-        got=head[8:_HEAD] if foreign else head[:16],
+        got=head[8:HEAD_BYTES] if foreign else head[:16],
         expected=f"a START frame with the content type {CONTENT_TYPE.decode()}",
     )
-
-
-def _quarantined(quarantine: kernel.Quarantine, view: Bytes) -> pa.RecordBatch:
-
-    count = int(quarantine.filled[0])
-    heads = [
-        view[start : min(stop, start + _HEAD)].tobytes()
-        for start, stop in zip(
-            quarantine.start[:count].tolist(), quarantine.stop[:count].tolist(), strict=True
-        )
-    ]
-    reasons: Any = pa.array(quarantine.reason[:count])
-    columns: list[Any] = [
-        pa.nulls(count, pa.string()).dictionary_encode(),
-        pa.array(quarantine.offset[:count]),
-        pa.DictionaryArray.from_arrays(reasons, pa.array(kernel.REASONS)),
-        pa.array(heads, pa.binary()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=QUARANTINE.arrow)

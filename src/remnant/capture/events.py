@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from remnant.capture.policy import policy_details
 from remnant.schema import QUERIES, TIME
 from remnant.watchtable import MAX_HITS
 from remnant.wire import MAX_WIRE, inlined, kernel, names_to_text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVENT_ENTRIES",
+    "MAX_RULE",
     "TRANSPORTS",
     "Events",
     "allocate",
@@ -42,6 +44,9 @@ TRANSPORTS: Final = ("udp", "tcp", "dot", "doh", "dnscrypt_udp", "dnscrypt_tcp",
 _PROOFS: Final = ("dns_udp", "dns_tcp")
 _DATAGRAMS: Final = (0, 4)
 
+MAX_RULE: Final = 255
+"""Bytes of a policy's rule that are kept."""
+
 EVENT_ENTRIES: Final = 256
 """Watchlist entries that one message can hit."""
 
@@ -54,7 +59,6 @@ class Events(NamedTuple):
         response: uint8: 1 for a response.
         time: int64, UTC microseconds: of the row.
         heard: int64, UTC microseconds: when this message passed the sensor; pairs are judged by it.
-        clock: int64, UTC microseconds: how far the stream's time had come.
         offset: int64: where the message's record starts in the stream.
         address: uint8[n, 16]: of the client.
         client_port: int32.
@@ -62,15 +66,18 @@ class Events(NamedTuple):
         transport: int32: index into TRANSPORTS.
         ident: int32: the message's id.
         qtype: int32.
-        rcode: int32.
+        rcode: int32; of a query, that of its response where the source says it of the query.
         ecs: uint8[n, 17]: client subnet, as in ``schema.QUERIES``.
         has_ecs: uint8.
         case_bits: int64, 0 if no letter is a capital.
         sensor: int32: index into the reader's sensors.
         vantage: int32: index into the reader's vantages.
         key: uint64: keyed hash of all that a query and its response have in common.
+        policy: int32: the response policy that was applied (``capture.policy``), 0 for none.
         name_offsets: int64[n + 1] into ``names``.
         names: uint8: folded wire names end to end.
+        rule_offsets: int64[n + 1] into ``rules``.
+        rules: uint8: the texts of the policies' rules end to end.
         entry_offsets: int64[n + 1] into ``entries``.
         entries: int32: watchlist entries, most specific first.
     """
@@ -79,7 +86,6 @@ class Events(NamedTuple):
     response: Bytes
     time: npt.NDArray[np.int64]
     heard: npt.NDArray[np.int64]
-    clock: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
     address: Bytes
     client_port: npt.NDArray[np.int32]
@@ -94,13 +100,16 @@ class Events(NamedTuple):
     sensor: npt.NDArray[np.int32]
     vantage: npt.NDArray[np.int32]
     key: npt.NDArray[np.uint64]
+    policy: npt.NDArray[np.int32]
     name_offsets: npt.NDArray[np.int64]
     names: Bytes
+    rule_offsets: npt.NDArray[np.int64]
+    rules: Bytes
     entry_offsets: npt.NDArray[np.int64]
     entries: npt.NDArray[np.int32]
 
 
-_FIXED: Final = slice(1, -4)
+_FIXED: Final = slice(1, -6)
 """The columns with one value (or one line of bytes) for each event."""
 
 
@@ -111,7 +120,6 @@ def allocate(count: int) -> Events:
         response=np.zeros(count, np.uint8),
         time=np.zeros(count, np.int64),
         heard=np.zeros(count, np.int64),
-        clock=np.zeros(count, np.int64),
         offset=np.zeros(count, np.int64),
         address=np.zeros((count, 16), np.uint8),
         client_port=np.zeros(count, np.int32),
@@ -126,8 +134,11 @@ def allocate(count: int) -> Events:
         sensor=np.zeros(count, np.int32),
         vantage=np.zeros(count, np.int32),
         key=np.zeros(count, np.uint64),
+        policy=np.zeros(count, np.int32),
         name_offsets=np.zeros(count + 1, np.int64),
         names=np.zeros(count * 40 + 2 * MAX_WIRE, np.uint8),
+        rule_offsets=np.zeros(count + 1, np.int64),
+        rules=np.zeros(count * 8 + 2 * MAX_RULE, np.uint8),
         entry_offsets=np.zeros(count + 1, np.int64),
         entries=np.zeros(count * 2 + 2 * EVENT_ENTRIES, np.int32),
     )
@@ -140,6 +151,7 @@ def has_room(events: Events) -> Int:
     return (
         count + 2 <= events.time.size
         and events.name_offsets[count] + 2 * MAX_WIRE <= events.names.size
+        and events.rule_offsets[count] + 2 * MAX_RULE <= events.rules.size
         and events.entry_offsets[count] + 2 * EVENT_ENTRIES <= events.entries.size
     )
 
@@ -149,6 +161,7 @@ def used(events: Events) -> Events:
     count = int(events.filled[0])
     columns: list[Any] = [np.array([count]), *(column[:count] for column in events[_FIXED])]
     columns += [events.name_offsets[: count + 1], events.names[: events.name_offsets[count]]]
+    columns += [events.rule_offsets[: count + 1], events.rules[: events.rule_offsets[count]]]
     columns += [events.entry_offsets[: count + 1], events.entries[: events.entry_offsets[count]]]
     return Events(*columns)
 
@@ -159,6 +172,8 @@ def concatenate(first: Events, second: Events) -> Events:
     columns: list[Any] = [first.filled + second.filled, *(np.concatenate(pair) for pair in pairs)]
     columns += [_join(first.name_offsets, second.name_offsets)]
     columns += [np.concatenate([first.names, second.names])]
+    columns += [_join(first.rule_offsets, second.rule_offsets)]
+    columns += [np.concatenate([first.rules, second.rules])]
     columns += [_join(first.entry_offsets, second.entry_offsets)]
     columns += [np.concatenate([first.entries, second.entries])]
     return Events(*columns)
@@ -167,9 +182,10 @@ def concatenate(first: Events, second: Events) -> Events:
 def take(events: Events, index: npt.NDArray[np.int64]) -> Events:
     """Return copies of some events, in the order of ``index``."""
     name_offsets, names = _gather(events.names, events.name_offsets, index)
+    rule_offsets, rules = _gather(events.rules, events.rule_offsets, index)
     entry_offsets, entries = _gather(events.entries, events.entry_offsets, index)
     columns: list[Any] = [np.array([index.size]), *(column[index] for column in events[_FIXED])]
-    columns += [name_offsets, names, entry_offsets, entries]
+    columns += [name_offsets, names, rule_offsets, rules, entry_offsets, entries]
     return Events(*columns)
 
 
@@ -198,12 +214,13 @@ def queries(
     answers = np.repeat(partner, counts)
     size = rows.size
     response = events.response[rows].astype(bool)
-    rcode = np.where(response, events.rcode[rows], -1)
-    rcode = np.where(answers >= 0, events.rcode[answers], rcode)
+    rcode = np.where(answers >= 0, events.rcode[answers], events.rcode[rows])
     transport = _filled(events.transport, rows, answers)
     bits = events.case_bits[rows]
     name_offsets, names = _gather(events.names, events.name_offsets, rows)
     text_offsets, text = names_to_text(names, name_offsets)
+    # A query says nothing of policies where its response does.
+    judged = np.where((answers >= 0) & (events.policy[answers] != 0), answers, rows)
     columns = [
         pa.array(events.time[rows]).cast(TIME),
         pa.array(events.offset[rows]),
@@ -222,7 +239,7 @@ def queries(
         pa.array(entries),
         _words(is_proven(transport).astype(np.int32), _PROOFS),
         pa.array(np.ones(size, np.int64)),
-        pa.nulls(size, pa.string()),
+        policy_details(events.policy[judged], judged, events.rule_offsets, events.rules),
         pa.array(np.zeros(size, bool)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=QUERIES.arrow)

@@ -32,6 +32,7 @@ __all__ = [
     "MAX_FRAME",
     "MORE",
     "follows",
+    "is_bare",
     "is_dnstap",
     "next_frame",
     "resume",
@@ -56,6 +57,10 @@ _MAX_FOUND: Final = 1 << 20
 """Longest frame that is looked for after damage."""
 _MAX_ODD: Final = 1 << 16
 """Longest frame without dnstap inside that is believed after damage."""
+_SHORTEST: Final = 16
+_LONGEST_BARE: Final = 64 << 10
+"""A source of as many bytes may be longer than the head that shows it."""
+_OPENERS: Final = b"\x0a\x12\x1a\x72\x78"
 _ACCEPT: Final = 1
 _START: Final = 2
 _READY: Final = 4
@@ -200,3 +205,18 @@ def is_dnstap(head: bytes) -> bool | None:
     if control in {_READY, _ACCEPT}:
         return CONTENT_TYPE in head[start:stop]
     return None
+
+
+def is_bare(head: bytes) -> bool:
+    """Return whether all of a short source is one dnstap message without framing."""
+    if not _SHORTEST <= len(head) < _LONGEST_BARE or head[0] not in _OPENERS:
+        return False
+    fields = np.zeros(DNSTAP, np.int64)
+    view = np.frombuffer(head, np.uint8).copy()
+    return bool(
+        protobuf.frame(view, 0, view.size, fields)
+        and fields[protobuf.KIND] == 1
+        and fields[protobuf.MESSAGE] >= 0
+        and fields[protobuf.TYPE] > 0
+        and fields[protobuf.QUERY_MESSAGE] + fields[protobuf.RESPONSE_MESSAGE] > 0
+    )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from remnant.capture.text_bytes import note_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,6 +32,7 @@ MAX_LINES: Final = 1 << 18
 """Lines of the longest block: what is kept for a line is many times a line feed."""
 
 _LINE_FEED: Final = 10
+_USUAL_LINE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def blocks(stream: ByteStream) -> Iterator[Block]:
     dropping = False
     searched = 0
     while stream.more():
-        feeds = searched + np.flatnonzero(stream.view[searched:] == _LINE_FEED)
+        feeds = _line_feeds(stream.view, searched)
         if dropping:
             if not feeds.size:
                 stream.advance(stream.view.size)
@@ -93,6 +96,17 @@ def blocks(stream: ByteStream) -> Iterator[Block]:
     if stream.view.size and not dropping:
         end = np.array([stream.view.size], np.int64)
         yield Block(stream.view, end, stream.offset, stream.offset + stream.view.size, tail=True)
+
+
+def _line_feeds(view: npt.NDArray[np.uint8], start: int) -> npt.NDArray[np.int64]:
+    """Return where the line feeds stand, from a position on."""
+    parts = []
+    room = (view.size - start) // _USUAL_LINE + 16
+    while start < view.size:
+        out = np.empty(room, np.int64)
+        count, start = note_bytes(view, start, view.size, _LINE_FEED, out)
+        parts.append(out[:count])
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
 
 
 def _taken(stream: ByteStream, feeds: npt.NDArray[np.int64]) -> Block:

@@ -1,9 +1,9 @@
 """Each query and its response become one observation.
 
-A query waits up to 10 s, measured by the stream's own time, for a response with the same client
-address, port, transport, message id, name, type and vantage; a port or a transport that one of the
-two does not show is no difference. The response may stand before the query in the stream, as far as
-its own time allows.
+A query waits up to 10 s, measured by the time of the stream's own hits, for a response with the
+same client address, port, transport, message id, name, type and vantage; a port or a transport that
+one of the two does not show is no difference. The response may stand before the query in the
+stream, as far as its own time allows.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Pairing:
 
     def __init__(self, *, limit: int = _WAITING) -> None:
         self._carried = used(allocate(0))
+        self._clocks = np.zeros(0, np.int64)
+        self._clock = 0
         self._limit = limit
 
     @property
@@ -74,7 +76,6 @@ class Pairing:
         self,
         events: Events,
         *,
-        clock: int,
         responses: bool,
         final: bool,
         sensors: Sequence[str | None],
@@ -84,7 +85,6 @@ class Pairing:
 
         Args:
             events: what a kernel wrote.
-            clock: the stream's time after them (``advance_clock``; UTC microseconds).
             responses: whether responses without a query become rows (``response`` is true in
                 them): only as long as the source has shown no query message at all.
             final: whether the source has ended, so that nothing waits any longer.
@@ -94,21 +94,23 @@ class Pairing:
         both = concatenate(self._carried, used(events))
         count = int(both.filled[0])
         partner = np.full(count, -1, np.int64)
+        clocks = np.concatenate([self._clocks, np.zeros(count - self._clocks.size, np.int64)])
+        clock = self._clock = int(_advance(both.heard, clocks, self._clocks.size, self._clock))
         # The clock goes back only when it is set back (``advance_clock``): nothing from before then
         # belongs to what follows.
-        turns = np.zeros(count + 1, np.int64)
-        np.cumsum(np.diff(np.append(both.clock, clock)) < 0, out=turns[1:])
-        era = turns[:-1]
+        era = np.zeros(count, np.int64)
+        np.cumsum(np.diff(clocks) < 0, out=era[1:])
         slots = 1 << max(4, (2 * count).bit_length())
         _pair(
             both,
+            clocks,
             era,
             partner,
             np.full((2, slots), -1, np.int64),
             np.full((2, slots), -1, np.int64),
             np.full(count, -1, np.int64),
         )
-        waits = (partner < 0) & (both.heard >= clock - WAIT_US) & (era == turns[-1]) & (not final)
+        waits = (partner < 0) & (both.heard >= clock - WAIT_US) & (era == era[-1:]) & (not final)
         stay = np.flatnonzero(waits)
         if stay.size > self._limit:
             waits[stay[: stay.size - self._limit]] = False
@@ -117,12 +119,25 @@ class Pairing:
         rows = np.flatnonzero(leave)
         batch = queries(both, rows, partner[rows], sensors, vantages)
         self._carried = take(both, stay)
+        self._clocks = clocks[stay]
         return batch
+
+
+@kernel
+def _advance(
+    heard: npt.NDArray[np.int64], clocks: npt.NDArray[np.int64], first: Int, clock: Int
+) -> Int:
+    """Note how far the stream's time had come at each event from ``first`` on; return the last."""
+    for event in range(first, heard.size):
+        clock = advance_clock(clock, heard[event])
+        clocks[event] = clock
+    return clock
 
 
 @kernel
 def _pair(
     events: Events,
+    clocks: npt.NDArray[np.int64],
     era: npt.NDArray[np.int64],
     partner: npt.NDArray[np.int64],
     heads: npt.NDArray[np.int64],
@@ -140,7 +155,7 @@ def _pair(
         slot = int64(events.key[event] & mask)
         kind = int64(events.response[event])
         other = 1 - kind
-        horizon = events.clock[event] - WAIT_US
+        horizon = clocks[event] - WAIT_US
         before = int64(-1)
         candidate = heads[other, slot]
         found = int64(-1)

@@ -1,4 +1,4 @@
-"""The fields of one dnstap frame (protobuf, proto2), read in place by a kernel.
+"""The fields of protobuf messages (proto2), read in place by kernels; those of dnstap by name.
 
 A field with the wrong wire type or an unknown number is stepped over, as protobuf readers do; of a
 field that comes twice the last counts.
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from remnant.wire import Bytes, Int
 
 __all__ = [
+    "BYTES",
     "FIELDS",
     "IDENTITY",
     "KIND",
     "MESSAGE",
+    "POLICY",
+    "POLICY_ACTION",
+    "POLICY_RULE",
+    "POLICY_TRIGGER",
     "PROTOCOL",
     "QUERY_ADDRESS",
     "QUERY_MESSAGE",
@@ -38,8 +43,13 @@ __all__ = [
     "RESPONSE_SECONDS",
     "TYPE",
     "UNSET",
+    "VARINT",
     "VERSION",
     "frame",
+    "next_bytes",
+    "places",
+    "policy",
+    "read_fields",
 ]
 
 # What ``frame`` writes, positions in an int64 array of FIELDS numbers. Bytes fields take two
@@ -59,42 +69,54 @@ QUERY_MESSAGE: Final = 16
 RESPONSE_SECONDS: Final = 18
 RESPONSE_NANOSECONDS: Final = 19
 RESPONSE_MESSAGE: Final = 20
-FIELDS: Final = 22
+POLICY: Final = 22
+POLICY_ACTION: Final = 24
+POLICY_TRIGGER: Final = 25
+POLICY_RULE: Final = 26
+FIELDS: Final = 28
 
 UNSET: Final = -1
 """In a field that the frame does not have."""
 
-_VARINT: Final = 0
+VARINT: Final = 0
 _FIXED64: Final = 1
-_BYTES: Final = 2
+BYTES: Final = 2
 _FIXED32: Final = 5
 
 
-def _places(fields: dict[tuple[int, int], int]) -> npt.NDArray[np.int64]:
-    """Return where the field of each one-byte tag is kept, -1 where it is not."""
-    places = np.full(128, -1, np.int64)
+def places(fields: dict[tuple[int, int], int]) -> npt.NDArray[np.int64]:
+    """Return where the field of each tag is kept, -1 where it is not.
+
+    Args:
+        fields: place by field number (up to 31) and wire type.
+    """
+    table = np.full(256, -1, np.int64)
     for (number, wire), place in fields.items():
-        places[number << 3 | wire] = place
-    return places
+        table[number << 3 | wire] = place
+    return table
 
 
-_OUTER: Final = _places(
-    {(1, _BYTES): IDENTITY, (2, _BYTES): VERSION, (14, _BYTES): MESSAGE, (15, _VARINT): KIND}
+_OUTER: Final = places(
+    {(1, BYTES): IDENTITY, (2, BYTES): VERSION, (14, BYTES): MESSAGE, (15, VARINT): KIND}
 )
-_INNER: Final = _places(
+_INNER: Final = places(
     {
-        (1, _VARINT): TYPE,
-        (3, _VARINT): PROTOCOL,
-        (4, _BYTES): QUERY_ADDRESS,
-        (6, _VARINT): QUERY_PORT,
-        (7, _VARINT): RESPONSE_PORT,
-        (8, _VARINT): QUERY_SECONDS,
+        (1, VARINT): TYPE,
+        (3, VARINT): PROTOCOL,
+        (4, BYTES): QUERY_ADDRESS,
+        (6, VARINT): QUERY_PORT,
+        (7, VARINT): RESPONSE_PORT,
+        (8, VARINT): QUERY_SECONDS,
         (9, _FIXED32): QUERY_NANOSECONDS,
-        (10, _BYTES): QUERY_MESSAGE,
-        (12, _VARINT): RESPONSE_SECONDS,
+        (10, BYTES): QUERY_MESSAGE,
+        (12, VARINT): RESPONSE_SECONDS,
         (13, _FIXED32): RESPONSE_NANOSECONDS,
-        (14, _BYTES): RESPONSE_MESSAGE,
+        (14, BYTES): RESPONSE_MESSAGE,
+        (15, BYTES): POLICY,
     }
+)
+_POLICY: Final = places(
+    {(2, BYTES): POLICY_RULE, (3, VARINT): POLICY_ACTION, (4, VARINT): POLICY_TRIGGER}
 )
 
 
@@ -122,10 +144,18 @@ def _varint(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int]:
 
 
 @inlined
-def _fields(
-    buffer: Bytes, start: Int, stop: Int, places: npt.NDArray[np.int64], out: npt.NDArray[np.int64]
+def read_fields(
+    buffer: Bytes, start: Int, stop: Int, kept: npt.NDArray[np.int64], out: npt.NDArray[np.int64]
 ) -> bool:
     """Read the fields of one message; return whether the bytes are well-formed.
+
+    Args:
+        buffer: holds the message.
+        start: where it begins.
+        stop: where it ends.
+        kept: what ``places`` made.
+        out: int64[n]: numbers are written to the field's place; of bytes, where they begin and
+            end, to its place and the next.
 
     Numbers of usual size are read here and not by ``_varint``: this loop is where most of the time
     of reading dnstap goes.
@@ -138,13 +168,14 @@ def _fields(
         if tag < 128:
             if tag < 8:
                 return False
-            place = places[tag]
+            place = kept[tag]
         else:
             tag, position = _varint(buffer, position - 1, stop)
             if position < 0 or tag < 8 or tag > 0xFFFFFFFF:
                 return False
+            place = int64(kept[tag]) if tag < kept.size else int64(-1)
         wire = tag & 7
-        if wire == _VARINT:
+        if wire == VARINT:
             if position >= stop:
                 return False
             value = int64(buffer[position])
@@ -168,7 +199,7 @@ def _fields(
                         break
             if place >= 0:
                 out[place] = value
-        elif wire == _BYTES:
+        elif wire == BYTES:
             if position >= stop:
                 return False
             size = int64(buffer[position])
@@ -212,9 +243,37 @@ def _fields(
                 return False
             position += 8
         else:
-            # Groups do not occur in dnstap; 6 and 7 are not wire types.
+            # Groups do not occur in these formats; 6 and 7 are not wire types.
             return False
     return True
+
+
+@kernel
+def next_bytes(buffer: Bytes, position: Int, stop: Int, tag: Int) -> tuple[Int, Int]:
+    """Find the next field of bytes with a tag of one byte; return where they begin and end.
+
+    The message is one that ``read_fields`` found well-formed, and ``position`` is between two of
+    its fields. Both are -1 if no such field follows.
+    """
+    while position < stop:
+        found, position = _varint(buffer, position, stop)
+        if position < 0:
+            break
+        wire = found & 7
+        if wire == VARINT:
+            _, position = _varint(buffer, position, stop)
+            if position < 0:
+                break
+        elif wire == BYTES:
+            size, position = _varint(buffer, position, stop)
+            if position < 0 or size > stop - position:
+                break
+            if found == tag:
+                return position, position + size
+            position += size
+        else:
+            position += 4 if wire == _FIXED32 else 8
+    return int64(-1), int64(-1)
 
 
 @kernel
@@ -232,6 +291,14 @@ def frame(buffer: Bytes, start: Int, stop: Int, out: npt.NDArray[np.int64]) -> b
     """
     for i in range(FIELDS):
         out[i] = UNSET
-    if not _fields(buffer, start, stop, _OUTER, out):
+    if not read_fields(buffer, start, stop, _OUTER, out):
         return False
-    return out[MESSAGE] < 0 or _fields(buffer, out[MESSAGE], out[MESSAGE + 1], _INNER, out)
+    return out[MESSAGE] < 0 or read_fields(buffer, out[MESSAGE], out[MESSAGE + 1], _INNER, out)
+
+
+@kernel
+def policy(buffer: Bytes, out: npt.NDArray[np.int64]) -> bool:
+    """Read the policy of a message that ``frame`` has read; return whether it is well-formed."""
+    for i in range(POLICY_ACTION, FIELDS):
+        out[i] = UNSET
+    return bool(read_fields(buffer, out[POLICY], out[POLICY + 1], _POLICY, out))

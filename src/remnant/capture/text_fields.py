@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from numba import int64
+from numba import int64, uint64
 
+from remnant.capture.text_bytes import eight_bytes, next_byte, put_eight_bytes, zero_bytes
 from remnant.wire import Bytes, Int, fold_byte, kernel
 
 __all__ = [
@@ -41,6 +42,10 @@ SECOND_US: Final = 1_000_000
 DAY_US: Final = 86_400 * SECOND_US
 
 _MAX_SECONDS_DIGITS: Final = 12
+
+_ZERO: Final = uint64(0)
+_DOTS: Final = uint64(0x2E2E2E2E2E2E2E2E)
+_BACKSLASHES: Final = uint64(0x5C5C5C5C5C5C5C5C)
 
 
 @kernel
@@ -341,6 +346,16 @@ def parse_name(view: Bytes, start: Int, stop: Int, hexadecimal: bool, out: Bytes
     position = at + 1
     i = start
     while i < stop:
+        while i + 8 <= stop:
+            # Eight bytes that are all a part of a label are copied at once.
+            word = eight_bytes(view, uint64(i))
+            if (zero_bytes(word ^ _DOTS) | zero_bytes(word ^ _BACKSLASHES)) != _ZERO:
+                break
+            put_eight_bytes(out, uint64(position), word)
+            i += 8
+            position += 8
+        if i == stop:
+            break
         byte: Int = int64(view[i])
         i += 1
         if byte != 46 and byte != 92:  # noqa: PLR1714 - a set costs an allocation
@@ -409,18 +424,16 @@ def starts(view: Bytes, i: Int, stop: Int, word: Bytes) -> bool:
 @kernel
 def token_end(view: Bytes, i: Int, stop: Int) -> Int:
     """Return where the next space stands, or ``stop``."""
-    while i < stop and view[i] != 32:
-        i += 1
-    return i
+    return next_byte(view, i, stop, 32)
 
 
 @kernel
 def find(view: Bytes, i: Int, stop: Int, word: Bytes) -> Int:
     """Return where these bytes stand first, or -1."""
-    first = word[0]
     last = stop - word.size
     while i <= last:
-        if view[i] == first and same_word(view, i, i + word.size, word):
+        i = next_byte(view, i, last + 1, int64(word[0]))
+        if i <= last and same_word(view, i, i + word.size, word):
             return i
         i += 1
     return -1

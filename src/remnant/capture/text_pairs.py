@@ -13,7 +13,7 @@ import pyarrow as pa
 from numba import uint64
 
 from remnant.capture.events import Events
-from remnant.capture.pairing import Pairing, advance_clock
+from remnant.capture.pairing import Pairing
 from remnant.schema import QUERIES
 from remnant.wire import MAX_LABELS, case_bits, fold_byte, kernel, labels
 
@@ -46,7 +46,6 @@ class Pairs:
         self._vantages = (vantage,)
         self._pairing = Pairing()
         self._seed = np.array([secrets.randbits(64)], np.uint64)
-        self._clock = np.zeros(1, np.int64)
         self._queries = 0
         self._offsets = np.empty(0, np.int64)
         self._details: pa.Array[Any] = pa.nulls(0, pa.string())
@@ -64,6 +63,7 @@ class Pairs:
         hits: npt.NDArray[np.int64],
         entries: npt.NDArray[np.int32],
         details: pa.Array[Any] | None,
+        waiting: npt.NDArray[np.int64] | None = None,
         *,
         final: bool,
     ) -> pa.RecordBatch:
@@ -76,6 +76,7 @@ class Pairs:
             hits: int64[m] ascending: rows that hit.
             entries: int32[m]: what each hits.
             details: string[m]: the ``detail`` of each hit, or ``None``.
+            waiting: int64[k] ascending: rows of queries that may yet hit by what answers them.
             final: whether the source has ended, so that nothing waits any longer.
 
         Returns:
@@ -85,16 +86,17 @@ class Pairs:
         self._queries += seen - int(np.count_nonzero(rows.response[:seen]))
         first = np.flatnonzero(np.diff(hits, prepend=-1))
         index = hits[first]
-        clocks = np.empty(index.size, np.int64)
-        _clocks(rows.time, index, clocks, self._clock)
-        events = self._events(rows, index, offset, clocks)._replace(
+        if waiting is not None:
+            index = np.union1d(index, waiting)
+            first = np.searchsorted(hits, index)
+        events = self._events(rows, index, offset)._replace(
             entry_offsets=np.append(first, hits.size), entries=entries
         )
         if details is not None:
-            self._keep(events.offset, details.take(_index(first)))
+            hit = np.isin(index, hits)
+            self._keep(events.offset[hit], details.take(_index(first[hit])))
         batch = self._pairing.add(
             events,
-            clock=int(self._clock[0]),
             responses=not self._queries,
             final=final,
             sensors=(None,),
@@ -107,7 +109,6 @@ class Pairs:
         rows: Rows,
         index: npt.NDArray[np.int64],
         offset: int,
-        clocks: npt.NDArray[np.int64],
     ) -> Events:
         """Return the events of some rows, without entries."""
         count = index.size
@@ -142,10 +143,9 @@ class Pairs:
         time = rows.time[index]
         return Events(
             filled=np.array([count]),
-            response=rows.response[index],
+            response=np.minimum(rows.response[index], 1),
             time=time,
             heard=time,
-            clock=clocks,
             offset=rows.line[index] + offset,
             address=address,
             client_port=ports,
@@ -160,8 +160,11 @@ class Pairs:
             sensor=zeros,
             vantage=zeros,
             key=key,
+            policy=zeros,
             name_offsets=name_offsets,
             names=names,
+            rule_offsets=np.zeros(count + 1, np.int64),
+            rules=np.empty(0, np.uint8),
             entry_offsets=np.zeros(count + 1, np.int64),
             entries=np.empty(0, np.int32),
         )
@@ -194,24 +197,6 @@ class Pairs:
 
 def _index(values: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401 - the stubs take it for booleans
     return pa.array(values)
-
-
-@kernel
-def _clocks(
-    time: npt.NDArray[np.int64],
-    index: npt.NDArray[np.int64],
-    out: npt.NDArray[np.int64],
-    clock: npt.NDArray[np.int64],
-) -> None:
-    """Write how far the stream's time had come at each row that hit, and in ``clock`` at the last.
-
-    Rows that nobody watches do not move it: what comes out then depends on no block's end.
-    """
-    now = clock[0]
-    for k in range(index.size):
-        now = advance_clock(now, time[index[k]])
-        out[k] = now
-    clock[0] = now
 
 
 @kernel

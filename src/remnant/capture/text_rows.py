@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAD_ADDRESS",
+    "BAD_DATA",
     "BAD_FIELDS",
     "BAD_JSON",
     "BAD_NAME",
     "BAD_NUMBER",
+    "BAD_QUOTES",
     "BAD_TIME",
     "MALFORMED",
     "NO_ECS",
@@ -64,6 +66,8 @@ REASONS: Final = (
     "the line does not have the fields of the format",
     "no usable #fields line stands before it",
     "the JSON cannot be read",
+    "the record data cannot be read",
+    "the quotes of a field do not match",
 )
 """Why a line is malformed; the constants below are indexes into these."""
 
@@ -75,6 +79,8 @@ BAD_NUMBER: Final = 4
 BAD_FIELDS: Final = 5
 NO_HEADER: Final = 6
 BAD_JSON: Final = 7
+BAD_DATA: Final = 8
+BAD_QUOTES: Final = 9
 
 QUERIES_SEEN: Final = 0
 MALFORMED: Final = 1
@@ -84,6 +90,7 @@ _COUNTERS: Final = 8
 _HOUR_US: Final = 3600 * SECOND_US
 _FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
 _MAX_NAME: Final = 256
+_GOES_ON: Final = 2
 
 
 Addresses: TypeAlias = "tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]"
@@ -100,8 +107,9 @@ class Rows(NamedTuple):
         counters: int64: messages (rows), malformed lines, skipped lines; from 3 on what the kernel
             of a format counts besides.
         line: int64[n]: position in the block where the message's line starts.
-        response: uint8[n]: 1 where the line is a response and not a query; only formats whose
-            ``Tables`` are told what pairs write it.
+        response: uint8[n]: 1 where the line is a response and not a query, 2 where it goes on with
+            a response that an earlier line began: no message of its own, it is counted as skipped.
+            Only formats whose ``Tables`` are told what pairs write it.
         time: int64[n]: UTC microseconds; a clock fault where it is out of range (``BAD``: none).
         local: bool[n]: the time is as the source's clock showed it; the format's reader makes it
             UTC before the rows become tables.
@@ -140,12 +148,24 @@ class Rows(NamedTuple):
 NO_ECS: Final = 255
 
 
-def room_for(block: Block, more: int = 0) -> Rows:
-    """Return empty columns with room for every line of a block, and for so many more rows."""
+def room_for(block: Block, before: Rows | None = None, *, more: int = 0) -> Rows:
+    """Return empty columns with room for every line of a block.
+
+    Args:
+        block: the lines.
+        before: columns that are no longer needed. They are used again where they are large enough,
+            as fresh memory costs more than reading a line does; only for kernels that write every
+            column that they ever write, for each row.
+        more: rows beside those of the lines.
+    """
     lines = block.ends.size + more
     bad = min(block.ends.size, QUARANTINE_LIMIT)
     # A printed name of n bytes has a wire form of at most n + 2 bytes.
-    names = np.empty(block.data.size + 2 * lines + (more + 1) * _MAX_NAME, np.uint8)
+    room = block.data.size + 2 * lines + (more + 1) * _MAX_NAME
+    if before is not None and before.line.size >= lines and before.names.size >= room:
+        before.counters[:] = 0
+        return before
+    names = np.empty(room, np.uint8)
     return Rows(
         counters=np.zeros(_COUNTERS, np.int64),
         line=np.empty(lines, np.int64),
@@ -193,6 +213,7 @@ class Tables:
         paired_by: what a query and its response have in common besides name and type, where the
             format has lines of both kinds (``Rows.response``); ``None``: it has queries only. With
             it the reader ends with ``rest``, as queries wait up to 10 s for their responses.
+        by_name: whether names are matched; where they are addresses, only addresses are.
 
     Attributes:
         notes: added to the next batch.
@@ -205,12 +226,14 @@ class Tables:
         now: datetime,
         *,
         paired_by: PairedBy | None = None,
+        by_name: bool = True,
     ) -> None:
         self._watchlist = watchlist
         self._vantage = vantage
         self._latest = to_us(now) + DAY_US
         self._quarantined = 0
         self._pairs = None if paired_by is None else Pairs(paired_by, vantage)
+        self._by_name = by_name
         self.notes: list[str] = []
 
     def batch(
@@ -242,12 +265,15 @@ class Tables:
         times = rows.time[:seen]
         usable = (times >= _FIRST_US) & (times < self._latest)
         malformed += block.too_long is not None
-        responses = 0 if self._pairs is None else int(np.count_nonzero(rows.response[:seen]))
-        queries = seen - responses
+        timed, queries = times, seen
         if messages is not None:
-            times, queries = messages
-        counted = times[(times >= _FIRST_US) & (times < self._latest)]
-        faults = times.size - counted.size
+            timed, queries = messages
+        elif self._pairs is not None:
+            timed = times[rows.response[:seen] != _GOES_ON]
+            skipped += seen - timed.size
+            queries = timed.size - int(np.count_nonzero(rows.response[:seen] == 1))
+        counted = timed[(timed >= _FIRST_US) & (timed < self._latest)]
+        faults = timed.size - counted.size
         notes = tuple(self.notes)
         self.notes.clear()
         return Batch(
@@ -255,7 +281,7 @@ class Tables:
             queries=self._queries(block, rows, usable, addresses, detail, final=final),
             counts=self._counts(counted, faults, malformed, skipped),
             quarantine=self._quarantine(block, rows),
-            records=times.size + malformed + skipped,
+            records=timed.size + malformed + skipped,
             query_messages=queries,
             notes=notes,
             answers=answers,
@@ -282,6 +308,8 @@ class Tables:
         addresses: Addresses | None,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         offsets = rows.name_offsets[: usable.size + 1]
+        if not self._by_name:
+            offsets = offsets[:1]
         hits, entries = self._watchlist.match_wire(rows.names[: offsets[-1]], offsets)
         keep = usable[hits]
         hits, entries = hits[keep], entries[keep]
@@ -315,8 +343,12 @@ class Tables:
             at: Any = pa.array(back)
             details = detail(index).take(at)
         if self._pairs is not None:
+            # An answer with a watched address is a hit of its query, whatever the query's name.
+            waiting = None
+            if addresses is not None:
+                waiting = np.flatnonzero(usable & (rows.response[: usable.size] == 0))
             return self._pairs.add(
-                rows, usable.size, block.offset, hits, entries, details, final=final
+                rows, usable.size, block.offset, hits, entries, details, waiting, final=final
             )
         wire_offsets = np.zeros(count + 1, np.int64)
         np.cumsum(np.diff(rows.name_offsets)[hits], out=wire_offsets[1:])

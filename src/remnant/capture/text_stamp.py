@@ -50,20 +50,26 @@ STAMP_COLUMNS: Final = 3
 """Length of the array that holds the time of a line: the time in UTC microseconds (``BAD``: none),
 whether it has no zone (1 or 0), and whether a zone was written."""
 
-_MONTHS: Final = np.frombuffer(b"janfebmaraprmayjunjulaugsepoctnovdec", np.uint8).copy()
-_WEEKDAYS: Final = np.frombuffer(b"montuewedthufrisatsun", np.uint8).copy()
+
+def _packed(words: str) -> npt.NDArray[np.int64]:
+    """Return words of three letters as numbers, the first letter lowest."""
+    return np.array([int.from_bytes(word.encode(), "little") for word in words.split()], np.int64)
+
+
+_MONTHS: Final = _packed("jan feb mar apr may jun jul aug sep oct nov dec")
+_WEEKDAYS: Final = _packed("mon tue wed thu fri sat sun")
 _HALF_YEAR: Final = 6
 
 
 @kernel
-def _word_of_three(view: Bytes, i: Int, words: Bytes) -> Int:
-    for word in range(words.size // 3):
-        same = True
-        for k in range(3):
-            if fold_byte(int64(view[i + k])) != words[3 * word + k]:
-                same = False
-                break
-        if same:
+def _word_of_three(view: Bytes, i: Int, words: npt.NDArray[np.int64]) -> Int:
+    letters = (
+        fold_byte(int64(view[i]))
+        | (fold_byte(int64(view[i + 1])) << 8)
+        | (fold_byte(int64(view[i + 2])) << 16)
+    )
+    for word in range(words.size):
+        if words[word] == letters:
             return word + 1
     return 0
 

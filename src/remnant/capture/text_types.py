@@ -16,6 +16,8 @@ from remnant.capture.text_fields import parse_uint
 from remnant.wire import kernel
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from remnant.wire import Bytes, Int, Word
 
 __all__ = ["TYPES", "parse_class", "parse_rcode", "parse_type"]
@@ -70,7 +72,24 @@ def _packed(words: dict[str, int]) -> tuple[np.ndarray[tuple[int], np.dtype[np.u
     )
 
 
+_HASH: Final = uint64(0x9E3779B97F4A7C15)
+_TYPE_SLOT_BITS: Final = 9
+_TYPE_SHIFT: Final = uint64(64 - _TYPE_SLOT_BITS)
+
+
+def _slots(low: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return a hash table of the words by their first 8 bytes; -1 is an empty slot."""
+    slots = np.full(1 << _TYPE_SLOT_BITS, -1, np.int64)
+    for row, word in enumerate(low.tolist()):
+        slot = (word * int(_HASH) & 0xFFFFFFFFFFFFFFFF) >> int(_TYPE_SHIFT)
+        while slots[slot] >= 0:
+            slot = (slot + 1) % slots.size
+        slots[slot] = row
+    return slots
+
+
 _TYPE_LOW, _TYPE_HIGH, _TYPE_NUMBER = _packed(TYPES)
+_TYPE_SLOTS: Final = _slots(_TYPE_LOW)
 _CLASS_LOW, _CLASS_HIGH, _CLASS_NUMBER = _packed(_CLASSES)
 _RCODE_LOW, _RCODE_HIGH, _RCODE_NUMBER = _packed(_RCODES)
 _MAX_RCODE: Final = 4095
@@ -104,20 +123,19 @@ def parse_type(view: Bytes, start: Int, stop: Int) -> Int:
     size = stop - start
     if size < 1 or size > _LONGEST:
         return -1
-    if size == 1 and view[start] == 65:
-        return 1
+    if view[start] == 65:
+        if size == 1:
+            return 1
+        if size == 4 and view[start + 1] == view[start + 2] == view[start + 3] == 65:
+            return 28
     low = _half(view, start, stop)
     high = _half(view, start + 8, stop)
-    left = 0
-    right = _TYPE_LOW.size
-    while left < right:
-        middle = (left + right) // 2
-        if _TYPE_LOW[middle] < low or (_TYPE_LOW[middle] == low and _TYPE_HIGH[middle] < high):
-            left = middle + 1
-        else:
-            right = middle
-    if left < _TYPE_LOW.size and _TYPE_LOW[left] == low and _TYPE_HIGH[left] == high:
-        return int64(_TYPE_NUMBER[left])
+    slot = int64((low * _HASH) >> _TYPE_SHIFT)
+    while _TYPE_SLOTS[slot] >= 0:
+        row = _TYPE_SLOTS[slot]
+        if _TYPE_LOW[row] == low and _TYPE_HIGH[row] == high:
+            return int64(_TYPE_NUMBER[row])
+        slot = (slot + 1) & (_TYPE_SLOTS.size - 1)
     if size > 4 and _half(view, start, start + 4) == _TYPE_WORD:
         return _number_after(view, start, stop, 4)
     if size > 6 and _half(view, start, start + 6) == _QUERY_WORD:

@@ -12,6 +12,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numba import int64
 
+from remnant.capture.json_lines import (
+    KIND,
+    LIST,
+    NUMBER,
+    TEXT,
+    TEXT_ESCAPED,
+    Found,
+    Paths,
+    Values,
+    compile_paths,
+    element,
+    found_room,
+    read_object,
+    unescape,
+)
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
     BAD,
@@ -22,6 +37,7 @@ from remnant.capture.text_fields import (
     parse_uint,
     same_word,
 )
+from remnant.capture.text_records import Records, add_data, add_wire_owner
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_FIELDS,
@@ -37,30 +53,46 @@ from remnant.capture.text_rows import (
     reject,
 )
 from remnant.capture.text_types import parse_type
-from remnant.capture.zeek_json import (
-    COLUMNS,
-    LIST,
-    NUMBER,
-    TEXT,
-    TEXT_ESCAPED,
-    json_fields,
-    unescape,
-)
-from remnant.wire import kernel
+from remnant.capture.zeek_header import Layout, tsv_fields
+from remnant.wire import AAAA, A, fold_byte, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.wire import Bytes, Int
 
-__all__ = ["LOCAL_NAMES", "Layout", "Work", "answer_addresses", "read_lines", "work_for"]
+__all__ = [
+    "COLUMNS",
+    "LOCAL_NAMES",
+    "Work",
+    "add_records",
+    "answer_addresses",
+    "read_lines",
+    "work_for",
+]
+
+COLUMNS: Final = (
+    "ts",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_p",
+    "proto",
+    "query",
+    "qtype",
+    "qtype_name",
+    "rcode",
+    "answers",
+    "_path",
+    "original_query",
+)
+"""The columns of ``dns.log`` that are read, and the stream's name in JSON; a *role* is an index."""
 
 LOCAL_NAMES: Final = 4
 """Counter of the rows of mDNS, LLMNR and NetBIOS, which are a part of the skipped ones."""
 
 (
     _TS, _CLIENT, _CLIENT_PORT, _SERVICE_PORT, _PROTO, _QUERY, _QTYPE, _QTYPE_NAME, _RCODE,
-    _ANSWERS, _PATH,
+    _ANSWERS, _PATH, _ORIGINAL,
 ) = range(len(COLUMNS))  # fmt: skip
 
 _TCP_WORD: Final = np.frombuffer(b"tcp", np.uint8).copy()
@@ -77,92 +109,37 @@ _MAX_RCODE: Final = 4095
 _NAME_ROOM: Final = 256
 
 
-class Layout(NamedTuple):
-    """What the header of a TSV log says.
-
-    Attributes:
-        columns: int64[roles]: which column of the log holds each of ``COLUMNS``, -1 if none.
-        width: how many columns the log has; 0 while no usable header was seen.
-        marks: uint8[2]: the separators of columns and of set members.
-        unset: uint8: how an unset field is written.
-        empty: uint8: how an empty field is written.
-        other: the rows are of another log than ``dns``.
-    """
-
-    columns: npt.NDArray[np.int64]
-    width: int
-    marks: npt.NDArray[np.uint8]
-    unset: npt.NDArray[np.uint8]
-    empty: npt.NDArray[np.uint8]
-    other: bool
-
-
 class Work(NamedTuple):
     """Room that a kernel needs beside what it writes.
 
     Attributes:
-        spans: int64[roles, 2]: the range of each wanted value in a line.
-        kinds: int8[roles]: what the JSON values are.
+        paths: the keys of JSON lines.
+        found: where the wanted values of a line stand, in TSV without their kinds.
         scratch: uint8[MAX_LINE]: a string without its escapes.
         breaks: int64[columns]: where the columns of a line end.
     """
 
-    spans: npt.NDArray[np.int64]
-    kinds: npt.NDArray[np.int8]
+    paths: Paths
+    found: Found
     scratch: npt.NDArray[np.uint8]
     breaks: npt.NDArray[np.int64]
+
+
+_PATHS: Final = compile_paths(COLUMNS)
 
 
 def work_for(layout: Layout) -> Work:
     """Return the room for the lines of a layout."""
     return Work(
-        np.empty((len(COLUMNS), 2), np.int64),
-        np.zeros(len(COLUMNS), np.int8),
+        _PATHS,
+        found_room(len(COLUMNS)),
         np.empty(MAX_LINE, np.uint8),
         np.empty(max(layout.width, 1), np.int64),
     )
 
 
 @kernel
-def _tsv_fields(
-    view: Bytes,
-    start: Int,
-    stop: Int,
-    layout: Layout,
-    breaks: npt.NDArray[np.int64],
-    spans: npt.NDArray[np.int64],
-) -> bool:
-    """Note where the wanted columns stand; return whether the line has all columns."""
-    separator = layout.marks[0]
-    last = breaks.size - 1
-    count = 0
-    # One plain loop over the bytes is several times as fast as one loop per column.
-    for i in range(start, stop):
-        if view[i] == separator:
-            if count == last:
-                return False
-            breaks[count] = i
-            count += 1
-    if count != last:
-        return False
-    breaks[last] = stop
-    unset = layout.unset
-    empty = layout.empty
-    for role in range(layout.columns.size):
-        column = layout.columns[role]
-        spans[role, 0] = -1
-        if column < 0:
-            continue
-        begin = breaks[column - 1] + 1 if column > 0 else start
-        end = breaks[column]
-        if not same_word(view, begin, end, unset):
-            spans[role, 0] = begin
-            spans[role, 1] = begin if same_word(view, begin, end, empty) else end
-    return True
-
-
-@kernel
-def _number(view: Bytes, spans: npt.NDArray[np.int64], role: Int, most: Int) -> Int:
+def _number(view: Bytes, spans: Values, role: Int, most: Int) -> Int:
     """Return a number, -1 if it is not set, -2 if it cannot be read or is above ``most``."""
     if spans[role, 0] < 0:
         return -1
@@ -181,11 +158,26 @@ def _time(view: Bytes, start: Int, stop: Int) -> Int:
 
 
 @kernel
+def _same_text(view: Bytes, spans: Values, json: bool) -> bool:
+    """Return whether ``original_query`` is the query in the case that it had on the wire."""
+    start = spans[_QUERY, 0]
+    size = spans[_QUERY, 1] - start
+    other = spans[_ORIGINAL, 0]
+    if other < 0 or size <= 0 or spans[_ORIGINAL, 1] - other != size:
+        return False
+    if json and (spans[_QUERY, KIND] != TEXT or spans[_ORIGINAL, KIND] != TEXT):
+        return False
+    for i in range(size):
+        if fold_byte(int64(view[start + i])) != fold_byte(int64(view[other + i])):
+            return False
+    return True
+
+
+@kernel
 def _read_row(
     view: Bytes,
     start: Int,
-    spans: npt.NDArray[np.int64],
-    kinds: npt.NDArray[np.int8],
+    spans: Values,
     json: bool,
     separator: Int,
     scratch: Bytes,
@@ -218,15 +210,17 @@ def _read_row(
         # Zeek writes the root as an empty field.
         rows.names[at] = 0
         end = at + 1
-    elif json and kinds[_QUERY] == TEXT_ESCAPED:
+    elif json and spans[_QUERY, KIND] == TEXT_ESCAPED:
         size = unescape(view, spans[_QUERY, 0], spans[_QUERY, 1], scratch)
         end = parse_name(scratch, int64(0), size, True, rows.names, at)
-    elif json and kinds[_QUERY] != TEXT:
+    elif json and spans[_QUERY, KIND] != TEXT:
         end = -1
     else:
         end = parse_name(view, spans[_QUERY, 0], spans[_QUERY, 1], True, rows.names, at)
     if end < 0:
         return BAD_NAME
+    if _same_text(view, spans, json):
+        parse_name(view, spans[_ORIGINAL, 0], spans[_ORIGINAL, 1], True, rows.names, at)
     if qtype < 0 and spans[_QTYPE_NAME, 0] >= 0:
         qtype = parse_type(view, spans[_QTYPE_NAME, 0], spans[_QTYPE_NAME, 1])
     transport = -1
@@ -235,8 +229,8 @@ def _read_row(
             transport = 1
         elif same_word(view, spans[_PROTO, 0], spans[_PROTO, 1], _UDP_WORD):
             transport = 0
-    if spans[_ANSWERS, 0] >= 0 and (not json or kinds[_ANSWERS] == LIST):
-        rows.answers[n, 0] = spans[_ANSWERS, 0]
+    if spans[_ANSWERS, 0] >= 0 and (not json or spans[_ANSWERS, KIND] == LIST):
+        rows.answers[n, 0] = spans[_ANSWERS, 0] + (1 if json else 0)
         rows.answers[n, 1] = spans[_ANSWERS, 1]
         rows.answers[n, 2] = _QUOTE if json else separator
     rows.line[n] = start
@@ -252,7 +246,7 @@ def _read_row(
 
 
 @kernel
-def _of_another_log(view: Bytes, spans: npt.NDArray[np.int64]) -> bool:
+def _of_another_log(view: Bytes, spans: Values) -> bool:
     begin = spans[_PATH, 0]
     return begin >= 0 and not same_word(
         view, begin, min(begin + _DNS_WORD.size, spans[_PATH, 1]), _DNS_WORD
@@ -281,7 +275,8 @@ def read_lines(
     Returns:
         The index of the header line, or the number of lines.
     """
-    spans, kinds, scratch, breaks = work
+    scratch = work.scratch
+    spans = work.found.values
     separator = int64(layout.marks[1])
     for line in range(first, ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
@@ -302,11 +297,11 @@ def read_lines(
         is_row = False
         json = view[start] == _BRACE
         if json:
-            if not json_fields(view, start, stop, spans, kinds):
+            if not read_object(view, start, stop, work.paths, work.found, scratch):
                 reason = BAD_JSON
             elif _of_another_log(view, spans):
                 rows.counters[SKIPPED] += 1
-            elif spans[_TS, 0] >= 0 and kinds[_TS] not in (NUMBER, TEXT):
+            elif spans[_TS, 0] >= 0 and spans[_TS, KIND] not in (NUMBER, TEXT):
                 reason = BAD_TIME
             else:
                 is_row = True
@@ -314,23 +309,31 @@ def read_lines(
             rows.counters[SKIPPED] += 1
         elif layout.width == 0:
             reason = NO_HEADER
-        elif not _tsv_fields(view, start, stop, layout, breaks, spans):
+        elif not tsv_fields(view, start, stop, layout, work.breaks, spans):
             reason = BAD_FIELDS
         else:
             is_row = True
         # Called in one place each: every call with other constants is compiled again.
         if is_row:
-            reason = _read_row(view, start, spans, kinds, json, separator, scratch, rows)
+            reason = _read_row(view, start, spans, json, separator, scratch, rows)
         if reason >= 0:
             reject(rows, start, stop, int64(reason))
     return ends.size
 
 
 @kernel
-def _member_end(view: Bytes, i: Int, stop: Int, mark: Int) -> Int:
-    while i < stop and view[i] != mark:
-        i += 1
-    return i
+def _next_member(view: Bytes, i: Int, stop: Int, mark: Int) -> tuple[Int, Int, Int]:
+    """Return (start, end, where to go on) of the next answer; the start is -1 after the last."""
+    if mark == _QUOTE:
+        start, end, kind, i = element(view, i, stop)
+        # A string with escapes is no address.
+        return start, (end if kind == TEXT else start), i
+    if i > stop:
+        return int64(-1), int64(-1), i
+    end = i
+    while end < stop and view[end] != mark:
+        end += 1
+    return i, end, end + 1
 
 
 @kernel
@@ -340,21 +343,19 @@ def _write_addresses(
     """Count the addresses in the answers; write those that there is room for."""
     total = 0
     for n in range(rows.counters[QUERIES_SEEN]):
-        i = rows.answers[n, 0]
         stop = rows.answers[n, 1]
-        mark = rows.answers[n, 2]
-        while i < stop:
-            if mark == _QUOTE:
-                i = _member_end(view, i, stop, mark) + 1
-            end = _member_end(view, i, stop, mark)
-            if parse_address(view, i, end, address, int64(0)):
+        i: Int = rows.answers[n, 0]
+        while stop > rows.answers[n, 0]:
+            start, end, i = _next_member(view, i, stop, rows.answers[n, 2])
+            if start < 0:
+                break
+            if parse_address(view, start, end, address, int64(0)):
                 if total < row_of.size:
                     row_of[total] = n
                     # Assigning a row would compile what NumPy checks about shapes.
                     for k in range(16):
                         out[total, k] = address[k]
                 total += 1
-            i = end + 1
     return total
 
 
@@ -373,3 +374,29 @@ def answer_addresses(
         if total <= room:
             return row_of, out
         room = total
+
+
+@kernel
+def add_records(view: Bytes, rows: Rows, records: Records) -> None:
+    """Add the addresses among the answers as records of the name that was asked for.
+
+    Of a chain of aliases the log does not say which name has the address.
+    """
+    for n in range(rows.counters[QUERIES_SEEN]):
+        stop = rows.answers[n, 1]
+        i: Int = rows.answers[n, 0]
+        owner: Int = int64(-1)
+        while stop > rows.answers[n, 0]:
+            start, end, i = _next_member(view, i, stop, rows.answers[n, 2])
+            if start < 0:
+                break
+            family = parse_address(view, start, end, records.scratch, int64(0))
+            if family == 0:
+                continue
+            if owner < 0:
+                at = rows.name_offsets[n]
+                owner = int64(add_wire_owner(records, rows.names, at, rows.name_offsets[n + 1]))
+            add_data(
+                records, owner, int64(-1), int64(A if family == 4 else AAAA), view, start, end,
+                True, rows.time[n],
+            )  # fmt: skip

@@ -32,6 +32,7 @@ from remnant.cases.tomltable import Source, TableReader
 from remnant.cases.zones import suffix_kind
 from remnant.errors import CaseError
 from remnant.names import is_below
+from remnant.watchlist import MAX_WORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +54,11 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_WORD: Final = re.compile(rf"(?![ ])[ !#-&(-+\--:<-{{}}~]{{1,{MAX_WORD}}}")
+_NO_FAMILY: Final = frozenset(
+    {"bot", "botnet", "dga", "infected", "malware", "sinkhole", "spam", "trojan", "unknown", "worm"}
+)
+"""Words that reports write as the infection of hosts of any botnet."""
 
 
 def load(path: Path | str) -> Case:
@@ -105,7 +111,7 @@ def loads(text: str, where: str) -> Case:
     tables = root.tables("watch")
     watches, entries, generated = [], 0, 0
     for table in tables:
-        stated = len(table.strings("names")) + len(table.strings("addresses"))
+        stated = sum(len(table.strings(key)) for key in _NORMALISE)
         entries += stated
         if entries > MAX_NAMES:
             raise table.error(
@@ -134,7 +140,8 @@ def loads(text: str, where: str) -> Case:
                 return source.place(f"{path}[{number}]", raw)
         return source.place(path)
 
-    inside = entries - sum(len(watch.names) + len(watch.addresses) for watch in watches)
+    kept = sum(len(w.names) + len(w.addresses) + len(w.families) for w in watches)
+    inside = entries - kept
     across = count_duplicates(watches, place)
     return Case(name, title, takedown, tuple(watches), events, sinkhole, inside + across)
 
@@ -161,20 +168,21 @@ def count_duplicates(watches: Iterable[Watch], place: Callable[[int, str, str], 
     Args:
         watches: the watches in order.
         place: gives the words for an indicator's place in the message, from the index of its
-            watch, the key it stands under (``names``, ``addresses`` or ``dga``) and its text.
+            watch, the key it stands under (``names``, ``addresses``, ``families`` or ``dga``) and
+            its text.
 
     Raises:
         CaseError: two watches state the same indicator with another role or state.
     """
-    seen: dict[str, int] = {}
+    seen: dict[tuple[bool, str], int] = {}
     watches = tuple(watches)
     duplicates = 0
     families: dict[str, list[int]] = {}
     for index, watch in enumerate(watches):
-        for key in ("names", "addresses"):
+        for key in ("names", "addresses", "families"):
             texts: tuple[str, ...] = getattr(watch, key)
             for text in texts:
-                first = seen.setdefault(text, index)
+                first = seen.setdefault((key == "families", text), index)
                 if first != index:
                     duplicates += 1
                     _agree(watches, first, index, text, key, place)
@@ -211,6 +219,7 @@ def _parse(text: str, where: str) -> dict[str, Any]:
 def _watch(table: TableReader) -> Watch:
     names = _each(table, "names", watched_name)
     addresses = _each(table, "addresses", indicators.prefix)
+    words = _each(table, "families", family_word)
     family = table.text("dga")
     default: Role = "c2" if family is None else "dga"
     role = table.word("role", ROLES, default)
@@ -221,7 +230,7 @@ def _watch(table: TableReader) -> Watch:
     source = table.text("source")
     table.finish()
     if family is not None:
-        if names or addresses:
+        if names or addresses or words:
             raise table.error("dga", "generated names have a [[watch]] table of their own")
         try:
             dga.family(family)
@@ -229,15 +238,17 @@ def _watch(table: TableReader) -> Watch:
             raise table.error(
                 "dga", error.what, got=family, expected=error.expected, hint=error.hint
             ) from None
-    elif not names and not addresses:
+    elif not names and not addresses and not words:
         raise table.error(
-            "", "this table watches nothing", expected="names, addresses or dga with an entry"
+            "",
+            "this table watches nothing",
+            expected="names, addresses, families or dga with an entry",
         )
     if since is not None and until is not None and until <= since:
         raise table.error("until", "until is not after from", got=until, expected=f"after {since}")
     if zone is not None:
         zone = _zone(table, zone, names)
-    return Watch(names, addresses, family, role, state, since, until, zone, source)
+    return Watch(names, addresses, family, role, state, since, until, zone, source, words)
 
 
 def _each(table: TableReader, key: str, normalise: Callable[[str], str]) -> tuple[str, ...]:
@@ -274,9 +285,34 @@ def watched_name(text: str) -> str:
     return name
 
 
+def family_word(text: str) -> str:
+    """Return a normalised word by which victim reports call the botnet.
+
+    Raises:
+        CaseError: empty, too long, or with characters that separate words in reports.
+    """
+    word = text.strip().lower()
+    if not _WORD.fullmatch(word):
+        raise CaseError(
+            "this cannot be a family word",
+            got=text,
+            expected=f"1 to {MAX_WORD} printable ASCII characters without , ; | and quotes",
+            hint='one word for each entry, as the reports write it: families = ["beebone"]',
+        )
+    if word in _NO_FAMILY:
+        raise CaseError(
+            "this word says no family",
+            got=text,
+            expected="what reports call this one botnet",
+            hint="reports put it on hosts of many botnets",
+        )
+    return word
+
+
 _NORMALISE: Final[dict[str, Callable[[str], str]]] = {
     "names": watched_name,
     "addresses": indicators.prefix,
+    "families": family_word,
 }
 
 

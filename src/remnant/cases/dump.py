@@ -67,6 +67,7 @@ def _watch(watch: Watch) -> Iterator[str]:
         yield f"source = {_string(watch.source)}"
     yield from _array("names", watch.names)
     yield from _array("addresses", watch.addresses)
+    yield from _array("families", watch.families)
 
 
 def _event(event: Event) -> Iterator[str]:

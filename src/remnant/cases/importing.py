@@ -58,6 +58,7 @@ class ImportResult:
         values: values that were looked at (0 for a case file).
         names: names that are watched.
         addresses: addresses and prefixes that are watched.
+        families: words by which victim reports call the botnet.
         duplicates: values that repeated another one.
         set_aside: values that are not watched: place, text, reason; the first 10,000.
         set_aside_count: how many there are in all.
@@ -72,6 +73,7 @@ class ImportResult:
     duplicates: int
     set_aside: tuple[SetAside, ...] = ()
     set_aside_count: int = 0
+    families: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -81,6 +83,7 @@ class ImportResult:
             "values": self.values,
             "names": self.names,
             "addresses": self.addresses,
+            "families": self.families,
             "duplicates": self.duplicates,
             "set_aside": [entry._asdict() for entry in self.set_aside],
             "set_aside_count": self.set_aside_count,
@@ -244,6 +247,7 @@ def _case_file(
         names=sum(len(watch.names) for watch in case.watches),
         addresses=sum(len(watch.addresses) for watch in case.watches),
         duplicates=case.duplicates,
+        families=sum(len(watch.families) for watch in case.watches),
     )
 
 

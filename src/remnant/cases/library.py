@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from remnant.cases import casefile
 from remnant.cases.dump import dumps
 from remnant.errors import CaseError
+from remnant.watchlist import FAMILY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -317,6 +318,7 @@ def indicators_of(case: Case) -> dict[str, None]:
     for watch in case.watches:
         texts.update(dict.fromkeys(watch.names))
         texts.update(dict.fromkeys(watch.addresses))
+        texts.update(dict.fromkeys(FAMILY + word for word in watch.families))
         if watch.dga is not None:
             texts[f"dga:{watch.dga}"] = None
     return texts

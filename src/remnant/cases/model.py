@@ -41,7 +41,7 @@ MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 """Largest case file or indicator file that is read."""
 
 MAX_NAMES: Final = 2_000_000
-"""Most names and addresses in one case, generated names counted as well."""
+"""Most names, addresses and family words in one case, generated names counted as well."""
 
 MAX_GENERATED: Final = 100
 """Most tables of generated names in one case; each is compared with every other."""
@@ -72,6 +72,7 @@ class Watch:
             ``None`` if not lost. For generated names the end of the last day.
         zone: the seized zone, where it is not what ``cases.zones.zone_of`` says.
         source: where the indicators are from.
+        families: folded words by which victim reports call the botnet.
     """
 
     names: tuple[str, ...] = ()
@@ -83,6 +84,7 @@ class Watch:
     until: datetime | None = None
     zone: str | None = None
     source: str | None = None
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

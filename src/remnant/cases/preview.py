@@ -16,6 +16,7 @@ from remnant.cases import dga
 from remnant.cases.indicators import bare
 from remnant.cases.rules import generated_days
 from remnant.cases.zones import known_top_level, suffix_kind, zone_of
+from remnant.watchlist import FAMILY
 from remnant.windows import iso
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Preview:
 
     Attributes:
         case: the case itself.
-        kinds: written indicators by kind: exact, below, address.
+        kinds: written indicators by kind: exact, below, address, family.
         roles: written indicators by role.
         states: written indicators by state.
         zones: number of distinct seized zones of the written names.
@@ -170,18 +171,22 @@ def preview(case: Case, *, now: datetime | None = None) -> Preview:
         now: the time against which "in the future" is measured (UTC); the clock's if not given.
     """
     now = datetime.now(tz=UTC) if now is None else now
-    kinds = Counter({"exact": 0, "below": 0, "address": 0})
+    kinds = Counter({"exact": 0, "below": 0, "address": 0, "family": 0})
     roles: Counter[str] = Counter()
     states: Counter[str] = Counter()
     zones: Counter[str] = Counter()
     seen: set[str] = set()
     for watch in case.watches:
-        for text in (*watch.names, *watch.addresses):
+        families = [FAMILY + word for word in watch.families]
+        for text in (*watch.names, *watch.addresses, *families):
             if text in seen:
                 continue
             seen.add(text)
             roles[watch.role] += 1
             states[watch.state] += 1
+            if text.startswith(FAMILY):
+                kinds["family"] += 1
+                continue
             if "/" in text:
                 kinds["address"] += 1
                 continue

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from remnant.cases import dga
 from remnant.cases.model import MAX_NAMES
 from remnant.errors import CaseError
-from remnant.watchlist import Rule
+from remnant.watchlist import FAMILY, Rule
 from remnant.windows import ceil, floor, to_us
 
 if TYPE_CHECKING:
@@ -96,10 +96,12 @@ def _written(case: str, watch: Watch) -> Iterator[Rule]:
         yield Rule(
             case, kind, text, watch.role, watch.state, watch.zone, since, until, source=watch.source
         )
-    for text in watch.addresses:
+    other: list[tuple[Kind, str]] = [("address", text) for text in watch.addresses]
+    other += [("family", FAMILY + word) for word in watch.families]
+    for kind, text in other:
         yield Rule(
             case,
-            "address",
+            kind,
             text,
             watch.role,
             watch.state,

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba import njit
 
 from remnant.collate.pseudonym import counting_unit, unit_address, unit_text
 from remnant.schema import CLIENTS, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -67,8 +68,23 @@ def _intern(
     return count + new
 
 
+class _Column:
+    """A column that grows by parts, and is put together when it is read."""
+
+    def __init__(self, kind: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._parts = [np.empty((0, *shape), kind)]
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        self._parts.append(values)
+
+    def all(self) -> npt.NDArray[Any]:
+        if len(self._parts) > 1:
+            self._parts = [np.concatenate(self._parts)]
+        return self._parts[0]
+
+
 class Clients:
-    """Numbers the clients of one source and keeps what is known of each.
+    """Numbers the clients of one source and keeps what is known of each, in some 60 bytes.
 
     Args:
         key: the site's key.
@@ -81,9 +97,12 @@ class Clients:
         self._slots = np.zeros(1 << 12, np.int64)
         self._codes = np.full(1 << 12, _FREE, np.int32)
         self._count = 0
-        self._clients: list[npt.NDArray[np.int64]] = []
-        self._units: list[npt.NDArray[np.uint8]] = []
+        self._clients = _Column(np.dtype(np.int64), ())
+        self._units = _Column(np.dtype(np.uint8), (9,))
+        self._places = _Column(np.dtype(np.int32), ())
+        # Many clients share a prefix: what is known of it is kept once.
         self._known: list[pa.Table] = []
+        self._place: dict[str, int] = {}
 
     def codes(self, addresses: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         """Return the number of each address's client (int32[n], from 0 in order of appearance)."""
@@ -96,34 +115,70 @@ class Clients:
         self._count = _intern(clients, self._slots, self._codes, before, out, fresh)
         new = fresh[: self._count - before]
         if new.size:
-            self._clients.append(clients[new])
-            self._units.append(np.column_stack([kinds[new], units[new]]))
-            self._known.append(self._look_up(kinds[new], units[new]))
+            self._clients.add(clients[new])
+            self._units.add(np.column_stack([kinds[new], units[new]]))
+            self._places.add(self._look_up(kinds[new], units[new]))
         return out
 
-    def table(self) -> pa.Table:
-        """Return one row per client, by number: client, unit, address, what is known of it."""
-        units = np.concatenate([np.empty((0, 9), np.uint8), *self._units])
-        own: dict[str, Any] = {
-            "client": pa.array(self.clients()),
-            "unit": pa.array(UNITS).take(units[:, 0]),
-            "address": unit_text(units[:, 0], units[:, 1:]),
-        }
-        known = pa.concat_tables([_SCHEMA.empty_table(), *self._known]).combine_chunks()
-        return pa.table(own | {name: known[name] for name in known.column_names})
+    def columns(
+        self, codes: pa.Array[Any] | pa.ChunkedArray[Any], names: Sequence[str]
+    ) -> dict[str, pa.Array[Any]]:
+        """Return columns about the clients with these numbers.
+
+        Args:
+            codes: n numbers.
+            names: any of client, unit, address and ANNOTATIONS.
+        """
+        rows = codes.to_numpy()
+        found: dict[str, pa.Array[Any]] = {}
+        known: pa.Table | None = None
+        for name in names:
+            if name == "client":
+                found[name] = pa.array(self.clients()[rows])
+            elif name == "unit":
+                found[name] = pa.array(UNITS).take(self._units.all()[rows, 0])
+            elif name == "address":
+                units = self._units.all()[rows]
+                found[name] = unit_text(units[:, 0], units[:, 1:])
+            else:
+                if known is None:
+                    known = pa.concat_tables([_SCHEMA.empty_table(), *self._known])
+                    known = known.combine_chunks()
+                index: Any = pa.array(self._places.all()[rows])
+                column: Any = known[name].take(index)
+                found[name] = column.combine_chunks()
+        return found
 
     def clients(self) -> npt.NDArray[np.int64]:
         """Return the pseudonym of each client, in order of their numbers."""
-        self._clients = [np.concatenate([np.empty(0, np.int64), *self._clients])]
-        return self._clients[0]
+        return self._clients.all()
 
-    def _look_up(self, kinds: npt.NDArray[np.uint8], units: npt.NDArray[np.uint8]) -> pa.Table:
+    def _look_up(
+        self, kinds: npt.NDArray[np.uint8], units: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.int32]:
+        """Return which row of what is known holds for each client."""
         if self._lookup is None:
-            return pa.table([pa.nulls(len(kinds), f.type) for f in _SCHEMA], schema=_SCHEMA)
-        found = self._lookup(unit_address(kinds, units))
-        if len(found) != len(kinds):
-            raise ValueError("a lookup must return one row for each address")
-        return pa.table([found[f.name].cast(f.type) for f in _SCHEMA], schema=_SCHEMA)
+            found = pa.table([pa.nulls(len(kinds), f.type) for f in _SCHEMA], schema=_SCHEMA)
+        else:
+            found = self._lookup(unit_address(kinds, units))
+            if len(found) != len(kinds):
+                raise ValueError("a lookup must return one row for each address")
+            found = pa.table([found[f.name].cast(f.type) for f in _SCHEMA], schema=_SCHEMA)
+        fill: Any = pc.fill_null
+        words: list[Any] = [fill(c.cast(pa.string()), pa.scalar("\x00")) for c in found.columns]
+        joined: Any = pc.binary_join_element_wise(*words, "\x1f")
+        encoded: Any = joined.combine_chunks().dictionary_encode()
+        texts: list[str] = encoded.dictionary.to_pylist()
+        indices = encoded.indices.to_numpy()
+        _, first = np.unique(indices, return_index=True)
+        fresh = [k for k, text in enumerate(texts) if text not in self._place]
+        for k in fresh:
+            self._place[texts[k]] = len(self._place)
+        if fresh:
+            self._known.append(found.take(first[fresh]))
+        places = np.array([self._place[text] for text in texts], np.int32)
+        rows: npt.NDArray[np.int32] = places[indices]
+        return rows
 
     def _reserve(self, count: int) -> None:
         """Keep the hash table at most half full."""

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.collate.answers import Answers
 from remnant.collate.clients import Clients
 from remnant.collate.known import Known, scan
 from remnant.collate.plan import Plan, Planner, Reading, State, digest_of, plan_same
 from remnant.collate.pseudonym import SiteKey
 from remnant.collate.sightings import Matcher, client_rows, finish_day, rule_texts
 from remnant.collate.spill import Rows
+from remnant.collate.stated import reading_text
 from remnant.collate.tally import Tally
-from remnant.schema import CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
+from remnant.schema import ANSWERS, CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 from remnant.windows import iso
 
@@ -53,6 +55,7 @@ class SourceResult:
         malformed: records that could not be read.
         skipped: records that are no observations by definition.
         clock_faults: messages without a usable time.
+        answers: distinct resource records that were stored now; ``None`` where nothing was.
         first: time of the first message.
         last: time of the last one.
         notes: what a person should be told.
@@ -68,6 +71,7 @@ class SourceResult:
     malformed: int = 0
     skipped: int = 0
     clock_faults: int = 0
+    answers: int | None = None
     first: datetime | None = None
     last: datetime | None = None
     notes: tuple[str, ...] = ()
@@ -98,7 +102,7 @@ def ingest_source(
     """Read one source for one or many cases and commit what it brings, or nothing.
 
     Rows beyond a million go to temporary files; memory grows only with the distinct clients that
-    hit, by some 350 bytes each. A source whose bytes are known
+    hit, by some 60 bytes each. A source whose bytes are known
     changes nothing; one that begins with a known one adds its rest; with a changed watchlist, or
     other options for its lines, its rows are replaced.
 
@@ -136,8 +140,10 @@ def ingest_source(
         format=reader.name,
         sensor=sensor,
         vantage=options.vantage or reader.vantage,
-        lines=f"{options.year or ''} {options.timezone or ''}".strip(),
+        lines=_said(options),
         head=head[:HEAD_BYTES],
+        hits_only=reader.hits_only,
+        period=options.period if reader.hits_only else None,
     )
     if reopen is not None and known.checkpoints:
         early = _known_bydigest_of(reopen, Known(store, served, head), watchlist, served, reading)
@@ -152,6 +158,14 @@ def ingest_source(
         finally:
             source.close()
     return results
+
+
+def _said(options: ReadOptions) -> str:
+    """Return what a person said of the source that changes its rows, as the ledger keeps it."""
+    words = [str(options.year or ""), str(options.timezone or "")]
+    if options.answers != "watched":
+        words.append(f"answers={options.answers}")
+    return " ".join(words).strip()
 
 
 def _known_bydigest_of(
@@ -202,9 +216,12 @@ class _Source:
         self._known = known
         self._reading = reading
         self._rows: dict[str, Rows] = {}
+        self._answers: Answers | None = None
+        self._stored_answers: dict[str, int] = {}
         self._tally = Tally(known.places, reading.sensor)
         self._clients: Clients | None = None
         self._complete = True
+        self._responses = False
         self._mixed: dict[str, Plan] | None = None
 
     def read(
@@ -218,17 +235,21 @@ class _Source:
         stream = self._stream
         self._clients = clients
         self._rows = {case: Rows(change.scratch, f"rows-{i}") for i, case in enumerate(self._cases)}
+        self._answers = Answers(change.scratch, self._watchlist.cases, self._reading.sensor)
         matcher = Matcher(self._watchlist, clients, key, self._reading.sensor)
         stream.watch(self._known.checkpoints, self._known.follow)
         for batch in self._reader.read(stream, self._watchlist, self._options):
             self._tally.add(batch)
+            self._answers.add(batch, self._tally.place_before(batch.end))
             if batch.end == stream.offset:
                 self._known.passed(batch.end)
             if self._simulated and len(self._mixtures()) == len(self._cases):
                 return
             queries = batch.queries
-            if self._tally.query_messages and pc.any(queries["response"]).as_py():
-                queries = queries.filter(pc.invert(queries["response"]))
+            if pc.any(queries["response"]).as_py():
+                self._responses = True
+                if self._tally.query_messages:
+                    queries = queries.filter(pc.invert(queries["response"]))
             for case, rows in matcher.rows(queries).items():
                 if case in self._rows:
                     self._rows[case].add(rows)
@@ -239,7 +260,6 @@ class _Source:
     def finish(self, change: Change) -> list[SourceResult]:
         """Decide about each case and write what it gets."""
         assert self._clients is not None
-        clients: pa.Table | None = None
         planner = Planner(
             self._stream, self._tally, self._known, self._store, self._watchlist, self._reading
         )
@@ -248,13 +268,12 @@ class _Source:
             plan = self._mixtures().get(case) or planner.plan(case)
             record = None if plan.told is None else self._as_read(case, plan.told)
             if plan.id is not None:
-                if clients is None:
-                    clients = self._clients.table()
-                record = self._write(change, case, plan.id, plan, clients)
+                record = self._write(change, case, plan.id, plan, self._clients)
                 plan = self._told_more(plan)
             if plan.remember is not None:
                 change.put_prefix(plan.remember)
-            results.append(_result(case, self._reading, plan, record))
+            result = _result(case, self._reading, plan, record)
+            results.append(dataclasses.replace(result, answers=self._stored_answers.get(case)))
         return results
 
     def _as_read(self, case: str, record: SourceRecord) -> SourceRecord:
@@ -277,7 +296,14 @@ class _Source:
     def _told_more(self, plan: Plan) -> Plan:
         """Add to a plan what a person should know of a source that was stored."""
         state, notes = plan.state, [*plan.notes, *self._tally.notes]
-        if not self._tally.query_messages and self._tally.total("messages"):
+        if self._reading.hits_only and plan.period is None:
+            notes.append(
+                "this source holds hits only, so no hour without one tells anything: say for which "
+                "time it is complete with --period FROM/UNTIL"
+            )
+        elif self._options.period is not None and not self._reading.hits_only:
+            notes.append("--period is for sources that hold hits only: this one was read without")
+        if self._responses and not self._tally.query_messages:
             notes.append("no queries in this source: its responses are counted")
         if self._stream.damage is not None:
             state = "damaged"
@@ -314,7 +340,7 @@ class _Source:
         return self._mixed or {}
 
     def _write(
-        self, change: Change, case: str, source: str, plan: Plan, clients: pa.Table
+        self, change: Change, case: str, source: str, plan: Plan, clients: Clients
     ) -> SourceRecord:
         if plan.replace:
             change.remove_source(case, source)
@@ -335,20 +361,40 @@ class _Source:
                     counted.append(done.matched)
             if seen:
                 change.write(CLIENTS, case, day, client_rows(seen, clients, source), [source])
-        coverage = self._tally.coverage(plan.cut, counted, source)
+        coverage = self._tally.coverage(
+            plan.cut,
+            counted,
+            source,
+            hits_only=self._reading.hits_only,
+            vantage=self._reading.vantage,
+            period=plan.period,
+        )
         change.write(COVERAGE, case, None, coverage, [source])
         change.write(QUARANTINE, case, None, self._tally.quarantine(plan.cut, source), [source])
+        assert self._answers is not None
+        self._stored_answers[case] = 0
+        for answers in self._answers.tables(case, plan.cut, source):
+            change.write(ANSWERS, case, None, answers, [source])
+            self._stored_answers[case] += len(answers)
         record = self._record(case, source, plan, matched)
         head = head_digest(self._reading.head, record.bytes)
-        change.put_source(record, Prefix(source, record.bytes, record.digest, head))
+        prefix = Prefix(source, record.bytes, record.digest, head)
+        # What has no record is how every report of its kind begins: none of them is it, grown.
+        change.put_source(record, prefix if record.records else None)
         return record
 
     def _mine(self, rows: pa.Table, cut: int) -> pa.Table:
-        """Return the rows after the cut; those of responses only if there were no queries."""
+        """Return the rows after the cut; those of responses only if there were no queries.
+
+        Rows of addresses that answer in this source are not counted.
+        """
         if cut:
             rows = rows.filter(pc.greater_equal(rows["offset"], pa.scalar(cut)))
         if self._tally.query_messages and pc.any(rows["response"]).as_py():
             rows = rows.filter(pc.invert(rows["response"]))
+        if self._tally.responders is not None:
+            theirs = pc.is_in(rows["address"], value_set=self._tally.responders)
+            rows = rows.filter(pc.invert(theirs))
         return rows
 
     def _record(self, case: str, source: str, plan: Plan, matched: int) -> SourceRecord:
@@ -358,7 +404,7 @@ class _Source:
             case=case,
             path=reading.path,
             format=reading.format,
-            reading=reading.lines,
+            reading=reading_text(reading.lines, plan.period),
             sensor=reading.sensor,
             vantage=reading.vantage,
             watchlist=digest_of(self._watchlist, case),
@@ -388,13 +434,13 @@ def _result(case: str, reading: Reading, plan: Plan, record: SourceRecord | None
         reading.name,
         record.format,
         plan.state,
-        record.records,
-        record.messages,
-        record.matched,
-        record.malformed,
-        record.skipped,
-        record.clock_faults,
-        record.first,
-        record.last,
-        plan.notes,
+        records=record.records,
+        messages=record.messages,
+        matched=record.matched,
+        malformed=record.malformed,
+        skipped=record.skipped,
+        clock_faults=record.clock_faults,
+        first=record.first,
+        last=record.last,
+        notes=plan.notes,
     )

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from remnant.collate.known import is_start_of
+from remnant.collate.stated import lines_of, period_of, reading_text
 from remnant.errors import printable
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from remnant.collate.tally import Tally
     from remnant.store import Store
     from remnant.watchlist import Watchlist
+    from remnant.windows import Window
 
 __all__ = ["Plan", "Planner", "Reading", "State", "digest_of", "plan_same"]
 
@@ -40,6 +42,8 @@ class Reading:
         vantage: where it stood.
         lines: year and time zone of the lines.
         head: the first HEAD_BYTES of the source.
+        hits_only: it holds hits and nothing else.
+        period: for which time a person says that it is complete, if it holds hits only.
     """
 
     name: str
@@ -49,6 +53,18 @@ class Reading:
     vantage: str
     lines: str
     head: bytes
+    hits_only: bool = False
+    period: Window | None = None
+
+    def agrees(self, record: SourceRecord) -> bool:
+        """Return whether an earlier reading understood the lines as this one does."""
+        return (record.format, lines_of(record.reading)) == (self.format, self.lines)
+
+    def period_after(self, record: SourceRecord | None) -> Window | None:
+        """Return the period that holds after this reading: what was stated once stays stated."""
+        if self.period is not None or record is None or not self.hits_only:
+            return self.period
+        return period_of(record.reading)
 
     def refuses(self, record: SourceRecord) -> str | None:
         """Return why this reading contradicts an earlier one."""
@@ -80,6 +96,7 @@ class Plan:
         told: the ledger's row that the result repeats when nothing is written.
         remember: a place where a copy ended, to know it by next time.
         notes: what to tell.
+        period: for which time the source is stated to be complete.
     """
 
     state: State
@@ -91,6 +108,7 @@ class Plan:
     told: SourceRecord | None = None
     remember: Prefix | None = None
     notes: tuple[str, ...] = ()
+    period: Window | None = None
 
 
 @lru_cache(maxsize=64)
@@ -105,13 +123,14 @@ def plan_same(match: Match, reading: Reading, digest: str) -> Plan:
     refusal = reading.refuses(record)
     if refusal is not None:
         return Plan("refused", notes=(refusal,))
-    current = (record.watchlist, record.format, record.reading)
-    if current == (digest, reading.format, reading.lines):
+    period = reading.period_after(record)
+    same = record.watchlist == digest and reading.agrees(record)
+    if same and period == period_of(record.reading):
         return Plan("known", told=record)
     if not match.is_latest:
         note = f"a copy of {printable(record.path)}: ingest that for what changed"
         return Plan("known", told=record, notes=(note,))
-    return Plan("reread", record.id, record.start, record.start, replace=True)
+    return Plan("reread", record.id, record.start, record.start, replace=True, period=period)
 
 
 class Planner:
@@ -146,7 +165,7 @@ class Planner:
         """Return what to do with the source in one case."""
         stream, tally = self._stream, self._tally
         if not tally.records:
-            return Plan("empty")
+            return self._plan_empty(case)
         parts = self._known.parts(case, stream.matched)
         if len(parts) == 1 and parts[0].end == stream.offset:
             return plan_same(parts[0], self._reading, digest_of(self._watchlist, case))
@@ -154,8 +173,9 @@ class Planner:
             older = self._plan_older(case, parts)
             if older is not None:
                 return older
+        period = self._reading.period
         if not parts:
-            return Plan("new", uuid.uuid4().hex[:16])
+            return Plan("new", uuid.uuid4().hex[:16], period=period)
         for part in parts:
             refusal = self._reading.refuses(part.record)
             if refusal is not None:
@@ -165,6 +185,28 @@ class Planner:
         if len(parts) > 1:
             return self._plan_rest(parts)
         return self._plan_grown(case, parts[0])
+
+    def _plan_empty(self, case: str) -> Plan:
+        """Decide about a source without a record: of hits that says something, for a period.
+
+        Nothing in it tells it from the next one, so each period that is stated for it is added.
+        """
+        reading, stream = self._reading, self._stream
+        if reading.period is None or stream.damage is not None or not stream.offset:
+            return Plan("empty")
+        with self._store.ledger.reading() as connection:
+            sources = self._store.ledger.sources(connection, case)
+        digest = digest_of(self._watchlist, case)
+        for record in sources:
+            if record.records or (record.digest, record.bytes) != (stream.digest, stream.offset):
+                continue
+            if (record.sensor, record.vantage) == (reading.sensor, reading.vantage) and (
+                record.reading == reading_text(reading.lines, reading.period)
+            ):
+                if record.watchlist == digest:
+                    return Plan("known", told=record)
+                return Plan("reread", record.id, replace=True, period=reading.period)
+        return Plan("new", uuid.uuid4().hex[:16], period=reading.period)
 
     def _plan_older(self, case: str, parts: Sequence[Match]) -> Plan | None:
         """Decide about a source whose rest, or all of it, is how a longer known one begins."""
@@ -244,7 +286,13 @@ class Planner:
             copy = Prefix(last.record.id, length, digest, head)
         note = f"begins with {listed}, known already: only the rest is added"
         return Plan(
-            "grown", uuid.uuid4().hex[:16], last.end, last.end, remember=copy, notes=(note,)
+            "grown",
+            uuid.uuid4().hex[:16],
+            last.end,
+            last.end,
+            remember=copy,
+            notes=(note,),
+            period=self._reading.period,
         )
 
     def _plan_grown(self, case: str, match: Match) -> Plan:
@@ -252,22 +300,27 @@ class Planner:
         record, cut = match.record, match.prefix.bytes
         if not match.is_latest:
             # Two files that went different ways after the same beginning: the rest is this one's.
-            return Plan("grown", uuid.uuid4().hex[:16], cut, cut)
+            period = self._reading.period
+            return Plan("grown", uuid.uuid4().hex[:16], cut, cut, period=period)
         state: State = "grown"
-        if (record.watchlist, record.format, record.reading) != (
-            digest_of(self._watchlist, case),
-            self._reading.format,
-            self._reading.lines,
+        period = self._reading.period_after(record)
+        if (
+            record.watchlist != digest_of(self._watchlist, case)
+            or not self._reading.agrees(record)
+            or period != period_of(record.reading)
         ):
             state = "reread"
         elif (
             match.aligned
+            and period is None
             and record.complete
             and not self._watches_addresses(case)
+            # Who answers after the end of a copy was no client before it either.
+            and self._tally.responders is None
             and (record.query_messages == 0) == (self._tally.query_messages == 0)
         ):
             return Plan("grown", record.id, cut, record.start, added_to=record.matched)
-        return Plan(state, record.id, record.start, record.start, replace=True)
+        return Plan(state, record.id, record.start, record.start, replace=True, period=period)
 
     def _watches_addresses(self, case: str) -> bool:
         """Return whether an answer after the end of a copy may make its last queries sightings."""

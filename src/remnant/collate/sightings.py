@@ -174,6 +174,7 @@ class Matcher:
             "offset": queries["offset"],
             "response": queries["response"],
             "sensor": named(queries["sensor"], self._sensor),
+            "address": queries["address"],
             "code": pa.array(self._clients.codes(_bytes(queries["address"], 16))),
             "ecs": self._subnets(queries["ecs"]),
             "name": queries["name"],
@@ -211,21 +212,20 @@ class Day(NamedTuple):
     matched: pa.Table
 
 
-def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array[Any], source: str) -> Day:
+def finish_day(rows: pa.Table, clients: Clients, texts: pa.Array[Any], source: str) -> Day:
     """Return the stored form of rows of one day.
 
     Args:
         rows: what ``Matcher.rows`` gave.
-        clients: what ``Clients.table`` gave.
+        clients: of the source.
         texts: the text of each rule of the watchlist.
         source: ledger id.
     """
-    rows = rows.drop_columns(["day", "offset", "response"])
+    rows = rows.drop_columns(["day", "offset", "response", "address"])
     rows = _sorted(rows.unify_dictionaries().combine_chunks())
     code = rows["code"]
     rule, index = np.unique(rows["rule"].to_numpy(), return_inverse=True)
-    own: dict[str, Any]
-    own = {name: clients[name].take(code) for name in ("client", "unit", "asn", "country")}
+    own: dict[str, Any] = clients.columns(code, ("client", "unit", "asn", "country"))
     own["indicator"] = pa.DictionaryArray.from_arrays(index.astype(np.int32), texts.take(rule))
     own["source"] = _repeated(source, len(rows))
     whole = {name: rows[name] for name in rows.column_names} | own
@@ -245,12 +245,12 @@ def finish_day(rows: pa.Table, clients: pa.Table, texts: pa.Array[Any], source: 
     )
 
 
-def client_rows(parts: list[pa.Table], clients: pa.Table, source: str) -> pa.Table:
+def client_rows(parts: list[pa.Table], clients: Clients, source: str) -> pa.Table:
     """Return rows of ``schema.CLIENTS``: one for each client, sensor and vantage of a day.
 
     Args:
         parts: ``Day.clients`` of each part of the day.
-        clients: what ``Clients.table`` gave.
+        clients: of the source.
         source: ledger id.
     """
     whole = pa.concat_tables(parts).unify_dictionaries()
@@ -261,8 +261,7 @@ def client_rows(parts: list[pa.Table], clients: pa.Table, source: str) -> pa.Tab
             .rename_columns(whole.column_names)
         )
     code = whole["code"]
-    own: dict[str, Any]
-    own = {name: clients[name].take(code) for name in ("client", "unit", "address", *ANNOTATIONS)}
+    own: dict[str, Any] = clients.columns(code, ("client", "unit", "address", *ANNOTATIONS))
     own["source"] = _repeated(source, len(whole))
     own |= {name: whole[name] for name in whole.column_names}
     table = pa.table({name: own[name] for name in CLIENTS.names})

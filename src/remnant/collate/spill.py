@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows"]
 
-SPILL_ROWS: Final = 1_000_000
+SPILL_ROWS: Final = 100_000
 """Rows of one case that stay in memory."""
 
-SPILL_BYTES: Final = 256 << 20
+SPILL_BYTES: Final = 32 << 20
 """Their bytes: names under a wildcard may be long on purpose."""
 
-PART_ROWS: Final = 2_000_000
+PART_ROWS: Final = 200_000
 """Rows that are handed out, sorted and written together."""
 
-PART_BYTES: Final = 512 << 20
+PART_BYTES: Final = 64 << 20
 """Their bytes; a column of text holds less than 2 GiB in Arrow."""
 
 

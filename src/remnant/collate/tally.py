@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from remnant.collate.sightings import named
+from remnant.collate.sightings import UNNAMED, named
+from remnant.collate.stated import with_basis
 from remnant.schema import COVERAGE, COVERAGE_COUNTS, QUARANTINE
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remnant.capture import Batch
+    from remnant.windows import Window
 
 __all__ = ["Tally"]
 
@@ -43,6 +45,7 @@ class Tally:
         records: records read so far.
         query_messages: queries among them.
         notes: what readers said, each once.
+        responders: addresses that answer in the source, ``None`` if no reader said so.
     """
 
     def __init__(self, places: Sequence[int], sensor: str | None) -> None:
@@ -53,40 +56,67 @@ class Tally:
         self.records = 0
         self.query_messages = 0
         self.notes: dict[str, None] = {}
+        self.responders: pa.Array[Any] | None = None
 
     def add(self, batch: Batch) -> None:
         """Add the counts of a batch."""
         self.records += batch.records
         self.query_messages += batch.query_messages
         self.notes.update(dict.fromkeys(batch.notes))
+        if batch.responders is not None:
+            self.responders = batch.responders
         if len(batch.quarantine):
             self._quarantine.append(batch.quarantine)
         if len(batch.counts):
             counts = pa.Table.from_batches([batch.counts])
             sensors = named(batch.counts["sensor"], self._sensor)
             counts = counts.set_column(0, "sensor", sensors).cast(_PLAIN)
-            parts = self._counts.setdefault(self._place_before(batch.end), [])
+            parts = self._counts.setdefault(self.place_before(batch.end), [])
             parts.append(counts)
             if sum(map(len, parts)) > _MANY_ROWS:
                 parts[:] = [_added(parts)]
 
-    def coverage(self, cut: int, matched: Sequence[pa.Table], source: str) -> pa.Table:
+    def coverage(
+        self,
+        cut: int,
+        matched: Sequence[pa.Table],
+        source: str,
+        *,
+        hits_only: bool = False,
+        vantage: str = "report",
+        period: Window | None = None,
+    ) -> pa.Table:
         """Return rows of ``schema.COVERAGE`` for what comes after a checkpoint.
 
         Args:
             cut: the checkpoint, or 0 for everything.
             matched: sensor, vantage, hour and matched of the case.
             source: ledger id.
+            hits_only: the source holds hits only.
+            vantage: where its sensor stood.
+            period: for which time it is stated to be complete.
         """
         parts = [
             table for place, tables in self._counts.items() if place >= cut for table in tables
         ]
         parts += [_as_counts(table) for table in matched]
-        if not parts:
+        if not parts and period is None:
             return COVERAGE.empty()
-        added = _added(parts)
+        added = _added(parts) if parts else _PLAIN.empty_table()
+        sensors = self._sensors() or [(self._sensor or UNNAMED, vantage)]
+        added = with_basis(added, hits_only=hits_only, period=period, sensors=sensors)
         word = pa.array([source] * len(added), pa.string())
         return added.append_column("source", word).select(list(COVERAGE.names))
+
+    def _sensors(self) -> list[tuple[str, str]]:
+        """Return the sensors and vantages of the whole source."""
+        found: dict[tuple[str, str], None] = {}
+        for parts in self._counts.values():
+            for table in parts:
+                pairs = table.select(["sensor", "vantage"]).group_by(["sensor", "vantage"])
+                rows = pairs.aggregate([]).to_pylist()
+                found |= {(row["sensor"], row["vantage"]): None for row in rows}
+        return list(found)
 
     def quarantine(self, cut: int, source: str) -> pa.Table:
         """Return rows of ``schema.QUARANTINE`` for what comes after a checkpoint."""
@@ -121,7 +151,7 @@ class Tally:
         ]
         return [value for value in values if value is not None]
 
-    def _place_before(self, end: int) -> int:
+    def place_before(self, end: int) -> int:
         """Return the last place before the end of a batch, or 0."""
         index = bisect_left(self._places, end)
         return self._places[index - 1] if index else 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROOFS", "NetworkSyntaxError", "iter_clients", "list_clients"]
 
-PROOFS: Final = ("dns_udp", "dns_tcp", "tcp", "tls", "http", "checkin")
+PROOFS: Final = ("none", "dns_udp", "dns_tcp", "tcp", "tls", "http", "checkin")
 """What shows that a source address is genuine, the weakest first."""
 
 _ASN: Final = re.compile(r"(?i)(?:AS)?([0-9]{1,10})")

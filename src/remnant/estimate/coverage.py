@@ -2,16 +2,17 @@
 
 A sensor is expected from its first hour until it is retired, whether it delivers or not, so a
 sensor that dies lowers the coverage and is never mistaken for a clean-up. Nothing is expected
-after the last hour in which any sensor delivered: there the data end. A vantage whose sources hold
-hits only (``report``) states no period: an hour without hits may be an hour without a look, and its
-coverage is null.
+after the last hour in which any sensor delivered: there the data end. Sources that hold hits only
+(victim reports, policy hits) cover nothing by themselves: an hour without a hit may be an hour
+without a look, and the coverage is null. Where a person states the period for which they are
+complete, the hours of that period are covered.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from remnant.windows import STEPS, Step, Window, ceil, floor, to_us
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from ibis.expr.types import Table
     from numpy.typing import NDArray
 
     from remnant.store import View
@@ -29,13 +31,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPLETE",
-    "HITS_ONLY",
     "MAXIMUM_INTERVALS",
     "Hours",
     "SensorSpan",
+    "bases",
     "by_step",
     "choose_vantage",
+    "covers_nothing",
     "default_window",
+    "delivering",
     "hours",
     "of_window",
     "sensors",
@@ -47,9 +51,6 @@ COMPLETE: Final = 0.95
 
 MAXIMUM_INTERVALS: Final = 1_000_000
 """A window of more hours, days or weeks is a slip of the pen: 114 years of hours."""
-
-HITS_ONLY: Final = frozenset({"report"})
-"""Vantages whose sources state no period."""
 
 _HOUR_US: Final = 3_600_000_000
 _HOUR: Final = timedelta(hours=1)
@@ -96,9 +97,9 @@ class SensorSpan:
 
     Attributes:
         sensor: its name.
-        first: start of its first hour with traffic (UTC).
-        last: start of its last hour with traffic (UTC).
-        hours: hours with traffic.
+        first: start of its first hour with traffic, or stated to be complete (UTC).
+        last: start of the last such hour (UTC).
+        hours: how many such hours.
         messages: messages read.
         retired: when a person retired it; null if it is still expected.
     """
@@ -153,12 +154,30 @@ def default_window(view: View) -> Window:
     Raises:
         NoData: no sensor of the case ever delivered a message with a usable time.
     """
-    delivered = _delivered(view)
+    delivered = _present(view)
     span = delivered.aggregate(first=delivered.hour.min(), last=delivered.hour.max()).to_pyarrow()
     first, last = span["first"][0].as_py(), span["last"][0].as_py()
     if first is None or last is None:
         raise _nothing(view)
     return Window(floor(first.astimezone(UTC), "hour"), floor(last.astimezone(UTC), "hour") + _HOUR)
+
+
+def bases(view: View, vantage: str) -> frozenset[str]:
+    """Return what the coverage of a vantage rests on: traffic, hits, stated, or several."""
+    rows = _present(view)
+    rows = rows.filter(rows.vantage == vantage)
+    found = rows.select(basis=rows.basis.fill_null("traffic")).distinct().to_pyarrow()
+    return frozenset(found["basis"].to_pylist())
+
+
+def covers_nothing(view: View, vantage: str) -> bool:
+    """Return whether a vantage has sources of hits only, and no period is stated for any."""
+    return bases(view, vantage) == {"hits"}
+
+
+def delivering(table: Table) -> Table:
+    """Return the rows of COVERAGE that cover their hour."""
+    return table.filter(table.hour.notnull(), _covers(table))
 
 
 def hours(view: View, vantage: str) -> Hours:
@@ -169,7 +188,7 @@ def hours(view: View, vantage: str) -> Hours:
     """
     import pyarrow.compute as pc  # noqa: PLC0415 - heavy
 
-    rows = _delivered(view).select("vantage", "sensor", "hour").distinct().to_pyarrow()
+    rows = _present(view).select("vantage", "sensor", "hour", "covers").distinct().to_pyarrow()
     if not rows.num_rows:
         raise _nothing(view)
     hour = rows["hour"].cast("int64").to_numpy() // _HOUR_US
@@ -178,20 +197,19 @@ def hours(view: View, vantage: str) -> Hours:
     # One longer: a sensor that is expected to the end stops being so behind it.
     expected = np.zeros(length + 1, dtype=np.int64)
     delivered = np.zeros(length, dtype=np.int64)
-    if vantage not in HITS_ONLY:
-        here = rows["vantage"].to_numpy() == vantage
-        hour = hour[here] - first
-        names = pc.dictionary_encode(pc.fill_null(rows["sensor"], "")).combine_chunks()
-        sensor = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)[here]
-        # A sensor of another vantage starts, and ends, where nothing is expected any more.
-        start = np.full(len(names.dictionary), length, dtype=np.int64)
-        np.minimum.at(start, sensor, hour)
-        ends = [_retirement(view, name, first, length) for name in names.dictionary.to_pylist()]
-        end = np.maximum(np.array(ends, dtype=np.int64), start)
-        np.add.at(expected, start, 1)
-        np.add.at(expected, end, -1)
-        # What a sensor sends after its retirement is not expected, so it covers nothing.
-        np.add.at(delivered, hour[hour < end[sensor]], 1)
+    here = (rows["vantage"].to_numpy() == vantage) & rows["covers"].to_numpy()
+    hour = hour[here] - first
+    names = pc.dictionary_encode(pc.fill_null(rows["sensor"], "")).combine_chunks()
+    sensor = names.indices.to_numpy(zero_copy_only=False).astype(np.int64)[here]
+    # A sensor of another vantage starts, and ends, where nothing is expected any more.
+    start = np.full(len(names.dictionary), length, dtype=np.int64)
+    np.minimum.at(start, sensor, hour)
+    ends = [_retirement(view, name, first, length) for name in names.dictionary.to_pylist()]
+    end = np.maximum(np.array(ends, dtype=np.int64), start)
+    np.add.at(expected, start, 1)
+    np.add.at(expected, end, -1)
+    # What a sensor sends after its retirement is not expected, so it covers nothing.
+    np.add.at(delivered, hour[hour < end[sensor]], 1)
     return Hours(first, np.cumsum(expected[:-1]), delivered)
 
 
@@ -246,13 +264,13 @@ def of_window(view: View, window: Window, vantage: str) -> float | None:
 
 
 def sensors(view: View, vantage: str, window: Window | None = None) -> list[SensorSpan]:
-    """Return when each sensor of a vantage delivered, in the order of their first hours.
+    """Return when each sensor of a vantage covered hours, in the order of their first hours.
 
     With a window, only its hours count, and a sensor that delivered in none of them is left out.
     """
     import ibis  # noqa: PLC0415 - heavy
 
-    rows = _delivered(view)
+    rows = delivering(view.table(schema.COVERAGE))
     rows = rows.filter(rows.vantage == vantage)
     if window is not None:
         since, until = (
@@ -287,10 +305,17 @@ def _sums(counts: Counts, low: Counts, high: Counts) -> Counts:
     return sums
 
 
-def _delivered(view: View):  # type: ignore[no-untyped-def]  # noqa: ANN202 - ibis is untyped
-    """Return the rows of COVERAGE that hold messages with a usable time."""
+def _covers(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return whether each row of COVERAGE shows that its sensor delivered."""
+    basis = table.basis.fill_null("traffic")
+    return (basis == "stated") | ((basis == "traffic") & (table.messages > 0))
+
+
+def _present(view: View) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the rows of COVERAGE that cover their hour or hold hits in it, and which of both."""
     table = view.table(schema.COVERAGE)
-    return table.filter(table.hour.notnull(), table.messages > 0)
+    found = table.mutate(covers=_covers(table))
+    return found.filter(found.hour.notnull(), found.covers | (found.messages > 0))
 
 
 def _retirement(view: View, sensor: str, first: int, stop: int) -> int:

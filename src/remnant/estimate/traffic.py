@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from remnant import schema
 from remnant.estimate.coverage import (
-    HITS_ONLY,
     by_step,
     choose_vantage,
     default_window,
@@ -287,8 +286,6 @@ def _silent_sensors(
     view: View, window: Window, vantage: str, rows: list[dict[str, object]]
 ) -> list[dict[str, object]]:
     """Return a row of zeros for each sensor that looked in the window and saw nothing."""
-    if vantage in HITS_ONLY:
-        return []  # no hit may also mean no look
     seen = {row["sensor"] for row in rows}
     usual = _merge_units({str(row["unit"]) for row in rows})
     return [

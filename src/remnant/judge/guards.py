@@ -16,7 +16,7 @@ import numpy as np
 
 from remnant import schema
 from remnant.errors import printable
-from remnant.estimate.coverage import HITS_ONLY, sensors, vantages
+from remnant.estimate.coverage import delivering, sensors, vantages
 from remnant.estimate.decay import fit
 from remnant.estimate.online import day_start, series
 from remnant.estimate.traffic import sightings
@@ -298,7 +298,7 @@ def _loss(ground: Ground) -> Guard:
 
 def _vantages(ground: Ground) -> Guard:
     """Fail if another vantage of the same case says otherwise, on the same days."""
-    others = [v for v in vantages(ground.view) if v != ground.kept.vantage and v not in HITS_ONLY]
+    others = [v for v in vantages(ground.view) if v != ground.kept.vantage]
     for vantage in others:
         made = series(ground.view, ground.window, vantage)
         trend = made.on(made.complete & np.isin(made.days, ground.kept.days)).trend(
@@ -379,6 +379,7 @@ def _sensor_presence(ground: Ground) -> dict[str, tuple[float, float]]:
 def _read_by_day(ground: Ground) -> dict[str, Floats]:
     """Return sums of each fitted day, as arrays in the order of the days."""
     table = _fitted_coverage(ground)
+    table = table.filter(table.messages > 0)
     columns = ("messages", "matched", "lost")
     rows = (
         table.group_by("hour", "source")
@@ -417,12 +418,11 @@ def _messages_a_lookup(ground: Ground, column: Any) -> Floats:  # noqa: ANN401 -
 
 
 def _fitted_coverage(ground: Ground) -> Any:  # noqa: ANN401 - ibis is untyped
-    table = ground.view.table(schema.COVERAGE)
+    table = delivering(ground.view.table(schema.COVERAGE))
     return table.filter(
         table.vantage == ground.kept.vantage,
         table.hour >= _literal(ground.window.since),
         table.hour < _literal(ground.window.until),
-        table.messages > 0,
     )
 
 
@@ -434,8 +434,9 @@ def _watch_changes(case: Case, window: Window) -> list[tuple[datetime, str]]:
         if event.kind in {"names_added", "names_lost"} and _inside(event.time, window)
     ]
     for watch in case.watches:
-        shown = watch.dga or next(iter((*watch.names, *watch.addresses)), "")
-        more = len(watch.names) + len(watch.addresses) - 1
+        listed = (*watch.names, *watch.addresses, *watch.families)
+        shown = watch.dga or next(iter(listed), "")
+        more = len(listed) - 1
         what = printable(shown, 80) + (f" and {more} more" if more > 0 else "")
         for time, word in ((watch.since, "watched from"), (watch.until, "lost on")):
             if time is not None and _inside(time, window):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from remnant.estimate.coverage import HITS_ONLY
 from remnant.estimate.decay import days_needed
 from remnant.estimate.online import day_start
 from remnant.windows import ceil
@@ -75,8 +74,7 @@ def outlook(
         level: confidence level of the fit.
         cut: the window ends before the data do, so that no day will be added to it.
     """
-    nowhere = after.vantage in HITS_ONLY or not after.complete.any()
-    if nowhere or any(guard.clear_from is None for guard in failed):
+    if not after.complete.any() or any(guard.clear_from is None for guard in failed):
         return Outlook()
     start = ceil(max([case.takedown, *(g.clear_from for g in failed if g.clear_from)]), "day")
     start = max(start, ceil(after.window.since, "day"))

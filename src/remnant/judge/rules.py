@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "RULES_VERSION", "STATES", "Facts", "Rule", "State", "decide"]
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 """Raised whenever a rule's id, condition, outcome or place changes."""
 
 State = Literal["cannot_tell", "growing", "effective", "no_effective_cleanup", "working"]
@@ -45,6 +45,7 @@ class Facts:
         low: lower limit of r (1/day); null if no trend could be fitted.
         high: upper limit of r (1/day); null if no trend could be fitted.
         r_min: the slowest clean-up worth the name (1/day).
+        no_period: the sources hold hits only, and no period is stated for any of them.
     """
 
     days: int
@@ -53,6 +54,7 @@ class Facts:
     low: float | None
     high: float | None
     r_min: float
+    no_period: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,13 @@ class Rule:
 
 
 RULES: Final = (
+    Rule(
+        "no_period",
+        "the sources hold hits only and no period is stated",
+        lambda facts: facts.no_period,
+        "cannot_tell",
+        "An hour without a hit may be an hour in which nobody looked.",
+    ),
     Rule(
         "too_few_days",
         "fewer complete days after the takedown than judge.minimum_days",

@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import printable
-from remnant.estimate.coverage import COMPLETE, default_window
+from remnant.estimate.coverage import COMPLETE, bases, covers_nothing, default_window
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
@@ -140,6 +140,7 @@ def judge(
             low=None if trend is None else trend.low,
             high=None if trend is None else trend.high,
             r_min=r_min,
+            no_period=covers_nothing(view, fitted.vantage),
         )
     )
     open_until = Outlook()
@@ -198,6 +199,7 @@ def _evidence(
             slowest_half_life_days=slowest,
         ),
         _vantage(fitted),
+        *_stated(view, fitted),
         _window(case, window, fitted),
         *_gaps(after, fitted),
         *_values(fitted),
@@ -211,6 +213,20 @@ def _vantage(fitted: Series) -> dict[str, object]:
     counted = f"{who(fitted.vantage)} (vantage {fitted.vantage}), as {UNIT_WORDS[fitted.unit]}"
     text = f"Counted are {counted}."
     return _item("vantage", text, vantage=fitted.vantage, unit=fitted.unit)
+
+
+def _stated(view: View, fitted: Series) -> list[dict[str, object]]:
+    """Say that coverage was not observed, where that is so."""
+    found = bases(view, fitted.vantage)
+    if "stated" not in found:
+        return []
+    text = (
+        "The sources hold hits only: that they are complete is what was stated when they were "
+        "ingested (--period), and is not seen in them."
+    )
+    if "hits" in found:
+        text += " Hits outside the stated period are shown and not fitted."
+    return [_item("stated", text)]
 
 
 def _window(case: Case, window: Window | None, fitted: Series) -> dict[str, object]:

@@ -151,6 +151,12 @@ def _open(
     slowest: float,
 ) -> str:
     """Return why it cannot be told, as the end of a sentence."""
+    if rule.id == "no_period":
+        return (
+            f"the sources of vantage {fitted.vantage} hold hits only and do not say for which time "
+            "they are complete, so an hour without a hit may be one in which nobody looked; state "
+            "it by ingesting them again with --period FROM/UNTIL."
+        )
     days = len(fitted.days)
     window = fitted_window(fitted)
     if window is None:

@@ -67,8 +67,9 @@ def reference_dates(view: View) -> tuple[str, ...]:
 
 def _sensors(view: View) -> tuple[Sensor, ...]:
     table = view.table(schema.COVERAGE)
+    stated = table.basis.fill_null("traffic") == "stated"
     grouped = table.group_by("sensor", "vantage").aggregate(
-        hours=table.hour.nunique(where=table.messages > 0),
+        hours=table.hour.nunique(where=stated | (table.messages > 0)),
         first=table.first_time.min(),
         last=table.last_time.max(),
         **{name: table[name].sum() for name in _SUMS},

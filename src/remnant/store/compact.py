@@ -24,6 +24,7 @@ _ORDER: Final = {
     "clients": ("client",),
     "coverage": ("hour",),
     "quarantine": ("offset",),
+    "answers": ("rrname", "rrtype", "rdata"),
 }
 
 

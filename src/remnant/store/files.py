@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Folder", "Pending", "by_name", "conform", "explained", "read_table"]
 
 _ROW_GROUP: Final = 1 << 18
-_SEARCHED: Final = ("time", "name", "client", "asn", "hour", "start", "grain")
+_SEARCHED: Final = (
+    "time", "name", "client", "asn", "hour", "start", "grain", "rrname", "rdata", "time_first",
+)  # fmt: skip
 _REPEATING: Final = frozenset(
     {
         "name",
@@ -42,6 +44,9 @@ _REPEATING: Final = frozenset(
         "prefix",
         "as_name",
         "as_of",
+        "rrname",
+        "rrtype",
+        "rdata",
     }
 )
 """Plain columns whose values repeat; the others are written without a dictionary."""

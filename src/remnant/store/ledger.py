@@ -237,14 +237,14 @@ class Ledger:
     # Sources.
 
     def sources(
-        self, connection: sa.Connection, case: str, ids: Collection[str] | None = None
+        self, connection: sa.Connection, case: str | None, ids: Collection[str] | None = None
     ) -> list[SourceRecord]:
-        """Return the sources of a case, oldest reading first."""
-        query = (
-            sa.select(*(_SOURCE.c[name] for name in _FIELDS))
-            .where(_SOURCE.c.case == case)
-            .order_by(_SOURCE.c.read_at, _SOURCE.c.id)
+        """Return the sources of a case (``None``: of every case), oldest reading first."""
+        query = sa.select(*(_SOURCE.c[name] for name in _FIELDS)).order_by(
+            _SOURCE.c.read_at, _SOURCE.c.id
         )
+        if case is not None:
+            query = query.where(_SOURCE.c.case == case)
         rows = (
             connection.execute(query)
             if ids is None
@@ -311,14 +311,19 @@ class Ledger:
     def files(
         self,
         connection: sa.Connection,
-        case: str,
+        case: str | None,
         table: str | None = None,
         *,
         source: str | None = None,
         days: Collection[str] | None = None,
     ) -> list[FileRecord]:
-        """Return the listed files of a case in order of table and day, with their sources."""
-        where = [_FILE.c.case == case, _FILE.c.replaced_at.is_(None)]
+        """Return the listed files of a case in order of table and day, with their sources.
+
+        ``case`` is ``None`` for those of every case.
+        """
+        where = [_FILE.c.replaced_at.is_(None)]
+        if case is not None:
+            where.append(_FILE.c.case == case)
         if table is not None:
             where.append(_FILE.c.table == table)
         if source is not None:

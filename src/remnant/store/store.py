@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from remnant.settings import Settings
-    from remnant.store.view import View
+    from remnant.store.view import Everything, View
 
 __all__ = ["GRACE", "Store"]
 
@@ -44,7 +44,7 @@ class Store:
     def __init__(self, settings: Settings, *, write: bool) -> None:
         self._settings = settings
         self._lock: WriterLock | None = None
-        self._views: list[View] = []
+        self._views: list[View | Everything] = []
         self.folder = Folder(settings.home / "store")
         url = settings.database or f"sqlite:///{settings.home / 'state.sqlite'}"
         if not write:
@@ -107,15 +107,25 @@ class Store:
         self._views.append(view)
         return view
 
+    def everything(self, table: Table) -> Everything:
+        """Return a snapshot of one table over all cases."""
+        from remnant.store.view import Everything  # noqa: PLC0415 - loads the query engine
+
+        found = Everything(table, self.folder, self.ledger, self._settings)
+        self._views.append(found)
+        return found
+
     def sensors(self, case: str) -> list[dict[str, Any]]:
         """Return one row per sensor and vantage of a case.
 
         Each has sensor, vantage, first and last (starts of the first and the last hour with
-        messages, ISO 8601), hours (with messages), messages, retired (ISO 8601 or ``None``).
+        messages, or stated to be complete, ISO 8601), hours (such ones), messages, retired
+        (ISO 8601 or ``None``).
         """
         view = self.view(case)
         coverage = view.table(COVERAGE)
-        delivered = coverage.filter(coverage.hour.notnull(), coverage.messages > 0)
+        stated = coverage.basis.fill_null("traffic") == "stated"
+        delivered = coverage.filter(coverage.hour.notnull(), stated | (coverage.messages > 0))
         found = (
             delivered.group_by(["sensor", "vantage"])
             .agg(

@@ -1,4 +1,4 @@
-"""A consistent snapshot of one case."""
+"""Consistent snapshots: of one case, or of one table over all cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from remnant.store.ledger import Ledger
     from remnant.store.records import FileRecord, SourceRecord
 
-__all__ = ["View"]
+__all__ = ["Everything", "View"]
 
 
 class View:
@@ -98,3 +98,25 @@ class View:
         """Close the engine; the tables cannot be used after that."""
         if "_engine" in self.__dict__:
             self._engine.close()
+
+
+class Everything:
+    """One table of all cases at one moment; see ``View``.
+
+    Attributes:
+        sources: what was read for any case, oldest reading first; each case has its own record.
+        table: the rows, an Ibis expression.
+    """
+
+    def __init__(
+        self, table: TableSchema, folder: Folder, ledger: Ledger, settings: Settings
+    ) -> None:
+        with ledger.reading() as connection:
+            self.sources: Final[list[SourceRecord]] = ledger.sources(connection, None)
+            files = ledger.files(connection, None, table.name)
+        self._engine = Engine(folder, settings)
+        self.table: Final[Table] = self._engine.table(table, files)
+
+    def close(self) -> None:
+        """Close the engine; the table cannot be used after that."""
+        self._engine.close()

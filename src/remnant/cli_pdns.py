@@ -1,0 +1,96 @@
+"""Commands about passive DNS: what names led where, and when."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from remnant.cli_run import Ingest, read_options
+from remnant.cli_shared import (
+    Format,
+    FormatOption,
+    SinceOption,
+    UntilOption,
+    emit,
+    open_settings,
+    open_store,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Passive DNS: the records that sources brought.",
+)
+
+
+@app.command("import", short_help="Keep all records of files or folders.")
+def pdns_import(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Passive DNS files, or any traffic with responses; folders; - for standard input.",
+            metavar="PATH...",
+        ),
+    ],
+    *,
+    sensor: Annotated[
+        str | None, typer.Option(help="Name of the sensor, where the source does not state one.")
+    ] = None,
+    input_format: Annotated[str, typer.Option(help="auto, or the name of a format.")] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Threads that decode; default: one for each core."),
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Keep every resource record of some sources, whatever a case watches.
+
+    They belong to no case: every lookup finds them. The same content never counts twice.
+    """
+    from remnant.infrastructure.passive_dns import UNASSIGNED
+
+    started = time.monotonic()
+    run = Ingest(
+        open_settings(), [UNASSIGNED], sensor=sensor, input_format=input_format, watched=False
+    )
+    run.read(paths, read_options(answers="all", threads=threads))
+    run.tell(output, time.monotonic() - started)
+    if run.failed:
+        raise typer.Exit(1)
+
+
+@app.command("lookup", short_help="Find records by name, address or network.")
+def pdns_lookup(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A name, *.NAME for everything below it too, an address, or a network (CIDR).",
+            metavar="NAME|ADDRESS|CIDR",
+        ),
+    ],
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most, latest first.")] = 1000,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Find the records whose owner, or whose address, is this, over all cases and imports.
+
+    With --since and --until: records that were seen at some time between them.
+    """
+    from remnant.infrastructure.passive_dns import COLUMNS, lookup
+    from remnant.windows import parse_time
+
+    with open_store(open_settings()) as store:
+        rows = lookup(
+            store,
+            what,
+            since=None if since is None else parse_time(since),
+            until=None if until is None else parse_time(until),
+            limit=limit,
+        )
+    emit(rows, output, COLUMNS)
