@@ -97,7 +97,7 @@ def formats_page() -> str:
     """Return the page about every format."""
     return (
         "# Formats\n\nGenerated from the registered readers. Each format is recognised from its "
-        "bytes, also inside gzip, xz, Zstandard and LZ4. [Knot](formats/knot.md) writes no such log."
+        "bytes, also inside gzip, xz, Zstandard and LZ4. [Knot](formats/knot.md) has no such log."
         "\n\n" + formats_table("formats")
     )
 

@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 
 import dnstap_writer as writer
-from remnant.capture import QUARANTINE_LIMIT, ReadOptions, dnstap
+from remnant.capture import QUARANTINE_LIMIT, ReadOptions, parallel
 from remnant.capture.dnstap import DnstapReader
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
@@ -188,13 +188,13 @@ def alone(make: Callable[[], bytes], answers: AnswersMode) -> tuple[bytes, dict[
 def divided(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many parts each divided stretch had."""
     parts: list[int] = []
-    divide = dnstap._Scan._divided
+    divide = parallel.Parallel._divided
 
-    def noted(scan: Any, bounds: Any) -> Any:
+    def noted(team: Any, bounds: Any) -> Any:
         parts.append(len(bounds) - 1)
-        return divide(scan, bounds)
+        return divide(team, bounds)
 
-    monkeypatch.setattr(dnstap._Scan, "_divided", noted)
+    monkeypatch.setattr(parallel.Parallel, "_divided", noted)
     return parts
 
 

@@ -146,7 +146,6 @@ FORMATS: Final = (
         f"{_ROOM}.cof",
         "CofReader",
         gives="answers",
-        page="cof",
     ),
     Format(
         "passivedns",
@@ -155,7 +154,6 @@ FORMATS: Final = (
         f"{_ROOM}.passivedns",
         "PassiveDnsReader",
         gives="answers",
-        page="cof",
     ),
     Format("nfdump", "nfdump CSV", "flow", f"{_ROOM}.nfdump", "NfdumpReader", gives="flows"),
     Format(
