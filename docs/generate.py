@@ -11,9 +11,14 @@ import sys
 from pathlib import Path
 
 from remnant import schema, settings
+from remnant.capture.readers import FORMATS
 from remnant.schema import Table
 
 REFERENCE = Path(__file__).parent / "reference"
+README = Path(__file__).parents[1] / "README.md"
+
+_BEGIN = "<!-- formats: generated, see docs/generate.py -->"
+_END = "<!-- end of formats -->"
 
 
 def tables_page() -> str:
@@ -74,7 +79,39 @@ def commands() -> list[list[str]]:
     return found
 
 
+def formats_table(folder: str) -> str:
+    """Return the table of every format that is read; ``folder``: where its pages lie."""
+    lines = [
+        "| what you have | `--input-format` | brings | seen from |",
+        "|---|---|---|---|",
+    ]
+    for known in FORMATS:
+        page = f"{folder}/{known.page or known.name}.md"
+        where = "as the source says" if known.gives == "answers" else f"`{known.vantage}`"
+        brings = f"{known.gives} only" if known.hits_only else known.gives
+        lines.append(f"| [{known.title}]({page}) | `{known.name}` | {brings} | {where} |")
+    return "\n".join(lines) + "\n"
+
+
+def formats_page() -> str:
+    """Return the page about every format."""
+    return (
+        "# Formats\n\nGenerated from the registered readers. Each format is recognised from its "
+        "bytes, also inside gzip, xz, Zstandard and LZ4. [Knot](formats/knot.md) writes no such log."
+        "\n\n" + formats_table("formats")
+    )
+
+
+def readme() -> str:
+    """Return the README with the table of formats as it must be."""
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{formats_table('docs/reference/formats')}{_END}{after}"
+
+
 PAGES = {
+    "formats.md": formats_page,
     "tables.md": tables_page,
     "commands.md": commands_page,
     "settings.md": settings.reference,
@@ -84,11 +121,11 @@ PAGES = {
 def main() -> None:
     """Write the pages, or check them."""
     stale = []
-    for name, make in PAGES.items():
-        path = REFERENCE / name
+    pages = [(REFERENCE / name, make) for name, make in PAGES.items()] + [(README, readme)]
+    for path, make in pages:
         text = make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
+            stale.append(path.name)
             if "--check" not in sys.argv:
                 path.write_text(text, encoding="utf-8")
     if "--check" in sys.argv and stale:

@@ -25,8 +25,7 @@ NO_RECORDS = (41, 249, 250)
 
 
 def name_text(name: dns.name.Name) -> str:
-    wire: bytes = name.canonicalize().to_wire()
-    return names.wire_to_text(wire)
+    return names.wire_to_text(name.canonicalize().to_wire() or b"")
 
 
 def address_text(packed: bytes) -> str:
@@ -77,8 +76,9 @@ def rdata_text(rdata: Any) -> str | None:
 
 def rdata_of(message: bytes, start: int, stop: int, kind: int, group: int = INTERNET) -> Any:
     """The data that stands in a message, ``None`` if it is not what its type says."""
+    words = dns.rdataclass.RdataClass.make(group), dns.rdatatype.RdataType.make(kind)
     try:
-        return dns.rdata.from_wire(group, kind, message[:stop], start, stop - start)
+        return dns.rdata.from_wire(*words, message[:stop], start, stop - start)
     except (dns.exception.DNSException, ValueError):
         return None
 

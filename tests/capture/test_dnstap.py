@@ -687,7 +687,10 @@ def test_a_policy_may_stand_with_the_query_or_alone() -> None:
     ("policy", "expected"),
     [
         (b"", {"rpz": {}}),
-        (writer.rpz(b"r" * 300, 6, 5), {"rpz": {"action": "LOCAL_DATA", "trigger": "NS_IP", "rule": "r" * 255}}),
+        (
+            writer.rpz(b"r" * 300, 6, 5),
+            {"rpz": {"action": "LOCAL_DATA", "trigger": "NS_IP", "rule": "r" * 255}},
+        ),
         (writer.rpz(b"\xff", 99, 99), {"rpz": {"action": "99", "trigger": "99", "rule": "\ufffd"}}),
         (b"\x12\x7f", None),  # cut off: no policy, and the message counts
     ],

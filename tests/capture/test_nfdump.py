@@ -213,7 +213,7 @@ def test_times_are_of_the_zone_that_nfdump_ran_in() -> None:
         (old(dp="http"), "number"),
         (b"2024-06-15 12:00:01,x\n", "fields"),
         (old().rstrip() + b",more\n", "fields"),
-        (b'"' + old(), "fields"),
+        (b'"' + old(), "time"),
     ],
 )
 def test_lines_that_cannot_be_read_are_malformed(bad: bytes, reason: str) -> None:
@@ -279,3 +279,16 @@ def test_any_chunk_size_gives_the_same(parts: list[bytes], chunk: int) -> None:
     assert hours(small) == hours(whole)
     assert quarantine(small) == quarantine(whole)
     assert notes(small) == notes(whole)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["firstSeen", "x", "srcAddr", "y", "dstAddr", "z"]), max_size=4))
+def test_the_last_columns_may_be_any(more: list[str]) -> None:
+    values = {"firstSeen": "2024-06-15 12:00:01", "srcAddr": "192.0.2.1", "dstAddr": "198.51.100.9"}
+    columns = ["firstSeen", "srcAddr", "dstAddr", *more]
+    line = ",".join(values.get(column, "") for column in columns)
+    header = ",".join(columns) + "\n"
+
+    assert counts(read(READER, f"{header}{line}\n".encode(), watchlist=WATCHED)) == [1, 0, 0, 0]
+    assert counts(read(READER, f"{header}{line},\n".encode())) == [0, 1, 0, 0]
+    assert counts(read(READER, f"{header}{line.rpartition(',')[0]}\n".encode())) == [0, 1, 0, 0]

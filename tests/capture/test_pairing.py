@@ -179,8 +179,11 @@ def test_responses_alone_are_rows_where_there_are_no_queries() -> None:
 def test_time_that_goes_back_far_starts_anew() -> None:
     hour = 3600 * SECOND
     messages = [
-        Message(False, hour), Message(False, 0), Message(True, 1, rcode=2), Message(True, hour, rcode=4),
-    ]  # fmt: skip
+        Message(False, hour),
+        Message(False, 0),
+        Message(True, 1, rcode=2),
+        Message(True, hour, rcode=4),
+    ]
     assert paired(messages) == [(0, False, 4), (1, False, 2)] == plainly(messages)
     assert advance_clock(hour, hour - BACK_US) == hour
     assert advance_clock(hour, hour - BACK_US - 1) == hour - BACK_US - 1

@@ -50,8 +50,10 @@ def test_the_rule_is_that_of_the_row_it_belongs_to() -> None:
     found = details([number(2, 0), number(3, 0), number(2, 0)], rules, rows=[2, 1, 0])
 
     assert found == [
-        {"action": "NODATA", "rule": "third"}, {"action": "PASS"}, {"action": "NODATA", "rule": "first"},
-    ]  # fmt: skip
+        {"action": "NODATA", "rule": "third"},
+        {"action": "PASS"},
+        {"action": "NODATA", "rule": "first"},
+    ]
 
 
 def test_numbers_that_are_not_known_yet_stay_numbers() -> None:

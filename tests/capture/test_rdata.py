@@ -78,7 +78,7 @@ WELL_FORMED = st.one_of(
 @given(WELL_FORMED)
 def test_well_formed_data_is_what_dnspython_reads(record: tuple[int, bytes]) -> None:
     kind, data = record
-    expected = dns_oracle.rdata_text(dns.rdata.from_wire(1, kind, data, 0, len(data)))
+    expected = dns_oracle.rdata_text(dns_oracle.rdata_of(data, 0, len(data), kind))
 
     assert text(kind, data) == expected
 
@@ -110,7 +110,7 @@ def test_plain_data_is_dnspythons_own_text_folded_and_without_last_dots(
     own = data.to_text() if kind in {"TXT", "SPF", "CAA"} else data.to_text().lower()
     own = " ".join(word if word == "." else word.removesuffix(".") for word in own.split(" "))
 
-    assert text(int(data.rdtype), data.to_wire()) == own
+    assert text(int(data.rdtype), data.to_wire() or b"") == own
 
 
 # Addresses
@@ -134,7 +134,7 @@ def test_ipv6_is_written_as_rfc_5952_says(packed: bytes) -> None:
     assert ipaddress.IPv6Address(written).packed == packed
     compatible = packed[:12] == bytes(12) and packed[12:14] != b"\0\0"
     if not compatible:
-        theirs = dns.rdata.from_wire(1, AAAA, packed, 0, 16).to_text()
+        theirs = dns_oracle.rdata_of(packed, 0, 16, AAAA).to_text()
         # dnspython takes ::0.1.2.3 for an address of IPv4 as well.
         assert written == theirs or packed[:12] == bytes(12)
 

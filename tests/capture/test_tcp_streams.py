@@ -242,6 +242,17 @@ def test_ports_are_used_again() -> None:
     assert names(*packets) == sorted(NAMES * 3)
 
 
+def test_a_connection_after_another_without_its_syn() -> None:
+    end = segment(STREAM, 0, flags=FIN | ACK)
+    first = segment(STREAM[: at(1)], len(STREAM) + 1)
+
+    assert names(syn(), end, first) == sorted([*NAMES, NAMES[0]])
+    # What comes after the end does not end there.
+    half = segment(STREAM[: at(1) + 30], len(STREAM) + 1)
+    rest = segment(STREAM[at(1) + 30 :], len(STREAM) + 1 + at(1) + 30)
+    assert names(syn(), end, half, rest) == sorted(NAMES * 2)
+
+
 def test_two_connections_do_not_mix() -> None:
     packets = [syn(), syn(port=40001)]
     for i in range(0, len(STREAM), 11):

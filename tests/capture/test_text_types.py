@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remnant.capture.text_types import TYPES, parse_class, parse_type
+from remnant.capture.text_types import TYPES, parse_class, parse_rcode, parse_type
 
 
 def type_of(text: str) -> int:
@@ -54,3 +55,34 @@ def test_what_is_no_type(text: str) -> None:
 def test_classes(text: str, number: int) -> None:
     assert class_of(text) == number
     assert class_of(text + "X") == -1
+
+
+def rcode_of(text: str) -> int:
+    view = np.frombuffer(b"1" + text.encode() + b"1", np.uint8)
+    return int(parse_rcode(view, 1, 1 + len(text.encode())))
+
+
+@pytest.mark.parametrize("rcode", list(dns.rcode.Rcode), ids=str)
+def test_every_response_code_that_dnspython_knows(rcode: dns.rcode.Rcode) -> None:
+    assert rcode_of(rcode.name) == rcode_of(rcode.name.lower()) == int(rcode)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("NOTIMPL", 4),
+        ("RCODE24", 24),
+        ("RESERVED11", 11),
+        ("4095", 4095),
+        ("0", 0),
+        ("4096", -1),
+        ("RCODE", -1),
+        ("RCODEX", -1),
+        ("RESERVED", -1),
+        ("NOERRORS", -1),
+        ("", -1),
+        ("NXDOMAINNXDOMAINN", -1),
+    ],
+)
+def test_other_response_codes(text: str, number: int) -> None:
+    assert rcode_of(text) == number

@@ -8,10 +8,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from collate.made_up import settings_in
+from collate.made_up import made, settings_in
 from remnant.capture import Batch, ReadOptions
 from remnant.capture.answers import answer_rows
 from remnant.capture.stream import ByteStream
@@ -24,7 +23,7 @@ from remnant.store import Store
 from remnant.watchlist import Rule, Watchlist
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from remnant.capture import AnswersMode
@@ -45,7 +44,7 @@ class CofReader:
         self._notes = ("simulated",) if simulated else ()
 
     def sniff(self, head: bytes) -> bool:
-        return True
+        return bool(head)
 
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
@@ -63,9 +62,9 @@ class CofReader:
         empty |= {"lost": 0, "clock_faults": 0, "vantage": "resolver", "sensor": None}
         yield Batch(
             end=stream.offset,
-            queries=_made([], QUERIES.arrow),
-            counts=_made([empty], COVERAGE_COUNTS.arrow),
-            quarantine=_made([], QUARANTINE.arrow),
+            queries=made([], QUERIES.arrow),
+            counts=made([empty], COVERAGE_COUNTS.arrow),
+            quarantine=made([], QUARANTINE.arrow),
             records=len(fields),
             query_messages=0,
             notes=self._notes,
@@ -84,12 +83,6 @@ class CofReader:
                 sensors=sensors,
             ),
         )
-
-
-def _made(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    from collate.made_up import made
-
-    return made(rows, schema)
 
 
 RECORDS: list[tuple[int, str, int, str, str]] = [
@@ -205,8 +198,9 @@ def test_everything_is_below_the_root(full: Store) -> None:
         "192.0.2.1", "192.0.2.0/24", "192.0.2.77/24", "192.0.2.2/31", "192.0.0.0/19", "0.0.0.0/0",
         "192.0.2.1/32", "128.0.0.0/1", "10.0.0.0/8", "203.0.113.0/24",
         "2001:db8::1", "2001:db8::/32", "2001:DB8::/33", "2001:db8:0:1::/64", "2001:db80::/28",
-        "2001::/16", "2001:0::/32", "2001:0:1::/48", "::/0", "2000::/3", "2001:db8::/127", "fe80::/10",
-        "::ffff:192.0.2.1", "::ffff:192.0.2.0/120", "::ffff:0:0/96", "::ffff:0:0/95", "::/64",
+        "2001::/16", "2001:0::/32", "2001:0:1::/48", "::/0", "2000::/3", "2001:db8::/127",
+        "fe80::/10", "::ffff:192.0.2.1", "::ffff:192.0.2.0/120", "::ffff:0:0/96", "::ffff:0:0/95",
+        "::/64",
     ],
 )  # fmt: skip
 def test_addresses_and_networks(full: Store, what: str) -> None:
@@ -347,11 +341,12 @@ def test_look_ups_are_exact_over_many_records_and_sources(store: Store) -> None:
     truth: dict[tuple[str, str, str], int] = {}
     for _, name, _, data, sensor in everything:
         truth[name, data, sensor] = truth.get((name, data, sensor), 0) + 3
-    for what, keep in (
-        ("*.net1.test", lambda key: key[0].endswith(".net1.test")),
-        ("198.51.4.0/23", lambda key: key[1].startswith(("198.51.4.", "198.51.5."))),
-        ("h7.net3.test", lambda key: key[0] == "h7.net3.test"),
-    ):
+    kept: dict[str, Callable[[tuple[str, str, str]], bool]] = {
+        "*.net1.test": lambda key: key[0].endswith(".net1.test"),
+        "198.51.4.0/23": lambda key: key[1].startswith(("198.51.4.", "198.51.5.")),
+        "h7.net3.test": lambda key: key[0] == "h7.net3.test",
+    }
+    for what, keep in kept.items():
         rows = lookup(store, what, limit=10_000)
         counts = {(row["rrname"], row["rdata"], row["sensor_id"]): row["count"] for row in rows}
         assert len(counts) == len(rows)

@@ -1,4 +1,4 @@
-"""dnstap written by real servers, asked by a real dig: BIND and Knot to a file, Unbound to a socket.
+"""dnstap of real servers, asked by a real dig: BIND and Knot to a file, Unbound to a socket.
 
 Unbound asks BIND, so that one exchange is seen from both sides.
 """
@@ -24,7 +24,7 @@ from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from remnant.capture import AnswersMode
@@ -231,7 +231,7 @@ def asked_all(port: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def resolver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def resolver(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What Unbound and the BIND behind it wrote, and when."""
     needed("named", "dig", "unbound", "fstrm_capture")
     folder = tmp_path_factory.mktemp("tap")
@@ -242,7 +242,7 @@ def resolver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         named(stack, folder, ports[1])
         unbound(stack, folder, *ports)
         replies = asked_all(ports[0])
-    yield {
+    return {
         "unbound": (folder / "unbound.dnstap").read_bytes(),
         "named": (folder / "named.dnstap").read_bytes(),
         "replies": replies,

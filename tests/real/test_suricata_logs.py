@@ -147,7 +147,10 @@ def suricata(folder: Path, pcap: bytes, formats: str = "detailed, grouped") -> b
     (folder / "in.pcap").write_bytes(pcap)
     (folder / "suricata.yaml").write_text(CONFIG.format(formats=formats))
     done = subprocess.run(
-        [program, *["-c", "suricata.yaml", "-r", "in.pcap", "-l", ".", "-S", "/dev/null", "-k", "none"]],
+        [
+            *(program, "-c", "suricata.yaml", "-r", "in.pcap", "-l", "."),
+            *("-S", "/dev/null", "-k", "none"),
+        ],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -462,3 +462,16 @@ def test_a_view_computes_once_what_it_keeps(store: Store) -> None:
     assert view.kept("k", make) is first
     assert (view.is_kept("k"), made) == (True, [1])
     assert first.to_pyarrow().num_rows == 0
+
+
+def test_everything_is_one_table_over_all_cases_at_one_moment(store: Store) -> None:
+    empty = store.everything(SIGHTINGS)
+    put(store, [{"client": 1}])
+    put(store, [{"client": 2, "source": "s2"}] * 2, case="other", source="s2")
+
+    found = store.everything(SIGHTINGS)
+    put(store, [{"client": 3, "source": "s3"}], source="s3")
+    assert sorted(found.table.source.to_pyarrow().to_pylist()) == ["s1", "s2", "s2"]
+    assert sorted((s.case, s.id) for s in found.sources) == [("demo", "s1"), ("other", "s2")]
+    assert empty.table.count().execute() == 0
+    assert store.everything(SIGHTINGS).table.count().execute() == 4

@@ -7,12 +7,14 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from dnstap_writer import CLIENT_QUERY, START_TIME, message, query, stream
 from story.telling import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -162,10 +164,20 @@ def syslog(*stamps: str) -> str:
     )
 
 
-def test_one_year_is_said_for_logs_on_both_sides_of_new_year(real: Place, tmp_path: Path) -> None:
+def unbound(*stamps: str) -> str:
+    return "".join(
+        f"{stamp} unbound[812:0] info: 192.0.2.{i} ns1.evil.example. A IN\n"
+        for i, stamp in enumerate(stamps)
+    )
+
+
+@pytest.mark.parametrize("write", [syslog, unbound])
+def test_one_year_is_said_for_logs_on_both_sides_of_new_year(
+    real: Place, tmp_path: Path, write: Callable[..., str]
+) -> None:
     # Rotation names the newer log first.
-    (tmp_path / "q1").write_text(syslog("Jan  8 00:00:00", "Jan 12 00:00:00"))
-    (tmp_path / "q2").write_text(syslog("Dec 25 00:00:00", "Jan  7 00:00:00"))
+    (tmp_path / "q1").write_text(write("Jan  8 00:00:00", "Jan 12 00:00:00"))
+    (tmp_path / "q2").write_text(write("Dec 25 00:00:00", "Jan  7 00:00:00"))
 
     newer, older = ingest(real, tmp_path / "q1", tmp_path / "q2", "--year", 2014)
 
@@ -197,3 +209,27 @@ def test_a_log_in_a_folder_that_was_not_read_is_a_failure(real: Place, tmp_path:
 
     assert failed.code == 1
     assert "--year" in failed.err
+
+
+def test_logs_of_a_name_server_from_the_file_to_the_sightings(real: Place, tmp_path: Path) -> None:
+    at = "[1428494400] unbound[812:0] info: "
+    (tmp_path / "queries.log").write_text(
+        f"{at}192.0.2.1 ns1.evil.example. A IN\n"
+        f"{at}192.0.2.1 ns1.evil.example. A IN NXDOMAIN 0.1 0 99\n"
+        f"{at}evil.example. inform 192.0.2.1@4000 ns1.evil.example. A IN\n"
+        f"{at}192.0.2.2 ns1.evil.example. A IN\n"
+    )
+    (tmp_path / "hits.log").write_text(
+        f"{at}rpz: applied [z] evil.example. rpz-drop 192.0.2.3@4000 www.evil.example. AAAA IN\n"
+    )
+    of_queries, of_hits = ingest(real, tmp_path / "queries.log", tmp_path / "hits.log")
+    stored = (real.home / "store" / "sightings").rglob("*.parquet")
+    seen = [row for path in stored for row in pq.ParquetFile(path).read().to_pylist()]
+
+    assert [of_queries["format"], of_hits["format"]] == ["unbound", "unbound-rpz"]
+    assert [of_queries["records"], of_queries["messages"], of_queries["matched"]] == [4, 3, 2]
+    assert sorted((row["name"], row["rcode"], row["detail"]) for row in seen if row["rcode"]) == [
+        ("ns1.evil.example", 3, None)
+    ]
+    assert [json.loads(row["detail"])["rpz"]["action"] for row in seen if row["detail"]] == ["DROP"]
+    assert len(seen) == 3

@@ -54,8 +54,8 @@ def answer_rows(
 ) -> pa.RecordBatch | None:
     """Return the records that are kept, each once for every case that keeps it.
 
-    Where all are kept, each stands once for all cases together. A record is watched if its owner name is, if it is an address record with a watched address, or
-    if it answers a watched question.
+    Where all are kept, each stands once for all cases together. A record is watched if its owner
+    name is, if it is an address record with a watched address, or if it answers a watched question.
 
     Args:
         watchlist: what is watched.

@@ -26,9 +26,9 @@ from remnant.capture.dnsmasq_answers import (
     Output,
     Records,
     new_answer,
-    new_line,
     new_output,
 )
+from remnant.capture.dnsmasq_head import new_line
 from remnant.capture.dnsmasq_lines import flush, read_lines
 from remnant.capture.dnsmasq_waiting import count_waiting, new_waiting
 from remnant.capture.lines import Block, blocks, nothing

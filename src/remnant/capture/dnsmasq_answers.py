@@ -11,6 +11,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numba import int64
 
+from remnant.capture.dnsmasq_head import (
+    BLOCK,
+    HINT,
+    LINE_COLUMNS,
+    LOCAL_SOURCE,
+    PORT,
+    PROCESS,
+    RCODE,
+    RECORD,
+    SEEN,
+    SERIAL,
+    SIZE,
+    TEXT_BYTES,
+    TEXT_SIZE,
+    Line,
+)
 from remnant.capture.dnsmasq_waiting import (
     ANY_TYPE,
     Waiting,
@@ -19,7 +35,7 @@ from remnant.capture.dnsmasq_waiting import (
     last_query,
     leave,
 )
-from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte, kernel
+from remnant.wire import MAX_WIRE, Bytes, Int, fold_byte, inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,9 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLOCKS",
     "CNAME",
-    "NAMELESS",
     "Answer",
-    "Line",
     "Output",
     "Records",
     "add_line",
@@ -40,7 +54,6 @@ __all__ = [
     "goes_on",
     "is_open",
     "new_answer",
-    "new_line",
     "new_output",
 ]
 
@@ -48,57 +61,15 @@ BLOCKS: Final = ("gravity", "exact", "regex", "special", "rate-limit", "upstream
 """Why Pi-hole did not resolve a query; ``Line.number[BLOCK]`` is an index into these plus 1."""
 
 CNAME: Final = 5
-NAMELESS: Final = -1
 _MAX_RECORDS: Final = 64
-_TEXT: Final = 48
-
-# Columns of ``Line.number``.
-PROCESS: Final = 0
-SERIAL: Final = 1
-PORT: Final = 2
-TRANSPORT: Final = 3
-SIZE: Final = 4
-"""Bytes of the wire name; ``NAMELESS`` if the line has none that can be read."""
-HINT: Final = 5
-RCODE: Final = 6
-RECORD: Final = 7
-"""Record type, 0 if the line is no record."""
-TEXT_SIZE: Final = 8
-BLOCK: Final = 9
-LOCAL_SOURCE: Final = 10
-"""1 if dnsmasq answered by itself, at once: from cache, configuration, hosts or a block list."""
-SEEN: Final = 11
-"""1 if the record is what DNS says, and not what dnsmasq's configuration says."""
-STAMP_TIME: Final = 12
-STAMP_LOCAL: Final = 13
-"""The time of the stamp that was kept, and whether it has no zone."""
-LINE_COLUMNS: Final = 14
 
 # Columns of ``Answer.number``, besides those of the first line.
-_OPEN: Final = 14
-_RECORDS: Final = 15
-_TIME: Final = 16
-_LOCAL: Final = 17
-_ALIAS: Final = 18
-_ANSWER_COLUMNS: Final = 19
-
-
-class Line(NamedTuple):
-    """What one line says: scratch of the kernels.
-
-    Attributes:
-        number: int64[LINE_COLUMNS].
-        name: uint8: the wire name.
-        address: uint8[16]: of the client, or of the record.
-        text: uint8: the record's address as text.
-        stamp: uint8[16]: the time with which a line began, as it stood there.
-    """
-
-    number: npt.NDArray[np.int64]
-    name: Bytes
-    address: Bytes
-    text: Bytes
-    stamp: Bytes
+_OPEN: Final = LINE_COLUMNS
+_RECORDS: Final = LINE_COLUMNS + 1
+_TIME: Final = LINE_COLUMNS + 2
+_LOCAL: Final = LINE_COLUMNS + 3
+_ALIAS: Final = LINE_COLUMNS + 4
+_ANSWER_COLUMNS: Final = LINE_COLUMNS + 5
 
 
 class Answer(NamedTuple):
@@ -174,17 +145,6 @@ FIRST_LINE: Final = 2
 ADDRESSES: Final = 3
 
 
-def new_line() -> Line:
-    """Return scratch for one line."""
-    return Line(
-        np.zeros(LINE_COLUMNS, np.int64),
-        np.zeros(MAX_WIRE + 3, np.uint8),
-        np.zeros(16, np.uint8),
-        np.zeros(_TEXT, np.uint8),
-        np.zeros(16, np.uint8),
-    )
-
-
 def new_answer() -> Answer:
     """Return an answer without lines."""
     return Answer(
@@ -193,7 +153,7 @@ def new_answer() -> Answer:
         np.zeros(_MAX_RECORDS, np.int64),
         np.zeros(_MAX_RECORDS, np.int32),
         np.zeros((_MAX_RECORDS, 16), np.uint8),
-        np.zeros(_MAX_RECORDS * _TEXT, np.uint8),
+        np.zeros(_MAX_RECORDS * TEXT_BYTES, np.uint8),
         np.zeros(_MAX_RECORDS, np.int64),
         np.zeros(2 * MAX_WIRE, np.uint8),
         np.zeros(2, np.int64),
@@ -232,13 +192,13 @@ def new_output(block: Block, rows: int) -> Output:
     )
 
 
-@kernel
+@inlined
 def is_open(answer: Answer) -> bool:
     """Return whether an answer is being read."""
     return bool(answer.number[_OPEN] == 1)
 
 
-@kernel
+@inlined
 def goes_on(answer: Answer, line: Line) -> bool:
     """Return whether a line belongs to the answer that is being read."""
     number = answer.number
@@ -308,7 +268,7 @@ def add_line(answer: Answer, line: Line, time: Int, local: Int) -> None:
         answer.addresses[at, k] = line.address[k]
     answer.text_sizes[at] = line.number[TEXT_SIZE]
     for k in range(line.number[TEXT_SIZE]):
-        answer.texts[at * _TEXT + k] = line.text[k]
+        answer.texts[at * TEXT_BYTES + k] = line.text[k]
 
 
 @kernel
@@ -331,7 +291,7 @@ def _put(
     records.data_offsets[n + 1] = begin + size
 
 
-@kernel
+@inlined
 def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output) -> None:
     """End the answer that is being read: its query becomes a row."""
     number = answer.number
@@ -364,7 +324,7 @@ def close(answer: Answer, waiting: Waiting, rows: Rows, offset: Int, out: Output
                     out.address[n, k] = answer.addresses[at, k]
             if answer.kinds[at] > 0:
                 size = answer.text_sizes[at]
-                _put(answer, at, row, answer.texts, at * _TEXT, size, out.records)
+                _put(answer, at, row, answer.texts, at * TEXT_BYTES, size, out.records)
         elif answer.kinds[at] == CNAME and at + 1 < records:
             size = answer.sizes[at + 1]
             _put(answer, at, row, answer.names, (at + 1) * MAX_WIRE, size, out.records)

@@ -1,8 +1,7 @@
 """Kernels that read the lines of a dnsmasq log, Pi-hole's among them.
 
-A line is taken apart from the left: stamps and words up to the tag ``dnsmasq[812]:``; with
-``log-queries=extra`` the query's serial number and its client, with ``=proto`` the transport; then
-where the line comes from (``query[A]``, ``reply``, ``config``, a hosts file, ...) and what it says.
+After what ``dnsmasq_head`` reads, a line says where it comes from (``query[A]``, ``reply``,
+``config``, a hosts file, ...) and then what.
 Names stand as they are, without escapes; those with bytes that cannot be printed do not stand there
 at all.
 
@@ -18,32 +17,34 @@ import numpy as np
 from numba import int64
 
 from remnant.capture.dnsmasq_answers import (
-    BLOCK,
     CNAME,
     FIRST_LINE,
-    HINT,
-    LOCAL_SOURCE,
     MESSAGES,
-    NAMELESS,
-    PORT,
-    PROCESS,
     QUERIES,
-    RCODE,
-    RECORD,
-    SEEN,
-    SERIAL,
-    SIZE,
-    STAMP_LOCAL,
-    STAMP_TIME,
-    TEXT_SIZE,
-    TRANSPORT,
     Answer,
-    Line,
     Output,
     add_line,
     close,
     goes_on,
     is_open,
+)
+from remnant.capture.dnsmasq_head import (
+    BLOCK,
+    HINT,
+    LOCAL_SOURCE,
+    NAMELESS,
+    PORT,
+    PROCESS,
+    RCODE,
+    RECORD,
+    SEEN,
+    SERIAL,
+    SIZE,
+    TEXT_SIZE,
+    TRANSPORT,
+    Line,
+    read_body,
+    read_to_tag,
 )
 from remnant.capture.dnsmasq_waiting import (
     ANY_TYPE,
@@ -89,20 +90,15 @@ from remnant.capture.text_stamp import (
     LOCAL,
     NO_YEAR_TIME,
     TIME,
-    no_stamp,
-    take_stamp,
 )
 from remnant.capture.text_types import parse_type
-from remnant.wire import Bytes, Int, kernel
+from remnant.wire import Bytes, Int, inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["flush", "read_lines"]
 
-_MAX_WORDS: Final = 12
-_STAMP: Final = 16
-"""Bytes of ``Apr  8 12:00:00 ``."""
 _MAX_PORT: Final = 65535
 _MAX_TEXT: Final = 46
 
@@ -120,9 +116,6 @@ def _bytes(word: bytes) -> npt.NDArray[np.uint8]:
     return np.frombuffer(word, np.uint8).copy()
 
 
-_TAG: Final = _bytes(b"dnsmasq")
-_UDP: Final = _bytes(b"UDP ")
-_TCP: Final = _bytes(b"TCP ")
 _QUERY: Final = _bytes(b"query[")
 _AUTH_QUERY: Final = _bytes(b"auth[")
 _NUMBERED: Final = _bytes(b"type=")
@@ -200,51 +193,6 @@ def _type_at(view: Bytes, start: Int, stop: Int) -> Int:
 
 
 @kernel
-def _client(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
-    """Read ``ADDRESS/PORT ``; return the position after it, or ``i`` if it does not stand there.
-
-    The address is not needed: queries say it again, and answers have the query's serial number.
-    """
-    if i >= stop or not (48 <= view[i] <= 58 or 97 <= view[i] <= 102):
-        return i
-    end = token_end(view, i, stop)
-    slash = end - 1
-    while slash > i and 48 <= view[slash] <= 57:
-        slash -= 1
-    if view[slash] != 47:
-        return i
-    port = parse_uint(view, slash + 1, end)
-    if port < 0 or port > _MAX_PORT:
-        return i
-    line.number[PORT] = port
-    return min(end + 1, stop)
-
-
-@kernel
-def _body(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
-    """Read what ``extra`` and ``proto`` put before a line; return the position after it."""
-    line.number[SERIAL] = -1
-    line.number[PORT] = -1
-    line.number[TRANSPORT] = -1
-    for _ in range(2):
-        if starts(view, i, stop, _UDP):
-            line.number[TRANSPORT] = 0
-            i += _UDP.size
-        elif starts(view, i, stop, _TCP):
-            line.number[TRANSPORT] = 1
-            i += _TCP.size
-        if line.number[SERIAL] >= 0 or i >= stop or not 48 <= view[i] <= 57:
-            break
-        end = token_end(view, i, stop)
-        serial = parse_uint(view, i, end)
-        if serial < 0:
-            break
-        line.number[SERIAL] = serial
-        i = _client(view, min(end + 1, stop), stop, line)
-    return i
-
-
-@kernel
 def _query(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     """Read ``A] NAME from ADDRESS`` into ``line``; return the reason why not, or -1."""
     bracket = i
@@ -270,7 +218,7 @@ def _query(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
     return -1
 
 
-@kernel
+@inlined
 def _wait(line: Line, waiting: Waiting, when: npt.NDArray[np.int64], at: Int) -> None:
     """Put the query of a line, which stands at an offset of the stream, into the table."""
     serial = line.number[SERIAL]
@@ -449,82 +397,6 @@ def _answer(view: Bytes, i: Int, stop: Int, line: Line) -> Int:
 
 
 @kernel
-def _keep_stamp(view: Bytes, start: Int, when: npt.NDArray[np.int64], line: Line) -> None:
-    """Keep the time with which a line begins: most lines that follow have the same."""
-    for k in range(_STAMP):
-        line.stamp[k] = view[start + k]
-    line.number[STAMP_TIME] = when[TIME]
-    line.number[STAMP_LOCAL] = when[LOCAL]
-
-
-@kernel
-def _known_stamp(
-    view: Bytes, start: Int, stop: Int, when: npt.NDArray[np.int64], line: Line
-) -> Int:
-    """Take the time that was kept, if the line begins with it; return where the rest begins."""
-    if stop - start < _STAMP:
-        return start
-    for k in range(_STAMP - 1, -1, -1):
-        if view[start + k] != line.stamp[k]:
-            return start
-    when[TIME] = line.number[STAMP_TIME]
-    when[LOCAL] = line.number[STAMP_LOCAL]
-    return start + _STAMP
-
-
-@kernel
-def _to_tag(
-    view: Bytes,
-    start: Int,
-    stop: Int,
-    year: npt.NDArray[np.int64],
-    when: npt.NDArray[np.int64],
-    line: Line,
-) -> tuple[Int, bool]:
-    """Read up to the tag; return (the position after it or -1, whether a time was unreadable)."""
-    no_stamp(when)
-    i = _known_stamp(view, start, stop, when, line)
-    if i == start and view[i] == 60:
-        # The priority that syslog puts before a line on the wire; in RFC 5424 a version follows.
-        end = token_end(view, i, stop)
-        while i < end and view[i] != 62:
-            i += 1
-        i = end + 1 if end - i == 2 else i + 1
-    first = i if i != start + _STAMP else start
-    for _ in range(_MAX_WORDS):
-        if i >= stop:
-            break
-        if starts(view, i, stop, _TAG):
-            end = token_end(view, i, stop)
-            line.number[PROCESS] = -1
-            mark = i + _TAG.size
-            while mark < end and view[mark] != 91:
-                mark += 1
-            if mark < end and view[end - 1] == 58:
-                line.number[PROCESS] = parse_uint(view, mark + 1, end - 2)
-            bad = i > first and when[TIME] == BAD
-            if view[end - 1] == 58:
-                return min(end + 1, stop), bad
-            # RFC 5424: process, message id and structured data follow.
-            i = min(end + 1, stop)
-            end = token_end(view, i, stop)
-            line.number[PROCESS] = parse_uint(view, i, end)
-            i = token_end(view, min(end + 1, stop), stop) + 1
-            if i < stop and view[i] == 45:
-                return min(i + 2, stop), bad
-            while i + 1 < stop and not (view[i] == 93 and view[i + 1] == 32):
-                i += 1
-            return min(i + 2, stop), bad
-        end = take_stamp(view, i, stop, year, when)
-        if end < 0:
-            end = token_end(view, i, stop)
-        elif i == start and end == start + _STAMP - 1:
-            _keep_stamp(view, start, when, line)
-        i = end + 1
-    return -1, False
-
-
-@kernel
 def _opening(view: Bytes, i: Int, stop: Int) -> Int:
     """Return the length of ``query[``, 0 if it does not stand at ``i``."""
     if starts(view, i, stop, _QUERY):
@@ -569,11 +441,11 @@ def read_lines(
             stop -= 1
         if stop == start or view[start] == 35:
             continue
-        i, bad_time = _to_tag(view, start, stop, year, when, line)
+        i, bad_time = read_to_tag(view, start, stop, year, when, line)
         kind = _NO_TAG
         opening = 0
         if i >= 0:
-            i = _body(view, i, stop, line)
+            i = read_body(view, i, stop, line)
             opening = _opening(view, i, stop)
             kind = _QUESTION if opening > 0 else _answer(view, i, stop, line)
             if bad_time and kind == _FIRST:

@@ -16,7 +16,7 @@ from numba import int64, uint64
 from remnant.capture.pairing import WAIT_US, advance_clock
 from remnant.capture.text_fields import BAD
 from remnant.capture.text_rows import QUERIES_SEEN, Rows
-from remnant.wire import MAX_WIRE, Bytes, Int, Word, fold_byte, kernel
+from remnant.wire import MAX_WIRE, Bytes, Int, Word, fold_byte, inlined, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -148,7 +148,7 @@ def key_of_name(seed: npt.NDArray[np.uint64], name: Bytes, start: Int, stop: Int
     return int64((state >> _S29) & uint64(_SLOTS - 1))
 
 
-@kernel
+@inlined
 def put(waiting: Waiting, key: Int) -> Int:
     """Return the place of one more query, whose columns the caller fills.
 
@@ -169,7 +169,7 @@ def put(waiting: Waiting, key: Int) -> Int:
     return place
 
 
-@kernel
+@inlined
 def leave(waiting: Waiting, number: Int, before: Int, rows: Rows, offset: Int) -> Int:
     """Make a query a row without response code, and forget it; return its row.
 
@@ -211,7 +211,7 @@ def leave(waiting: Waiting, number: Int, before: Int, rows: Rows, offset: Int) -
     return n
 
 
-@kernel
+@inlined
 def expire(waiting: Waiting, time: Int, room: Int, rows: Rows, offset: Int) -> None:
     """Let go the queries that have waited long enough when the log reaches a time.
 

@@ -15,7 +15,6 @@ import numpy as np
 from numba import int64, uint64
 
 from remnant.capture import packets, pieces
-from remnant.capture.tcp_streams import flow_hash
 from remnant.wire import kernel, u16
 
 if TYPE_CHECKING:
@@ -105,8 +104,8 @@ def _place(fragments: Fragments, buffer: Bytes, packet: npt.NDArray[np.int64], n
         | packet[packets.VERSION]
     )
     turned = int64(0)
-    key = flow_hash(fragments.seeds[0], buffer, packet, turned, number)
-    check = flow_hash(fragments.seeds[1], buffer, packet, turned, number)
+    key = packets.flow_hash(fragments.seeds[0], buffer, packet, turned, number)
+    check = packets.flow_hash(fragments.seeds[1], buffer, packet, turned, number)
     sets = uint64(fragments.key.size // _WAYS - 1)
     first = int64((key >> uint64(20)) & sets) * _WAYS
     chosen: Int = first

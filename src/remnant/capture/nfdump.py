@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.capture import event_rows, text_rows
-from remnant.capture.csv_records import MAX_COLUMNS, columns_of, header_of, layout_of
+from remnant.capture.csv_records import columns_of, header_of, layout_of
 from remnant.capture.details import Keys
 from remnant.capture.event_rows import EventTables
 from remnant.capture.lines import blocks, nothing
@@ -83,7 +83,6 @@ class NfdumpReader:
         keys = Keys(DETAILS)
         state = np.zeros(1, np.int64)
         spans = np.empty((len(ROLES), 3), np.int64)
-        breaks = np.empty((2, MAX_COLUMNS + 1), np.int64)
         assumed = False
         notes: dict[str, None] = {}
         for block in blocks(stream):
@@ -92,9 +91,7 @@ class NfdumpReader:
             line = 0
             while True:
                 line = int(
-                    read_flows(
-                        block.data, block.ends, line, layout, state, rows, events, spans, breaks
-                    )
+                    read_flows(block.data, block.ends, line, layout, state, rows, events, spans)
                 )
                 if line >= block.ends.size or block.tail:
                     break

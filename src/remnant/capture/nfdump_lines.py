@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numba import int64
 
-from remnant.capture.csv_records import Layout, is_header, split
+from remnant.capture.csv_records import Layout, is_header
 from remnant.capture.event_rows import NO_PROOF, Events
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
@@ -62,6 +62,7 @@ DETAILS: Final = ROLES[_PROTO:]
 
 _MAX_PORT: Final = 65535
 _RETURN: Final = 13
+_COMMA: Final = 44
 _TCP_WORD: Final = np.frombuffer(b"tcp", np.uint8).copy()
 _UDP_WORD: Final = np.frombuffer(b"udp", np.uint8).copy()
 _TCP_NUMBER: Final = np.frombuffer(b"6", np.uint8).copy()
@@ -87,6 +88,41 @@ def _is_proto(view: Bytes, start: Int, stop: Int, word: Bytes, number: Bytes) ->
         if fold_byte(int64(view[start + k])) != word[k]:
             return False
     return True
+
+
+@kernel
+def _fields(
+    view: Bytes,
+    start: Int,
+    stop: Int,
+    layout: Layout,
+    last: Int,
+    spans: npt.NDArray[np.int64],
+) -> Int:
+    """Note where the fields with a role stand; return how many fields the line has.
+
+    Nothing is quoted here, so what comes after the last column with a role is only counted, which
+    processors do for many bytes at once.
+    """
+    for role in range(spans.shape[0]):
+        spans[role, 0] = -1
+        spans[role, 2] = 0
+    begin = start
+    column = 0
+    i: Int = int64(start)
+    while i <= stop and column <= last:
+        if i == stop or view[i] == _COMMA:
+            role = layout.roles[column]
+            if role >= 0 and i > begin and spans[role, 0] < 0:
+                spans[role, 0] = begin
+                spans[role, 1] = i
+            column += 1
+            begin = i + 1
+        i += 1
+    for k in range(i, stop):
+        column += 1 if view[k] == _COMMA else 0
+    # The comma before what was only counted ended the last column with a role.
+    return column + 1 if i <= stop else column
 
 
 @kernel
@@ -168,7 +204,6 @@ def read_flows(
     rows: Rows,
     events: Events,
     spans: npt.NDArray[np.int64],
-    breaks: npt.NDArray[np.int64],
 ) -> Int:
     """Read lines until one is a header.
 
@@ -181,12 +216,15 @@ def read_flows(
         rows: filled from where the counters say.
         events: the same.
         spans: int64[roles, 3]: scratch.
-        breaks: int64[2, csv_records.MAX_COLUMNS + 1]: scratch.
 
     Returns:
         The index of the header, or the number of lines.
     """
     width = layout.roles.size
+    last = 0
+    for column in range(width):
+        if layout.roles[column] >= 0:
+            last = column
     for line in range(first, ends.size):
         start = ends[line - 1] + 1 if line > 0 else 0
         stop = ends[line]
@@ -214,7 +252,7 @@ def read_flows(
         reason: Int = int64(NO_HEADER)
         if width > 0:
             reason = int64(BAD_FIELDS)
-            if split(view, start, stop, layout, breaks, spans) == width:
+            if _fields(view, start, stop, layout, last, spans) == width:
                 reason = int64(_read_row(view, start, spans, rows, events))
         if reason >= 0:
             reject(rows, start, stop, reason)

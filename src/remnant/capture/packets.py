@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from numba import int64
+from numba import int64, uint64
 
-from remnant.capture.pcap_framing import LENGTH, LINK, START, STOP
+from remnant.capture.pcap_state import LENGTH, LINK, START, STOP
 from remnant.wire import inlined, kernel, u16
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from remnant.wire import Bytes, Int
+    from remnant.wire import Bytes, Int, Word
 
 __all__ = [
     "ACKNOWLEDGED",
@@ -53,11 +53,12 @@ __all__ = [
     "WHOLE",
     "WRONG",
     "dissect",
+    "flow_hash",
     "network",
     "transport",
 ]
 
-# Places in the array that describes a packet, after those of ``pcap_framing``.
+# Places in the array that describes a packet, after those of ``pcap_state``.
 VERSION: Final = 8
 """Of IP: 4 or 6."""
 FROM: Final = 9
@@ -110,6 +111,7 @@ _IPV4: Final = 0x0800
 _IPV6: Final = 0x86DD
 _PPPOE: Final = 0x8864
 _MPLS: Final = 0x8847
+_MULTIPLIER: Final = uint64(0xD6E8FEB86659FD93)
 _ANY_IP: Final = 0
 _NO_IP: Final = -1
 
@@ -377,3 +379,29 @@ def dissect(buffer: Bytes, packet: npt.NDArray[np.int64]) -> Int:
     if found == DATAGRAM:
         found = transport(buffer, packet)
     return found
+
+
+@kernel
+def flow_hash(
+    seed: Word, buffer: Bytes, packet: npt.NDArray[np.int64], turned: Int, number: Int
+) -> Word:
+    """Return the keyed hash of a packet's addresses and a number.
+
+    Args:
+        seed: the key.
+        buffer: holds the packet.
+        packet: what is known of it.
+        turned: 1 to take the addresses in the other order.
+        number: ports and the like.
+    """
+    shift = uint64(29)
+    state = (seed ^ uint64(number)) * _MULTIPLIER
+    state ^= state >> shift
+    size = int64(4 if packet[VERSION] == 4 else 16)
+    for side in range(2):
+        start = packet[FROM] if side == turned else packet[TO]
+        for part in range(0, size, 4):
+            word = (u16(buffer, start + part) << 16) | u16(buffer, start + part + 2)
+            state = (state ^ uint64(word)) * _MULTIPLIER
+            state ^= state >> shift
+    return state ^ (state >> uint64(32))

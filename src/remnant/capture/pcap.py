@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from remnant.capture import pcap_kernel as kernel
 from remnant.capture.packets import LINK_NAMES
-from remnant.capture.pcap_framing import DROPPED, add_drops, is_capture
+from remnant.capture.pcap_framing import is_capture
+from remnant.capture.pcap_state import DROPPED, add_drops
 from remnant.capture.responders import Askers
 from remnant.capture.workers import Assembly, new_worker
 from remnant.errors import UnknownFormat

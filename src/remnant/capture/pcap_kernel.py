@@ -17,7 +17,7 @@ from numba import int64
 
 from remnant.capture import counts as tallies
 from remnant.capture import fragments as parts
-from remnant.capture import messages, packets, pcap_framing, tcp_streams
+from remnant.capture import messages, packets, pcap_framing, pcap_state, tcp_streams
 from remnant.capture.events import has_room
 from remnant.capture.records import records_room
 from remnant.capture.responders import add_responder, new_responders
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from remnant.capture.events import Events
     from remnant.capture.fragments import Fragments
     from remnant.capture.messages import Context, Quarantine
-    from remnant.capture.pcap_framing import Capture
+    from remnant.capture.pcap_state import Capture
     from remnant.capture.recent import Recent
     from remnant.capture.records import Records
     from remnant.capture.responders import Responders
@@ -100,7 +100,7 @@ class Layers(NamedTuple):
 def new_layers(seeds: tuple[int, int]) -> Layers:
     """Return the state before the first byte; ``seeds`` are two times 64 random bits."""
     return Layers(
-        pcap_framing.new_capture(),
+        pcap_state.new_capture(),
         tcp_streams.new_streams(seeds),
         parts.new_fragments(seeds),
         np.zeros(packets.FIELDS, np.int64),
@@ -208,7 +208,7 @@ def _begin(context: Context, packet: npt.NDArray[np.int64], base: Int, at: Int) 
     """Note what all messages of a packet have in common."""
     facts = context.facts
     state = context.state
-    time = packet[pcap_framing.TIME]
+    time = packet[pcap_state.TIME]
     facts[messages.SENSOR] = 0
     facts[messages.VANTAGE] = max(context.options[messages.FORCED], 0)
     facts[messages.ASKED] = facts[messages.HEARD] = time
@@ -226,9 +226,9 @@ def _move(layers: Layers, context: Context, at: Int) -> None:
     packet = layers.described
     shift = at - context.state[_AT]
     context.state[_AT] = at
-    for field in (packets.FROM, packets.TO, pcap_framing.START, pcap_framing.STOP):
+    for field in (packets.FROM, packets.TO, pcap_state.START, pcap_state.STOP):
         packet[field] += shift
-    packet[pcap_framing.NEXT] += shift
+    packet[pcap_state.NEXT] += shift
     if context.state[_WHOLE] == 0:
         for field in (packets.BEGIN, packets.END, packets.WHOLE):
             packet[field] += shift
@@ -324,26 +324,26 @@ def scan(
                     return at, False
                 state[_LOST] = 0
             kind = pcap_framing.next_record(layers.capture, buffer, at, stop, latest, packet)
-            if kind == pcap_framing.OTHER:
-                at = packet[pcap_framing.NEXT]
+            if kind == pcap_state.OTHER:
+                at = packet[pcap_state.NEXT]
                 continue
-            if kind == pcap_framing.MORE:
+            if kind == pcap_state.MORE:
                 if not final or at == stop:
                     return at, False
                 at, found = _tail(layers, context, counts, quarantine, buffer, base, at)
                 if not found:
                     return at, False
                 continue
-            if kind == pcap_framing.BAD:
-                packet[pcap_framing.TIME] = -1
-                packet[pcap_framing.NEXT] = at + 4
+            if kind == pcap_state.BAD:
+                packet[pcap_state.TIME] = -1
+                packet[pcap_state.NEXT] = at + 4
                 state[_LOST] = 1
             _begin(context, packet, base, at)
             state[_FOUND] = 0
             state[_WHOLE] = 0
             begin = at
-            end = packet[pcap_framing.NEXT]
-            if kind != pcap_framing.PACKET:
+            end = packet[pcap_state.NEXT]
+            if kind != pcap_state.PACKET:
                 reason = int64(messages.FRAMING)
                 end = min(at + 64, stop)
             else:
@@ -383,7 +383,7 @@ def scan(
                 elif what == packets.WRONG and reason == 0:
                     reason = int64(messages.PACKET)
                 elif what == packets.UNKNOWN_LINK:
-                    _count_link(layers.links, packet[pcap_framing.LINK])
+                    _count_link(layers.links, packet[pcap_state.LINK])
         if state[_PHASE] != _FRESH:
             done = False
             if state[_PHASE] == _RECEIVE:
@@ -429,7 +429,7 @@ def scan(
                 source = buffer
                 there = True
                 begin = at
-                end = packet[pcap_framing.NEXT]
+                end = packet[pcap_state.NEXT]
                 use = int64(messages.USE_NOTHING)
                 if packet[packets.CUT] != 0:
                     reason = int64(messages.TRUNCATED)
@@ -450,10 +450,10 @@ def scan(
             # The bytes of a message that came in pieces are gone when the batch is made.
             if not there:
                 begin = at
-                end = packet[pcap_framing.NEXT]
+                end = packet[pcap_state.NEXT]
             if reason == messages.CLOCK_FAULT:
                 messages.keep_fault(context, quarantine, begin, end)
             else:
                 messages.keep(quarantine, facts[messages.OFFSET], reason, begin, end)
         if done:
-            at = packet[pcap_framing.NEXT]
+            at = packet[pcap_state.NEXT]

@@ -71,12 +71,15 @@ _ANSWER: Final = 1
 _OTHER: Final = 0
 _NAME: Final = 1
 _TYPE: Final = 2
-_REMOTE: Final = 3
-_SOURCE: Final = 4
-_RCODE_KEY: Final = 5
-_PROTO: Final = 6
-_SUBNET: Final = 7
-_TS: Final = 8
+_REMOTE: Final = 4
+_SOURCE: Final = 8
+_RCODE_KEY: Final = 16
+_PROTO: Final = 32
+_SUBNET: Final = 64
+_TS: Final = 128
+
+_ALL: Final = _NAME | _TYPE | _REMOTE | _PROTO | _SUBNET | _TS
+_NEVER: Final = 256
 
 
 def _bytes(word: bytes) -> npt.NDArray[np.uint8]:
@@ -258,12 +261,16 @@ def _structured(
     i: Int,
     stop: Int,
     n: Int,
+    wanted: Int,
     value: Bytes,
     when: npt.NDArray[np.int64],
     rows: Rows,
 ) -> Int:
-    """Read the fields of a structured line into row ``n``; return the reason why not, or -1."""
-    named = typed = known = source = False
+    """Read the fields of a structured line into row ``n``; return the reason why not, or -1.
+
+    What stands after all of the wanted fields is not looked at.
+    """
+    seen = 0
     rows.client_port[n] = -1
     rows.transport[n] = -1
     rows.rcode[n] = -1
@@ -283,21 +290,21 @@ def _structured(
             size, i = read_value(view, end, stop, value)
         if i < 0:
             return BAD_FIELDS
+        before = seen
+        seen |= key
         if key == _NAME:
             if not read_name(value, zero, size, n, rows):
                 return BAD_NAME
-            named = True
         elif key == _TYPE:
             rows.qtype[n] = parse_type(value, zero, size)
-            typed = bool(rows.qtype[n] >= 0)
-        elif key == _SOURCE or (key == _REMOTE and not source):
+            if rows.qtype[n] < 0:
+                return BAD_FIELDS
+        elif key == _SOURCE or (key == _REMOTE and before & _SOURCE == 0):
             # With the proxy's protocol more follows: the client stands first.
             port = read_client(value, zero, token_end(value, zero, size), rows.address, 16 * n)
             if port < -1:
                 return BAD_ADDRESS
             rows.client_port[n] = port
-            known = True
-            source |= key == _SOURCE
         elif key == _RCODE_KEY:
             rows.rcode[n] = parse_uint(value, zero, size)
             if rows.rcode[n] < 0 or rows.rcode[n] > _MAX_RCODE:
@@ -312,9 +319,13 @@ def _structured(
                 return BAD_FIELDS
         elif key == _TS:
             when[TIME] = parse_seconds(value, zero, size)
+        if seen & wanted == wanted:
+            break
     if when[TIME] == BAD:
         return BAD_TIME
-    return -1 if named and typed and known else BAD_FIELDS
+    asked = _NAME | _TYPE
+    known = seen & (_REMOTE | _SOURCE) != 0
+    return -1 if seen & asked == asked and known else BAD_FIELDS
 
 
 @kernel
@@ -341,15 +352,18 @@ def _read_line(
         byte = view[i]
         if byte == 109 and starts(view, i, stop, _MSG):
             rows.response[n] = _QUESTION
+            wanted = _ALL
             if starts(view, i, stop, _MSG_ANSWER):
                 rows.response[n] = _ANSWER
-            elif not (
-                starts(view, i, stop, _MSG_QUESTION)
-                or starts(view, i, stop, _MSG_CACHED)
-                or starts(view, i, stop, _MSG_TCP_CACHED)
-            ):
-                return _NO_MESSAGE
-            return _structured(view, i, stop, n, value, when, rows)
+                wanted = _ALL | _RCODE_KEY
+            elif not starts(view, i, stop, _MSG_QUESTION):
+                # The client may stand at the end, after its proxy.
+                wanted = _NEVER
+                if not (
+                    starts(view, i, stop, _MSG_CACHED) or starts(view, i, stop, _MSG_TCP_CACHED)
+                ):
+                    return _NO_MESSAGE
+            return _structured(view, i, stop, n, wanted, value, when, rows)
         before = i - tcp * _TCP.size
         what = _NO_MESSAGE
         if byte == 113 and starts(view, i, stop, _ASKED):

@@ -33,6 +33,7 @@ class Format:
         attribute: the reader's class.
         gives: what a person gets of it, in words.
         hits_only: as in ``capture.Reader``.
+        page: its page among the formats of the documentation, the name's own where it is empty.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Format:
     attribute: str
     gives: str
     hits_only: bool = False
+    page: str = ""
     _loaded: Reader | None = field(default=None, init=False, repr=False)
 
     @property
@@ -128,8 +130,24 @@ FORMATS: Final = (
         "SuricataReader",
         gives="queries, responses, answers, flows",
     ),
-    Format("dnsdb", "DNSDB answers", "report", f"{_ROOM}.cof", "DnsdbReader", gives="answers"),
-    Format("cof", "passive DNS (COF)", "report", f"{_ROOM}.cof", "CofReader", gives="answers"),
+    Format(
+        "dnsdb",
+        "DNSDB answers",
+        "report",
+        f"{_ROOM}.cof",
+        "DnsdbReader",
+        gives="answers",
+        page="cof",
+    ),
+    Format(
+        "cof",
+        "passive DNS (COF)",
+        "report",
+        f"{_ROOM}.cof",
+        "CofReader",
+        gives="answers",
+        page="cof",
+    ),
     Format(
         "passivedns",
         "passivedns log",
@@ -137,6 +155,7 @@ FORMATS: Final = (
         f"{_ROOM}.passivedns",
         "PassiveDnsReader",
         gives="answers",
+        page="cof",
     ),
     Format("nfdump", "nfdump CSV", "flow", f"{_ROOM}.nfdump", "NfdumpReader", gives="flows"),
     Format(
@@ -197,6 +216,7 @@ FORMATS: Final = (
         f"{_ROOM}.pdns_auth",
         "PdnsAuthReader",
         gives="queries",
+        page="powerdns",
     ),
     Format(
         "pdns-recursor",
@@ -205,6 +225,7 @@ FORMATS: Final = (
         f"{_ROOM}.pdns_recursor",
         "PdnsRecursorReader",
         gives="queries, responses",
+        page="powerdns",
     ),
 )
 """All formats, the surest to recognise first."""

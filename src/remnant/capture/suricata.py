@@ -40,10 +40,12 @@ if TYPE_CHECKING:
     from remnant.capture.lines import Block
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
+    from remnant.watchtable import Tables
 
 __all__ = ["SuricataReader"]
 
 _EVENT: Final = re.compile(rb'\A\{[^\n]*"event_type"\s*:\s*"[a-z0-9_]{1,30}"')
+_MODES: Final = {"none": 0, "watched": 1, "all": 2}
 _TIMESTAMP: Final = re.compile(rb'"timestamp"\s*:\s*"\d{4}-\d\d-\d\dT')
 
 
@@ -73,13 +75,13 @@ class SuricataReader:
         tables = text_rows.Tables(watchlist, vantage, options.now, paired_by="port")
         flow_tables = FlowTables(watchlist, options.now)
         work = new_work(secrets.randbits(64))
-        wanted = np.array([options.answers != "none", watchlist.has_addresses], np.int64)
+        wanted = np.array([_MODES[options.answers], watchlist.has_addresses], np.int64)
         rows: text_rows.Rows | None = None
         output: Output | None = None
         skipped = np.zeros(3, np.int64)
         for block in blocks(stream):
             rows = text_rows.room_for(block, rows)
-            output = _output_for(block, wanted, output)
+            output = _output_for(block, wanted, watchlist.tables, output)
             read_lines(block.data, block.ends, work, rows, output)
             flows = int(output.flows.filled[0])
             if block.tail:
@@ -106,7 +108,9 @@ class SuricataReader:
         yield from tables.rest(stream)
 
 
-def _output_for(block: Block, wanted: npt.NDArray[np.int64], before: Output | None) -> Output:
+def _output_for(
+    block: Block, wanted: npt.NDArray[np.int64], tables: Tables, before: Output | None
+) -> Output:
     """Return empty columns for a block, those of ``before`` where they are large enough."""
     records = records_room(block, None if before is None else before.records)
     if before is not None and before.flows.time.size >= block.ends.size:
@@ -115,7 +119,7 @@ def _output_for(block: Block, wanted: npt.NDArray[np.int64], before: Output | No
     else:
         flows = flows_room(block.ends.size)
     answered = answered_room(block.data.size if wanted[1] else 0)
-    return Output(flows, records, answered, wanted)
+    return Output(flows, records, answered, wanted, tables)
 
 
 def _joined(dns: Batch, flows: Batch) -> Batch:

@@ -50,7 +50,7 @@ from remnant.capture.suricata_records import (
     take_list,
 )
 from remnant.capture.text_fields import BAD, parse_address, parse_iso, parse_name
-from remnant.capture.text_records import Records, add_wire_owner
+from remnant.capture.text_records import Records, add_wire_owner, drop_owner, is_watched
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_FIELDS,
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.capture.flow_rows import Flows
+    from remnant.watchtable import Tables
     from remnant.wire import Bytes, Int
 
 __all__ = [
@@ -171,12 +172,14 @@ class Output(NamedTuple):
         records: resource records, if ``wanted[0]`` is not 0.
         answered: addresses in answers, if ``wanted[1]`` is not 0.
         wanted: int64[2].
+        tables: what is watched.
     """
 
     flows: Flows
     records: Records
     answered: Answered
     wanted: npt.NDArray[np.int64]
+    tables: Tables
 
 
 @kernel
@@ -369,6 +372,10 @@ def _read_dns(view: Bytes, start: Int, work: Work, rows: Rows, out: Output) -> I
         question: Int = int64(-1)
         if out.wanted[0] != 0:
             question = int64(add_wire_owner(out.records, rows.names, at, end))
+            grouped = event[_ANSWERS, KIND] != LIST and event[_GROUPED, KIND] == OBJECT
+            if not grouped and not is_watched(out.records, question, out.tables, work.records.hits):
+                drop_owner(out.records, question)
+                question = int64(-1)
         if flat:
             size = copy_text(view, event, int64(_RDATA), text)
             put_record(
@@ -380,7 +387,7 @@ def _read_dns(view: Bytes, start: Int, work: Work, rows: Rows, out: Output) -> I
             if not flat and event[section, KIND] == LIST:
                 take_list(
                     view, (event[section, 0], event[section, 1]), question, row, time,
-                    work.records, out.records, out.answered, out.wanted,
+                    work.records, out.tables, out.records, out.answered, out.wanted,
                 )  # fmt: skip
         if event[_ANSWERS, KIND] != LIST and event[_GROUPED, KIND] == OBJECT:
             take_grouped(

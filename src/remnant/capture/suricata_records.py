@@ -29,13 +29,22 @@ from remnant.capture.json_lines import (
 )
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import parse_address, parse_uint
-from remnant.capture.text_records import Records, add_data, add_owner, same_owner
+from remnant.capture.text_records import (
+    Records,
+    add_data,
+    add_owner,
+    drop_owner,
+    is_watched,
+    same_owner,
+)
 from remnant.capture.text_types import parse_type
+from remnant.watchtable import MAX_HITS
 from remnant.wire import AAAA, A, kernel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from remnant.watchtable import Tables
     from remnant.wire import Bytes, Int
 
 __all__ = [
@@ -70,6 +79,7 @@ _SOA: Final = 6
 _SRV: Final = 33
 _MAX_TYPE: Final = 65535
 _MAX_ITEMS: Final = 1 << 14
+_ALL: Final = 2
 
 
 class RecordWork(NamedTuple):
@@ -79,6 +89,7 @@ class RecordWork(NamedTuple):
         paths: what is read of a record or a question, and ``record`` where it stands.
         group_paths: the lists that are read of ``grouped``, and ``group``.
         text: uint8: a string without its escapes; ``more``: another; ``key``: a key.
+        hits: int32[MAX_HITS]: entries that a name hits.
     """
 
     paths: Paths
@@ -88,6 +99,7 @@ class RecordWork(NamedTuple):
     text: Bytes
     more: Bytes
     key: Bytes
+    hits: npt.NDArray[np.int32]
 
 
 def new_record_work() -> RecordWork:
@@ -100,6 +112,7 @@ def new_record_work() -> RecordWork:
         np.empty(2 * MAX_LINE, np.uint8),
         np.empty(2 * MAX_LINE, np.uint8),
         np.empty(MAX_LINE, np.uint8),
+        np.zeros(MAX_HITS, np.int32),
     )
 
 
@@ -186,7 +199,7 @@ def put_record(
         size: bytes of the data.
         row: the response's row, for which its address is noted; -1 for none.
         text: holds the data.
-        records: takes the record, if ``wanted[0]`` is not 0.
+        records: takes the record, if ``wanted[0]`` is not 0: 1 wants watched records, 2 all.
         answered: takes the address, if ``wanted[1]`` is not 0.
         wanted: int64[2].
     """
@@ -214,6 +227,7 @@ def take_list(
     row: Int,
     time: Int,
     work: RecordWork,
+    tables: Tables,
     records: Records,
     answered: Answered,
     wanted: npt.NDArray[np.int64],
@@ -223,10 +237,11 @@ def take_list(
     Args:
         view: holds the event.
         span: where the list stands.
-        question: the name that was asked for, as in ``Records``.
+        question: the name that was asked for, as in ``Records``; -1 if it is not watched.
         row: the response's row, -1 where addresses answer nothing.
         time: of the response.
         work: tables and scratch.
+        tables: what is watched.
         records: as in ``put_record``; ``answered`` and ``wanted`` too.
         answered: see above.
         wanted: see above.
@@ -251,6 +266,15 @@ def take_list(
             if size > 0:
                 owner = int64(add_owner(records, work.text, int64(0), size, True))
         kind = json_type(view, values, int64(RECORD_TYPE))
+        if (
+            wanted[0] < _ALL
+            and question < 0
+            and not (wanted[1] != 0 and kind in (A, AAAA))
+            and not (owner >= 0 and is_watched(records, owner, tables, work.hits))
+        ):
+            # Nobody wants it: most records end here.
+            drop_owner(records, owner)
+            continue
         size = _record_text(view, values, kind, work.text, work.more)
         put_record((owner, question, kind, time), size, row, work.text, records, answered, wanted)
 

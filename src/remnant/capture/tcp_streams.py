@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from remnant.capture.messages import Context
     from remnant.capture.pieces import Pieces
-    from remnant.wire import Bytes, Int, Word
+    from remnant.wire import Bytes, Int
 
 __all__ = [
     "MESSAGE_BYTES",
@@ -34,7 +34,6 @@ __all__ = [
     "acknowledge",
     "end_segment",
     "find",
-    "flow_hash",
     "new_streams",
     "receive",
     "settle",
@@ -70,7 +69,6 @@ _IDLE_US: Final = 120_000_000
 _HEADER: Final = 12
 _LOOK: Final = 512
 """Bytes that must tell whether a message begins."""
-_MULTIPLIER: Final = uint64(0xD6E8FEB86659FD93)
 
 
 class Streams(NamedTuple):
@@ -126,32 +124,6 @@ def new_streams(seeds: tuple[int, int], *, size: int = 1 << 16, pages: int = 1 <
     )
 
 
-@kernel
-def flow_hash(
-    seed: Word, buffer: Bytes, packet: npt.NDArray[np.int64], turned: Int, number: Int
-) -> Word:
-    """Return the keyed hash of a packet's addresses and a number.
-
-    Args:
-        seed: the key.
-        buffer: holds the packet.
-        packet: what is known of it.
-        turned: 1 to take the addresses in the other order.
-        number: ports and the like.
-    """
-    shift = uint64(29)
-    state = (seed ^ uint64(number)) * _MULTIPLIER
-    state ^= state >> shift
-    size = int64(4 if packet[packets.VERSION] == 4 else 16)
-    for side in range(2):
-        start = packet[packets.FROM] if side == turned else packet[packets.TO]
-        for part in range(0, size, 4):
-            word = (u16(buffer, start + part) << 16) | u16(buffer, start + part + 2)
-            state = (state ^ uint64(word)) * _MULTIPLIER
-            state ^= state >> shift
-    return state ^ (state >> uint64(32))
-
-
 @inlined
 def _ports(packet: npt.NDArray[np.int64], turned: Int) -> Int:
     first = packet[packets.FROM_PORT] if turned == 0 else packet[packets.TO_PORT]
@@ -173,8 +145,8 @@ def find(
         new: whether a place is made for one that has none.
     """
     ports = _ports(packet, turned)
-    key = flow_hash(streams.seeds[0], buffer, packet, turned, ports)
-    check = flow_hash(streams.seeds[1], buffer, packet, turned, ports)
+    key = packets.flow_hash(streams.seeds[0], buffer, packet, turned, ports)
+    check = packets.flow_hash(streams.seeds[1], buffer, packet, turned, ports)
     sets = uint64(streams.key.size // _WAYS - 1)
     first = int64((key >> uint64(20)) & sets) * _WAYS
     chosen: Int = first
@@ -395,6 +367,7 @@ def receive(
             streams.following[place] = at + whole
             return place
         streams.status[place] = _GUESSED
+        streams.finish[place] = -1
         following = at
         streams.following[place] = at
     if flags & _FIN != 0:

@@ -16,8 +16,9 @@ from remnant.capture.lines import MAX_LINE
 from remnant.capture.printed_rdata import MAX_FACTOR, SLACK, printed_data
 from remnant.capture.text_fields import DAY_US, SECOND_US, parse_name
 from remnant.schema import ANSWER_ROWS
+from remnant.watchtable import lookup_name
 from remnant.windows import to_us
-from remnant.wire import MAX_LABELS, fold_byte, kernel
+from remnant.wire import MAX_LABELS, fold_byte, kernel, labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from remnant.capture import AnswersMode
     from remnant.capture.lines import Block
     from remnant.watchlist import Watchlist
+    from remnant.watchtable import Tables
     from remnant.wire import Bytes, Int
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "add_wire_owner",
     "answers_of",
     "clock_limits",
+    "drop_owner",
+    "is_watched",
     "records_room",
     "same_owner",
 ]
@@ -129,6 +133,21 @@ def add_wire_owner(records: Records, names: Bytes, start: Int, stop: Int) -> Int
     records.owner_offsets[index + 1] = at + stop - start
     records.counters[OWNERS] = index + 1
     return index
+
+
+@kernel
+def drop_owner(records: Records, index: Int) -> None:
+    """Forget an owner that was kept last and has no records."""
+    if index >= 0 and index == records.counters[OWNERS] - 1:
+        records.counters[OWNERS] = index
+
+
+@kernel
+def is_watched(records: Records, index: Int, tables: Tables, hits: npt.NDArray[np.int32]) -> bool:
+    """Return whether an owner hits an entry; ``hits`` is int32[MAX_HITS]."""
+    start = records.owner_offsets[index]
+    count = labels(records.owners, start, records.owner_offsets[index + 1], records.starts)
+    return bool(count >= 0 and lookup_name(tables, records.owners, records.starts, count, hits) > 0)
 
 
 @kernel

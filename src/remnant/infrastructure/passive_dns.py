@@ -126,16 +126,18 @@ def _network(what: str) -> Network | None:
 def _name(what: str) -> str:
     """Return the folded text of the name, without the ``*.`` before it."""
     address, slash, _ = what.partition("/")
-    try:
-        if not what or (slash and _network(address) is not None):
-            raise NameSyntaxError("this cannot be meant as a name", got=what)
-        return wire_to_text(text_to_wire(what.removeprefix("*.") or "."))
-    except NameSyntaxError as error:
-        raise RemnantError(
-            "this is neither a name, an address nor a network",
-            got=what,
-            expected="evil.example, *.evil.example, 192.0.2.7 or 192.0.2.0/24",
-        ) from error
+    wrong: NameSyntaxError | None = None
+    # An address with a length that is none is not meant as a name, though it could be one.
+    if what and not (slash and _network(address) is not None):
+        try:
+            return wire_to_text(text_to_wire(what.removeprefix("*.") or "."))
+        except NameSyntaxError as error:
+            wrong = error
+    raise RemnantError(
+        "this is neither a name, an address nor a network",
+        got=what,
+        expected="evil.example, *.evil.example, 192.0.2.7 or 192.0.2.0/24",
+    ) from wrong
 
 
 def _named(table: Any, name: str | None, *, below: bool) -> Any:  # noqa: ANN401 - Ibis

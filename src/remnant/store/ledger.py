@@ -321,7 +321,7 @@ class Ledger:
 
         ``case`` is ``None`` for those of every case.
         """
-        where = [_FILE.c.replaced_at.is_(None)]
+        where: list[sa.ColumnElement[bool]] = [_FILE.c.replaced_at.is_(None)]
         if case is not None:
             where.append(_FILE.c.case == case)
         if table is not None:
