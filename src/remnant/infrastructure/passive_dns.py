@@ -164,7 +164,14 @@ def _inside(table: Any, network: Network) -> Any:  # noqa: ANN401 - Ibis
             return table.filter(
                 (plain & (table.rdata == text)) | (mapped & (table.rdata == _MAPPED + text))
             )
-        table = table.filter(plain | mapped)
+        octets, rest = divmod(network.prefixlen, 8)
+        text = "".join(f"{octet}." for octet in str(first).split(".")[:octets])
+        table = table.filter(
+            (plain & table.rdata.startswith(text))
+            | (mapped & table.rdata.startswith(_MAPPED + text))
+        )
+        if octets and not rest:
+            return table
         # Data that is no address gives null, which is in no network.
         parts = table.rdata.replace(_MAPPED, "").split(".")
         number = reduce(add, (parts[i].try_cast("int64") << (24 - 8 * i) for i in range(4)))
