@@ -1,4 +1,4 @@
-"""Imports that libraries try at every start although nothing here uses them.
+"""What is settled once at every start: imports that are spared, and where compiled kernels lie.
 
 Measured: Numba loads SciPy for linear algebra in kernels (0.4 s), PyArrow loads pandas when it
 first sees an array (0.35 s). Both go on without, where the import fails.
@@ -6,16 +6,26 @@ first sees an array (0.35 s). Both go on without, where the import fails.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["spare_pandas", "without"]
+__all__ = ["kernel_folder", "spare_pandas", "without"]
+
+_KERNEL_ROOMS: Final = ("", "capture", "collate", "enrich", "simulate")
+"""The folders of the package that hold kernels."""
+
+_FOLDERS: Final = 3
+"""Folders of compiled kernels that are kept: those of other versions that are still in use."""
 
 
 class _Refusal:
@@ -57,3 +67,34 @@ def spare_pandas() -> None:
             import pyarrow as pa  # noqa: PLC0415 - this is what it is about
 
             pa.array([0])
+
+
+def kernel_folder(cache: Path) -> str:
+    """Return the folder for the compiled kernels of exactly this source, and drop old ones.
+
+    Numba asks whether a kernel's own file has changed. A kernel that was inlined from another file,
+    or a class of arguments that has moved, it does not notice. So each state of the source has a
+    folder of its own.
+
+    Args:
+        cache: the folder for all of them.
+    """
+    package = Path(__file__).parent
+    state = hashlib.blake2b(digest_size=8)
+    for room in _KERNEL_ROOMS:
+        with os.scandir(package / room) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.endswith(".py"):
+                    found = entry.stat()
+                    state.update(f"{entry.path} {found.st_size} {found.st_mtime_ns}\n".encode())
+    folder = cache / state.hexdigest()
+    if not folder.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            others = sorted(cache.iterdir(), key=lambda other: other.stat().st_mtime, reverse=True)
+            for other in others[_FOLDERS:]:
+                shutil.rmtree(other, ignore_errors=True)
+        except OSError:
+            # Numba looks for another place itself.
+            return ""
+    return str(folder)

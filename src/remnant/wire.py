@@ -12,14 +12,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+import numba
 import numpy as np
+import platformdirs
 from numba import int64, njit
 
-from remnant.startup import without
+from remnant.startup import kernel_folder, without
+
+_CONFIG: Final[Any] = numba.config
+if not _CONFIG.CACHE_DIR:
+    _CONFIG.CACHE_DIR = kernel_folder(platformdirs.user_cache_path("remnant") / "kernels")
 
 with without("scipy.linalg"):
     # What loads SciPy for kernels that multiply matrices; no kernel here does.
-    import numba.np.arraymath  # noqa: F401
+    import numba.np.arraymath
 
 if TYPE_CHECKING:
     from collections.abc import Callable

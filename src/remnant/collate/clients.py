@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
+import remnant.wire  # noqa: F401 - says where compiled kernels lie
 from remnant.collate.pseudonym import counting_unit, unit_address, unit_text
 from remnant.schema import CLIENTS, UNITS
 
