@@ -257,6 +257,7 @@ class Ingest:
         """Read every source for every case."""
         from remnant.errors import printable
         from remnant.watchlist import Watchlist
+        from remnant.wire import kernels_are_new
 
         watchlist = Watchlist.compile(self._rules() if self.watched else ())
         lookup = _lookup(self.settings, self.names) if self.watched else None
@@ -265,6 +266,11 @@ class Ingest:
         years = self._years([path for path, _, _ in found], year)
         total = sum(size for _, _, size in found) if all(s >= 0 for _, _, s in found) else None
         done = 0
+        if found and kernels_are_new():
+            say(
+                "The first source of each format takes up to a minute longer: its kernels are "
+                "compiled, once."
+            )
         with (
             open_store(self.settings, write=True) as store,
             Progress("reading", total) as bar,

@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numba
@@ -60,6 +61,7 @@ __all__ = [
     "has_other_owner",
     "inlined",
     "kernel",
+    "kernels_are_new",
     "labels",
     "name_text",
     "names_to_text",
@@ -85,6 +87,13 @@ else:
     # references to arrays, which would cost more than reading a message does.
     kernel = njit(cache=True, nogil=True, _nrt=False)
     inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
+
+
+def kernels_are_new() -> bool:
+    """Return whether no kernel of this source was compiled on this machine yet."""
+    folder = Path(_CONFIG.CACHE_DIR) if _CONFIG.CACHE_DIR else None
+    return folder is not None and folder.is_dir() and not any(folder.iterdir())
+
 
 Int: TypeAlias = Any
 """A whole number inside a kernel (int64): a Python int or a NumPy scalar outside."""

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
+import remnant.wire  # noqa: F401 - says where compiled kernels lie
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 

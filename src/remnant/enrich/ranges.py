@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numba import njit, uint64
 
+import remnant.wire  # noqa: F401 - says where compiled kernels lie
 from remnant.enrich.addresses import mask
 
 if TYPE_CHECKING:
