@@ -88,13 +88,14 @@ def kernel_folder(cache: Path) -> str:
                     found = entry.stat()
                     state.update(f"{entry.path} {found.st_size} {found.st_mtime_ns}\n".encode())
     folder = cache / state.hexdigest()
-    if not folder.exists():
-        try:
+    try:
+        if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True)
             others = sorted(cache.iterdir(), key=lambda other: other.stat().st_mtime, reverse=True)
             for other in others[_FOLDERS:]:
                 shutil.rmtree(other, ignore_errors=True)
-        except OSError:
-            # Numba looks for another place itself.
-            return ""
-    return str(folder)
+        usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    # Without one, Numba looks for another place itself.
+    return str(folder) if usable else ""

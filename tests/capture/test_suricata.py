@@ -511,11 +511,11 @@ def test_names_are_not_matched_against_the_addresses_of_flows() -> None:
     ("change", "proof", "transport"),
     [
         ({}, "tcp", "tcp"),
-        ({"tcp": TCP | {"tcp_flags_ts": "02", "tcp_flags_tc": "14"}}, "dns_udp", "tcp"),
-        ({"tcp": TCP | {"tcp_flags_ts": "02", "tcp_flags_tc": "12"}}, "dns_udp", "tcp"),
-        ({"tcp": None}, "dns_udp", "tcp"),
-        ({"proto": "UDP", "tcp": None}, "dns_udp", "udp"),
-        ({"proto": "ICMP", "tcp": None, "src_port": None, "dest_port": None}, "dns_udp", None),
+        ({"tcp": TCP | {"tcp_flags_ts": "02", "tcp_flags_tc": "14"}}, "none", "tcp"),
+        ({"tcp": TCP | {"tcp_flags_ts": "02", "tcp_flags_tc": "12"}}, "none", "tcp"),
+        ({"tcp": None}, "none", "tcp"),
+        ({"proto": "UDP", "tcp": None}, "none", "udp"),
+        ({"proto": "ICMP", "tcp": None, "src_port": None, "dest_port": None}, "none", None),
     ],
 )
 def test_only_a_completed_handshake_proves_the_source_of_a_flow(

@@ -51,5 +51,7 @@ def test_queries_are_in_its_dnstap_and_not_in_its_log(tmp_path: Path) -> None:
     with ByteStream(io.BytesIO(data), "queries.dnstap") as stream:
         batches = list(READERS["dnstap"].read(stream, watchlist, options))
     rows = [one for batch in batches for one in batch.queries.to_pylist()]
-    assert [(one["name"], one["rcode"]) for one in rows if one["name"] != "ready.example"] == ASKED
+    # Its threads write in no order.
+    found = [(one["name"], one["rcode"]) for one in rows if one["name"] != "ready.example"]
+    assert sorted(found) == sorted(ASKED)
     assert {one["vantage"] for one in rows} == {"authority"}

@@ -36,7 +36,8 @@ _COUNTERS: Final = 3
 _TEXT: Final = 48
 """Bytes of the longest address as text, and some."""
 _SIZES: Final = ("packets", "packets_back", "bytes", "bytes_back")
-_PROOFS: Final = ("dns_udp", "tcp")
+_PROOFS: Final = ("none", "tcp")
+"""A packet that anybody can have sent, or a handshake that was completed."""
 
 
 class Flows(NamedTuple):
