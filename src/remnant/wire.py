@@ -91,8 +91,12 @@ else:
 
 def kernels_are_new() -> bool:
     """Return whether no kernel of this source was compiled on this machine yet."""
-    folder = Path(_CONFIG.CACHE_DIR) if _CONFIG.CACHE_DIR else None
-    return folder is not None and folder.is_dir() and not any(folder.iterdir())
+    if not _CONFIG.CACHE_DIR:
+        return False
+    try:
+        return not any(Path(_CONFIG.CACHE_DIR).iterdir())
+    except OSError:
+        return False
 
 
 Int: TypeAlias = Any
