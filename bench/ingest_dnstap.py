@@ -118,6 +118,8 @@ def main() -> None:
         environment = dict(
             os.environ, REMNANT_HOME=str(home), REMNANT_SITE_KEY=str(Path(folder, "site.key"))
         )
+        # As it is installed: its modules are compiled once.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         commands = {
             "remnant ingest": [remnant, "ingest", "beebone", str(traffic)],
             "dnstap -q -r (Go)": ["dnstap", "-q", "-r", str(traffic)],

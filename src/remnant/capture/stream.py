@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHUNK_BYTES", "HEAD_BYTES", "ByteStream", "compression_of", "decompressed"]
 
-CHUNK_BYTES: Final = 8 << 20
+CHUNK_BYTES: Final = 16 << 20
 HEAD_BYTES: Final = 64 << 10
 _INPUT_BYTES: Final = 256 << 10
 _ZSTANDARD_BYTES: Final = 512
