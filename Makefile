@@ -33,7 +33,11 @@ fuzz: $(VENV)/.dev ## the long fuzzing campaigns (half an hour), compiled kernel
 bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratios
 	$(BIN)/python bench/ingest_dnstap.py
 	$(BIN)/python bench/ingest_pcap.py
+	$(BIN)/python bench/dnstap_stages.py
 	$(BIN)/python bench/dnstap_kernel.py
+	$(BIN)/python bench/text_logs.py
+	$(BIN)/python bench/json_logs.py
+	$(BIN)/python bench/reports_and_flows.py
 	$(BIN)/python bench/simulate_dnstap.py
 	$(BIN)/python bench/enrich_lookup.py
 

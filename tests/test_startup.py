@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import dnstap_writer as writer
 from remnant.cli import _home_first, _verb
-from remnant.startup import without
+from remnant.startup import kernel_folder, without
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,3 +136,22 @@ def test_what_is_loaded_is_not_refused() -> None:
 )
 def test_the_verb_is_told_from_a_case_of_that_name(line: list[str], verb: str | None) -> None:
     assert _verb(_home_first(line)) == verb
+
+
+def test_compiled_kernels_have_a_folder_for_each_state_of_the_source(tmp_path: Path) -> None:
+    first = kernel_folder(tmp_path)
+    assert Path(first).parent == tmp_path
+    assert kernel_folder(tmp_path) == first
+
+    for number in range(5):
+        (tmp_path / f"old-{number}").mkdir()
+        os.utime(tmp_path / f"old-{number}", (number, number))
+    Path(first).rmdir()
+    assert kernel_folder(tmp_path) == first
+    # Those of two other versions stay, the newest.
+    assert {path.name for path in tmp_path.iterdir()} == {Path(first).name, "old-4", "old-3"}
+
+
+def test_where_kernels_cannot_be_kept_numba_finds_a_place(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert kernel_folder(tmp_path / "file") == ""
