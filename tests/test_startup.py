@@ -6,16 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import dnstap_writer as writer
 from remnant.cli import _home_first, _verb
 from remnant.startup import kernel_folder, without
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def run(code: str, *arguments: object) -> str:
