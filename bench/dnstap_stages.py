@@ -10,7 +10,6 @@ best of five passes over the same file. The last lines are the whole reader and 
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,6 @@ from numba import int64
 from ingest_dnstap import write
 from remnant import wire
 from remnant.capture import ReadOptions, framing, protobuf
-from remnant.capture import counts as tallies
 from remnant.capture.dnstap import DnstapReader
 from remnant.capture.stream import ByteStream
 from remnant.cases.library import built_in
@@ -134,8 +132,6 @@ def main() -> None:
         starts = np.zeros(wire.MAX_LABELS + 2, np.int64)
         question = np.zeros(wire.FIELDS, np.int64)
         hits = np.zeros(256, np.int32)
-        counts = tallies.new_counts(secrets.randbits(64))
-        del counts
 
         def read() -> None:
             with path.open("rb", buffering=0) as file:

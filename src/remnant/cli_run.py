@@ -406,8 +406,6 @@ class Ingest:
             | {"notes": [] if why == "not recognised" else [why]}
         )
         if why == "not recognised":
-            from remnant.capture.readers import READERS
-
             self.problems.append(
                 f"{printable(path)}: no reader recognises it; known: "
                 + ", ".join(reader.title for reader in READERS.values())

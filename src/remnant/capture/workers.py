@@ -117,6 +117,7 @@ class Assembly:
         self._room = QUARANTINE_LIMIT
         self._faults = 0
         self._noted = False
+        self._queries = 0
 
     def begin(self) -> None:
         """Empty what the workers fill, before they read the next stretch."""
@@ -134,8 +135,6 @@ class Assembly:
     def query_messages(self) -> int:
         """Query messages of the batches made so far."""
         return self._queries
-
-    _queries = 0
 
     def batch(
         self,

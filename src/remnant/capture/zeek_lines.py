@@ -106,7 +106,6 @@ _LLMNR: Final = 5355
 _NETBIOS: Final = 137
 _MAX_PORT: Final = 65535
 _MAX_RCODE: Final = 4095
-_NAME_ROOM: Final = 256
 
 
 class Work(NamedTuple):
