@@ -20,11 +20,14 @@ __all__ = [
     "CLIENTS",
     "COVERAGE",
     "COVERAGE_COUNTS",
+    "EVENTS",
+    "PROOFS",
     "QUARANTINE",
     "QUERIES",
     "SIGHTINGS",
     "STORED",
     "TIME",
+    "TRANSPORTS",
     "UNITS",
     "VANTAGES",
     "Column",
@@ -48,6 +51,12 @@ VANTAGES: Final = (
 
 UNITS: Final = ("ipv4", "ipv6_64")
 """What one client is: an IPv4 address, or an IPv6 /64."""
+
+PROOFS: Final = ("none", "dns_udp", "dns_tcp", "tcp", "tls", "http", "checkin")
+"""How sure it is that a source address is genuine, the weakest first."""
+
+TRANSPORTS: Final = ("udp", "tcp")
+"""How an event reached the sinkhole."""
 
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
 _VERSION_KEY: Final = b"remnant.version"
@@ -203,6 +212,44 @@ QUERIES: Final = Table(
         _WEIGHT,
         _DETAIL,
         _LIMITED,
+    ),
+)
+
+EVENTS: Final = Table(
+    "events",
+    1,
+    "one event at the sinkhole: a DNS query in a seized zone, a connection, an HTTP request; what "
+    "its segments hold",
+    (
+        Column("time", TIME, "when it arrived", "UTC microseconds"),
+        Column("address", pa.binary(16), "source; an IPv4 address as ::ffff:a.b.c.d", "bytes"),
+        Column(
+            "destination",
+            pa.binary(16),
+            "the sinkhole's address that it came to, written as in 'address'",
+            "bytes",
+            null="not known (DNS)",
+        ),
+        Column("client_port", pa.uint16(), "source port"),
+        Column("service_port", pa.uint16(), "destination port"),
+        Column("transport", pa.uint8(), "index into schema.TRANSPORTS"),
+        Column("proof", pa.uint8(), "index into schema.PROOFS"),
+        Column(
+            "name",
+            pa.binary(),
+            "the name asked for, or of the HTTP host or TLS server name: uncompressed wire form, "
+            "case as received; empty where there was none",
+            "bytes",
+        ),
+        Column("qtype", pa.uint16(), "query type number", null="no DNS query"),
+        Column("rcode", pa.int16(), "response code that was answered", null="no DNS answer"),
+        Column("ttl", pa.int32(), "of the address that was given", "seconds", null="none given"),
+        Column("limited", pa.bool_(), "the answer was held back by a rate limit"),
+        Column("unlisted", pa.bool_(), "the name is in a seized zone and not on the list"),
+        Column(
+            "ecs", pa.binary(), "client subnet: 17 bytes as in table queries", "bytes", null="none"
+        ),
+        Column("detail", pa.string(), "bounded JSON: HTTP and TLS facts", null="nothing to add"),
     ),
 )
 

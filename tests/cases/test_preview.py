@@ -37,7 +37,9 @@ def test_the_documented_case() -> None:
     assert found["generated"] == [
         {"family": "newgoz", "first": "2014-07-01", "last": "2014-07-03", "names": 3000}
     ]
-    assert found["sinkhole"] == {"addresses": ["192.0.2.53", "2001:db8::53"], "ttl": 60}
+    assert found["sinkhole"]["addresses"] == ["192.0.2.53", "2001:db8::53"]
+    assert found["sinkhole"]["ttl"] == 60
+    assert found["sinkhole"]["http"] == "204"
     assert found["events"][0]["kind"] == "notice"
     # 203.0.113.0/24 is for documentation.
     assert [w["path"] for w in found["warnings"]] == ["watch[1].addresses[0]"]

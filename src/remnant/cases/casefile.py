@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases import dga, indicators
 from remnant.cases.model import (
+    DEFAULT_HTTP,
     DEFAULT_TTL,
     EVENT_KINDS,
+    HTTP_REPLIES,
     MAX_EVENTS,
     MAX_FILE_BYTES,
     MAX_GENERATED,
     MAX_NAMES,
+    MAX_SINK_ADDRESSES,
+    MAX_SINK_SERVERS,
+    MAX_TTL,
     ROLES,
     STATES,
     Case,
@@ -54,6 +59,8 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_CONTACT: Final = re.compile(r"[A-Za-z0-9._+-]{1,63}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+_HELP: Final = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]{1,500}")
 _WORD: Final = re.compile(rf"(?![ ])[ !#-&(-+\--:<-{{}}~]{{1,{MAX_WORD}}}")
 _NO_FAMILY: Final = frozenset(
     {"bot", "botnet", "dga", "infected", "malware", "sinkhole", "spam", "trojan", "unknown", "worm"}
@@ -347,12 +354,70 @@ def _event(table: TableReader) -> Event:
 
 
 def _sinkhole(table: TableReader) -> SinkholeConfig:
+    arms = tuple(table.integers("ttl_arms", 0, MAX_TTL))
+    if arms and (len(set(arms)) != 2 or table.has("ttl")):
+        raise table.error(
+            "ttl_arms",
+            "the experiment needs two different times, and no ttl beside them",
+            got=list(arms),
+            expected="ttl_arms = [60, 300]",
+        )
     config = SinkholeConfig(
         addresses=_each(table, "addresses", indicators.address),
-        ttl=table.integer("ttl", 0, 86_400, DEFAULT_TTL),
+        ttl=table.integer("ttl", 0, MAX_TTL, min(arms, default=DEFAULT_TTL)),
+        ttl_arms=tuple(sorted(arms)),
+        nameservers=_each(table, "nameservers", _server),
+        contact=table.text("contact") or "",
+        null_mx=table.boolean("null_mx"),
+        spf=table.boolean("spf"),
+        caa=table.boolean("caa"),
+        http=table.word("http", HTTP_REPLIES, DEFAULT_HTTP),
+        operator=table.text("operator") or "",
+        help_url=table.text("help_url") or "",
+        identify=table.boolean("identify"),
     )
+    if len(config.addresses) > MAX_SINK_ADDRESSES:
+        raise table.error(
+            "addresses",
+            "too many addresses of the sinkhole",
+            got=len(config.addresses),
+            expected=f"at most {MAX_SINK_ADDRESSES}: larger answers help who floods others",
+        )
+    if len(config.nameservers) > MAX_SINK_SERVERS:
+        raise table.error(
+            "nameservers",
+            "too many name servers",
+            got=len(config.nameservers),
+            expected=f"at most {MAX_SINK_SERVERS}",
+        )
+    if config.contact and not _CONTACT.fullmatch(config.contact):
+        raise table.error(
+            "contact",
+            "this is not a mail address",
+            got=config.contact,
+            expected="abuse@example.org",
+        )
+    if config.help_url and not _HELP.fullmatch(config.help_url):
+        raise table.error(
+            "help_url",
+            "this is not the address of a page",
+            got=config.help_url,
+            expected="https://www.example.org/help",
+        )
     table.finish()
     return config
+
+
+def _server(text: str) -> str:
+    """Return the folded name of a name server.
+
+    Raises:
+        CaseError: not a name, or a star in it.
+    """
+    name = indicators.name(text)
+    if name.startswith("*."):
+        raise CaseError("a name server has no star", got=text, expected=name[2:])
+    return name
 
 
 def _overlap(first: Watch, second: Watch) -> bool:

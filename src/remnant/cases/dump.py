@@ -10,6 +10,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from remnant.cases.model import DEFAULT_HTTP
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -82,6 +84,17 @@ def _event(event: Event) -> Iterator[str]:
 def _sinkhole(config: SinkholeConfig) -> Iterator[str]:
     yield from _array("addresses", config.addresses)
     yield f"ttl = {config.ttl}"
+    if config.ttl_arms:
+        yield f"ttl_arms = [{', '.join(map(str, config.ttl_arms))}]"
+    yield from _array("nameservers", config.nameservers)
+    for key in ("contact", "operator", "help_url"):
+        if getattr(config, key):
+            yield f"{key} = {_string(getattr(config, key))}"
+    for key in ("null_mx", "spf", "caa", "identify"):
+        if getattr(config, key):
+            yield f"{key} = true"
+    if config.http != DEFAULT_HTTP:
+        yield f"http = {_string(config.http)}"
 
 
 def _array(key: str, texts: Iterable[str]) -> Iterator[str]:

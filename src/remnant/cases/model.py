@@ -16,26 +16,35 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "DEFAULT_HTTP",
     "DEFAULT_TTL",
     "EVENT_KINDS",
+    "HTTP_REPLIES",
     "MAX_EVENTS",
     "MAX_FILE_BYTES",
     "MAX_GENERATED",
     "MAX_NAMES",
+    "MAX_SINK_ADDRESSES",
+    "MAX_SINK_SERVERS",
+    "MAX_TTL",
     "ROLES",
     "STATES",
     "Case",
     "Event",
     "EventKind",
+    "HttpReply",
     "SinkholeConfig",
     "Watch",
 ]
 
 EventKind = Literal["notice", "names_added", "names_lost", "outage", "other"]
 
+HttpReply = Literal["204", "404", "200", "notice"]
+
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 STATES: Final[tuple[State, ...]] = get_args(State)
 EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
+HTTP_REPLIES: Final[tuple[HttpReply, ...]] = get_args(HttpReply)
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 """Largest case file or indicator file that is read."""
@@ -46,6 +55,15 @@ MAX_NAMES: Final = 2_000_000
 MAX_GENERATED: Final = 100
 """Most tables of generated names in one case; each is compared with every other."""
 
+MAX_TTL: Final = 86_400
+"""Longest time to live of the sinkhole's answers, in seconds."""
+
+MAX_SINK_ADDRESSES: Final = 8
+"""Most addresses in one answer of the sinkhole, both families together."""
+
+MAX_SINK_SERVERS: Final = 8
+"""Most name servers of a seized zone."""
+
 MAX_EVENTS: Final = 10_000
 """Most events in one case."""
 
@@ -54,6 +72,10 @@ DEFAULT_TTL: Final = 60
 
 A short time makes every client visible again soon; see the estimators of cache-hidden queries.
 """
+
+
+DEFAULT_HTTP: Final[HttpReply] = "204"
+"""What HTTP requests get, where the case does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +133,32 @@ class SinkholeConfig:
     Attributes:
         addresses: the sinkhole's own addresses, IPv4 and IPv6, canonical text.
         ttl: seconds, 0 to 86400.
+        ttl_arms: two times to live in seconds, of which each answer gets one at random (an
+            experiment that shows resolvers which change them); empty: ``ttl`` alone.
+        nameservers: folded names of the servers that stand in NS and SOA; empty: two names of
+            Remnant's own in each seized zone, which have the sinkhole's addresses.
+        contact: mail address of who runs it, for the SOA; empty: ``hostmaster`` at the zone.
+        null_mx: answer MX with "accepts no mail" (RFC 7505).
+        spf: answer TXT with ``v=spf1 -all`` (RFC 7208): nobody sends mail from a seized name.
+        caa: answer CAA with ``issue ";"`` (RFC 8659): nobody gets certificates for one.
+        http: what HTTP requests get: an empty 204, 404 or 200, or a ``notice`` for people.
+        operator: who runs the sinkhole, for people who read the notice.
+        help_url: where the notice says that help is found; empty: nowhere.
+        identify: say in answers that this is a sinkhole (HTTP header, notice of any kind).
     """
 
     addresses: tuple[str, ...] = ()
     ttl: int = DEFAULT_TTL
+    ttl_arms: tuple[int, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    contact: str = ""
+    null_mx: bool = False
+    spf: bool = False
+    caa: bool = False
+    http: HttpReply = DEFAULT_HTTP
+    operator: str = ""
+    help_url: str = ""
+    identify: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ case can be used, but a person should look.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections import Counter
 from dataclasses import dataclass
@@ -155,7 +156,10 @@ class Preview:
             ],
             "sinkhole": None
             if case.sinkhole is None
-            else {"addresses": list(case.sinkhole.addresses), "ttl": case.sinkhole.ttl},
+            else {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in dataclasses.asdict(case.sinkhole).items()
+            },
             "warnings": [
                 {"path": w.path, "text": w.text, "message": w.message} for w in self.warnings
             ],

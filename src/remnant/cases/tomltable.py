@@ -172,6 +172,23 @@ class TableReader:
                 )
         return list(value)
 
+    def integers(self, key: str, low: int, high: int) -> list[int]:
+        """Return an array of integers from ``low`` to ``high``; a missing key is an empty list."""
+        value = self._get(key, list) or []
+        for index, item in enumerate(value):
+            if type(item) is not int or not low <= item <= high:
+                raise self.error(
+                    f"{key}[{index}]",
+                    "this is not a number in range",
+                    got=item,
+                    expected=f"{low} to {high}",
+                )
+        return list(value)
+
+    def boolean(self, key: str) -> bool:
+        """Return true or false; a missing key is false."""
+        return bool(self._get(key, bool))
+
     @overload
     def time(self, key: str, *, required: Literal[True], inclusive: bool = False) -> datetime: ...
     @overload
