@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from remnant.cases.model import Case
     from remnant.watchlist import Rule
 
-__all__ = ["OWN_SERVERS", "REFUSED_STATES", "Answering", "Zone", "served_zones"]
+__all__ = ["OWN_SERVERS", "REFUSED_STATES", "Answering", "Zone", "served_zones", "text_labels"]
 
 OWN_SERVERS: Final = ("sinkhole-ns1", "sinkhole-ns2")
 """Labels of the name servers in a zone whose case names none."""
@@ -98,7 +98,7 @@ class Zone:
         """Yield the names that exist only because of a name below them, the apex not among them."""
         seen: set[str] = set()
         for name in (*self.exact, *self.below, *self.servers_inside):
-            labels = name.split(".") if "\\" not in name else _labels(name)
+            labels = text_labels(name)
             for depth in range(1, len(labels)):
                 above = ".".join(labels[depth:])
                 if above in seen or not is_below(above, self.name) or above == self.name:
@@ -108,8 +108,14 @@ class Zone:
                     yield above
 
 
-def _labels(name: str) -> list[str]:
-    """Return the labels of a folded name with escapes, as text."""
+def text_labels(name: str) -> list[str]:
+    r"""Return the labels of a folded name as text, escapes kept.
+
+    >>> text_labels(r"a\.b.example")
+    ['a\\.b', 'example']
+    """
+    if "\\" not in name:
+        return name.split(".")
     count = len(labels_of(name))
     labels, rest = [], name
     for _ in range(count - 1):
