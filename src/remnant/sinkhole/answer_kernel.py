@@ -28,6 +28,7 @@ from remnant.sinkhole.tables import (
     BELOW,
     BETWEEN,
     EXACT,
+    NS_TTL,
     SERVER,
     SERVER_A,
     SERVER_AAAA,
@@ -261,10 +262,10 @@ def _subnet_is_right(query: Bytes, start: Int, size: Int) -> bool:
         return False
     family = u16(query, start)
     bits = int64(query[start + 2])
-    if query[start + 3] != 0:
-        return False
     if family not in (1, 2):
         return True
+    if query[start + 3] != 0:
+        return False
     if bits > (32 if family == 1 else 128) or size - 4 != (bits + 7) // 8:
         return False
     return not (bits % 8 and int64(query[start + size - 1]) & (0xFF >> (bits % 8)))
@@ -573,8 +574,9 @@ def answer(
         _header(query, out, header | _TC | (rcode & 15), 1)
         if opt:
             at = _write_opt(query, out, at, rcode, edns, identity, address, seconds, with_options)
-    elif listed and not authority and rcode == _NOERROR and qtype in (A, AAAA):
-        facts[TTL] = served.ttls[served.zone_config[zone], arm]
+    elif not authority and section >= 0 and qtype in (A, AAAA):
+        config = served.zone_config[zone]
+        facts[TTL] = served.ttls[config, arm] if listed else NS_TTL
     return at
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "CAA",
     "EXACT",
     "MX",
+    "NS_TTL",
     "PATCHES",
     "SERVER",
     "TXT",
@@ -70,6 +71,8 @@ PATCHES: Final = 3
 """Places in a section that may be left for a pointer to the zone."""
 
 NS_TTL: Final = 3600
+"""Seconds that resolvers may keep NS records, and addresses of name servers nobody watches."""
+
 _SOA_TIMERS: Final = (14_400, 3_600, 1_209_600)
 _LEAST_MINIMUM: Final = 300
 _OWNER: Final = b"\xc0\x0c"
