@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from remnant.names import is_below, text_to_wire
-from remnant.sinkhole.zones import text_labels
+from remnant.sinkhole.zones import names_above
 from remnant.watchtable import Tables, build
 
 if TYPE_CHECKING:
@@ -209,9 +209,7 @@ def compile_zones(zones: Sequence[Zone]) -> tuple[Served, list[tuple[str, ...]]]
 def _above(name: str, zones: set[str]) -> list[str]:
     """Return the names between a zone and the nearest served one above it, if there is one."""
     found: list[str] = []
-    labels = text_labels(name)
-    for depth in range(1, len(labels)):
-        above = ".".join(labels[depth:])
+    for above in names_above(name):
         if above in zones:
             return found
         found.append(above)
