@@ -23,6 +23,7 @@ from remnant.sinkhole.query import HEADER_BYTES
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from remnant.sinkhole.events import Counts, Emit
     from remnant.sinkhole.policy import Policy
@@ -62,6 +63,13 @@ class TcpLimits:
     unsent: int = 16 * 1024
 
 
+_STRANGERS: Final = (
+    b"\x16\x03", b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC",
+)  # fmt: skip
+"""How TLS and HTTP begin. As the length of a DNS message these are more than 5 kB: no query."""
+_TOLD_BY: Final = 4
+
+
 class DnsTcp:
     """A DNS server for TCP.
 
@@ -71,11 +79,20 @@ class DnsTcp:
         counts: counts every message, and every connection without one. What was not answered
             because of the limits counts as lost.
         limits: of the connections.
+        stranger: takes a connection whose first bytes are no DNS but HTTP or TLS, with these bytes;
+            ``None``: it is treated as any other.
     """
 
     def __init__(
-        self, policy: Policy, emit: Emit, counts: Counts, limits: TcpLimits | None = None
+        self,
+        policy: Policy,
+        emit: Emit,
+        counts: Counts,
+        limits: TcpLimits | None = None,
+        *,
+        stranger: Callable[[socket.socket, bytes], None] | None = None,
     ) -> None:
+        self.stranger = stranger
         self.policy = policy
         self.emit = emit
         self.counts = counts
@@ -213,7 +230,23 @@ class _Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Answer the queries that are whole now."""
         self._filled += nbytes
+        if not self._asked and self._server.stranger is not None:
+            head = bytes(self._buffer[: min(self._filled, _TOLD_BY)])
+            if any(head.startswith(start) for start in _STRANGERS):
+                self._hand_over(self._server.stranger)
+                return
         self._go_on()
+
+    def _hand_over(self, stranger: Callable[[socket.socket, bytes], None]) -> None:
+        """Let another server have this connection; the transport here goes without a word."""
+        transport = self._transport
+        assert transport is not None
+        self._counted = True
+        taken = transport.get_extra_info("socket").dup()
+        data = bytes(self._buffer[: self._filled])
+        self._filled = 0
+        transport.abort()
+        stranger(taken, data)
 
     def eof_received(self) -> bool:
         """Keep the connection only as long as queries wait for answers."""

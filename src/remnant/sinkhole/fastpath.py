@@ -21,8 +21,6 @@ from numba import int32, int64, types, uint32, uint64, uintp
 
 from remnant.sinkhole import answer_kernel as ak
 from remnant.sinkhole.answer_kernel import Identity, Scratch, answer
-from remnant.sinkhole.limiter import Limiter
-from remnant.sinkhole.tables import Served
 from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from remnant.sinkhole.limiter import Limiter
+    from remnant.sinkhole.tables import Served
     from remnant.wire import Bytes, Int
 
 __all__ = [

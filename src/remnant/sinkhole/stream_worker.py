@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from remnant.schema import EVENTS, PROOFS, TRANSPORTS
-from remnant.sinkhole.directory import Directory
 from remnant.sinkhole.dns_tcp import DnsTcp
 from remnant.sinkhole.dns_udp import DnsUdp
 from remnant.sinkhole.events import Counts
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.sinkhole.certificates import Certificates
+    from remnant.sinkhole.directory import Directory
     from remnant.sinkhole.events import Event
     from remnant.sinkhole.http_reply import Reply
     from remnant.sinkhole.policy import Policy

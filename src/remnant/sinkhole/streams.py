@@ -241,7 +241,26 @@ class Streams:
             self._paused.remove(listener)
             self._loop.add_reader(listener, self._accept, listener)
 
-    def _accepted(self, accepted: socket.socket, peer: tuple[object, ...]) -> None:
+    def adopt(self, accepted: socket.socket, data: bytes) -> None:
+        """Take over a connection that another server accepted, with what was read of it.
+
+        Args:
+            accepted: owned by this object from now on.
+            data: the first bytes that came.
+        """
+        try:
+            peer = accepted.getpeername()
+        except OSError:
+            self.counters.accept_errors += 1
+            accepted.close()
+            return
+        connection = self._accepted(accepted, peer)
+        if connection is not None:
+            self.counters.bytes_read += len(data)
+            self._said(connection, data)
+
+    def _accepted(self, accepted: socket.socket, peer: tuple[object, ...]) -> _Connection | None:
+        """Take up a connection, or refuse it; return it if it stays."""
         assert self._loop is not None
         assert self._wheel is not None
         counters = self.counters
@@ -254,7 +273,7 @@ class Streams:
         except OSError:
             counters.accept_errors += 1
             accepted.close()
-            return
+            return None
         until = self._loop.time() + self._limits.read_s
         connection = _Connection(
             socket=accepted,
@@ -271,13 +290,14 @@ class Streams:
             counters.refused += 1
             accepted.close()
             self._report(connection, limited=True)
-            return
+            return None
         self._load.sources[source] = self._load.sources.get(source, 0) + 1
         self._open.add(connection)
         self._empty.clear()
         counters.open += 1
         self._wheel.add(connection)
         self._loop.add_reader(accepted, self._readable, connection)
+        return connection
 
     def _full(self, source: bytes) -> bool:
         limits = self._limits

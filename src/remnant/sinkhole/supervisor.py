@@ -133,7 +133,7 @@ class Order:
 
 def read_order(handle: int) -> Order:
     """Return the order that a supervisor left at a descriptor of this process."""
-    with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    with open(handle, "rb") as file:
         order = pickle.load(file)  # noqa: S301 - written by the parent process
     if not isinstance(order, Order):
         raise TypeError("this is not an order of a supervisor")
@@ -177,7 +177,7 @@ class _Process:
         os.set_blocking(self._read, False)
         order = replace(order, numbers=self.numbers.handle, ready=write)
         handle = os.memfd_create("remnant-order")
-        with open(handle, "wb", closefd=False) as file:  # noqa: PTH123 - a descriptor
+        with open(handle, "wb", closefd=False) as file:
             pickle.dump(order, file, protocol=5)
         os.lseek(handle, 0, os.SEEK_SET)
         handed = (handle, write, self.numbers.handle, *order.udp, *order.dns, *order.others)
@@ -214,8 +214,9 @@ class Supervisor:
     """Runs the processes of a sinkhole.
 
     Args:
-        build: makes the plan; called at the start, and again on SIGHUP.
+        build: makes the plan anew, on SIGHUP.
         sockets: bound; this object owns them.
+        plan: to begin with.
         home: the home folder.
         command: starts a process of this program that takes an order.
         log: takes a word and facts about what happened.
@@ -227,6 +228,7 @@ class Supervisor:
         build: Callable[[], Plan],
         sockets: Sockets,
         *,
+        plan: Plan,
         home: str,
         command: Sequence[str],
         log: Callable[..., None],
@@ -238,7 +240,7 @@ class Supervisor:
         self._command = command
         self._log = log
         self._metrics = metrics
-        self._plan = build()
+        self._plan = plan
         self._processes: list[_Process] = []
         self._ended: dict[str, dict[str, int]] = {}
         self._failures: dict[str, int] = {}

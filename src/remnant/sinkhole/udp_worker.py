@@ -55,7 +55,7 @@ def events_of(columns: Columns) -> pa.RecordBatch:
 
     def plain(
         name: str, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None
-    ) -> Any:
+    ) -> pa.Array[Any]:
         kind = schema.field(name).type
         return pa.Array.from_buffers(
             kind,
