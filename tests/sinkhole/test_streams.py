@@ -303,9 +303,12 @@ def test_a_handshake_without_a_word_after_it_is_tls() -> None:
 def test_http_1_is_picked_among_the_protocols_that_a_client_offers() -> None:
     context = client_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with sinkhole() as sink, sink.connect() as peer:
-        with context.wrap_socket(peer, server_hostname="a.example") as secure:
-            assert secure.selected_alpn_protocol() == "http/1.1"
+    with (
+        sinkhole() as sink,
+        sink.connect() as peer,
+        context.wrap_socket(peer, server_hostname="a.example") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "http/1.1"
 
 
 def test_a_client_that_rejects_the_certificate_is_described_by_its_hello() -> None:
