@@ -125,7 +125,7 @@ def parse(data: bytes) -> Request | None:
     # The line's own end may be half of the blank line: a request without fields.
     end = head_end(data, line.end() - 2)
     head = data[line.end() : end if end >= 0 else len(data)]
-    lines = head.split(b"\n", MAX_FIELDS + 1)
+    lines = head.split(b"\n", MAX_FIELDS)
     if end < 0 or len(lines) > MAX_FIELDS:
         # The last line is not all there, or it is everything after the last field that is read.
         lines.pop()
