@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 UNTIL_READY_S: Final = 60
 PACKAGES: Final = {
-    "knotd": "knot", "knotc": "knot", "nsd": "nsd", "nsd-checkconf": "nsd", "nsd-checkzone": "nsd", "named": "bind9",
-    "named-checkconf": "bind9-utils", "unbound": "unbound", "unbound-checkconf": "unbound",
-    "fstrm_capture": "fstrm-bin",
+    "knotd": "knot", "knotc": "knot", "nsd": "nsd", "nsd-checkconf": "nsd",
+    "nsd-checkzone": "nsd", "named": "bind9", "named-checkconf": "bind9-utils",
+    "unbound": "unbound", "unbound-checkconf": "unbound", "fstrm_capture": "fstrm-bin",
 }  # fmt: skip
 
 
@@ -160,3 +160,8 @@ def without_serial(text: str) -> str:
     if len(words) == 7:
         words[2] = "*"
     return text.lower() if len(words) != 7 else " ".join(words).lower()
+
+
+def settle(stack: ExitStack) -> None:
+    """Let servers tell what they keep back for a second before they stop."""
+    stack.callback(time.sleep, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dns.exception
@@ -31,12 +30,13 @@ from real.exported import (
     without_serial,
 )
 from remnant.sinkhole.exports import Export
-from remnant.sinkhole.servers import Listen, Serving, knot_files, server_files
+from remnant.sinkhole.servers import Listen, Serving, server_files
 from remnant.sinkhole.unbound import unbound_files
 from sinkhole.seized import ASKED, FOREIGN, NOW, TYPES, expected, seized_zones, soa_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from remnant.sinkhole.zones import Zone
 
