@@ -89,6 +89,10 @@ class Export:
         self._earlier = _read_list(self.folder / LIST)
         self._newest = newest(placed.serial for placed in self._earlier.values())
 
+    def earlier(self) -> list[Placed]:
+        """Return what an earlier export into this folder placed."""
+        return list(self._earlier.values())
+
     def zones(self, zones: Sequence[Zone]) -> None:
         """Write the master files of zones: one each, or one for all that hold the same."""
         texts = ZoneTexts()

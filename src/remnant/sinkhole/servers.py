@@ -274,6 +274,7 @@ options {{
     check-names primary ignore;
     minimal-responses yes;
     minimal-any yes;
+    zero-no-soa-ttl no;
     max-udp-size {PAYLOAD};
     version none;
     hostname none;

@@ -2,7 +2,8 @@
 
 The clients of that resolver are then seen one by one, which no sinkhole behind a resolver's cache
 can do. A zone is a ``static`` local zone: its names have data, all others do not exist. A name that
-stands for everything below it is a ``redirect`` local zone.
+stands for everything below it is a ``redirect`` local zone, whose own records all names below have.
+So such a zone has no NS, lest names below it look delegated.
 
 References:
     unbound.conf(5), "local-zone" and "local-data".
@@ -63,18 +64,22 @@ def _local_zone(zone: Zone) -> Iterator[str]:
     """Yield the lines for one zone: first the zone itself, then what lies in it."""
     top, ttl = zone.name, zone.answering.ttls[0]
     addresses, extra = address_data(zone), extra_data(zone)
-    watched = [f"{ttl} IN {kind} {data}" for kind, data in (*addresses, *extra)]
-    owned = [
-        f"{ttl} IN SOA {absolute(zone.nameservers[0])} {absolute(contact_name(zone.contact))} "
-        f"{_SERIAL} {REFRESH} {RETRY} {EXPIRE} {minimum_of(ttl)}",
-        *(f"{SERVER_TTL} IN NS {absolute(name)}" for name in zone.nameservers),
+    watched = _lines(ttl, (*addresses, *extra))
+    contact = absolute(contact_name(zone.contact))
+    apex = [
+        f"{ttl} IN SOA {absolute(zone.nameservers[0])} {contact} "
+        f"{_SERIAL} {REFRESH} {RETRY} {EXPIRE} {minimum_of(ttl)}"
     ]
-    apex = [*owned, *(watched if zone.watched(top) else _lines(ttl, extra))]
-    if top in zone.servers_inside and not zone.watched(top):
-        apex += _lines(SERVER_TTL, addresses)
-    yield from _zone(top, "redirect" if zone.covered(top) else "static", apex)
     if zone.covered(top):
+        yield from _zone(top, "redirect", [*apex, *watched])
         return
+    apex += [f"{SERVER_TTL} IN NS {absolute(name)}" for name in zone.nameservers]
+    if zone.watched(top):
+        apex += watched
+    else:
+        apex += _lines(ttl, extra)
+        apex += _lines(SERVER_TTL, addresses) if top in zone.servers_inside else []
+    yield from _zone(top, "static", apex)
     for name in sorted(zone.existing() - {top}):
         if name in zone.below and not _covered_above(zone, name):
             yield from _zone(name, "redirect", watched)
