@@ -95,6 +95,8 @@ def test_label_boundaries_count() -> None:
     assert is_below("anything", ".")
     assert not is_below("notevil.com", "evil.com")
     assert not is_below("com", "evil.com")
+    assert not is_below(r"not\.evil.com", "evil.com")
+    assert is_below(r"odd\\.evil.com", "evil.com")
 
 
 def lower_wire(wire: bytes) -> bytes:

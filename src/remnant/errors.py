@@ -12,6 +12,7 @@
     │   └── KeyMismatch      the site key is not the one that the store was made with
     ├── ReferenceDataError   a prefix table or database cannot be used
     ├── NoData               the question has no data to answer it
+    ├── ExportError          zones or a policy for other servers cannot be written as asked
     └── SimulationError      a scenario cannot be made
 
 Malformed traffic is not an error: it is counted and quarantined.
@@ -22,6 +23,7 @@ from __future__ import annotations
 __all__ = [
     "CaseError",
     "DamagedInput",
+    "ExportError",
     "FormatError",
     "KeyMismatch",
     "NoData",
@@ -131,6 +133,10 @@ class ReferenceDataError(RemnantError):
 
 class NoData(RemnantError):
     """The question has no data to answer it."""
+
+
+class ExportError(RemnantError):
+    """Zones or a policy for other servers cannot be written as asked."""
 
 
 class SimulationError(RemnantError):

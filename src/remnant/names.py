@@ -100,12 +100,18 @@ def wire_to_text(wire: bytes) -> str:
 
 
 def is_below(name: str, parent: str) -> bool:
-    """Return whether a folded name equals a folded parent or lies below it.
+    r"""Return whether a folded name equals a folded parent or lies below it.
 
-    >>> is_below("notevil.com", "evil.com")
-    False
+    >>> is_below("notevil.com", "evil.com"), is_below(r"not\.evil.com", "evil.com")
+    (False, False)
     """
-    return parent in {".", name} or name.endswith("." + parent)
+    if not name.endswith("." + parent):
+        return parent in {".", name}
+    if "\\" not in name:
+        return True
+    # A dot after an odd number of backslashes is part of a label.
+    head = name[: -len(parent) - 1]
+    return (len(head) - len(head.rstrip("\\"))) % 2 == 0
 
 
 def _label_text(label: bytes) -> str:

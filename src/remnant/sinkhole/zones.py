@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from remnant.cases.model import SinkholeConfig
 from remnant.cases.zones import zone_of
 from remnant.errors import CaseError
-from remnant.names import is_below, labels_of
+from remnant.names import NameSyntaxError, is_below, text_to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from remnant.cases.model import Case
     from remnant.watchlist import Rule
 
-__all__ = ["OWN_SERVERS", "REFUSED_STATES", "Answering", "Zone", "served_zones"]
+__all__ = ["OWN_SERVERS", "REFUSED_STATES", "Answering", "Zone", "names_above", "served_zones"]
 
 OWN_SERVERS: Final = ("sinkhole-ns1", "sinkhole-ns2")
 """Labels of the name servers in a zone whose case names none."""
 
 REFUSED_STATES: Final = frozenset({"live", "lost"})
 """Names in these states are not the sinkhole's: they are answered as names of strangers."""
+
+
+_LONG: Final = 200
+"""Characters of a zone's name from which on its own records might not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +96,52 @@ class Zone:
 
     def watched(self, name: str) -> bool:
         """Return whether a folded name has the sinkhole's addresses because a case watches it."""
-        return name in self.exact or any(is_below(name, top) for top in self.below)
+        return name in self.exact or self.covered(name)
+
+    def covered(self, name: str) -> bool:
+        """Return whether a folded name is one of ``below``, or lies below one of them."""
+        return bool(self.below) and (
+            name in self.below or any(above in self.below for above in names_above(name))
+        )
+
+    def existing(self) -> set[str]:
+        """Return the names that exist: the zone's, watched ones, servers, and all above these."""
+        stated = (*self.exact, *self.below, *self.servers_inside)
+        found = {self.name, *stated}
+        for name in stated:
+            if name == self.name:
+                continue
+            for above in names_above(name):
+                # What was found before brought the names above itself.
+                if above in found:
+                    break
+                found.add(above)
+        return found
 
     def between(self) -> Iterator[str]:
         """Yield the names that exist only because of a name below them, the apex not among them."""
-        seen: set[str] = set()
-        for name in (*self.exact, *self.below, *self.servers_inside):
-            labels = name.split(".") if "\\" not in name else _labels(name)
-            for depth in range(1, len(labels)):
-                above = ".".join(labels[depth:])
-                if above in seen or not is_below(above, self.name) or above == self.name:
-                    break
-                seen.add(above)
-                if not self.watched(above) and above not in self.servers_inside:
-                    yield above
+        stated = {self.name, *self.exact, *self.below, *self.servers_inside}
+        for name in sorted(self.existing() - stated):
+            if not self.covered(name):
+                yield name
 
 
-def _labels(name: str) -> list[str]:
-    """Return the labels of a folded name with escapes, as text."""
-    count = len(labels_of(name))
-    labels, rest = [], name
-    for _ in range(count - 1):
-        position = 0
-        while rest[position] != ".":
-            position += 2 if rest[position] == "\\" else 1
-        labels.append(rest[:position])
-        rest = rest[position + 1 :]
-    return [*labels, rest]
+def names_above(name: str) -> Iterator[str]:
+    """Yield the names above a folded one, the nearest first, the root not among them."""
+    if "\\" not in name:
+        position = name.find(".")
+        while position >= 0:
+            yield name[position + 1 :]
+            position = name.find(".", position + 1)
+        return
+    position = 0
+    while position < len(name):
+        if name[position] == "\\":
+            position += 2
+            continue
+        if name[position] == ".":
+            yield name[position + 1 :]
+        position += 1
 
 
 def served_zones(
@@ -140,31 +163,80 @@ def served_zones(
         CaseError: a case says no address and none is given, or it has no name to serve.
     """
     zones: dict[str, Zone] = {}
+    served: list[tuple[str, Rule, str]] = []
     for case, rules in cases:
         answering = _answering(case, answer, serials[case.name])
-        found = 0
+        before = len(served)
         for rule in rules:
-            if rule.kind not in {"exact", "below"} or rule.state in REFUSED_STATES:
-                continue
-            if rule.until is not None and rule.until <= now:
+            if not _is_served(rule, now):
                 continue
             name = rule.text.removeprefix("*.")
             top = rule.zone or zone_of(name)
-            zone = zones.get(top)
-            if zone is None:
-                zone = zones[top] = Zone(top, answering, [case.name])
-            elif zone.cases[-1] != case.name:
-                zone.cases.append(case.name)
-            (zone.exact if rule.kind == "exact" else zone.below)[name] = None
-            found += 1
-        if not found:
+            if top not in zones:
+                zones[top] = Zone(top, answering, [])
+                _check_room(zones[top])
+            served.append((name, rule, case.name))
+        if len(served) == before:
             raise CaseError(
                 "this case has no name for a sinkhole to answer",
                 where=case.name,
                 expected="a watched name whose state is seized, suspended or unknown",
                 hint="names that are live or lost are not the sinkhole's",
             )
+    for name, rule, owner in served:
+        _put(zones, name, rule, owner)
+    for zone in zones.values():
+        # All its names may lie in a zone within it: it is still answered for.
+        if not zone.cases:
+            zone.cases.append(zone.answering.case)
+    _inherit(zones)
     return list(zones.values())
+
+
+def _is_served(rule: Rule, now: int) -> bool:
+    if rule.kind not in {"exact", "below"} or rule.state in REFUSED_STATES:
+        return False
+    # The end of generated names says for which days they are made, not that they were lost.
+    return rule.until is None or rule.until > now or rule.valid_until is not None
+
+
+def _put(zones: Mapping[str, Zone], name: str, rule: Rule, case: str) -> None:
+    """Put a name into the zone that answers for it: of nested ones the innermost."""
+    zone = zones.get(name)
+    if zone is None:
+        zone = next(zones[above] for above in names_above(name) if above in zones)
+    if not zone.cases or zone.cases[-1] != case:
+        zone.cases.append(case)
+    (zone.exact if rule.kind == "exact" else zone.below)[name] = None
+
+
+def _inherit(zones: Mapping[str, Zone]) -> None:
+    """Cover a whole zone that lies below a covered name of a zone around it."""
+    for name in sorted(zones, key=len):
+        outer = next((zones[above] for above in names_above(name) if above in zones), None)
+        if outer is not None and outer.covered(name):
+            zone = zones[name]
+            zone.below[name] = None
+            zone.cases += [case for case in outer.cases if case not in zone.cases]
+
+
+def _check_room(zone: Zone) -> None:
+    """Refuse a zone whose own records would have names that are too long for DNS."""
+    if len(zone.name) < _LONG:
+        return
+    try:
+        for name in (*zone.nameservers, zone.contact.partition("@")[2]):
+            text_to_wire(name)
+        if not zone.answering.config.contact:
+            text_to_wire(f"hostmaster.{zone.name}")
+    except NameSyntaxError:
+        raise CaseError(
+            "the zone's name leaves no room for the names of its servers",
+            where=zone.answering.case,
+            got=zone.name,
+            expected="at most 240 bytes",
+            hint="name servers elsewhere: nameservers and contact in the [sinkhole] table",
+        ) from None
 
 
 def _answering(case: Case, answer: Sequence[str], serial: int) -> Answering:

@@ -1,0 +1,148 @@
+"""Local data for Unbound: a resolver operator answers for the seized names by itself.
+
+The clients of that resolver are then seen one by one, which no sinkhole behind a resolver's cache
+can do. A zone is a ``static`` local zone: its names have data, all others do not exist. A name that
+stands for everything below it is a ``redirect`` local zone.
+
+References:
+    unbound.conf(5), "local-zone" and "local-data".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from remnant.sinkhole.zonefile import (
+    EXPIRE,
+    REFRESH,
+    RETRY,
+    SERVER_TTL,
+    ZoneText,
+    absolute,
+    address_data,
+    contact_name,
+    extra_data,
+    minimum_of,
+)
+from remnant.sinkhole.zones import names_above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from remnant.sinkhole.exports import Export
+    from remnant.sinkhole.servers import Serving
+    from remnant.sinkhole.zones import Zone
+
+__all__ = ["unbound_files"]
+
+FILE: Final = "unbound.conf"
+ZONES_FILE: Final = "unbound-zones.conf"
+_SERIAL: Final = 1
+"""Of every zone: nobody transfers local data, and resolvers do not look at it."""
+_NOTHING: Final = r"TYPE65534 \# 0"
+"""An empty record of a private type: it lets a name exist that has nothing anybody asks for."""
+
+
+def unbound_files(zones: Sequence[Zone], export: Export, serving: Serving) -> str:
+    """Write local data and a configuration for Unbound; return the name of the configuration."""
+    (export.folder / "run").mkdir(exist_ok=True)
+    export.alone(ZONES_FILE, _local_zones(zones))
+    export.file(FILE, _main(serving))
+    return FILE
+
+
+def _local_zones(zones: Iterable[Zone]) -> ZoneText:
+    lines = [
+        "\n# Written by remnant export unbound. To be included in a server: clause.\n",
+        *(line for zone in zones for line in _local_zone(zone)),
+    ]
+    return ZoneText("# serial ", "".join(lines))
+
+
+def _local_zone(zone: Zone) -> Iterator[str]:
+    """Yield the lines for one zone: first the zone itself, then what lies in it."""
+    top, ttl = zone.name, zone.answering.ttls[0]
+    addresses, extra = address_data(zone), extra_data(zone)
+    watched = [f"{ttl} IN {kind} {data}" for kind, data in (*addresses, *extra)]
+    owned = [
+        f"{ttl} IN SOA {absolute(zone.nameservers[0])} {absolute(contact_name(zone.contact))} "
+        f"{_SERIAL} {REFRESH} {RETRY} {EXPIRE} {minimum_of(ttl)}",
+        *(f"{SERVER_TTL} IN NS {absolute(name)}" for name in zone.nameservers),
+    ]
+    apex = [*owned, *(watched if zone.watched(top) else _lines(ttl, extra))]
+    if top in zone.servers_inside and not zone.watched(top):
+        apex += _lines(SERVER_TTL, addresses)
+    yield from _zone(top, "redirect" if zone.covered(top) else "static", apex)
+    if zone.covered(top):
+        return
+    for name in sorted(zone.existing() - {top}):
+        if name in zone.below and not _covered_above(zone, name):
+            yield from _zone(name, "redirect", watched)
+        elif zone.covered(name):
+            continue
+        elif name in zone.exact:
+            yield from _data(name, watched)
+        elif name in zone.servers_inside:
+            yield from _data(name, _lines(SERVER_TTL, addresses))
+        else:
+            yield from _data(name, [f"{ttl} IN {_NOTHING}"])
+
+
+def _covered_above(zone: Zone, name: str) -> bool:
+    return any(above in zone.below for above in names_above(name))
+
+
+def _lines(ttl: int, records: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{ttl} IN {kind} {data}" for kind, data in records]
+
+
+def _zone(name: str, kind: str, records: Iterable[str]) -> Iterator[str]:
+    yield f'local-zone: "{absolute(name)}" {kind}\n'
+    yield from _data(name, records)
+
+
+def _data(name: str, records: Iterable[str]) -> Iterator[str]:
+    for record in records:
+        # What is in a record never holds the quote that ends this one.
+        yield f"local-data: '{absolute(name)} {record}'\n"
+
+
+def _main(serving: Serving) -> str:
+    listen = "\n".join(f"    interface: {at.address}@{at.port}" for at in serving.listen)
+    tap = ""
+    if serving.dnstap:
+        tap = f"""
+# Unbound writes to a socket only; something has to listen there before Unbound starts, such as
+#   fstrm_capture -t protobuf:dnstap.Dnstap -u SOCKET -w unbound.dnstap
+# `remnant ingest CASE` reads that file.
+dnstap:
+    dnstap-enable: yes
+    dnstap-bidirectional: yes
+    dnstap-socket-path: "{serving.dnstap.removeprefix("unix:")}"
+    dnstap-send-identity: yes
+    dnstap-log-client-query-messages: yes
+    dnstap-log-client-response-messages: yes
+"""
+    return f"""\
+# Written by remnant export unbound. Check it:  unbound-checkconf {serving.root}/unbound.conf
+# Who has an Unbound already takes the include line and the clause about dnstap.
+# DNSSEC: local data is not validated here. A client that validates by itself (a resolver that
+# forwards to this one) refuses these answers while the parent still has a DS record.
+
+server:
+{listen}
+    directory: "{serving.root}"
+    pidfile: "{serving.root}/run/unbound.pid"
+    chroot: ""
+    hide-identity: yes
+    hide-version: yes
+    minimal-responses: yes
+    deny-any: yes
+    ip-ratelimit: 0
+    edns-buffer-size: 1232
+    max-udp-size: 1232
+    include: "{serving.root}/{ZONES_FILE}"
+
+remote-control:
+    control-enable: no
+{tap}"""
