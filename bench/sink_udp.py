@@ -186,7 +186,11 @@ def commands(folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
             found[server] = (["knotd", "-c", str(config)], {})
         else:
             text = re.sub(r"rrl-\S+ratelimit: \S+", "", text)
-            text = text.replace("server:\n", "server:\n    server-count: 1\n    rrl-ratelimit: 0\n    rrl-whitelist-ratelimit: 0\n    username: \"\"\n", 1)
+            text = text.replace(
+                "server:\n",
+                'server:\n    server-count: 1\n    rrl-ratelimit: 0\n    rrl-whitelist-ratelimit: 0\n    username: ""\n',
+                1,
+            )
             found[server] = (["nsd", "-d", "-c", str(config)], {})
         config.write_text(text)
     return found
@@ -214,13 +218,18 @@ def main() -> None:
                     best.setdefault(name, []).append(per_cpu)
                     delays.setdefault(name, []).append(p99(file, seconds, 50_000))
                     shares = " ".join(f"{value:.2f}" for value in used.values() if value > 0.005)
-                    print(f"{round_number} {name:<8} {per_cpu:>9,.0f} queries a CPU second, "
-                          f"{qps:>9,.0f} a second (CPU s: {shares}), at 50,000 a second median "
-                          f"{delays[name][-1][0]:.0f} and p99 {delays[name][-1][1]:.0f} us", flush=True)
+                    print(
+                        f"{round_number} {name:<8} {per_cpu:>9,.0f} queries a CPU second, "
+                        f"{qps:>9,.0f} a second (CPU s: {shares}), at 50,000 a second median "
+                        f"{delays[name][-1][0]:.0f} and p99 {delays[name][-1][1]:.0f} us",
+                        flush=True,
+                    )
         middle = {name: sorted(values)[len(values) // 2] for name, values in best.items()}
         for name in ("knot", "nsd"):
             print(f"remnant answers {middle['remnant'] / middle[name]:.2f} times what {name} does")
-        worst = {name: sorted(d[1] for d in values)[len(values) // 2] for name, values in delays.items()}
+        worst = {
+            name: sorted(d[1] for d in values)[len(values) // 2] for name, values in delays.items()
+        }
         print(f"p99 at 50,000 a second: {worst['remnant'] / worst['knot']:.2f} times knot's")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -120,6 +120,7 @@ def run(
     """
     from remnant.sinkhole import fastpath
     from remnant.sinkhole.supervisor import Supervisor, drop_rights, json_log
+    from remnant.wire import kernels_are_new
 
     settings = open_settings()
     library = open_library(settings)
@@ -140,6 +141,8 @@ def run(
         secret=secret,
         sensor=sensor,
     )
+    if kernels_are_new():
+        json_log("compiling", note="once on this machine, for up to a minute; then it listens")
     places = [_place(text) for text in listen or [_DEFAULT_LISTEN]]
     plan = build()
     use_slow = slow or not fastpath.SUPPORTED

@@ -114,11 +114,24 @@ class Keeper:
         self._said_at = -_SAID_S
         self._alarm: str | None = None
 
-    def run(self, stop: threading.Event, interval: float = 1.0) -> None:
-        """Make a round each ``interval`` seconds until told to stop, and settle now and then."""
+    def run(
+        self,
+        stop: threading.Event,
+        interval: float = 1.0,
+        told: Callable[[Round], None] | None = None,
+    ) -> None:
+        """Make a round each ``interval`` seconds until told to stop, and settle now and then.
+
+        Args:
+            stop: set from another thread, or a signal handler.
+            interval: seconds from the start of one round to that of the next.
+            told: called after each round.
+        """
         while not stop.is_set():
             begun = time.monotonic()
             done = self.round()
+            if told is not None:
+                told(done)
             if begun - self._settled_at >= _SETTLE_S:
                 self.settle()
             if begun - self._expired_at >= _EXPIRE_S:
