@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import doctest
 import json
+import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +66,10 @@ def test_every_fact_has_its_place() -> None:
 
 def test_the_examples_hold() -> None:
     assert doctest.testmod(detail).failed == 0
+
+
+def test_every_fact_is_described_in_its_order() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "connections.md"
+    section = page.read_text(encoding="utf-8").split("\n## `detail`\n")[1].split("\n## ")[0]
+
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == KEYS

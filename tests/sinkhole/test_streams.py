@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -411,6 +413,26 @@ def test_a_slow_client_inside_tls_cannot_hold_its_connection() -> None:
     assert event.proof == "tls"
 
 
+def test_slow_clients_that_take_every_place_lose_it_again() -> None:
+    with sinkhole(Limits(connections=20, read_s=0.5, quiet_s=0.1, linger_s=0.2)) as sink:
+        slow = [sink.connect() for _ in range(20)]
+        for peer in slow:
+            peer.sendall(b"GET / HTTP/1.1\r\nX: ")
+        until(lambda: sink.streams.counters.open == 20)
+        assert sink.ask(b"") == b""
+        for _ in range(8):
+            for peer in slow:
+                with contextlib.suppress(OSError):
+                    peer.sendall(b"x")
+            time.sleep(0.1)
+        assert sink.ask(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 204")
+        for peer in slow:
+            peer.close()
+
+    assert sink.streams.counters.timed_out == 20
+    assert sink.streams.counters.refused == 1
+
+
 def test_a_client_that_does_not_read_its_reply_cannot_hold_its_connection() -> None:
     big = Reply(b"x" * 20_000_000, b"")
     with sinkhole(QUICK, big) as sink, sink.connect() as peer:
@@ -518,6 +540,30 @@ def test_whoever_takes_the_events_may_fail() -> None:
         until(lambda: sink.streams.counters.open == 0)
 
     assert sink.streams.counters.failed == 3
+
+
+def test_when_no_file_can_be_opened_it_pauses_and_goes_on() -> None:
+    class Exhausted(socket.socket):
+        left = 3
+
+        def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+            if Exhausted.left:
+                Exhausted.left -= 1
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    with sinkhole() as sink:
+        (ordinary,) = sink.streams._sockets
+        listener = Exhausted(fileno=os.dup(ordinary.fileno()))
+        sink.loop.call_soon_threadsafe(sink.loop.remove_reader, ordinary)
+        sink.loop.call_soon_threadsafe(
+            sink.loop.add_reader, listener, sink.streams._accept, listener
+        )
+        assert sink.ask(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 204")
+        sink.loop.call_soon_threadsafe(sink.loop.remove_reader, listener)
+        sink.loop.call_soon_threadsafe(listener.close)
+
+    assert sink.streams.counters.accept_errors == 3
 
 
 def test_stopping_waits_for_those_who_are_about_to_finish_and_tells_of_the_rest() -> None:

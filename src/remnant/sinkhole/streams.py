@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from remnant.sinkhole.conversation import TLS_STATE, Conversation, Speaker
 from remnant.sinkhole.events import Event
-from remnant.sinkhole.listeners import MAPPED, destination_of, packed
+from remnant.sinkhole.listeners import destination_of, packed, unit_of
 from remnant.sinkhole.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class Streams:
         counters = self.counters
         counters.connections += 1
         address = packed(str(peer[0]))
-        source = address[12:] if address.startswith(MAPPED) else address[:8]
+        source = unit_of(address)
         try:
             accepted.setblocking(False)
             destination, service_port = destination_of(accepted)
