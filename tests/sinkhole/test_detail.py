@@ -54,6 +54,13 @@ def test_facts_fit_and_those_left_out_are_the_less_telling_ones(
     assert all(facts[key] == value for key, value in kept.items() if key != "cut")
 
 
+def test_the_least_telling_facts_are_left_out() -> None:
+    kept = bounded(dict.fromkeys(KEYS, "x" * MAX_TEXT))
+
+    assert [key for key in kept if key != "cut"] == list(KEYS[:7])
+    assert kept["cut"] is True
+
+
 def test_every_fact_has_its_place() -> None:
     request = parse(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
     assert request is not None

@@ -382,7 +382,12 @@ class Streams:
         counters.tls += conversation.shaken
         counters.tls_failed += conversation.greeted and not conversation.shaken
         counters.raw += conversation.proof == "tcp" and not conversation.greeted
-        self._tell(_event(connection, conversation, limited=limited))
+        try:
+            event = _event(connection, conversation, limited=limited)
+        except Exception:  # noqa: BLE001 - facts that cannot be told must not hide the connection
+            counters.failed += 1
+            event = _event(connection, limited=limited)
+        self._tell(event)
 
     def _tell(self, event: Event) -> None:
         try:
@@ -402,7 +407,6 @@ class Streams:
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
-            # The client is gone; that it said goodbye in this way is no news.
             self._gone(connection)
             return
         if sent < len(data):
@@ -425,18 +429,11 @@ class Streams:
                 self._shut(connection)
 
     def _gone(self, connection: _Connection) -> None:
+        """End a connection that takes nothing more; that it left in this way is no news."""
         connection.pending = b""
-        self._end_quietly(connection)
+        if not connection.reported:
+            self._end(connection)
         self._close(connection)
-
-    def _end_quietly(self, connection: _Connection) -> None:
-        """Report a connection that takes nothing more."""
-        if connection.reported:
-            return
-        if connection.conversation is not None:
-            with contextlib.suppress(Exception):
-                connection.conversation.end()
-        self._report(connection)
 
     def _shut(self, connection: _Connection) -> None:
         """Say that nothing follows, so that the client closes; it has until its deadline."""
