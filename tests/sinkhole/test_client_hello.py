@@ -94,6 +94,12 @@ def test_an_extension_damaged_inside_counts_as_present_and_empty() -> None:
         assert hello == ClientHello(version=0x0303, ciphers=(1,), extensions=(kind,))
 
 
+def test_the_server_name_is_the_first_that_is_a_host_name() -> None:
+    names = vector(b"\1" + vector(b"other") + b"\0" + vector(b"a.example") + b"\0" + vector(b"b"))
+
+    assert read(records(message(0x0303, [1], [(0, names)]))).server_name == b"a.example"
+
+
 def test_the_first_bytes_tell() -> None:
     assert may_be_tls(b"\x16")
     assert may_be_tls(b"\x16\x03\x01")

@@ -159,6 +159,21 @@ def test_a_long_payload_inside_tls_is_bounded_too() -> None:
     assert client.conversation.detail()["payload_bytes"] == MAX_PAYLOAD
 
 
+def test_many_small_records_are_bounded() -> None:
+    client = Client()
+    client.shake()
+    for _ in range(2000):
+        client.secure.write(b"\x00")
+    data = client.outgoing.read()
+    for i in range(0, len(data), 1000):
+        client.conversation.receive(data[i : i + 1000])
+
+    assert len(data) > MAX_TLS
+    assert client.conversation.done
+    assert client.conversation._tls is not None
+    assert client.conversation._tls.received == MAX_TLS
+
+
 def test_the_host_of_a_request_counts_before_the_server_name() -> None:
     for host, name in (
         (b"Host.example", b"\x04Host\x07example\x00"),

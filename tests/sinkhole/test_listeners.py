@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remnant.sinkhole import listeners
-from remnant.sinkhole.listeners import ListenError, destination_of, open_listeners, packed
+from remnant.sinkhole.listeners import ListenError, destination_of, open_listeners, packed, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +140,13 @@ def test_without_redirection_the_destination_is_the_socket_s_own_address() -> No
                     socket.inet_pton(socket.AF_INET6, address),
                     port,
                 )
+
+
+def test_one_source_is_an_ipv4_address_or_an_ipv6_64() -> None:
+    units = [unit_of(packed(text)) for text in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
+    assert units[0] == units[2] != units[1]
+    assert unit_of(packed("2001:db8::1")) == unit_of(packed("2001:db8::ffff:0:0:2"))
+    assert unit_of(packed("2001:db8::1")) != unit_of(packed("2001:db8:0:1::1"))
 
 
 def test_a_scope_is_left_out() -> None:
