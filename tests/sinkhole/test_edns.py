@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from remnant import wire
 from remnant.sinkhole.edns import Options, opt_record, option, read_options
+from sinkhole.made_zones import QUICK
 
 
 def test_no_options() -> None:
@@ -42,6 +43,7 @@ def test_a_network_of_another_family_is_passed_over_and_hides_the_next() -> None
     assert read_options(data) == Options()
 
 
+@QUICK
 @given(st.binary(max_size=60))
 def test_options_are_those_of_dnspython_or_are_none(data: bytes) -> None:
     position, sizes = 0, []
@@ -55,6 +57,7 @@ def test_options_are_those_of_dnspython_or_are_none(data: bytes) -> None:
         assert read_options(data) == Options(3 in {code for code, _ in sizes})
 
 
+@QUICK
 @given(st.binary(min_size=16, max_size=16), st.booleans(), st.integers(0, 128))
 def test_networks_are_those_of_the_kernel_and_of_dnspython(
     address: bytes, short: bool, bits: int

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from remnant import wire
 from remnant.sinkhole.query import Additional, read_name, read_records
+from sinkhole.made_zones import QUICK
 
 NAMES = st.one_of(
     st.binary(max_size=40),
@@ -20,6 +21,7 @@ A = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4\x7f\0\0\1"
 TSIG = b"\1k\0\0\xfa\0\xff\0\0\0\0\0\0"
 
 
+@QUICK
 @given(NAMES)
 def test_names_are_the_kernels(data: bytes) -> None:
     starts = np.zeros(wire.MAX_LABELS + 2, np.int64)
@@ -28,6 +30,7 @@ def test_names_are_the_kernels(data: bytes) -> None:
     assert read_name(data, 0) == (None if count < 0 else starts[: count + 1].tolist())
 
 
+@QUICK
 @given(st.lists(st.one_of(st.sampled_from([OPT, A, TSIG]), st.binary(max_size=16)), max_size=3))
 def test_records_end_where_the_kernels_say(parts: list[bytes]) -> None:
     data = bytes(12) + b"".join(parts)

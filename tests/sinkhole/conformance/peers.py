@@ -120,7 +120,8 @@ def running(
 ) -> Iterator[tuple[int, Counts]]:
     """Run the sinkhole's asyncio servers in a thread; give their port and counts."""
     counts = Counts()
-    take = emit or [].append
+    nobody: list[Event] = []
+    take = emit or nobody.append
     port = free_port()
     ready, done = threading.Event(), threading.Event()
 
