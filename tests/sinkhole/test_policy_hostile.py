@@ -7,14 +7,13 @@ import random
 import dns.flags
 import dns.message
 import dns.opcode
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from remnant.names import text_to_wire
 from remnant.sinkhole.policy import MAX_GAIN, Answer, Kind, Policy
 from sinkhole.made_zones import CLIENT, NOW, NSID, QUICK, SECRET, three_zones
-
-    import pytest
 
 POLICY = Policy(three_zones(), nsid=bytes(64), secret=SECRET)
 
