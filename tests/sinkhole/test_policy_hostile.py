@@ -7,7 +7,6 @@ import random
 import dns.flags
 import dns.message
 import dns.opcode
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,10 +172,9 @@ def gain(policy: Policy) -> tuple[float, float]:
     return sum(ratios) / len(ratios), max(ratios)
 
 
-def test_answers_are_little_larger_than_queries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_answers_are_little_larger_than_queries() -> None:
     mean, largest = gain(Policy(three_zones(), nsid=NSID, secret=SECRET))
 
-    with capsys.disabled():
-        pass
+    print(f"\nbytes of answer to query: mean {mean:.2f}, largest {largest:.2f}")  # noqa: T201
     assert mean < 2
     assert largest < 4
