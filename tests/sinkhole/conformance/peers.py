@@ -19,13 +19,13 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import pytest
-from real.dns_servers import free_port, needed
-from sinkhole.made_zones import NSID, SECRET, three_zones
 
+from real.dns_servers import free_port, needed
 from remnant.sinkhole.dns_tcp import DnsTcp, TcpLimits
 from remnant.sinkhole.dns_udp import DnsUdp
 from remnant.sinkhole.events import Counts, Event
 from remnant.sinkhole.policy import Policy
+from sinkhole.made_zones import NSID, SECRET, three_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +70,7 @@ class Server:
     def ask(
         self, name: str, kind: str, *, tcp: bool = False, rd: bool = False, **how: Any
     ) -> dns.message.Message:
-        """The answer to a question, read by dnspython; what belongs to every answer is looked at."""
+        """The answer to a question, read by dnspython and looked at as ``answer_to`` does."""
         query = dns.message.make_query(name, kind, **how)
         if not rd:
             query.flags &= ~dns.flags.RD
@@ -87,7 +87,7 @@ def answer_to(query: bytes, got: bytes) -> dns.message.Message:
     assert answer.flags & dns.flags.QR
     assert not answer.flags & dns.flags.RA
     assert (answer.flags & dns.flags.RD) == (query[2] & 1) << 8
-    end = 12 + len(answer.question[0].name.to_wire()) + 4 if answer.question else 12
+    end = 12 + len(answer.question[0].name.to_wire() or b"") + 4 if answer.question else 12
     assert got[12:end] == query[12:end], "the question is repeated byte for byte"
     return answer
 
@@ -115,16 +115,18 @@ def read_exactly(asker: socket.socket, size: int) -> bytes:
 @contextlib.contextmanager
 def running(
     policy: Policy,
-    emit: Callable[[Event], None] = lambda event: None,
+    emit: Callable[[Event], None] | None = None,
     limits: TcpLimits | None = None,
 ) -> Iterator[tuple[int, Counts]]:
     """Run the sinkhole's asyncio servers in a thread; give their port and counts."""
     counts = Counts()
+    nobody: list[Event] = []
+    take = emit or nobody.append
     port = free_port()
     ready, done = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        tcp, udp = DnsTcp(policy, emit, counts, limits), DnsUdp(policy, emit, counts)
+        tcp, udp = DnsTcp(policy, take, counts, limits), DnsUdp(policy, take, counts)
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
