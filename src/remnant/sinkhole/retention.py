@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from remnant.settings import Settings
 
-__all__ = ["expire", "remove_case"]
+__all__ = ["expire", "has_segments", "remove_case"]
 
 _BEGAN: Final = "%Y%m%dT%H%M%SZ"
 
@@ -40,6 +40,12 @@ def expire(settings: Settings, *, now: datetime, manifest: Manifest | None = Non
             _unlink(folder, name, entry)
             removed += 1
     return removed
+
+
+def has_segments(settings: Settings, case: str) -> bool:
+    """Return whether the sinkhole kept segments for a case."""
+    folder = settings.home / "sinkhole" / case
+    return folder.is_dir() and any(NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
 def remove_case(settings: Settings, case: str) -> int:
