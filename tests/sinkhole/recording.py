@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from remnant import settings as settings_module
+from remnant.capture import ReadOptions
+from remnant.capture.readers import READERS
+from remnant.capture.stream import ByteStream
+from remnant.collate.ingest import ingest_source
 from remnant.schema import SIGHTINGS, Table
 from remnant.sinkhole.events import Counts
 from remnant.sinkhole.keeper import Keeper
 from remnant.sinkhole.recorder import CaseFacts, Recorder
 from remnant.store import Store
-from remnant.watchlist import Rule, digest_of
+from remnant.watchlist import Rule, Watchlist, digest_of
 from segment_writer import events, row
 
 if TYPE_CHECKING:
@@ -22,7 +27,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from remnant.collate.ingest import SourceResult
     from remnant.settings import Settings
+    from remnant.store import SourceRecord
 
 NOW = 1_785_585_600_000_000  # 2026-08-01T12:00:00Z
 HOUR = 3_600_000_000
@@ -112,3 +119,35 @@ def rounds(of: Keeper, most: int = 20) -> int:
         if not done.frames and not done.more:
             break
     return total
+
+
+def ingest(settings: Settings, path: Path, *rules: Rule, case: str = "demo") -> SourceResult:
+    """What ``remnant ingest`` does with a file."""
+    options = ReadOptions(now=datetime.fromtimestamp(NOW / 1_000_000, UTC))
+    watchlist = Watchlist.compile(rules or RULES)
+    with Store.open(settings, write=True) as store, ByteStream(path.open("rb"), str(path)) as data:
+        (result,) = ingest_source(
+            data,
+            READERS["segment"],
+            store,
+            watchlist,
+            options,
+            cases=[case],
+            path=str(path),
+            reopen=lambda: ByteStream(path.open("rb"), str(path)),
+        )
+    return result
+
+
+def sources(settings: Settings, case: str = "demo") -> list[SourceRecord]:
+    with Store.open(settings) as store:
+        return store.view(case).sources
+
+
+def decompressed(path: Path) -> bytes:
+    with ByteStream(path.open("rb"), str(path)) as stream:
+        parts = []
+        while stream.more():
+            parts.append(stream.view.tobytes())
+            stream.advance(stream.view.size)
+    return b"".join(parts)
