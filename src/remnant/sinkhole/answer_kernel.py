@@ -512,8 +512,8 @@ def answer(
 
     # What the answer is: a code, flags and a section.
     rcode = _REFUSED
-    header = int64(0)
-    section = int64(-1)
+    header: Int = int64(0)
+    section: Int = int64(-1)
     authority = False
     opt = False
     with_options = False

@@ -296,7 +296,7 @@ def receive_drops(sock: socket.socket) -> int:
     The system counts in 32 bits, from the start of the socket (sock_diag(7), SK_MEMINFO_DROPS).
     """
     try:
-        return struct.unpack("9I", sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36))[8]
+        return int(struct.unpack("9I", sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36))[8])
     except (OSError, struct.error):
         return 0
 
