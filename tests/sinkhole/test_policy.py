@@ -13,7 +13,8 @@ import pytest
 
 from remnant.cases.model import SinkholeConfig
 from remnant.names import text_to_wire
-from remnant.sinkhole.policy import MAX_GAIN, Answer, Kind, Policy
+from remnant.sinkhole.policy import MAX_GAIN, Answer, Kind, Policy, name_kinds
+from remnant.sinkhole.records import BETWEEN
 from sinkhole.made_zones import CLIENT, NOW, NSID, SECRET, answering, three_zones, zone
 
 if TYPE_CHECKING:
@@ -284,6 +285,21 @@ def test_a_watched_name_counts_in_the_deepest_zone_that_encloses_it() -> None:
     assert ask(wire("x.sub.evil.test"), policy=policy).listed
     assert ask(wire("no.sub.evil.test"), policy=policy).rcode == dns.rcode.NXDOMAIN
     assert ask(wire("no.evil.test"), policy=policy).listed
+
+
+def test_the_names_between_are_those_of_the_zone() -> None:
+    made = zone(
+        "evil.test",
+        "a.b.c.evil.test x.y.dga.evil.test c.evil.test",
+        "dga.evil.test p.q.evil.test",
+        answering(config=SinkholeConfig(nameservers=("ns.in.evil.test", "ns.out.test"))),
+    )
+    kinds = name_kinds([made])
+
+    assert set(made.between()) == {"b.c.evil.test", "q.evil.test", "in.evil.test"}
+    assert {name for name, bits in kinds.items() if bits == BETWEEN} == {
+        text_to_wire(name) for name in (*made.between(), "y.dga.evil.test")
+    }
 
 
 def test_what_a_policy_cannot_be_made_of() -> None:
