@@ -14,7 +14,16 @@ from typing import Annotated, Final
 
 import typer
 
-from remnant import __version__, cli_case, cli_export, cli_keep, cli_pdns, cli_read, cli_run
+from remnant import (
+    __version__,
+    cli_case,
+    cli_export,
+    cli_keep,
+    cli_pdns,
+    cli_read,
+    cli_run,
+    cli_sink,
+)
 from remnant.cli_shared import HOME, open_settings
 from remnant.errors import RemnantError, StoreError
 from remnant.startup import spare_pandas
@@ -72,6 +81,7 @@ app.command("judge", short_help="Whether clean-up is working, with evidence.")(c
 app.command("report", short_help="Write the report as one HTML file.")(cli_read.report)
 app.add_typer(cli_export.app, name="export", short_help="Files for other people's servers.")
 app.add_typer(cli_pdns.app, name="pdns")
+app.add_typer(cli_sink.app, name="sink", short_help="Run the sinkhole.")
 app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
 app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)
 app.add_typer(cli_keep.sensor_app, name="sensor")

@@ -29,6 +29,7 @@ __all__ = [
     "TIME",
     "TRANSPORTS",
     "UNITS",
+    "UNLISTED",
     "VANTAGES",
     "Column",
     "Table",
@@ -253,37 +254,44 @@ EVENTS: Final = Table(
     ),
 )
 
-SIGHTINGS: Final = Table(
-    "sightings",
-    1,
-    "one observed query message that matched the case",
-    (
-        _TIME,
-        _SENSOR,
-        _VANTAGE,
-        Column(
-            "client",
-            pa.int64(),
-            "keyed hash (SipHash-2-4, the site's key) of the counting unit of the source address",
-        ),
-        Column("unit", _WORD, "what one client is: ipv4, or ipv6_64"),
-        Column("ecs", pa.int64(), "keyed hash of the client-subnet prefix", null="none sent"),
-        Column("asn", pa.int64(), "origin AS of the source address", null="not in the data"),
-        Column("country", _WORD, "ISO 3166-1 alpha-2, upper case", null="not in the data"),
-        _CLIENT_PORT,
-        _SERVICE_PORT,
-        _TRANSPORT,
-        _NAME,
-        _CASE_BITS,
-        _QTYPE,
-        _RCODE,
-        Column("indicator", _WORD, "the watch rule that matched, as written in the case"),
-        _PROOF,
-        _WEIGHT,
-        _DETAIL,
-        _LIMITED,
-        Column("source", _WORD, "the source it was read from (ledger id)"),
+_SIGHTING = (
+    _TIME,
+    _SENSOR,
+    _VANTAGE,
+    Column(
+        "client",
+        pa.int64(),
+        "keyed hash (SipHash-2-4, the site's key) of the counting unit of the source address",
     ),
+    Column("unit", _WORD, "what one client is: ipv4, or ipv6_64"),
+    Column("ecs", pa.int64(), "keyed hash of the client-subnet prefix", null="none sent"),
+    Column("asn", pa.int64(), "origin AS of the source address", null="not in the data"),
+    Column("country", _WORD, "ISO 3166-1 alpha-2, upper case", null="not in the data"),
+    _CLIENT_PORT,
+    _SERVICE_PORT,
+    _TRANSPORT,
+    _NAME,
+    _CASE_BITS,
+    _QTYPE,
+    _RCODE,
+    Column("indicator", _WORD, "the watch rule that matched, as written in the case"),
+    _PROOF,
+    _WEIGHT,
+    _DETAIL,
+    _LIMITED,
+    Column("source", _WORD, "the source it was read from (ledger id)"),
+)
+
+SIGHTINGS: Final = Table(
+    "sightings", 1, "one observed query message that matched the case", _SIGHTING, ("case", "day")
+)
+
+UNLISTED: Final = Table(
+    "unlisted",
+    1,
+    "one event at the sinkhole for a name in a seized zone that the case does not list: kept "
+    "apart, so that no number of the case counts it (the indicator is unlisted: and the zone)",
+    _SIGHTING,
     ("case", "day"),
 )
 
@@ -361,7 +369,8 @@ COVERAGE: Final = Table(
             "what the row says about the hour: traffic (the source holds all messages, so one of "
             "them shows that the sensor delivered), hits (the source holds hits only: it covers no "
             "hour), stated (the same, in a period for which a person says that it is complete: "
-            "covered, even without a message)",
+            "covered, even without a message; or an hour for which a sinkhole says of itself that "
+            "it listened from its start to its end)",
             null="as traffic: written by version 1",
         ),
     ),
@@ -445,5 +454,5 @@ ACTIVITY: Final = Table(
     ("case", "day"),
 )
 
-STORED: Final = (SIGHTINGS, CLIENTS, COVERAGE, QUARANTINE, ANSWERS, ACTIVITY)
+STORED: Final = (SIGHTINGS, UNLISTED, CLIENTS, COVERAGE, QUARANTINE, ANSWERS, ACTIVITY)
 """The tables that are kept as Parquet files."""

@@ -33,6 +33,7 @@ __all__ = [
     "ReferenceSettings",
     "ReportSettings",
     "Settings",
+    "SinkholeSettings",
     "StoreSettings",
     "load",
     "reference",
@@ -175,6 +176,19 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkholeSettings:
+    """``[sinkhole]``: what the sinkhole keeps."""
+
+    keep_days: int = _setting(
+        "days that segments (every event, with addresses) are kept, so that they can be read again "
+        "when a watchlist changes; what is in the store stays",
+        90,
+        ge=1,
+        le=36_500,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; ``load`` is the usual way to get them.
 
@@ -182,7 +196,8 @@ class Settings:
         home: folder of the store, the settings file and the small state.
         site_key: file of the key that makes pseudonyms; outside the store on purpose.
         database: SQLAlchemy URL of the small mutable state; ``None`` for SQLite in ``home``.
-        store: a section, as are ``reference``, ``estimate``, ``judge`` and ``report``.
+        store: a section, as are ``reference``, ``estimate``, ``judge``, ``report`` and
+            ``sinkhole``.
         origins: where each value came from, by ``section.key``; empty unless loaded.
     """
 
@@ -208,6 +223,7 @@ class Settings:
     estimate: EstimateSettings = field(default_factory=EstimateSettings)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    sinkhole: SinkholeSettings = field(default_factory=SinkholeSettings)
     origins: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False, compare=False
     )
@@ -463,6 +479,7 @@ def _assemble(values: Mapping[str, object], origins: Mapping[str, str]) -> Setti
         estimate=EstimateSettings(**sections["estimate"]),  # type: ignore[arg-type]
         judge=JudgeSettings(**sections["judge"]),  # type: ignore[arg-type]
         report=ReportSettings(**sections["report"]),  # type: ignore[arg-type]
+        sinkhole=SinkholeSettings(**sections["sinkhole"]),  # type: ignore[arg-type]
         origins=MappingProxyType(dict(origins)),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
@@ -23,14 +23,36 @@ if TYPE_CHECKING:
 
     from remnant.watchtable import Tables
 
-__all__ = ["FAMILY", "MAX_WORD", "Kind", "Role", "Rule", "State", "Watchlist", "digest_of"]
+__all__ = [
+    "FALLBACKS",
+    "FAMILY",
+    "MAX_WORD",
+    "SINKHOLE",
+    "UNLISTED",
+    "Kind",
+    "Role",
+    "Rule",
+    "State",
+    "Watchlist",
+    "digest_of",
+]
 
-Kind = Literal["exact", "below", "address", "family"]
+Kind = Literal["exact", "below", "address", "family", "zone", "sinkhole"]
 Role = Literal["c2", "download", "dga", "fastflux", "nameserver"]
 State = Literal["seized", "suspended", "live", "lost", "unknown"]
 
 FAMILY: Final = "family:"
 """What stands before the text of a ``family`` rule, so that it is never taken for a name."""
+
+UNLISTED: Final = "unlisted:"
+"""What stands before the zone in the text of a ``zone`` rule."""
+
+SINKHOLE: Final = "sinkhole"
+"""Kind and text of the rule for what reached the sinkhole and hits nothing else."""
+
+FALLBACKS: Final = frozenset({"zone", SINKHOLE})
+"""Kinds of rules that no case lists: they stand in where no other rule of their case hits, and do
+not belong to the watchlist's digest."""
 
 MAX_WORD: Final = 63
 """Bytes of the longest family word."""
@@ -44,9 +66,11 @@ class Rule:
         case: name of the case.
         kind: ``exact`` a name; ``below`` a name and everything below it (``*.`` in a case file);
             ``address`` a prefix, matched against A and AAAA answers and, in flows, destinations;
-            ``family`` a word by which victim reports call the botnet.
-        text: as written in the case, normalised: folded name, ``*.`` + folded name, CIDR, or
-            ``family:`` + folded word.
+            ``family`` a word by which victim reports call the botnet; ``zone`` a seized zone, whose
+            names count as not listed; ``sinkhole`` whatever else reached the case's sinkhole (these
+            two come with the sinkhole's segments, see ``FALLBACKS``).
+        text: as written in the case, normalised: folded name, ``*.`` + folded name, CIDR,
+            ``family:`` + folded word, ``unlisted:`` + folded zone, or ``sinkhole``.
         role: what it is to the botnet.
         state: what the takedown made of it.
         zone: the seized zone where the case states it; else it is what ``cases.zones.zone_of``
@@ -76,6 +100,7 @@ _EXACT: Final = 2000
 _BELOW: Final = 1000
 """Specificity of a name entry: these, plus the number of labels; of a prefix: its length."""
 _FAMILY: Final = -1
+_NOTHING: Final = -2
 
 
 def digest_of(rules: Iterable[Rule], case: str) -> str:
@@ -83,7 +108,7 @@ def digest_of(rules: Iterable[Rule], case: str) -> str:
     parts = sorted(
         f"{rule.kind}\t{rule.text}\t{rule.valid_from}\t{rule.valid_until}\n"
         for rule in rules
-        if rule.case == case
+        if rule.case == case and rule.kind not in FALLBACKS
     )
     return str(xxhash.xxh3_128_hexdigest("".join(dict.fromkeys(parts)).encode()))
 
@@ -102,7 +127,8 @@ class Watchlist:
         entry_rules: int32[rules]: indexes into ``rules``.
         specificity: int32[entries]: higher is more specific. An exact name is above any suffix, a
             longer suffix above a shorter one, any name above any prefix, a longer prefix (in bits
-            of the 16-byte address) above a shorter one, any prefix above a family word.
+            of the 16-byte address) above a shorter one, any prefix above a family word. Rules of
+            the kinds FALLBACKS are below all others, whatever entry they share.
     """
 
     def __init__(
@@ -133,6 +159,11 @@ class Watchlist:
         index: dict[tuple[Kind, bytes, int], int] = {}
         rows = [index.setdefault(_key(rule), len(index)) for rule in rules]
         return cls(rules, list(index), rows)
+
+    def extended(self, rules: Iterable[Rule]) -> Watchlist:
+        """Return this watchlist with more rules for the cases that it has; itself where none is."""
+        more = tuple(rule for rule in rules if rule.case in self.cases)
+        return _extended(self, more) if more else self
 
     @cached_property
     def cases(self) -> tuple[str, ...]:
@@ -211,7 +242,7 @@ class Watchlist:
             if kind == "address":
                 prefixes.append((value, length, entry))
                 continue
-            if kind == "family":
+            if kind in {"family", SINKHOLE}:
                 continue
             name = names.setdefault(value, len(names))
             if name == len(exact):
@@ -278,6 +309,11 @@ class Watchlist:
         )
 
 
+@lru_cache(maxsize=8)
+def _extended(watchlist: Watchlist, rules: tuple[Rule, ...]) -> Watchlist:
+    return Watchlist.compile((*watchlist.rules, *rules))
+
+
 def _matched(
     tables: Tables, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
@@ -319,6 +355,11 @@ def _key(rule: Rule) -> tuple[Kind, bytes, int]:
             return "address", *_prefix(rule.text)
         case "family":
             return "family", _word(rule.text.removeprefix(FAMILY)), 0
+        case "zone":
+            # The entry of ``*.`` and the zone's name: one entry stands for rules of both kinds.
+            return "below", text_to_wire(rule.text.removeprefix(UNLISTED)), 0
+        case "sinkhole":
+            return "sinkhole", b"", 0
 
 
 def _word(text: str) -> bytes:
@@ -348,6 +389,8 @@ def _specificity(key: tuple[Kind, bytes, int]) -> int:
         return length
     if kind == "family":
         return _FAMILY
+    if kind == SINKHOLE:
+        return _NOTHING
     position = count = 0
     while value[position]:
         position += value[position] + 1

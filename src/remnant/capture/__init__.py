@@ -16,10 +16,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from remnant.capture.stream import ByteStream
-    from remnant.watchlist import Watchlist
+    from remnant.watchlist import Rule, Watchlist
     from remnant.windows import Window
 
-__all__ = ["QUARANTINE_LIMIT", "AnswersMode", "Batch", "DatedReader", "ReadOptions", "Reader"]
+__all__ = [
+    "QUARANTINE_LIMIT",
+    "AnswersMode",
+    "Batch",
+    "DatedReader",
+    "ReadOptions",
+    "Reader",
+    "Stated",
+    "StatingReader",
+]
 
 AnswersMode = Literal["watched", "all", "none"]
 """Which resource records of responses are kept: those about watched names and addresses, all of
@@ -74,6 +83,8 @@ class Batch:
         responders: addresses (binary(16), as in ``schema.QUERIES``) that answer DNS themselves in
             this source: no row of theirs is an observation, also none of earlier batches. ``None``
             if there are none, or not known yet.
+        listened: sensor, vantage and start of the hour (UTC microseconds) of each hour for which
+            the source itself states that the sensor listened from its start to its end.
     """
 
     end: int
@@ -85,6 +96,20 @@ class Batch:
     notes: tuple[str, ...] = field(default=())
     answers: pa.RecordBatch | None = None
     responders: pa.Array[Any] | None = None
+    listened: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a source says of itself.
+
+    Attributes:
+        id: its own name, which no other source has.
+        rules: what is watched in it beside the watchlist, for the case whose source it is.
+    """
+
+    id: str
+    rules: tuple[Rule, ...]
 
 
 class Reader(Protocol):
@@ -127,4 +152,13 @@ class DatedReader(Reader, Protocol):
         Returns:
             0 to 365, as in a leap year; None if the lines say their year, or have no time.
         """
+        ...
+
+
+@runtime_checkable
+class StatingReader(Reader, Protocol):
+    """A reader of sources that say what they are."""
+
+    def states(self, stream: ByteStream) -> Stated | None:
+        """Return what the source says of itself; call it before anything is read."""
         ...

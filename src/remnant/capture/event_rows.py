@@ -48,6 +48,7 @@ __all__ = [
     "TLS",
     "EventTables",
     "Events",
+    "destination_text",
     "details_of",
     "room_for",
 ]
@@ -287,14 +288,17 @@ class EventTables:
         targets = events.target.reshape(-1, 16)[hits]
         # Watched destinations are few, however many rows go there.
         few, index = np.unique(targets, axis=0, return_inverse=True)
-        texts: Any = pa.array([_text(few[i].tobytes()) for i in range(len(few))], pa.string())
+        texts: Any = pa.array(
+            [destination_text(few[i].tobytes()) for i in range(len(few))], pa.string()
+        )
         other = pc.if_else(
             pa.array(has_target), texts.take(pa.array(index.reshape(-1))), pa.scalar(_NO_NAME)
         )
         return pc.if_else(pa.array(sizes > 0), name, other), bits
 
 
-def _text(packed: bytes) -> str:
+def destination_text(packed: bytes) -> str:
+    """Return 16 address bytes as text, an IPv4 address that they carry as such."""
     address = ipaddress.IPv6Address(packed)
     return str(address.ipv4_mapped or address)
 

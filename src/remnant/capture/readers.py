@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from remnant.capture import DatedReader
+from remnant.capture import DatedReader, StatingReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remnant.capture import Batch, Reader, ReadOptions
+    from remnant.capture import Batch, Reader, ReadOptions, Stated
     from remnant.capture.stream import ByteStream
     from remnant.watchlist import Watchlist
 
@@ -63,6 +63,11 @@ class Format:
         reader = self.reader
         return reader.first_day(head) if isinstance(reader, DatedReader) else None
 
+    def states(self, stream: ByteStream) -> Stated | None:
+        """Return what a source says of itself, if those of the format do."""
+        reader = self.reader
+        return reader.states(stream) if isinstance(reader, StatingReader) else None
+
     def read(
         self, stream: ByteStream, watchlist: Watchlist, options: ReadOptions
     ) -> Iterator[Batch]:
@@ -74,6 +79,14 @@ _ROOM: Final = "remnant.capture"
 
 FORMATS: Final = (
     # Bytes with a magic number, then bytes with a shape, then lines: the surest first.
+    Format(
+        "segment",
+        "Remnant sinkhole segment",
+        "sinkhole_dns",
+        f"{_ROOM}.segment",
+        "SegmentReader",
+        gives="events at the sinkhole",
+    ),
     Format(
         "dnstap",
         "dnstap",

@@ -326,6 +326,10 @@ class ByteStream:
             pass
         return self._buffer[:HEAD_BYTES][: self._stop].tobytes()
 
+    def peek(self, count: int) -> bytes:
+        """Return up to ``count`` bytes of the start without using them up; call before ``more``."""
+        return self._next(count)
+
     def watch(self, checkpoints: Iterable[tuple[int, str]], follow: Follow | None = None) -> None:
         """Compare the digest at these offsets with these values on the way past them.
 

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.capture import StatingReader
 from remnant.collate.answers import Answers
 from remnant.collate.clients import Clients
 from remnant.collate.known import Known, scan
 from remnant.collate.plan import Plan, Planner, Reading, State, digest_of, plan_same
 from remnant.collate.pseudonym import SiteKey
-from remnant.collate.sightings import Matcher, client_rows, finish_day, rule_texts
+from remnant.collate.sightings import (
+    Matcher,
+    client_rows,
+    finish_day,
+    rule_texts,
+    split_unlisted,
+)
 from remnant.collate.spill import Rows
 from remnant.collate.stated import reading_text
 from remnant.collate.tally import Tally
-from remnant.schema import ANSWERS, CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS
+from remnant.schema import ANSWERS, CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS, UNLISTED
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
 from remnant.windows import iso
 
@@ -132,6 +139,9 @@ def ingest_source(
     """
     key = SiteKey(store.site_key())
     served = tuple(watchlist.cases if cases is None else cases)
+    stated = reader.states(stream) if isinstance(reader, StatingReader) else None
+    if stated is not None:
+        watchlist = watchlist.extended(stated.rules)
     head = stream.head()
     known = Known(store, served, head)
     reading = Reading(
@@ -144,6 +154,7 @@ def ingest_source(
         head=head[:HEAD_BYTES],
         hits_only=reader.hits_only,
         period=options.period if reader.hits_only else None,
+        own_id=None if stated is None else stated.id,
     )
     if reopen is not None and known.checkpoints:
         early = _known_bydigest_of(reopen, Known(store, served, head), watchlist, served, reading)
@@ -285,7 +296,9 @@ class _Source:
             format=self._reading.format,
             records=tally.records,
             messages=tally.total("messages"),
-            matched=sum(len(self._mine(part, 0)) for part in parts),
+            matched=sum(
+                len(split_unlisted(self._mine(part, 0), self._watchlist)[0]) for part in parts
+            ),
             malformed=tally.total("malformed"),
             skipped=tally.total("skipped"),
             clock_faults=tally.total("clock_faults"),
@@ -352,7 +365,10 @@ class _Source:
             day = datetime.fromtimestamp(number * 86_400, UTC).date().isoformat()
             seen = []
             for part in rows.parts(number):
-                mine = self._mine(part, plan.cut)
+                mine, others = split_unlisted(self._mine(part, plan.cut), self._watchlist)
+                if len(others):
+                    done = finish_day(others, clients, texts, source)
+                    change.write(UNLISTED, case, day, done.sightings, [source])
                 if len(mine):
                     done = finish_day(mine, clients, texts, source)
                     change.write(SIGHTINGS, case, day, done.sightings, [source])

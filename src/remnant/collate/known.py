@@ -165,6 +165,8 @@ def is_start_of(record: SourceRecord, length: int, digest: str) -> bool | None:
     path = Path(record.path)
     try:
         if not path.is_file():
+            path = path.with_name(f"{path.name}.zst")  # a segment that was sealed since
+        if not path.is_file():
             return None
         with path.open("rb") as raw, ByteStream(raw, record.path) as stream:
             stream.watch([(length, digest), (record.bytes, record.digest)])

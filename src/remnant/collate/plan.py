@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
+import xxhash
+
 from remnant.collate.known import is_start_of
 from remnant.collate.stated import lines_of, period_of, reading_text
 from remnant.errors import printable
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from remnant.watchlist import Watchlist
     from remnant.windows import Window
 
-__all__ = ["Plan", "Planner", "Reading", "State", "digest_of", "plan_same"]
+__all__ = ["Plan", "Planner", "Reading", "State", "digest_of", "plan_same", "source_id"]
 
 State = Literal["new", "known", "grown", "reread", "empty", "damaged", "refused"]
 
@@ -44,6 +46,7 @@ class Reading:
         head: the first HEAD_BYTES of the source.
         hits_only: it holds hits and nothing else.
         period: for which time a person says that it is complete, if it holds hits only.
+        own_id: the name that the source gives itself.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Reading:
     head: bytes
     hits_only: bool = False
     period: Window | None = None
+    own_id: str | None = None
 
     def agrees(self, record: SourceRecord) -> bool:
         """Return whether an earlier reading understood the lines as this one does."""
@@ -111,6 +115,11 @@ class Plan:
     period: Window | None = None
 
 
+def source_id(own_id: str, case: str) -> str:
+    """Return the ledger id of a source that names itself, as one case holds it."""
+    return str(xxhash.xxh3_128_hexdigest(f"{own_id}\n{case}".encode()))[:16]
+
+
 @lru_cache(maxsize=64)
 def digest_of(watchlist: Watchlist, case: str) -> str:
     """Return the watchlist's digest of a case, computed once for all sources of a run."""
@@ -164,9 +173,9 @@ class Planner:
     def plan(self, case: str) -> Plan:
         """Return what to do with the source in one case."""
         stream, tally = self._stream, self._tally
-        if not tally.records:
-            return self._plan_empty(case)
         parts = self._known.parts(case, stream.matched)
+        if not tally.records and not tally.states and not parts:
+            return self._plan_empty(case)
         if len(parts) == 1 and parts[0].end == stream.offset:
             return plan_same(parts[0], self._reading, digest_of(self._watchlist, case))
         if not parts or parts[-1].end < stream.offset:
@@ -175,7 +184,7 @@ class Planner:
                 return older
         period = self._reading.period
         if not parts:
-            return Plan("new", uuid.uuid4().hex[:16], period=period)
+            return Plan("new", self._new_id(case), period=period)
         for part in parts:
             refusal = self._reading.refuses(part.record)
             if refusal is not None:
@@ -185,6 +194,15 @@ class Planner:
         if len(parts) > 1:
             return self._plan_rest(parts)
         return self._plan_grown(case, parts[0])
+
+    def _new_id(self, case: str) -> str:
+        """Return an id for a source that is not known: what it calls itself, if that is free."""
+        if self._reading.own_id is not None:
+            wanted = source_id(self._reading.own_id, case)
+            with self._store.ledger.reading() as connection:
+                if not self._store.ledger.sources(connection, case, [wanted]):
+                    return wanted
+        return uuid.uuid4().hex[:16]
 
     def _plan_empty(self, case: str) -> Plan:
         """Decide about a source without a record: of hits that says something, for a period.

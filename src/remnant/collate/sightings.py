@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from remnant.collate.clients import ANNOTATIONS
 from remnant.schema import CLIENTS, QUERIES, SIGHTINGS
+from remnant.watchlist import FALLBACKS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +35,7 @@ __all__ = [
     "finish_day",
     "named",
     "rule_texts",
+    "split_unlisted",
 ]
 
 UNNAMED: Final = "default"
@@ -74,10 +76,12 @@ class _Rules(NamedTuple):
     case: npt.NDArray[np.int64]
     since: npt.NDArray[np.int64]
     until: npt.NDArray[np.int64]
+    last: npt.NDArray[np.bool_]
+    unlisted: npt.NDArray[np.int32]
     texts: pa.StringArray
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def _rules_of(watchlist: Watchlist) -> _Rules:
     """Return the rules as columns, made once for all sources of a run."""
     number = {case: i for i, case in enumerate(watchlist.cases)}
@@ -87,6 +91,8 @@ def _rules_of(watchlist: Watchlist) -> _Rules:
         np.array([number[rule.case] for rule in rules], np.int64),
         np.array([first if r.valid_from is None else r.valid_from for r in rules], np.int64),
         np.array([last if r.valid_until is None else r.valid_until for r in rules], np.int64),
+        np.array([rule.kind in FALLBACKS for rule in rules], np.bool_),
+        np.flatnonzero([rule.kind == "zone" for rule in rules]).astype(np.int32),
         pa.array([rule.text for rule in rules], pa.string()),
     )
 
@@ -94,6 +100,20 @@ def _rules_of(watchlist: Watchlist) -> _Rules:
 def rule_texts(watchlist: Watchlist) -> pa.StringArray:
     """Return the text of each rule of a watchlist."""
     return _rules_of(watchlist).texts
+
+
+def split_unlisted(rows: pa.Table, watchlist: Watchlist) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that count, and those of names that are in a seized zone but not listed.
+
+    Args:
+        rows: what ``Matcher.rows`` gave.
+        watchlist: what was watched.
+    """
+    kinds = _rules_of(watchlist).unlisted
+    if not kinds.size:
+        return rows, rows.slice(0, 0)
+    theirs: Any = pc.is_in(rows["rule"], value_set=pa.array(kinds))
+    return rows.filter(pc.invert(theirs)), rows.filter(theirs)
 
 
 class Matcher:
@@ -116,7 +136,9 @@ class Matcher:
         self._rules = np.asarray(watchlist.entry_rules, np.int64)
         self._specificity = np.asarray(watchlist.specificity, np.int64)
         self._cases = watchlist.cases
-        self._case, self._since, self._until, _ = _rules_of(watchlist)
+        rules = _rules_of(watchlist)
+        self._case, self._since, self._until = rules.case, rules.since, rules.until
+        self._last = rules.last
 
     def rows(self, queries: pa.RecordBatch) -> dict[str, pa.Table]:
         """Return the rows of each case that has any.
@@ -161,7 +183,9 @@ class Matcher:
         case = self._case[rules]
         if len(self._cases) == 1 and (np.diff(offset) > 0).all():
             return hits, rules
-        order = np.lexsort((rules, -self._specificity[entry[hits]], case, offset))
+        order = np.lexsort(
+            (rules, -self._specificity[entry[hits]], self._last[rules], case, offset)
+        )
         again = np.zeros(order.size, np.bool_)
         again[1:] = (np.diff(offset[order]) == 0) & (np.diff(case[order]) == 0)
         best = np.sort(order[~again])

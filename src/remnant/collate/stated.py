@@ -1,7 +1,9 @@
-"""The period for which a person says that sources which hold hits only are complete.
+"""Hours that are covered because somebody says so, also where nothing came.
 
-Such a source has no line for an hour in which nothing hit, nor for one in which nobody looked. Only
-somebody who knows the sensor can tell the two apart: ``remnant ingest --period`` states it.
+A person states the period for which sources that hold hits only are complete
+(``remnant ingest --period``): such a source has no line for an hour in which nothing hit, nor for
+one in which nobody looked, and only somebody who knows the sensor can tell the two apart. The
+sinkhole states of itself each hour in which it listened from the start to the end.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["HITS", "STATED", "TRAFFIC", "lines_of", "period_of", "reading_text", "with_basis"]
+__all__ = [
+    "HITS",
+    "STATED",
+    "TRAFFIC",
+    "lines_of",
+    "period_of",
+    "reading_text",
+    "with_basis",
+    "with_listened",
+]
 
 TRAFFIC: Final = "traffic"
 HITS: Final = "hits"
@@ -95,6 +106,23 @@ def with_basis(
         silent = np.setdiff1d(np.arange(first, stop), np.array(heard.get(key, []), np.int64))
         parts.append(_silent(counts.schema, *key, silent))
     return pa.concat_tables(parts)
+
+
+def with_listened(counts: pa.Table, listened: Iterable[tuple[str, str, int]]) -> pa.Table:
+    """Return coverage rows and rows without a message for hours in which the sensor listened.
+
+    Args:
+        counts: what ``with_basis`` gave.
+        listened: sensor, vantage, start of the hour (UTC microseconds).
+    """
+    by_key: dict[tuple[str, str], list[int]] = {}
+    for sensor, vantage, hour in listened:
+        by_key.setdefault((sensor, vantage), []).append(hour // _HOUR_US)
+    silent = [
+        _silent(counts.schema.remove(counts.schema.get_field_index("basis")), *key, np.array(hours))
+        for key, hours in by_key.items()
+    ]
+    return pa.concat_tables([counts, *silent]) if silent else counts
 
 
 def _end(period: Window) -> Any:  # noqa: ANN401 - a datetime, imported for types only

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.collate.sightings import UNNAMED, named
-from remnant.collate.stated import with_basis
+from remnant.collate.stated import with_basis, with_listened
 from remnant.schema import COVERAGE, COVERAGE_COUNTS, QUARANTINE
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Tally:
         self._sensor = sensor
         self._counts: dict[int, list[pa.Table]] = {}
         self._quarantine: list[pa.RecordBatch] = []
+        self._listened: dict[int, dict[tuple[str, str, int], None]] = {}
         self.records = 0
         self.query_messages = 0
         self.notes: dict[str, None] = {}
@@ -65,6 +66,11 @@ class Tally:
         self.notes.update(dict.fromkeys(batch.notes))
         if batch.responders is not None:
             self.responders = batch.responders
+        if batch.listened:
+            heard = self._listened.setdefault(self.place_before(batch.end), {})
+            heard.update(
+                {(self._sensor or name, where, hour): None for name, where, hour in batch.listened}
+            )
         if len(batch.quarantine):
             self._quarantine.append(batch.quarantine)
         if len(batch.counts):
@@ -100,13 +106,22 @@ class Tally:
             table for place, tables in self._counts.items() if place >= cut for table in tables
         ]
         parts += [_as_counts(table) for table in matched]
-        if not parts and period is None:
+        listened = {
+            key: None for place, heard in self._listened.items() if place >= cut for key in heard
+        }
+        if not parts and period is None and not listened:
             return COVERAGE.empty()
         added = _added(parts) if parts else _PLAIN.empty_table()
         sensors = self._sensors() or [(self._sensor or UNNAMED, vantage)]
         added = with_basis(added, hits_only=hits_only, period=period, sensors=sensors)
+        added = with_listened(added, listened)
         word = pa.array([source] * len(added), pa.string())
         return added.append_column("source", word).select(list(COVERAGE.names))
+
+    @property
+    def states(self) -> bool:
+        """Whether the source itself states hours in which its sensor listened."""
+        return bool(self._listened)
 
     def _sensors(self) -> list[tuple[str, str]]:
         """Return the sensors and vantages of the whole source."""

@@ -14,13 +14,14 @@ __all__ = ["Counts", "Event"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event that a listener for streams reports.
+    """One event that a listener reports.
 
     Attributes:
         time: when (UTC microseconds).
         address: 16 bytes, the source; an IPv4 address as ::ffff:a.b.c.d.
         client_port: source port.
-        destination: 16 bytes, the sinkhole's own address, before any redirection in the kernel.
+        destination: 16 bytes, the sinkhole's own address, before any redirection in the kernel;
+            empty if a datagram does not tell.
         service_port: destination port, before any redirection.
         proof: how sure the source is.
         name: wire name (uncompressed, case as received) of the HTTP host, the TLS server name or
@@ -39,7 +40,7 @@ class Event:
     client_port: int
     destination: bytes
     service_port: int
-    proof: Literal["dns_tcp", "tcp", "tls", "http"]
+    proof: Literal["dns_udp", "dns_tcp", "tcp", "tls", "http"]
     name: bytes = b""
     qtype: int | None = None
     rcode: int | None = None

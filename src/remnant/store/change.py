@@ -117,6 +117,10 @@ class Change:
         if prefix is not None:
             self.put_prefix(prefix)
 
+    def drop_prefix(self, source: str, length: int) -> None:
+        """Forget a length at which a source ended, one that nobody has a copy of."""
+        self._steps.append(lambda connection: self._ledger.drop_prefix(connection, source, length))
+
     def put_prefix(self, prefix: Prefix) -> None:
         """Remember a length at which a copy of a source ended."""
         self._steps.append(lambda connection: self._ledger.put_prefix(connection, prefix))

@@ -21,6 +21,7 @@ MANY: Final = 16
 _SMALL_ROWS: Final = 1_000_000
 _ORDER: Final = {
     "sightings": ("name", "time"),
+    "unlisted": ("name", "time"),
     "clients": ("client",),
     "coverage": ("hour",),
     "quarantine": ("offset",),

@@ -299,12 +299,14 @@ class Ledger:
 
     def put_prefix(self, connection: sa.Connection, prefix: Prefix) -> None:
         """Remember a length at which a source ended."""
-        connection.execute(
-            sa.delete(_PREFIX).where(
-                _PREFIX.c.source == prefix.source, _PREFIX.c.bytes == prefix.bytes
-            )
-        )
+        self.drop_prefix(connection, prefix.source, prefix.bytes)
         connection.execute(sa.insert(_PREFIX).values(dataclasses.asdict(prefix)))
+
+    def drop_prefix(self, connection: sa.Connection, source: str, length: int) -> None:
+        """Forget a length at which a source ended."""
+        connection.execute(
+            sa.delete(_PREFIX).where(_PREFIX.c.source == source, _PREFIX.c.bytes == length)
+        )
 
     # Files.
 

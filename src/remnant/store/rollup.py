@@ -176,10 +176,18 @@ def _plain(column: Any) -> Codes:  # noqa: ANN401 - Arrow
     return values
 
 
-def settle_activity(store: Store, case: str) -> int:
-    """Make the roll-ups of every day that needs it; return how many days that were."""
+def settle_activity(store: Store, case: str, *, before: str | None = None) -> int:
+    """Make the roll-ups of every day that needs it; return how many days that were.
+
+    Args:
+        store: opened for writing.
+        case: name of the case.
+        before: only days before this one (``YYYY-MM-DD``).
+    """
     with store.ledger.reading() as connection:
         dirty = store.ledger.dirty_days(connection, case)
+        if before is not None:
+            dirty = {day for day in dirty if day < before}
         files = store.ledger.files(connection, case, SIGHTINGS.name, days=dirty)
     by_day: dict[str, list[FileRecord]] = {day: [] for day in sorted(dirty)}
     for file in files:

@@ -41,7 +41,7 @@ class Store:
         ledger: what lists them.
     """
 
-    def __init__(self, settings: Settings, *, write: bool) -> None:
+    def __init__(self, settings: Settings, *, write: bool, sweep: bool = True) -> None:
         self._settings = settings
         self._lock: WriterLock | None = None
         self._views: list[View | Everything] = []
@@ -56,21 +56,27 @@ class Store:
         try:
             self.ledger = Ledger(url, create=True)
             self._identify()
-            self._sweep()
+            if sweep:
+                self._sweep()
         except BaseException:
             self._lock.release()
             raise
 
     @classmethod
-    def open(cls, settings: Settings, *, write: bool = False) -> Self:
+    def open(cls, settings: Settings, *, write: bool = False, sweep: bool = True) -> Self:
         """Open the store of the home folder; a writer makes it if there is none.
+
+        Args:
+            settings: of the home folder.
+            write: open it for writing.
+            sweep: remove what earlier writers left; a writer that comes each second need not.
 
         Raises:
             StoreBusy: another process writes (readers are never refused).
             StoreError: it cannot be read or written.
             SchemaMismatch: a newer version wrote it.
         """
-        return cls(settings, write=write)
+        return cls(settings, write=write, sweep=sweep)
 
     def __enter__(self) -> Self:
         return self
@@ -232,12 +238,17 @@ class Store:
         self.folder.remove(paths)
         return len(paths)
 
-    def settle(self) -> None:
-        """Merge small files and make the roll-ups that are due; leaving the store does it too."""
+    def settle(self, *, before: str | None = None) -> None:
+        """Merge small files and make the roll-ups that are due; leaving the store does it too.
+
+        Args:
+            before: a day (``YYYY-MM-DD``) from which on roll-ups wait: it still changes all the
+                time.
+        """
         self._writable()
         for case in self.ledger.cases():
             compact(self, case)
-            settle_activity(self, case)
+            settle_activity(self, case, before=before)
 
     def _writable(self) -> None:
         if self._lock is None:

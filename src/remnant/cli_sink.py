@@ -1,0 +1,394 @@
+"""Commands of the sinkhole: run it, and verify what it kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from typer.core import TyperGroup
+
+from remnant.cli_shared import (
+    Format,
+    FormatOption,
+    emit_json,
+    open_library,
+    open_settings,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import click
+
+    from remnant.settings import Settings
+    from remnant.sinkhole.supervisor import Plan, Sockets
+
+__all__ = ["app"]
+
+_DEFAULT_LISTEN: Final = "127.0.0.1:5300"
+_CHILD: Final = "remnant.cli_sink_child"
+
+
+class _Sink(TyperGroup):
+    """``remnant sink CASE...`` runs the sinkhole; only the other verbs are named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the verb that is left out in front."""
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Sink,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run the sinkhole: remnant sink CASE... answers for seized names and keeps who asked.",
+)
+
+
+@app.command("run", short_help="Answer for the names of cases (the verb may be left out).")
+def run(
+    cases: Annotated[
+        list[str] | None, typer.Argument(help="The cases to serve.", metavar="CASE...")
+    ] = None,
+    *,
+    all_cases: Annotated[bool, typer.Option("--all", help="Serve every stored case.")] = False,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Where DNS is answered over UDP and TCP; default {_DEFAULT_LISTEN}. "
+            "HTTP and TLS are understood there as well.",
+            metavar="ADDR[:PORT]",
+        ),
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(help="An address that names get, instead of the cases'.", metavar="ADDR"),
+    ] = None,
+    ports: Annotated[
+        str | None,
+        typer.Option(
+            help="Further TCP ports for HTTP, TLS and anything else, at the addresses of --listen.",
+            metavar="80,443,8000-8010",
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        str,
+        typer.Option(
+            help="Answers a second for one network (an IPv4 /24, an IPv6 /56), or off.",
+            metavar="N|off",
+        ),
+    ] = "200",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Processes that answer UDP; default: one a core."),
+    ] = None,
+    sensor: Annotated[str, typer.Option(help="Name of this sensor.")] = "sinkhole",
+    nsid: Annotated[
+        str, typer.Option(help="How this server names itself to who asks (NSID).")
+    ] = "",
+    cookie_secret: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the secret of the DNS cookies (32 hex digits), for several servers "
+            "behind one address; default: a new one at each start.",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Where /metrics and /health are served.", metavar="ADDR:PORT"),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Become this user once the ports are open.")
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Answer UDP without the compiled fast path.")
+    ] = False,
+) -> None:
+    """Answer for the seized names of cases and keep every query, live.
+
+    Runs until SIGTERM or Ctrl-C. SIGHUP reads the cases again; if one is wrong, the sinkhole goes
+    on as before. Events are written to standard error, one line of JSON each.
+    """
+    from remnant.sinkhole import fastpath
+    from remnant.sinkhole.supervisor import Supervisor, drop_rights, json_log
+
+    settings = open_settings()
+    library = open_library(settings)
+    names = list(dict.fromkeys(cases or []))
+    if all_cases == bool(names):
+        raise typer.BadParameter("name the cases, or say --all")
+    limit = _limit(rate_limit)
+    secret = _secret(cookie_secret)
+    identity = nsid.encode()
+    if len(identity) > 64:
+        raise typer.BadParameter("--nsid has at most 64 bytes")
+    build = _builder(
+        settings,
+        lambda: names or [entry.name for entry in library.list() if entry.origin == "stored"],
+        answer=answer or [],
+        rate_limit=limit,
+        nsid=identity,
+        secret=secret,
+        sensor=sensor,
+    )
+    places = [_place(text) for text in listen or [_DEFAULT_LISTEN]]
+    plan = build()
+    use_slow = slow or not fastpath.SUPPORTED
+    sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
+    control = None if metrics is None else _listener(*_place(metrics))
+    if user is not None:
+        drop_rights(user)
+    _writable(settings.home)
+    for address, port in places:
+        json_log("listening", address=address, port=port, protocols=["dns", "http", "tls"])
+    if sockets.others:
+        json_log("listening", ports=ports, protocols=["http", "tls", "tcp"])
+    _refuse_simulated(settings, plan)
+    supervisor = Supervisor(
+        build,
+        sockets,
+        plan=plan,
+        home=str(settings.home),
+        command=[sys.executable, "-m", _CHILD],
+        log=json_log,
+        metrics=control,
+    )
+    code = asyncio.run(supervisor.run())
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command("verify", short_help="Check the evidence: chain, signatures, segments.")
+def verify(
+    *,
+    public_key: Annotated[
+        str | None, typer.Option(help="The key that must have signed (64 hex digits).")
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Check that no segment was changed or removed since it was written."""
+    from remnant.sinkhole.verify import verify as check
+
+    settings = open_settings()
+    report = check(settings.home, public_key=public_key)
+    if output is Format.JSON:
+        emit_json(report.to_json())
+    else:
+        facts = {k: v for k, v in report.to_json().items() if k not in {"ok", "problems"}}
+        for key, value in facts.items():
+            typer.echo(f"{key:<11} {'-' if value is None else value}")
+        for problem in report.problems:
+            typer.echo(f"PROBLEM     {problem.where}: {problem.what}")
+        typer.echo("evidence    " + ("is intact" if report.ok else "IS NOT INTACT"))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _refuse_simulated(settings: Settings, plan: Plan) -> None:
+    """Refuse to mix: a case with simulated sources takes no real ones."""
+    from remnant.errors import CaseError
+
+    if not settings.home.exists():
+        return
+    with open_store(settings) as store, store.ledger.reading() as connection:
+        for case in plan.facts:
+            if store.ledger.simulated(connection, case):
+                raise CaseError(
+                    "the case holds simulated sources; a sinkhole's are real",
+                    where=case,
+                    hint="serve the case of the real takedown, or delete this one first",
+                )
+
+
+def _builder(
+    settings: Settings,
+    names: Callable[[], Sequence[str]],
+    *,
+    answer: Sequence[str],
+    rate_limit: int | None,
+    nsid: bytes,
+    secret: bytes,
+    sensor: str,
+) -> Callable[[], Plan]:
+    """Return what makes the plan of the cases as they are stored when it is called."""
+    from datetime import UTC, datetime
+
+    from remnant.cases import indicators
+    from remnant.cases.model import SinkholeConfig
+    from remnant.cases.rules import compile_rules
+    from remnant.errors import CaseError
+    from remnant.sinkhole.directory import Directory
+    from remnant.sinkhole.http_reply import make
+    from remnant.sinkhole.recorder import facts_of
+    from remnant.sinkhole.supervisor import Plan
+    from remnant.sinkhole.tables import compile_zones
+    from remnant.sinkhole.zones import served_zones
+    from remnant.watchlist import digest_of
+    from remnant.windows import to_us
+
+    addresses = [indicators.address(text) for text in answer]
+    library = open_library(settings)
+
+    def build() -> Plan:
+        now = datetime.now(tz=UTC)
+        chosen = list(names())
+        if not chosen:
+            raise CaseError("no case is stored yet", hint="see: remnant case new --help")
+        found = [library.get(name) for name in chosen]
+        rules = {case.name: compile_rules(case) for case in found}
+        zones = served_zones(
+            [(case, rules[case.name]) for case in found],
+            answer=addresses,
+            now=to_us(now),
+            serials={case.name: _serial(settings, case.name) for case in found},
+        )
+        served, owners = compile_zones(zones)
+        return Plan(
+            zones=zones,
+            served=served,
+            memberships=Directory(zones, owners).memberships,
+            facts=facts_of(zones, {name: digest_of(mine, name) for name, mine in rules.items()}),
+            replies={
+                case.name: make(case.sinkhole or SinkholeConfig(), case.title) for case in found
+            },
+            rate_limit=rate_limit,
+            nsid=nsid,
+            secret=secret,
+            sensor=sensor,
+        )
+
+    return build
+
+
+def _serial(settings: Settings, name: str) -> int:
+    """Return a serial that grows when the case changes: the time of its file."""
+    try:
+        return int(open_library(settings).path(name).stat().st_mtime)
+    except OSError:
+        return 1
+
+
+def _limit(text: str) -> int | None:
+    if text == "off":
+        return None
+    if text.isdecimal() and 1 <= int(text) <= 1_000_000:
+        return int(text)
+    raise typer.BadParameter("--rate-limit is a number from 1 to 1000000, or off")
+
+
+def _secret(path: Path | None) -> bytes:
+    from remnant.errors import RemnantError
+
+    if path is None:
+        return os.urandom(16)
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise RemnantError(
+            "the secret of the cookies cannot be read", where=str(path), got=error
+        ) from None
+    if len(secret) != 16:
+        raise RemnantError(
+            "the secret of the cookies has the wrong length",
+            where=str(path),
+            got=f"{len(secret)} bytes",
+            expected="32 hex digits (16 bytes)",
+        )
+    return secret
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Return the address and port of ``ADDR``, ``ADDR:PORT`` or ``[ADDR]:PORT``."""
+    import ipaddress
+
+    host, port = text, "53"
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        address = str(ipaddress.ip_address(host))
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 65535:
+        raise typer.BadParameter(
+            f"{text!r} is no place to listen; expected 192.0.2.53, 192.0.2.53:5300 or [::1]:5300"
+        )
+    return address, number
+
+
+def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) -> Sockets:
+    """Bind every socket, before rights are given up."""
+    from remnant.sinkhole import fastpath
+    from remnant.sinkhole.listeners import open_listeners
+    from remnant.sinkhole.ports import parse
+    from remnant.sinkhole.supervisor import Sockets
+
+    sockets = Sockets()
+    for address, port in places:
+        with _explained(address, port):
+            for number in range(workers):
+                if number == len(sockets.udp):
+                    sockets.udp.append([])
+                sockets.udp[number].append(fastpath.udp_socket(address, port))
+            if not workers:
+                sockets.slow.append(fastpath.udp_socket(address, port))
+        sockets.dns += open_listeners([address], [port])
+    if ports is not None:
+        addresses = list(dict.fromkeys(address for address, _ in places))
+        taken = {port for _, port in places}
+        sockets.others = open_listeners(addresses, [p for p in parse(ports) if p not in taken])
+    return sockets
+
+
+def _listener(address: str, port: int) -> socket.socket:
+    with _explained(address, port):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family)
+
+
+@contextlib.contextmanager
+def _explained(address: str, port: int) -> Iterator[None]:
+    """Turn a failure to bind into words."""
+    from remnant.errors import RemnantError
+
+    try:
+        yield
+    except OSError as error:
+        hint = "another server may listen there: see ss -lnptu"
+        if isinstance(error, PermissionError):
+            hint = "ports below 1024 need the right for it: see the guide for operators"
+        raise RemnantError(
+            "the sinkhole cannot listen",
+            where=f"{address} port {port}",
+            got=error.strerror,
+            hint=hint,
+        ) from None
+
+
+def _writable(home: Path) -> None:
+    """Make the home folder, or say clearly why it cannot be used."""
+    from remnant.errors import StoreError
+
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(home, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise StoreError(
+            "the home folder cannot be written",
+            where=str(home),
+            got=error.strerror,
+            hint="give it to the user that the sinkhole runs as, or choose another --home",
+        ) from None

@@ -1,0 +1,166 @@
+"""One process of the sinkhole: started by its supervisor, never by a person."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from remnant.sinkhole.recorder import Recorder
+    from remnant.sinkhole.shared import Numbers
+    from remnant.sinkhole.supervisor import Order, Plan
+
+__all__ = ["main"]
+
+_DIE_WITH_PARENT: Final = 1
+_KEEPER_S: Final = 1.0
+
+
+def main() -> None:
+    """Do what the order at the descriptor of the first argument says, until SIGTERM."""
+    from remnant.sinkhole.shared import Numbers
+    from remnant.sinkhole.supervisor import read_order
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # A sinkhole whose supervisor was killed ends, rather than run on unseen.
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+        if os.getppid() != parent:
+            return
+    order = read_order(int(sys.argv[1]))
+    numbers = Numbers(order.numbers)
+
+    def ready() -> None:
+        os.write(order.ready, b"!")
+        os.close(order.ready)
+
+    kinds: dict[str, Callable[[Order, Numbers, Callable[[], None]], None]] = {
+        "udp": _udp,
+        "streams": _streams,
+        "keeper": _keeper,
+    }
+    kinds[order.role.kind](order, numbers, ready)
+
+
+def _adopted(handles: tuple[int, ...]) -> list[socket.socket]:
+    return [socket.socket(fileno=handle) for handle in handles]
+
+
+def _recorder(order: Order, plan: Plan, vantages: tuple[str, ...]) -> Recorder:
+    from remnant.sinkhole.recorder import Recorder
+
+    return Recorder(
+        Path(order.home) / "sinkhole",
+        sensor=plan.sensor,
+        cases=plan.facts,
+        memberships=plan.memberships,
+        worker=order.role.name,
+        vantages=vantages,
+    )
+
+
+def _udp(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
+    import numpy as np
+
+    from remnant.sinkhole.answer_kernel import Identity
+    from remnant.sinkhole.limiter import new_limiter
+    from remnant.sinkhole.udp_worker import UdpWorker
+
+    plan = order.plan
+    assert plan is not None
+    recorder = _recorder(order, plan, ("sinkhole_dns",))
+    worker = UdpWorker(
+        _adopted(order.udp),
+        served=plan.served,
+        identity=Identity(
+            np.frombuffer(plan.secret, "<u8").copy(), np.frombuffer(plan.nsid, np.uint8).copy()
+        ),
+        limiter=new_limiter(plan.rate_limit),
+        recorder=recorder,
+        numbers=numbers,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    worker.warm()
+    ready()
+    worker.run()
+    recorder.close()
+
+
+def _streams(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
+    import numpy as np
+
+    from remnant.sinkhole.certificates import Certificates
+    from remnant.sinkhole.directory import Directory
+    from remnant.sinkhole.limiter import admits, new_limiter
+    from remnant.sinkhole.policy import Policy
+    from remnant.sinkhole.stream_worker import StreamWorker
+
+    plan = order.plan
+    assert plan is not None
+    recorder = _recorder(order, plan, ("sinkhole_dns", "sinkhole_tcp", "sinkhole_http"))
+    limiter = new_limiter(plan.rate_limit)
+
+    def is_limited(address: bytes, now: int) -> bool:
+        source = np.frombuffer(address, np.uint8).copy()
+        return not admits(limiter, source, now * 1_000_000)
+
+    async def serve() -> None:
+        worker = StreamWorker(
+            dns=_adopted(order.dns),
+            others=_adopted(order.others),
+            slow=_adopted(order.udp),
+            policy=Policy(plan.zones, nsid=plan.nsid, secret=plan.secret),
+            directory=Directory(plan.zones, plan.memberships),
+            replies=plan.replies,
+            certificates=Certificates(),
+            recorder=recorder,
+            numbers=numbers,
+            is_limited=is_limited if order.udp else None,
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+        await worker.run(ready)
+
+    asyncio.run(serve())
+    recorder.close()
+
+
+def _keeper(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
+    from remnant.cases.library import Library
+    from remnant.cases.rules import compile_rules
+    from remnant.cli_shared import load_reference
+    from remnant.errors import CaseError
+    from remnant.settings import load
+    from remnant.sinkhole.keeper import Keeper
+
+    settings = load(Path(order.home))
+    library = Library(settings.home)
+
+    def rules_of(case: str) -> Any:
+        try:
+            return compile_rules(library.get(case))
+        except CaseError:
+            return None
+
+    keeper = Keeper(settings, rules_of, lookup=load_reference(settings, *order.cases).lookup)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: keeper.reload())
+    ready()
+    keeper.run(stop, _KEEPER_S)
+    keeper.close()
+    del numbers
+
+
+if __name__ == "__main__":
+    main()

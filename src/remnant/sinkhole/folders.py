@@ -1,0 +1,78 @@
+"""The folders of the segments: which are being written, and are not sealed yet."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from remnant.sinkhole.follow import Followed
+from remnant.sinkhole.segment import NAME, SEALED, SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["Folders"]
+
+
+class Folders:
+    """Knows the segments below ``home/sinkhole`` that are not sealed.
+
+    Args:
+        root: the folder; it need not be there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._changed: dict[Path, int] = {}
+        self._followed: dict[Path, Followed] = {}
+
+    def followed(self) -> list[Followed]:
+        """Return the segments, those that had their turn last at the end."""
+        return list(self._followed.values())
+
+    def look(self) -> None:
+        """Look for new segments, in folders that have changed.
+
+        Raises:
+            OSError: a folder cannot be read.
+        """
+        try:
+            cases = [entry for entry in os.scandir(self._root) if entry.is_dir()]
+        except FileNotFoundError:
+            return
+        for entry in sorted(cases, key=lambda entry: entry.name):
+            folder = self._root / entry.name
+            changed = entry.stat().st_mtime_ns
+            if self._changed.get(folder) != changed:
+                self._changed[folder] = changed
+                self._look_into(folder)
+
+    def rotate(self, served: Iterable[Followed]) -> None:
+        """Put those that had their turn behind the others."""
+        for followed in served:
+            if followed.path in self._followed:
+                self._followed[followed.path] = self._followed.pop(followed.path)
+
+    def drop(self, followed: Followed) -> None:
+        """Forget a segment."""
+        self._followed.pop(followed.path, None)
+
+    def is_gone(self, followed: Followed) -> bool:
+        """Return whether a segment was dropped."""
+        return followed.path not in self._followed
+
+    def _look_into(self, folder: Path) -> None:
+        names = sorted(entry.name for entry in os.scandir(folder))
+        there = set(names)
+        for name in names:
+            path = folder / name
+            if not name.endswith(SUFFIX) or not NAME.fullmatch(name) or path in self._followed:
+                continue
+            if f"{name.removesuffix(SUFFIX)}{SEALED}" in there:
+                # Sealed by a keeper that ended before it could take the segment away.
+                path.unlink()
+                continue
+            found = Followed.of(path, folder.name)
+            if found is not None:
+                self._followed[path] = found
