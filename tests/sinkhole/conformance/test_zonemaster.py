@@ -14,6 +14,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import pytest
+
 from sinkhole.conformance.peers import Server, answer_to
 
 ZONE = "evil.example"
