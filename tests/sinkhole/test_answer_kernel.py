@@ -12,7 +12,7 @@ from remnant.sinkhole import answer_kernel as ak
 from remnant.sinkhole.limiter import new_limiter
 from remnant.sinkhole.policy import Policy
 from remnant.sinkhole.tables import compile_zones
-from served import opt, option, queries, query, zones
+from served import queries, query, opt, option, zones
 
 SECRET = bytes(range(16))
 NOW = 1_795_737_034

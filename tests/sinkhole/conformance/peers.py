@@ -19,13 +19,13 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import pytest
-
 from real.dns_servers import free_port, needed
+from sinkhole.made_zones import NSID, SECRET, three_zones
+
 from remnant.sinkhole.dns_tcp import DnsTcp, TcpLimits
 from remnant.sinkhole.dns_udp import DnsUdp
 from remnant.sinkhole.events import Counts, Event
 from remnant.sinkhole.policy import Policy
-from sinkhole.made_zones import NSID, SECRET, three_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

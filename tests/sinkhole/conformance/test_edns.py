@@ -1,6 +1,6 @@
 """What the standards say of EDNS: RFC 6891, 5001 (NSID), 7871 (client subnet), 7873 and 9018
 (cookies), 8906 section 8.2 (the tests of servers' answers).
-"""
+"""  # noqa: D205 - a list of standards
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
-
 from sinkhole.conformance.peers import Server, answer_to
 from sinkhole.conformance.test_messages import APEX, NAME, OPT, message
 from sinkhole.made_zones import NSID

@@ -15,7 +15,6 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import pytest
-
 from sinkhole.conformance.peers import Server, answer_to
 
 NAME = b"\x02c2\x04evil\x07example\x00"
@@ -184,7 +183,7 @@ def test_rfc8906_other_classes_are_refused(server: Server, qclass: int) -> None:
 
 TSIG = (
     b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x1d\x0bhmac-sha256\0"
-     b"\0\0\x65\x53\xf1\0\x01\x2c\0\0\x12\x34\0\0\0\0"
+    + b"\0\0\x65\x53\xf1\0\x01\x2c\0\0\x12\x34\0\0\0\0"
 )
 
 

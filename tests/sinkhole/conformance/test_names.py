@@ -12,7 +12,6 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
-
 from sinkhole.conformance.peers import Server
 
 APEX = "evil.example"

@@ -14,7 +14,6 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import pytest
-
 from sinkhole.conformance.peers import Server, answer_to
 
 ZONE = "evil.example"
