@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-UNTIL_READY_S: Final = 60
+UNTIL_READY_S: Final = 20
 PACKAGES: Final = {
     "knotd": "knot", "knotc": "knot", "nsd": "nsd", "nsd-checkconf": "nsd",
     "nsd-checkzone": "nsd", "named": "bind9", "named-checkconf": "bind9-utils",
@@ -82,7 +82,9 @@ def start_and_wait(stack: ExitStack, folder: Path, port: int, asked: str, *comma
 
 def _ready(port: int, name: str) -> bool:
     try:
-        return ask(port, name, "SOA", timeout=1).rcode() == dns.rcode.NOERROR
+        # With RD, as a resolver answers nothing else from outside its cache.
+        query = dns.message.make_query(name, "SOA")
+        return dns.query.udp(query, "127.0.0.1", port=port, timeout=1).rcode() == dns.rcode.NOERROR
     except (OSError, dns.exception.DNSException):
         return False
 

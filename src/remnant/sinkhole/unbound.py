@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from remnant.sinkhole.servers import Serving
     from remnant.sinkhole.zones import Zone
 
-__all__ = ["unbound_files"]
+__all__ = ["local_zones", "unbound_files"]
 
 FILE: Final = "unbound.conf"
 ZONES_FILE: Final = "unbound-zones.conf"
@@ -47,12 +47,13 @@ _NOTHING: Final = r"TYPE65534 \# 0"
 def unbound_files(zones: Sequence[Zone], export: Export, serving: Serving) -> str:
     """Write local data and a configuration for Unbound; return the name of the configuration."""
     (export.folder / "run").mkdir(exist_ok=True)
-    export.alone(ZONES_FILE, _local_zones(zones))
+    export.alone(ZONES_FILE, local_zones(zones))
     export.file(FILE, _main(serving))
     return FILE
 
 
-def _local_zones(zones: Iterable[Zone]) -> ZoneText:
+def local_zones(zones: Iterable[Zone]) -> ZoneText:
+    """Return the local zones and their data, with a serial that only people read."""
     lines = [
         "\n# Written by remnant export unbound. To be included in a server: clause.\n",
         *(line for zone in zones for line in _local_zone(zone)),
