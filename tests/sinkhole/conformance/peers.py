@@ -18,13 +18,21 @@ from typing import TYPE_CHECKING, Any
 import dns.flags
 import dns.message
 import dns.rdatatype
+import numpy as np
 import pytest
 
 from real.dns_servers import free_port, needed
+from remnant.sinkhole import fastpath
+from remnant.sinkhole.answer_kernel import Identity
 from remnant.sinkhole.dns_tcp import DnsTcp, TcpLimits
 from remnant.sinkhole.dns_udp import DnsUdp
 from remnant.sinkhole.events import Counts, Event
+from remnant.sinkhole.limiter import new_limiter
 from remnant.sinkhole.policy import Policy
+from remnant.sinkhole.recorder import RecorderState
+from remnant.sinkhole.shared import Numbers
+from remnant.sinkhole.tables import compile_zones
+from remnant.sinkhole.udp_worker import UdpWorker
 from sinkhole.made_zones import NSID, SECRET, three_zones
 
 if TYPE_CHECKING:
@@ -117,12 +125,18 @@ def running(
     policy: Policy,
     emit: Callable[[Event], None] | None = None,
     limits: TcpLimits | None = None,
+    *,
+    port: int | None = None,
 ) -> Iterator[tuple[int, Counts]]:
-    """Run the sinkhole's asyncio servers in a thread; give their port and counts."""
+    """Run the sinkhole's asyncio servers in a thread; give their port and counts.
+
+    With a port, whose UDP another server has, only the one for TCP.
+    """
     counts = Counts()
     nobody: list[Event] = []
     take = emit or nobody.append
-    port = free_port()
+    alone = port is None
+    port = free_port() if port is None else port
     ready, done = threading.Event(), threading.Event()
 
     async def serve() -> None:
@@ -130,11 +144,14 @@ def running(
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for listener in (stream, datagrams):
+        for listener in (stream, *([datagrams] if alone else [])):
             listener.setblocking(False)
             listener.bind((LOOPBACK, port))
         await tcp.listen(stream)
-        await udp.listen(datagrams)
+        if alone:
+            await udp.listen(datagrams)
+        else:
+            datagrams.close()
         ready.set()
         await asyncio.to_thread(done.wait)
         await tcp.stop()
@@ -154,6 +171,42 @@ def running(
 def asyncio_server(folder: Path) -> Iterator[Server]:
     with running(Policy(three_zones(), nsid=NSID, secret=SECRET)) as (port, _):
         yield Server("asyncio", LOOPBACK, port)
+
+
+@contextlib.contextmanager
+def fast_path(folder: Path) -> Iterator[Server]:
+    """The compiled kernel for UDP, and the asyncio server for TCP beside it."""
+    if not fastpath.SUPPORTED:
+        pytest.skip("the fast path needs 64-bit Linux")
+    zones, port = three_zones(), free_port()
+    sock = fastpath.udp_socket(LOOPBACK, port)
+    worker = UdpWorker(
+        [sock],
+        served=compile_zones(zones)[0],
+        identity=Identity(np.frombuffer(SECRET, "<u8").copy(), np.frombuffer(NSID, np.uint8)),
+        limiter=new_limiter(None),
+        recorder=Nowhere(),  # type: ignore[arg-type]
+        numbers=Numbers(),
+    )
+    worker.warm()
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        with running(Policy(zones, nsid=NSID, secret=SECRET), port=port):
+            yield Server("fast path", LOOPBACK, port)
+    finally:
+        worker.stop()
+        thread.join()
+        sock.close()
+
+
+class Nowhere:
+    """A recorder that keeps nothing."""
+
+    def add(self, events: object, owners: object, counts: object) -> None:
+        """Forget it all."""
+
+    state = RecorderState(None, None, 0, 0, 0, 0)
 
 
 def zone_file(zone: Zone, inside: Sequence[Zone]) -> str:
@@ -239,6 +292,7 @@ def _once(server: Server, query: bytes) -> bytes | None:
 
 STARTED: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "asyncio": asyncio_server,
+    "fast path": fast_path,
     "knot": knot,
 }
 """How each server under test is started."""
