@@ -127,6 +127,7 @@ def describe(data: bytes) -> None:
         assert len(ja4(hello)) == 36
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200).map(lambda tail: b"\x16\x03\x01" + tail) | st.binary(max_size=200))
 def test_any_bytes_are_read_without_a_fault(data: bytes) -> None:
     describe(data)
@@ -135,7 +136,7 @@ def test_any_bytes_are_read_without_a_fault(data: bytes) -> None:
 REAL = [of_library(), of_library(None, ["http/1.1"]), records(WHOLE), records(WHOLE, 61)]
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(REAL),
     st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=6),

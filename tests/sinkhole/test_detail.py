@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.sinkhole import detail
@@ -23,6 +23,7 @@ from remnant.sinkhole.detail import (
 from remnant.sinkhole.http_request import parse
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_are_shown_as_printable_ascii(data: bytes) -> None:
     text = shown(data)
@@ -32,11 +33,13 @@ def test_any_bytes_are_shown_as_printable_ascii(data: bytes) -> None:
     assert text.isprintable() or text == ""
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_what_is_shown_can_be_read_back(data: bytes) -> None:
     assert shown(data).encode().decode("unicode_escape").encode("latin-1") == data
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(KEYS),

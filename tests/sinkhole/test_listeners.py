@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import doctest
 import resource
 import socket
@@ -60,13 +61,15 @@ def test_an_address_of_another_machine_is_said() -> None:
 def test_ipv4_and_ipv6_can_have_every_address_of_the_same_port() -> None:
     if not Path("/proc/net/if_inet6").exists():
         pytest.skip("this machine has no IPv6")
-    (six,) = open_listeners(["::"], [0], connections=10)
-    port = six.getsockname()[1]
-    (four,) = open_listeners(["0.0.0.0"], [port], connections=10)
-
-    assert four.getsockname()[1] == port
-    six.close()
-    four.close()
+    for _ in range(20):
+        (six,) = open_listeners(["::"], [0], connections=10)
+        port = six.getsockname()[1]
+        with six, contextlib.suppress(ListenError):
+            (four,) = open_listeners(["0.0.0.0"], [port], connections=10)
+            four.close()
+            return
+        # Another test may have this port of one IPv4 address: then another port is tried.
+    pytest.fail("no port could be had on every address of both kinds")
 
 
 def run_with_limits(soft: int, hard: int, code: str) -> str:
