@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from remnant.cases.casefile import count_duplicates, family_word, watched_name
 from remnant.cases.indicators import address, bare, prefix
-from remnant.cases.model import EVENT_KINDS, ROLES, STATES, Case, Event, SinkholeConfig, Watch
+from remnant.cases.model import (
+    EVENT_KINDS,
+    HTTP_REPLIES,
+    MAX_SINK_ADDRESSES,
+    MAX_TTL,
+    ROLES,
+    STATES,
+    Case,
+    Event,
+    SinkholeConfig,
+    Watch,
+)
 from remnant.errors import CaseError
 
 if TYPE_CHECKING:
@@ -102,12 +113,13 @@ def watches(draw: st.DrawFn) -> Watch:
     role, state = draw(st.sampled_from(ROLES)), draw(st.sampled_from(STATES))
     source = draw(st.none() | NOTES)
     if draw(st.integers(0, 4)) == 0:
+        first = since or START
         return Watch(
             dga="newgoz",
             role=role,
             state=state,
-            since=since or START,
-            until=until or (since or START) + DAY,
+            since=first,
+            until=until if until is not None and until > first else first + DAY,
             source=source,
         )
     names = tuple(draw(st.lists(NAMES, max_size=4, unique=True)))
@@ -116,6 +128,28 @@ def watches(draw: st.DrawFn) -> Watch:
     addresses = tuple(draw(st.lists(PREFIXES, min_size=least, max_size=3, unique=True)))
     zone = bare(names[0]) if len(names) == 1 and draw(st.booleans()) else None
     return Watch(names, addresses, None, role, state, since, until, zone, source, words)
+
+
+@st.composite
+def sinkholes(draw: st.DrawFn) -> SinkholeConfig:
+    """Return what a case's sinkhole answers as ``loads`` would make it."""
+    seconds = st.integers(0, MAX_TTL)
+    arms = sorted(draw(st.just([]) | st.lists(seconds, min_size=2, max_size=2, unique=True)))
+    servers = NAMES.filter(lambda name: not name.startswith("*."))
+    return SinkholeConfig(
+        addresses=tuple(draw(st.lists(ADDRESSES, max_size=MAX_SINK_ADDRESSES, unique=True))),
+        ttl=arms[0] if arms else draw(seconds),
+        ttl_arms=tuple(arms),
+        nameservers=tuple(draw(st.lists(servers, max_size=3, unique=True))),
+        contact=draw(st.just("") | st.from_regex(r"[A-Za-z0-9._+-]{1,9}@a-1\.B", fullmatch=True)),
+        null_mx=draw(st.booleans()),
+        spf=draw(st.booleans()),
+        caa=draw(st.booleans()),
+        http=draw(st.sampled_from(HTTP_REPLIES)),
+        operator=draw(NOTES),
+        help_url=draw(st.just("") | st.from_regex(r"https?://[!#-;=?-~]{1,20}", fullmatch=True)),
+        identify=draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -141,13 +175,6 @@ def cases(draw: st.DrawFn) -> Case:
                 )
             )
         ),
-        sinkhole=draw(
-            st.none()
-            | st.builds(
-                SinkholeConfig,
-                st.lists(ADDRESSES, max_size=3, unique=True).map(tuple),
-                st.integers(0, 86_400),
-            )
-        ),
+        sinkhole=draw(st.none() | sinkholes()),
         duplicates=duplicates,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from remnant.cases.casefile import load, loads
 from remnant.cases.library import BUILT_IN
 from remnant.cases.model import Event, SinkholeConfig, Watch
 from remnant.errors import CaseError
+from remnant.names import text_to_wire
+from remnant.sinkhole.zonefile import contact_name
 
 HEAD = '[case]\nname = "x"\ntakedown = 2015-04-08\n'
 
@@ -323,6 +326,99 @@ def test_many_names_load_in_reasonable_time() -> None:
     assert time.perf_counter() - began < 10
 
 
+SINKHOLE = """\
+[sinkhole]
+addresses = ["192.0.2.53", "2001:DB8:0::53", "192.0.2.53"]
+ttl_arms = [300, 60]
+nameservers = ["NS1.Sink.Example.", "ns2.sink.example"]
+contact = "Abuse.Desk@cert.example"
+null_mx = true
+spf = true
+caa = true
+http = "notice"
+operator = "CERT Example"
+help_url = "https://cert.example/help?lang=en"
+identify = true
+"""
+
+
+def test_everything_that_a_case_may_say_of_its_sinkhole() -> None:
+    assert loads(HEAD + SINKHOLE, "x.toml").sinkhole == SinkholeConfig(
+        addresses=("192.0.2.53", "2001:db8::53"),
+        ttl=60,
+        ttl_arms=(60, 300),
+        nameservers=("ns1.sink.example", "ns2.sink.example"),
+        contact="Abuse.Desk@cert.example",
+        null_mx=True,
+        spf=True,
+        caa=True,
+        http="notice",
+        operator="CERT Example",
+        help_url="https://cert.example/help?lang=en",
+        identify=True,
+    )
+
+
+def many(what: str, count: int) -> str:
+    return ", ".join(f'"{what.format(number)}"' for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("addresses", f"[{many('192.0.2.{}', 9)}]", "too many addresses"),
+        ("addresses", '["192.0.2.0/24"]', "address"),
+        ("addresses", '["evil.example"]', "address"),
+        ("ttl", "60.5", "wrong type"),
+        ("ttl_arms", "[60]", "two different times"),
+        ("ttl_arms", "[60, 60]", "two different times"),
+        ("ttl_arms", "[60, 300, 600]", "two different times"),
+        ("ttl_arms", "[60, 300]\nttl = 60", "two different times"),
+        ("ttl_arms", "[60, 86401]", "not a number in range"),
+        ("ttl_arms", "[true, 60]", "not a number in range"),
+        ("nameservers", f"[{many('ns{}.sink.example', 9)}]", "too many name servers"),
+        ("nameservers", '["*.sink.example"]', "no star"),
+        ("nameservers", '["192.0.2.53"]', "an address, not a name"),
+        ("contact", '"nobody"', "not a mail address"),
+        ("contact", '"a@b"', "not a mail address"),
+        ("contact", '"a b@c.example"', "not a mail address"),
+        ("contact", '"a@b.example\\n1 A 6.6.6.6"', "line"),
+        ("contact", f'"a@{"b" * 60}.{".".join(["c" * 62] * 3)}example"', "not a mail address"),
+        ("null_mx", '"yes"', "wrong type"),
+        ("http", '"302"', "not known"),
+        ("http", "204", "wrong type"),
+        ("help_url", '"javascript:alert(1)"', "not the address of a page"),
+        ("help_url", '"https://a.example/\\"onclick=x"', "not the address of a page"),
+        ("help_url", '"ftp://a.example/"', "not the address of a page"),
+        ("identify", "1", "wrong type"),
+        ("redirect", '"https://a.example/"', "no such key"),
+    ],
+)
+def test_what_a_case_may_not_say_of_its_sinkhole(key: str, value: str, said: str) -> None:
+    error = refused(f"{HEAD}[sinkhole]\n{key} = {value}\n")
+    assert error.where is not None
+    assert f"sinkhole.{key}" in error.where
+    assert said in str(error)
+
+
+def test_the_longest_contact_is_a_name_that_fits() -> None:
+    domain = ".".join(["b" * 63] * 3)
+    contact = f"{'a' * (252 - len(domain))}@{domain}"
+    found = loads(f'{HEAD}[sinkhole]\ncontact = "{contact}"\n', "x.toml").sinkhole
+    assert found is not None
+    assert len(text_to_wire(contact_name(found.contact))) == 255
+
+
+def test_eight_addresses_and_eight_servers_are_enough() -> None:
+    text = (
+        f"{HEAD}[sinkhole]\naddresses = [{many('192.0.2.{}', 8)}]\n"
+        f"nameservers = [{many('ns{}.sink.example', 8)}]\n"
+    )
+    found = loads(text, "x.toml").sinkhole
+    assert found is not None
+    assert len(found.addresses) == len(found.nameservers) == 8
+
+
 def test_limits_are_those_of_the_documentation() -> None:
     assert model.MAX_FILE_BYTES == 64 * 1024 * 1024
     assert model.MAX_NAMES == 2_000_000
@@ -335,7 +431,9 @@ def test_the_documentation_is_a_case() -> None:
     assert len(case.watches) == 4
     assert case.sinkhole is not None
     text = page.read_text("utf-8")
-    for word in (*dga.FAMILIES, *model.ROLES, *model.STATES, *model.EVENT_KINDS, *BUILT_IN):
+    words = (*dga.FAMILIES, *model.ROLES, *model.STATES, *model.EVENT_KINDS, *BUILT_IN)
+    keys = [field.name for field in fields(SinkholeConfig)]
+    for word in (*words, *keys, *model.HTTP_REPLIES):
         assert f"`{word}`" in text
 
 

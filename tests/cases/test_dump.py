@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import given
 from cases.made_cases import BEEBONE, NOTES, QUICK, cases
 from remnant.cases.casefile import loads
 from remnant.cases.dump import dumps
-from remnant.cases.model import Case, Watch
+from remnant.cases.model import Case, SinkholeConfig, Watch
 
 TAKEDOWN = datetime(2015, 4, 8, tzinfo=UTC)
 
@@ -49,3 +50,13 @@ def test_a_long_list_stands_one_name_in_a_line() -> None:
     lines = dumps(Case("x", "x", TAKEDOWN, (Watch(names),))).splitlines()
     assert '  "ns49.evil.example",' in lines
     assert max(map(len, lines)) <= 100
+
+
+def test_only_what_differs_from_the_rule_is_written_of_a_sinkhole() -> None:
+    case = loads(BEEBONE, "beebone.toml")
+    assert dumps(case).endswith(
+        '[sinkhole]\naddresses = ["192.0.2.53", "2001:db8::53"]\nttl = 60\n'
+    )
+    two = replace(case, sinkhole=SinkholeConfig(ttl=60, ttl_arms=(60, 300), caa=True))
+    assert dumps(two).endswith("[sinkhole]\nttl_arms = [60, 300]\ncaa = true\n")
+    assert loads(dumps(two), "two.toml") == two

@@ -29,16 +29,17 @@ from real.exported import (
     start_unbound,
     without_serial,
 )
+from remnant.sinkhole.catalog import catalog_text
 from remnant.sinkhole.exports import Export
 from remnant.sinkhole.servers import Listen, Serving, server_files
 from remnant.sinkhole.unbound import unbound_files
+from remnant.sinkhole.zones import Zone
 from sinkhole.seized import ASKED, FOREIGN, NOW, TYPES, expected, seized_zones, soa_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from remnant.sinkhole.zones import Zone
 
 AUTHORITIES: Final = {"knot": start_knot, "nsd": start_nsd, "bind": start_bind}
 READY: Final = "evil.example"
@@ -208,3 +209,45 @@ def test_the_files_pass_the_servers_own_checks(tmp_path: Path) -> None:
     said = check("named-checkconf", "-z", f"{tmp_path}/bind/named.conf")
     assert said.count(f"loaded serial {NOW}") == len(seized_zones())
     check("unbound-checkconf", f"{tmp_path}/unbound/unbound.conf")
+
+
+def test_a_catalog_alone_tells_knot_what_to_serve(tmp_path: Path) -> None:
+    program("knotd")
+    port, names = free_port(), ("a.test", "b.test", r"o\000\.d.test")
+    answering = seized_zones()[0].answering
+    zones = [Zone(name, answering, ["x"], {name: None}) for name in names]
+    export = Export(tmp_path, now=NOW)
+    export.zones(zones)
+    export.alone("catalog.zone", catalog_text(names))
+    [file] = {placed.file for placed in export.placed}
+    (tmp_path / "knot.conf").write_text(
+        f"""server:
+    rundir: "{tmp_path}"
+    listen: [127.0.0.1@{port}]
+database:
+    storage: "{tmp_path}"
+template:
+  - id: default
+    storage: "{tmp_path}"
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+  - id: member
+    storage: "{tmp_path}"
+    file: "{file}"
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+zone:
+  - domain: catalog.invalid
+    file: "catalog.zone"
+    catalog-role: interpret
+    catalog-template: member
+""",
+        encoding="ascii",
+    )
+    with ExitStack() as stack:
+        start_knot(stack, tmp_path, port, names[-1])
+        for name in names:
+            reply = ask(port, name, "A")
+            assert {at[1] for at in records(reply)} == set(answering.ipv4)

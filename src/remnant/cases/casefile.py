@@ -59,7 +59,10 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_CONTACT: Final = re.compile(r"[A-Za-z0-9._+-]{1,63}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+# At most 253 characters: in an SOA it is a name, of at most 255 bytes.
+_CONTACT: Final = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9._+-]{1,63}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+"
+)
 _HELP: Final = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]{1,500}")
 _WORD: Final = re.compile(rf"(?![ ])[ !#-&(-+\--:<-{{}}~]{{1,{MAX_WORD}}}")
 _NO_FAMILY: Final = frozenset(

@@ -83,9 +83,10 @@ def _event(event: Event) -> Iterator[str]:
 
 def _sinkhole(config: SinkholeConfig) -> Iterator[str]:
     yield from _array("addresses", config.addresses)
-    yield f"ttl = {config.ttl}"
     if config.ttl_arms:
         yield f"ttl_arms = [{', '.join(map(str, config.ttl_arms))}]"
+    else:
+        yield f"ttl = {config.ttl}"
     yield from _array("nameservers", config.nameservers)
     for key in ("contact", "operator", "help_url"):
         if getattr(config, key):
