@@ -337,20 +337,25 @@ def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) ->
     from remnant.sinkhole.ports import parse
     from remnant.sinkhole.supervisor import Sockets
 
+    wanted = [] if ports is None else parse(ports)
     sockets = Sockets()
-    for address, port in places:
-        with _explained(address, port):
-            for number in range(workers):
-                if number == len(sockets.udp):
-                    sockets.udp.append([])
-                sockets.udp[number].append(fastpath.udp_socket(address, port))
-            if not workers:
-                sockets.slow.append(fastpath.udp_socket(address, port))
-        sockets.dns += open_listeners([address], [port])
-    if ports is not None:
-        addresses = list(dict.fromkeys(address for address, _ in places))
+    try:
+        for address, port in places:
+            with _explained(address, port):
+                for number in range(workers):
+                    if number == len(sockets.udp):
+                        sockets.udp.append([])
+                    sockets.udp[number].append(fastpath.udp_socket(address, port))
+                if not workers:
+                    sockets.slow.append(fastpath.udp_socket(address, port))
+            sockets.dns += open_listeners([address], [port])
         taken = {port for _, port in places}
-        sockets.others = open_listeners(addresses, [p for p in parse(ports) if p not in taken])
+        addresses = list(dict.fromkeys(address for address, _ in places))
+        sockets.others = open_listeners(addresses, [port for port in wanted if port not in taken])
+    except BaseException:
+        for sock in sockets.all():
+            sock.close()
+        raise
     return sockets
 
 

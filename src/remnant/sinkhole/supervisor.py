@@ -385,11 +385,16 @@ class Supervisor:
             for process in fresh:
                 process.stop()
         else:
+            old = [process for process in before if process.role.kind != "keeper"]
             for process in before:
-                if process.role.kind == "keeper":
-                    process.process.send_signal(signal.SIGHUP)
-                else:
+                if process in old:
                     process.stop()
+                else:
+                    process.process.send_signal(signal.SIGHUP)
+            # Until they have ended, some answers are still those of before.
+            deadline = time.monotonic() + _STOP_S
+            while any(p.poll() is None for p in old) and time.monotonic() < deadline:
+                await self._sleep(0.02)
             self._log("reloaded", zones=len(self._plan.zones), cases=list(self._plan.facts))
         _notify("READY=1")
 
