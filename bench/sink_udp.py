@@ -23,6 +23,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remnant.cases.library import built_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOST = "127.0.0.1"
 PORT = 5399
@@ -36,10 +42,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def queries(path: Path) -> None:
     """Write what dnsperf asks."""
-    from remnant.cases.library import built_in
-
     names = [n.removeprefix("*.") for w in built_in(CASE).watches for n in w.names]
-    rng = random.Random(1)
+    rng = random.Random(1)  # noqa: S311 - the same queries each time
     with path.open("w") as file:
         for i in range(20_000):
             name = rng.choice(names)
@@ -83,7 +87,7 @@ def probe_message(number: int = 7) -> bytes:
 
 
 @contextlib.contextmanager
-def served(command: list[str], **extra: str):
+def served(command: list[str], **extra: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | extra
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -112,7 +116,7 @@ def dnsperf(file: Path, seconds: float, *extra: str) -> dict[str, float]:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     return {
-        name: float(re.search(pattern, out).group(1))
+        name: float(re.findall(pattern, out)[0])
         for name, pattern in {
             "sent": r"Queries sent:\s+(\d+)",
             "completed": r"Queries completed:\s+(\d+)",
@@ -122,7 +126,9 @@ def dnsperf(file: Path, seconds: float, *extra: str) -> dict[str, float]:
     }
 
 
-def loaded(process: subprocess.Popen, file: Path, seconds: float) -> tuple[float, float, dict]:
+def loaded(
+    process: subprocess.Popen[bytes], file: Path, seconds: float
+) -> tuple[float, float, dict[str, float]]:
     """Return (queries a CPU second of all processes, queries a second, CPU by process)."""
     before = cpu(process.pid)
     found = dnsperf(file, seconds, "-q", "800")
@@ -177,7 +183,7 @@ def commands(folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
              "--listen", f"{HOST}@{PORT}", "--dnstap", tap],
             check=True, capture_output=True,
         )  # fmt: skip
-        os.makedirs(place / "run", exist_ok=True)
+        (place / "run").mkdir(parents=True, exist_ok=True)
         config = place / f"{server}.conf"
         text = config.read_text()
         if server == "knot":
@@ -186,7 +192,9 @@ def commands(folder: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
             found[server] = (["knotd", "-c", str(config)], {})
         else:
             text = re.sub(r"rrl-\S+ratelimit: \S+", "", text)
-            text = text.replace("server:\n", "server:\n    server-count: 1\n    rrl-ratelimit: 0\n    rrl-whitelist-ratelimit: 0\n    username: \"\"\n", 1)
+            lines = ("server-count: 1", "rrl-ratelimit: 0", 'username: ""')
+            own = "".join(f"    {line}\n" for line in lines)
+            text = text.replace("server:\n", f"server:\n{own}", 1)
             found[server] = (["nsd", "-d", "-c", str(config)], {})
         config.write_text(text)
     return found
@@ -214,13 +222,18 @@ def main() -> None:
                     best.setdefault(name, []).append(per_cpu)
                     delays.setdefault(name, []).append(p99(file, seconds, 50_000))
                     shares = " ".join(f"{value:.2f}" for value in used.values() if value > 0.005)
-                    print(f"{round_number} {name:<8} {per_cpu:>9,.0f} queries a CPU second, "
-                          f"{qps:>9,.0f} a second (CPU s: {shares}), at 50,000 a second median "
-                          f"{delays[name][-1][0]:.0f} and p99 {delays[name][-1][1]:.0f} us", flush=True)
+                    print(
+                        f"{round_number} {name:<8} {per_cpu:>9,.0f} queries a CPU second, "
+                        f"{qps:>9,.0f} a second (CPU s: {shares}), at 50,000 a second median "
+                        f"{delays[name][-1][0]:.0f} and p99 {delays[name][-1][1]:.0f} us",
+                        flush=True,
+                    )
         middle = {name: sorted(values)[len(values) // 2] for name, values in best.items()}
         for name in ("knot", "nsd"):
             print(f"remnant answers {middle['remnant'] / middle[name]:.2f} times what {name} does")
-        worst = {name: sorted(d[1] for d in values)[len(values) // 2] for name, values in delays.items()}
+        worst = {
+            name: sorted(d[1] for d in values)[len(values) // 2] for name, values in delays.items()
+        }
         print(f"p99 at 50,000 a second: {worst['remnant'] / worst['knot']:.2f} times knot's")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ import cdns_writer
 import dnstap_writer
 import pcap_writer
 import powerdns_writer
+import segment_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -266,12 +267,30 @@ def _cdns() -> bytes:
     return cdns_writer.file(block.value())
 
 
+def _segment() -> bytes:
+    rows = segment_writer.events(
+        segment_writer.row("Ns1.evil.example", ttl=60),
+        segment_writer.row("guess.evil.example", rcode=3, unlisted=True),
+        segment_writer.row("", proof="http", detail='{"path":"/"}'),
+    )
+    return b"".join(
+        [
+            segment_writer.head(zones=("evil.example",)),
+            segment_writer.frame_of(1, rows, counts=(2, 1, 1, 0)),
+            b"not a frame",
+            segment_writer.alive(2, counts=(1, 0, 0, 5)),
+            segment_writer.end(3),
+        ]
+    )
+
+
 SAMPLES: Final = (
     Sample("dnstap", "resolver.dnstap", DNSTAP, text=False),
     Sample("pcap", "capture.pcap", PCAP, text=False),
     Sample("pcap", "capture.pcapng", PCAPNG, text=False),
     Sample("cdns", "authority.cdns", _cdns(), text=False),
     Sample("powerdns-protobuf", "recursor.pb", POWERDNS, text=False),
+    Sample("segment", "20150408T120000Z-udp-0-0123456789abcdef.rseg", _segment(), text=False),
     Sample("zeek", "dns.log", ZEEK),
     Sample("zeek", "dns.json.log", ZEEK_JSON),
     Sample("zeek-conn", "conn.log", ZEEK_CONN),

@@ -219,7 +219,7 @@ def test_a_large_table_keeps_probes_short() -> None:
     rows, entries = watched.match_wire(*packed(asked))
     assert np.array_equal(rows, np.arange(count))
     assert np.array_equal(entries, np.arange(count))
-    assert set(get_args(Kind)) == {"exact", "below", "address", "family"}
+    assert set(get_args(Kind)) == {"exact", "below", "address", "family", "zone", "sinkhole"}
     assert watchtable.MAX_HITS > 128
 
 

@@ -339,22 +339,25 @@ def delete(
 ) -> None:
     """Delete a case with everything that was ingested for it: sightings, clients, quarantine."""
     from remnant.errors import CaseError
+    from remnant.sinkhole.retention import has_segments, remove_case
 
     settings = open_settings()
     library = open_library(settings)
     origin = library.origin(case)
     with open_store(settings, write=True) as store:
         sources = len(store.view(case).sources)
-        if origin != "stored" and not sources:
+        if origin != "stored" and not sources and not has_segments(settings, case):
             raise CaseError(
                 "there is nothing stored for this case", got=case, hint="remnant case list"
             )
         if not yes:
             typer.confirm(f"Delete case {case} and all rows of its {sources} sources?", abort=True)
         files = store.delete_case(case)
+        segments = remove_case(settings, case)
     if origin == "stored":
         library.delete(case)
-    say(f"Case {case} is deleted ({files} files).")
+    kept = f", {segments} segments of the sinkhole" if segments else ""
+    say(f"Case {case} is deleted ({files} files{kept}).")
 
 
 def _print_preview(found: Preview) -> None:

@@ -59,6 +59,9 @@ _KEYS = {
 }
 
 
+_UNLISTED_COLUMNS = ("name", "zone", "queries", "clients", "first", "last", "vantage", "unit")
+
+
 _CLIENT_COLUMNS = (
     "address",
     "first",
@@ -84,6 +87,14 @@ def traffic(
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = None,
+    unlisted: Annotated[
+        bool,
+        typer.Option(
+            "--unlisted",
+            help="With --by name: the names in seized zones that were asked for at the sinkhole "
+            "and that the case does not list; nothing else counts them.",
+        ),
+    ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Show queries and distinct clients, over time or by name, network, country or sensor.
@@ -91,10 +102,25 @@ def traffic(
     A gap (no sensor delivered) shows no number, never a zero.
     """
     from remnant.estimate.traffic import by_time, iter_key
+    from remnant.estimate.traffic import unlisted as iter_unlisted
+
+    if unlisted and by is not By.NAME:
+        raise typer.BadParameter("it goes with --by name", param_hint="--unlisted")
+    if unlisted and vantage is not None:
+        raise typer.BadParameter("each row of --unlisted says its vantage", param_hint="--vantage")
 
     settings = open_settings()
     with open_store(settings) as store:
         loaded, view = open_view(settings, store, case)
+        if unlisted:
+            names = iter_unlisted(
+                view,
+                # All of it: names may be news when nothing else came yet.
+                window_of(view, since, until) if since or until else None,
+                limit=_asked_for(limit, output),
+            )
+            _emit_rows(names, output, _UNLISTED_COLUMNS, limit)
+            return
         window = window_of(view, since, until)
         if by in _KEYS:
             columns = (*_KEYS[by], "queries", "clients", "vantage", "unit")
@@ -119,6 +145,7 @@ def traffic(
                 output,
                 columns,
             )
+        _tell_unlisted(case, view, window)
         _tell_watchlist_age(settings, loaded, view)
 
 
@@ -319,6 +346,19 @@ def _emit_rows(
         typer.echo(part, nl=False)
     if short and next(rows, None) is not None:
         say(f"These are the first {MOST_ROWS:,} rows; for all of them: --format csv")
+
+
+def _tell_unlisted(case: str, view: Any, window: Any) -> None:
+    """Say that names were asked for which no number counts."""
+    from remnant.estimate.traffic import count_unlisted
+
+    queries, names = count_unlisted(view, window)
+    if queries:
+        say(
+            f"{queries:,} {'query' if queries == 1 else 'queries'} for {names:,} unlisted "
+            f"{'name' if names == 1 else 'names'} in seized zones: "
+            f"remnant traffic {case} --by name --unlisted"
+        )
 
 
 def _tell_watchlist_age(settings: Any, case: Any, view: Any) -> None:

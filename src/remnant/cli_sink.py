@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -25,8 +25,6 @@ from remnant.cli_shared import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import click
-
     from remnant.settings import Settings
     from remnant.sinkhole.supervisor import Plan, Sockets
 
@@ -39,11 +37,12 @@ _CHILD: Final = "remnant.cli_sink_child"
 class _Sink(TyperGroup):
     """``remnant sink CASE...`` runs the sinkhole; only the other verbs are named."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the verb that is left out in front."""
         if args and args[0] not in {*self.commands, "-h", "--help"}:
             args = ["run", *args]
-        return super().parse_args(ctx, args)
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
 
 
 app = typer.Typer(
@@ -120,6 +119,7 @@ def run(
     """
     from remnant.sinkhole import fastpath
     from remnant.sinkhole.supervisor import Supervisor, drop_rights, json_log
+    from remnant.wire import kernels_are_new
 
     settings = open_settings()
     library = open_library(settings)
@@ -140,6 +140,8 @@ def run(
         secret=secret,
         sensor=sensor,
     )
+    if kernels_are_new():
+        json_log("compiling", note="once on this machine, for up to a minute; then it listens")
     places = [_place(text) for text in listen or [_DEFAULT_LISTEN]]
     plan = build()
     use_slow = slow or not fastpath.SUPPORTED

@@ -9,12 +9,16 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from remnant.collate.clients import Lookup
+    from remnant.settings import Settings
+    from remnant.sinkhole.keeper import Round
     from remnant.sinkhole.recorder import Recorder
     from remnant.sinkhole.shared import Numbers
     from remnant.sinkhole.supervisor import Order, Plan
@@ -152,14 +156,70 @@ def _keeper(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
         except CaseError:
             return None
 
-    keeper = Keeper(settings, rules_of, lookup=load_reference(settings, *order.cases).lookup)
+    lookup = load_reference(settings, *order.cases).lookup
+    _warm(settings, lookup)
+    keeper = Keeper(settings, rules_of, lookup=lookup)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, lambda *_: keeper.reload())
+
+    def told(done: Round) -> None:
+        numbers["commits"] += int(done.frames > 0)
+        numbers["committed_rows"] += done.rows
+        numbers["busy"] = int(done.busy)
+        numbers["alarm"] = int(done.alarm is not None)
+        numbers["alive"] = time.time_ns() // 1000
+
     ready()
-    keeper.run(stop, _KEEPER_S)
+    keeper.run(stop, _KEEPER_S, told)
     keeper.close()
-    del numbers
+
+
+def _warm(settings: Settings, lookup: Lookup) -> None:
+    """Go once the whole way with one made-up event in a folder of its own.
+
+    So that what must be compiled or loaded is, before the first real event waits for it.
+    """
+    import dataclasses
+    import tempfile
+
+    import numpy as np
+
+    from remnant.sinkhole.events import Counts, Event
+    from remnant.sinkhole.keeper import Keeper
+    from remnant.sinkhole.recorder import CaseFacts, Recorder
+    from remnant.sinkhole.stream_worker import batch_of
+    from remnant.watchlist import Rule, digest_of
+
+    rules = [Rule("warm", "exact", "warm.invalid")]
+    source = bytes(10) + b"\xff\xff\x7f\x00\x00\x01"
+    event = Event(
+        time.time_ns() // 1000,
+        source,
+        1,
+        source,
+        53,
+        "dns_tcp",
+        b"\x04warm\x07invalid\x00",
+        1,
+        0,
+        60,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        own = dataclasses.replace(settings, home=place, site_key=place / "key", database=None)
+        recorder = Recorder(
+            place / "sinkhole",
+            sensor="warm",
+            cases={"warm": CaseFacts(digest_of(rules, "warm"), (60,), ("warm.invalid",))},
+            memberships=[("warm",)],
+            worker="warm",
+        )
+        recorder.add(batch_of([event]), np.zeros(1, np.int32), Counts(messages=1))
+        recorder.close()
+        keeper = Keeper(own, lambda _: rules, lookup=lookup)
+        keeper.round()
+        keeper.close()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 from remnant.cases.model import SinkholeConfig
 from remnant.sinkhole.zones import Answering, Zone
+
+QUICK = settings(deadline=None, max_examples=200)
+"""For properties: the machine is shared, so no test has a deadline."""
 
 SECRET = bytes(range(16))
 NSID = b"node-1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ from remnant.sinkhole import answer_kernel as ak
 from remnant.sinkhole.limiter import new_limiter
 from remnant.sinkhole.policy import Policy
 from remnant.sinkhole.tables import compile_zones
-from served import queries, query, opt, option, zones
+from served import opt, option, queries, query, zones
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remnant.sinkhole.zones import Zone
 
 SECRET = bytes(range(16))
 NOW = 1_795_737_034
@@ -25,7 +31,7 @@ ADDRESSES = (
 class Kernel:
     """The kernel with the interface of the policy."""
 
-    def __init__(self, served_zones, *, nsid: bytes = b"") -> None:
+    def __init__(self, served_zones: Sequence[Zone], *, nsid: bytes = b"") -> None:
         self.served, self.memberships = compile_zones(served_zones)
         self.identity = ak.Identity(
             np.frombuffer(SECRET, np.uint64).copy(), np.frombuffer(nsid, np.uint8).copy()
@@ -36,7 +42,9 @@ class Kernel:
         self.out = np.zeros(2 * ak.MAX_ANSWER + 96, np.uint8)
         self.facts = np.zeros(ak.FACTS, np.int64)
 
-    def answer(self, message: bytes, address: bytes, *, now: int, arm: int, limited: bool):
+    def answer(
+        self, message: bytes, address: bytes, *, now: int, arm: int, limited: bool
+    ) -> tuple[Any, ...]:
         limiter = self.free
         if limited:
             limiter = self.spent

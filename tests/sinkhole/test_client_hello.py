@@ -94,6 +94,12 @@ def test_an_extension_damaged_inside_counts_as_present_and_empty() -> None:
         assert hello == ClientHello(version=0x0303, ciphers=(1,), extensions=(kind,))
 
 
+def test_the_server_name_is_the_first_that_is_a_host_name() -> None:
+    names = vector(b"\1" + vector(b"other") + b"\0" + vector(b"a.example") + b"\0" + vector(b"b"))
+
+    assert read(records(message(0x0303, [1], [(0, names)]))).server_name == b"a.example"
+
+
 def test_the_first_bytes_tell() -> None:
     assert may_be_tls(b"\x16")
     assert may_be_tls(b"\x16\x03\x01")
@@ -121,6 +127,7 @@ def describe(data: bytes) -> None:
         assert len(ja4(hello)) == 36
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200).map(lambda tail: b"\x16\x03\x01" + tail) | st.binary(max_size=200))
 def test_any_bytes_are_read_without_a_fault(data: bytes) -> None:
     describe(data)
@@ -129,7 +136,7 @@ def test_any_bytes_are_read_without_a_fault(data: bytes) -> None:
 REAL = [of_library(), of_library(None, ["http/1.1"]), records(WHOLE), records(WHOLE, 61)]
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(REAL),
     st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=6),

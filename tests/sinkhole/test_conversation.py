@@ -41,6 +41,7 @@ def say(*pieces: bytes, ended: bool = True) -> tuple[Conversation, bytes]:
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\n\r\nbody"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, len(REQUEST)), max_size=6))
 def test_a_request_in_pieces_is_the_request(cuts: list[int]) -> None:
     bounds = [0, *sorted(cuts), len(REQUEST)]
@@ -159,6 +160,21 @@ def test_a_long_payload_inside_tls_is_bounded_too() -> None:
     assert client.conversation.detail()["payload_bytes"] == MAX_PAYLOAD
 
 
+def test_many_small_records_are_bounded() -> None:
+    client = Client()
+    client.shake()
+    for _ in range(2000):
+        client.secure.write(b"\x00")
+    data = client.outgoing.read()
+    for i in range(0, len(data), 1000):
+        client.conversation.receive(data[i : i + 1000])
+
+    assert len(data) > MAX_TLS
+    assert client.conversation.done
+    assert client.conversation._tls is not None
+    assert client.conversation._tls.received == MAX_TLS
+
+
 def test_the_host_of_a_request_counts_before_the_server_name() -> None:
     for host, name in (
         (b"Host.example", b"\x04Host\x07example\x00"),
@@ -185,7 +201,7 @@ def test_a_client_that_says_goodbye_inside_tls_ends_it() -> None:
     assert "tls_failure" not in client.conversation.detail()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from([b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n", b"POST "]),
     st.lists(st.binary(min_size=1, max_size=200), max_size=5),
@@ -199,7 +215,7 @@ def test_any_bytes_end_in_facts(start: bytes, pieces: list[bytes]) -> None:
     assert isinstance(conversation.detail(), dict)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), min_size=1, max_size=5),
     st.integers(1, 600),
@@ -215,7 +231,7 @@ def test_damaged_hellos_end_in_facts(changes: list[tuple[int, int]], cut: int) -
     assert answer[:1] in {b"", b"\x16", b"\x15", b"\x14"}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=3))
 def test_damaged_records_after_a_handshake_end_in_facts(changes: list[tuple[int, int]]) -> None:
     client = Client()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import doctest
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.names import wire_to_text
@@ -55,6 +55,7 @@ def test_case_is_kept_and_underscores_pass() -> None:
     assert len(wire_name(b".".join([b"a" * 63] * 3 + [b"a" * 61]))) == 255
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.from_regex(rb"\A[a-zA-Z0-9._-]{1,80}\Z"))
 def test_every_name_is_one_that_the_rest_of_the_house_reads(host: bytes) -> None:
     wire = wire_name(host)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from remnant.sinkhole.http_request import MAX_FIELDS, Request, head_end, may_be_request, parse
@@ -140,6 +140,7 @@ pieces = st.sampled_from(
 hostile = st.binary(max_size=300) | st.lists(pieces, max_size=40).map(b"".join)
 
 
+@settings(deadline=None)
 @given(hostile.map(lambda tail: b"GET / HTTP/1.1\r\n" + tail) | hostile)
 @example(b"GET / HTTP/1.1\r\n\r")
 def test_any_bytes_are_read_without_a_fault_and_within_themselves(data: bytes) -> None:
@@ -157,6 +158,7 @@ def test_any_bytes_are_read_without_a_fault_and_within_themselves(data: bytes) -
     assert may_be_request(data)
 
 
+@settings(deadline=None)
 @given(hostile.map(lambda tail: b"GET / HTTP/1.1\r\n" + tail), st.integers(0, 100))
 def test_the_end_of_the_head_is_found_in_pieces_as_in_one(data: bytes, cut: int) -> None:
     whole = head_end(data)

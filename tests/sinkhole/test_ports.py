@@ -3,7 +3,7 @@ from __future__ import annotations
 import doctest
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.errors import RemnantError
@@ -48,6 +48,7 @@ def test_what_is_no_port_is_said_with_what_would_be(text: str, what: str, got: s
     assert caught.value.hint is not None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.from_regex(r"\A[0-9,\- ]{0,20}\Z"))
 def test_any_text_gives_ports_or_our_error(text: str) -> None:
     try:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.sinkhole.timer_wheel import TimerWheel
@@ -14,6 +14,7 @@ class Item:
     slot: int = 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-5, 100), max_size=30),
     st.lists(st.floats(0, 3), min_size=1, max_size=60),

@@ -153,10 +153,8 @@ def test_what_is_asked_is_answered_and_kept() -> None:
     assert kept["service_port"].to_pylist() == [it.port] * 3
     assert kept["ecs"].to_pylist()[1] == bytes(10) + b"\xff\xff\xc0\x00\x02\x00" + bytes([120])
     assert kept["ecs"].null_count == 2
-    assert all(
-        before <= t.value // 1000 <= time.time_ns() // 1000
-        for t in kept["time"].cast(pa.timestamp("ns", "UTC"))
-    )
+    times = kept["time"].cast(pa.int64()).to_pylist()
+    assert all(at is not None and before <= at <= time.time_ns() // 1000 for at in times)
     assert [it.memberships[owner] for owner in it.kept.owners] == [("many", "other")] * 3
     counts = it.kept.counts
     assert (counts.messages, counts.malformed + counts.skipped, counts.lost) == (3, 2, 0)

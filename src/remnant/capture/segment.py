@@ -187,9 +187,11 @@ class _Source:
                 break
             at += 1 + found
             frame = read_frame(view, at)
+            if frame == MORE:
+                break
             if not isinstance(frame, int):
                 return at
-            self._tried += HEADER_BYTES + (0 if frame == MORE else len(view) - at)
+            self._tried += min(len(view) - at, MAX_PAYLOAD)
         if len(view) - start > _LOOKED_AHEAD or self._tried >= _TRIED:
             self.ended = True
         return None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from remnant.enrich.addresses import parse, to_bytes
 from remnant.enrich.content import row_numbers
 from remnant.enrich.roles import ROLES
-from remnant.schema import CLIENTS, SIGHTINGS
+from remnant.schema import CLIENTS, SIGHTINGS, UNLISTED
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,7 +56,14 @@ def refill(store: Store, case: str, reference: Reference) -> RefillResult:
     if reference.is_empty:
         return RefillResult(0, 0, 0)
     facts = _Facts.of(store.view(case), reference)
-    store.transform(case, {CLIENTS: facts.fill_clients, SIGHTINGS: facts.fill_sightings})
+    store.transform(
+        case,
+        {
+            CLIENTS: facts.fill_clients,
+            SIGHTINGS: facts.fill_sightings,
+            UNLISTED: facts.fill_sightings,
+        },
+    )
     known = len(facts.client) - facts.table["asn"].null_count
     return RefillResult(len(facts.client), known, facts.changed)
 

@@ -18,6 +18,7 @@ from remnant.estimate.coverage import (
     sensors,
     vantages,
 )
+from remnant.watchlist import UNLISTED
 from remnant.windows import STEPS, Step, Window, ceil, floor, iso
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ __all__ = [
     "by_key",
     "by_time",
     "count",
+    "count_unlisted",
     "iter_key",
     "sightings",
     "unit_of",
+    "unlisted",
     "vantages",
 ]
 
@@ -156,6 +159,65 @@ def iter_key(
     silent = _silent_sensors(view, window, vantage, seen)
     yield from seen
     yield from silent[: None if limit is None else limit - len(seen)]
+
+
+def unlisted(
+    view: View, window: Window | None = None, *, limit: int | None = None
+) -> Iterator[dict[str, object]]:
+    """Yield what was asked for in seized zones and is not on the list, by name.
+
+    These are no sightings of the case: crawlers guess names, and new siblings of the seized ones
+    are news. No other number counts them.
+
+    Args:
+        view: the case.
+        window: default: all that there is.
+        limit: at most so many rows, the largest; null for all.
+
+    Yields:
+        Rows with ``name``, ``zone``, ``queries``, ``clients``, ``first``, ``last`` (ISO 8601),
+        ``vantage``, ``unit``; those with most queries first.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    from remnant.store.engine import rows_of  # noqa: PLC0415 - loads the query engine
+
+    table = view.table(schema.UNLISTED)
+    if window is not None:
+        table = table.filter(table.time >= _at(window.since), table.time < _at(window.until))
+    found = table.group_by("name", "indicator", "vantage").aggregate(
+        queries=table.weight.sum(),
+        clients=table.client.nunique(),
+        first=table.time.min(),
+        last=table.time.max(),
+        **_units(table),
+    )
+    found = found.order_by(ibis.desc("queries"), "name", "vantage")
+    if limit is not None:
+        found = found.limit(limit)
+    for row in rows_of(found):
+        yield {
+            "name": row["name"],
+            "zone": row["indicator"].removeprefix(UNLISTED),
+            "queries": row["queries"],
+            "clients": row["clients"],
+            "first": iso(row["first"]),
+            "last": iso(row["last"]),
+            "vantage": row["vantage"],
+            "unit": _unit(row),
+        }
+
+
+def count_unlisted(view: View, window: Window | None = None) -> tuple[int, int]:
+    """Return how many queries there were for names that are not listed, and how many names."""
+    if not view.has(schema.UNLISTED):
+        return 0, 0
+    table = view.table(schema.UNLISTED)
+    if window is not None:
+        table = table.filter(table.time >= _at(window.since), table.time < _at(window.until))
+    row = table.aggregate(queries=table.weight.sum(), names=table.name.nunique()).to_pyarrow()
+    found = row.to_pylist()[0]
+    return int(found["queries"] or 0), int(found["names"] or 0)
 
 
 def count(view: View, window: Window, vantage: str) -> Count:

@@ -359,7 +359,7 @@ def _copied(query: Bytes, stop: Int, out: Bytes) -> Int:
     return stop
 
 
-@kernel
+@inlined
 def _write_section(
     served: Served, section: Int, pointer: Int, out: Bytes, at: Int, counter: Int
 ) -> Int:
@@ -377,7 +377,7 @@ def _write_section(
     return at + size
 
 
-@kernel
+@inlined
 def _section_of(
     served: Served, zone: Int, name_flags: Int, listed: bool, qtype: Int, arm: Int
 ) -> Int:
@@ -409,7 +409,7 @@ def _section_of(
     return -1
 
 
-@kernel
+@inlined
 def answer(
     served: Served,
     identity: Identity,
@@ -512,8 +512,8 @@ def answer(
 
     # What the answer is: a code, flags and a section.
     rcode = _REFUSED
-    header = int64(0)
-    section = int64(-1)
+    header: Int = int64(0)
+    section: Int = int64(-1)
     authority = False
     opt = False
     with_options = False

@@ -2,7 +2,8 @@
 
 Bots that check certificates are lost to a sinkhole without the botnet's own; most do not check.
 Making one costs about half a millisecond, so few are made in a second, and those made are kept.
-Beyond that everybody gets the certificate of a fixed name.
+Beyond that everybody gets the certificate of a fixed name. The server name in its certificate is
+the only thing that a bot sent and gets back.
 
 References:
     RFC 5280 (certificates), RFC 6125 (names in them), RFC 8446 section 4.4.2.2 (which key a client

@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 import struct
+from functools import lru_cache, partial
 from hmac import compare_digest
 from typing import Final
 
@@ -24,6 +25,8 @@ _OLDEST: Final = 3600
 """Seconds that a cookie is good for."""
 _AHEAD: Final = 300
 """Seconds that another server's clock may be ahead of ours."""
+_KEPT: Final = 4096
+"""Hashes that are kept, so that they need not be made again."""
 _VERSION: Final = b"\1\0\0\0"
 """Version 1, and three bytes that a server sets to zero."""
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -41,7 +44,8 @@ class ServerCookies:
     def __init__(self, secret: bytes) -> None:
         if len(secret) != SECRET_BYTES:
             raise ValueError("the secret for cookies has 16 bytes")
-        self._key = struct.unpack("<2Q", secret)
+        # A resolver sends the same cookie with every query, and gets the same one all second long.
+        self._siphash = lru_cache(_KEPT)(partial(siphash, struct.unpack("<2Q", secret)))
 
     def fresh(self, client: bytes, address: bytes, now: int) -> bytes:
         """Return a new server cookie.
@@ -72,7 +76,7 @@ class ServerCookies:
 
     def _hash(self, client: bytes, head: bytes, address: bytes) -> bytes:
         source = address[12:] if address.startswith(_MAPPED) else address
-        return siphash(self._key, client + head + source).to_bytes(8, "little")
+        return self._siphash(client + head + source).to_bytes(8, "little")
 
 
 def siphash(key: tuple[int, int], data: bytes) -> int:

@@ -74,6 +74,14 @@ _MESSAGE_FLAGS: Final = 6
 _LENGTH: Final = 7
 _HEADER_WORDS: Final = 8
 
+# Options of Linux that the socket module has no names for.
+_SO_RCVBUFFORCE: Final = 33
+_SO_MEMINFO: Final = 55
+_IP_PKTINFO: Final = 8
+_IP_MTU_DISCOVER: Final = 10
+_IPV6_MTU_DISCOVER: Final = 23
+_PROBE: Final = 3
+
 _AF_INET6: Final = 10
 _DONTWAIT: Final = 0x40
 _TRUNCATED: Final = 0x20
@@ -254,18 +262,23 @@ def udp_socket(address: str, port: int, *, receive_bytes: int = 8 << 20) -> sock
         if ipv6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         # The larger one needs a right that a service may not have.
-        for option in (33, socket.SO_RCVBUF):
+        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
             try:
                 sock.setsockopt(socket.SOL_SOCKET, option, receive_bytes)
                 break
             except OSError:
                 continue
+        # An answer is never cut into fragments, whatever anybody says of the path (RFC 9715).
+        if ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PROBE)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
         sock.bind((address, port))
         if _is_wild(sock):
             if ipv6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
             else:
-                sock.setsockopt(socket.IPPROTO_IP, 8, 1)
+                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         sock.setblocking(False)
     except OSError:
         sock.close()
@@ -283,7 +296,7 @@ def receive_drops(sock: socket.socket) -> int:
     The system counts in 32 bits, from the start of the socket (sock_diag(7), SK_MEMINFO_DROPS).
     """
     try:
-        return struct.unpack("9I", sock.getsockopt(socket.SOL_SOCKET, 55, 36))[8]
+        return int(struct.unpack("9I", sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36))[8])
     except (OSError, struct.error):
         return 0
 
@@ -294,7 +307,7 @@ def _now(clock: npt.NDArray[np.int64]) -> Int:
     return clock[0] * 1_000_000 + clock[1] // 1000
 
 
-@kernel
+@inlined
 def _source(raw: Bytes, address: Bytes) -> Int:
     """Write a socket address's 16 address bytes; return its port."""
     if int64(raw[0]) | int64(raw[1]) << 8 == _AF_INET6:
@@ -309,7 +322,7 @@ def _source(raw: Bytes, address: Bytes) -> Int:
     return int64(raw[2]) << 8 | int64(raw[3])
 
 
-@kernel
+@inlined
 def _record(
     columns: Columns,
     query: Bytes,
@@ -348,7 +361,7 @@ def _record(
     columns.used[0] = row + 1
 
 
-@kernel
+@inlined
 def _count(counters: npt.NDArray[np.int64], facts: npt.NDArray[np.int64]) -> None:
     kind = facts[ak.KIND]
     if kind == ak.OBSERVED:

@@ -119,7 +119,7 @@ class Followed:
         """
         data = memoryview(_read(self.path, self.position, limit))
         found = self._frames(data)
-        if not found[0] and len(data) == limit < HEADER_BYTES + MAX_PAYLOAD:
+        if not found[1] and len(data) == limit < HEADER_BYTES + MAX_PAYLOAD:
             data = memoryview(_read(self.path, self.position, HEADER_BYTES + MAX_PAYLOAD))
             found = self._frames(data)
         at, frames, ended = found

@@ -114,11 +114,24 @@ class Keeper:
         self._said_at = -_SAID_S
         self._alarm: str | None = None
 
-    def run(self, stop: threading.Event, interval: float = 1.0) -> None:
-        """Make a round each ``interval`` seconds until told to stop, and settle now and then."""
+    def run(
+        self,
+        stop: threading.Event,
+        interval: float = 1.0,
+        told: Callable[[Round], None] | None = None,
+    ) -> None:
+        """Make a round each ``interval`` seconds until told to stop, and settle now and then.
+
+        Args:
+            stop: set from another thread, or a signal handler.
+            interval: seconds from the start of one round to that of the next.
+            told: called after each round.
+        """
         while not stop.is_set():
             begun = time.monotonic()
             done = self.round()
+            if told is not None:
+                told(done)
             if begun - self._settled_at >= _SETTLE_S:
                 self.settle()
             if begun - self._expired_at >= _EXPIRE_S:
@@ -213,12 +226,12 @@ class Keeper:
             return Round()
         store = Store.open(self._settings, write=True, sweep=False)
         try:
-            rows, frames = self._write(store, waiting)
+            rows, frames, moved = self._write(store, waiting)
         finally:
             store.close()
         self._committed_at = now
         self._folders.rotate([followed for followed, _ in waiting])
-        return Round(rows=rows, frames=frames, more=more)
+        return Round(rows=rows, frames=frames, more=more or moved)
 
     def _pending(self, followed: Followed, limit: int) -> Pending | None:
         try:
@@ -230,12 +243,15 @@ class Keeper:
                 self._fail(error)
             return None
 
-    def _write(self, store: Store, waiting: Sequence[tuple[Followed, Pending]]) -> tuple[int, int]:
-        """Commit; return how many events and frames."""
+    def _write(
+        self, store: Store, waiting: Sequence[tuple[Followed, Pending]]
+    ) -> tuple[int, int, bool]:
+        """Commit; return how many events and frames, and whether a segment goes on elsewhere."""
         key = SiteKey(store.site_key())
         clients = self._clients
         if clients is None or clients.clients().size > _MANY_CLIENTS:
             clients = self._clients = Clients(key, self._lookup)
+        moved = False
         growths: list[Growth] = []
         done: list[tuple[Followed, Pending, xxhash.xxh3_128]] = []
         records = self._records(store, [followed for followed, _ in waiting])
@@ -246,19 +262,20 @@ class Keeper:
                 self._alarm = f"{followed.case}: the case holds simulated sources"
                 continue
             if not self._agree(followed, records.get(followed.id)):
+                moved |= followed.broken is None
                 continue
             digest = followed.digest_with(pending)
             growths.append(self._growth(followed, pending, digest, options))
             done.append((followed, pending, digest))
         if not growths:
-            return 0, 0
+            return 0, 0, moved
         with store.change() as change:
             written = add_growth(change, growths, clients, key)
             change.commit()
         for (followed, pending, digest), record in zip(done, written, strict=True):
             followed.advance(pending, digest, record)
         rows = sum(batch.query_messages for growth in growths for batch in growth.batches)
-        return rows, sum(len(pending.frames) for _, pending, _ in done)
+        return rows, sum(len(pending.frames) for _, pending, _ in done), moved
 
     def _growth(
         self,

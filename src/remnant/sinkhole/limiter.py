@@ -89,7 +89,7 @@ def admits(limiter: Limiter, address: Bytes, now: Int) -> bool:
     state *= limiter.key[0] | uint64(1)
     sets = uint64(limiter.tags.size // _WAYS - 1)
     start = int64((state >> _S40) & sets) * _WAYS
-    slot = int64(-1)
+    slot: Int = int64(-1)
     for way in range(start, start + _WAYS):
         if limiter.tags[way] == network:
             slot = way

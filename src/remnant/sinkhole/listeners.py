@@ -20,7 +20,7 @@ from remnant.errors import RemnantError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAPPED", "ListenError", "destination_of", "open_listeners", "packed"]
+__all__ = ["MAPPED", "ListenError", "destination_of", "open_listeners", "packed", "unit_of"]
 
 _SO_ORIGINAL_DST: Final = 80
 _SOL_IPV6: Final = 41
@@ -150,6 +150,15 @@ def packed(host: str) -> bytes:
     if ":" in host:
         return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     return MAPPED + socket.inet_pton(socket.AF_INET, host)
+
+
+def unit_of(address: bytes) -> bytes:
+    """Return what counts as one source: all of an IPv4 address, the first 64 bits of an IPv6 one.
+
+    Args:
+        address: 16 bytes, as ``packed`` returns them.
+    """
+    return address[len(MAPPED) :] if address.startswith(MAPPED) else address[:8]
 
 
 def destination_of(connection: socket.socket) -> tuple[bytes, int]:

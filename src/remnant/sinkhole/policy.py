@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from remnant.sinkhole.zones import Zone
 
-__all__ = ["MAX_GAIN", "MAX_NSID", "Answer", "Kind", "Policy"]
+__all__ = ["MAX_GAIN", "MAX_NSID", "Answer", "Kind", "Policy", "name_kinds"]
 
 MAX_GAIN: Final = 128
 """Bytes by which an answer over UDP may be larger than its query, without a valid cookie."""
@@ -339,11 +339,15 @@ class _Edns(NamedTuple):
 
 
 def name_kinds(zones: Sequence[Zone]) -> dict[bytes, int]:
-    """Return what each name that exists in the zones is, bits as in ``records``.
+    """Return what each name that exists in the zones is: its wire name, folded, to bits.
 
-    A name counts in the deepest zone that encloses it, whichever zone lists it. A name between a
-    zone and another one of ours below it exists: else resolvers would take everything below it for
-    missing (RFC 8020), the other zone among it.
+    A name counts in the deepest zone that encloses it, whichever zone lists it. Between a zone and
+    a name in it, or another zone of ours below it, every name exists: else resolvers would take
+    everything below for missing (RFC 8020).
+
+    Returns:
+        The bits of ``records``. Names that are watched because of ``BELOW`` above them are not
+        listed, unless they are something else as well.
     """
     kinds: dict[bytes, int] = {}
 
@@ -359,13 +363,11 @@ def name_kinds(zones: Sequence[Zone]) -> dict[bytes, int]:
             mark(name, WATCHED | BELOW)
         for name in zone.servers_inside:
             mark(name, SERVER)
-        for name in zone.between():
-            mark(name, BETWEEN)
-    for apex in [name for name, bits in kinds.items() if bits & APEX]:
-        above = list(_above(apex))
-        tops = [depth for depth, wire in enumerate(above) if kinds.get(wire, 0) & APEX]
-        for wire in above[: tops[-1]] if tops else ():
-            kinds[wire] = kinds.get(wire, 0) | BETWEEN
+    for wire in list(kinds):
+        above = list(_above(wire))
+        tops = [depth for depth, top in enumerate(above) if kinds.get(top, 0) & APEX]
+        for between in above[: tops[-1]] if tops else ():
+            kinds[between] = kinds.get(between, 0) | BETWEEN
     return kinds
 
 

@@ -169,17 +169,11 @@ class Shared:
 
     def of(self, zone: Zone) -> Records:
         """Return the records of a zone."""
-        key = (
-            zone.answering.ipv4,
-            zone.answering.ipv6,
-            zone.answering.ttls,
-            zone.answering.serial,
-            zone.answering.config.null_mx,
-            zone.answering.config.spf,
-            zone.answering.config.caa,
-            tuple(_relative(text_to_wire(name), zone.name) for name in zone.nameservers),
-            _relative(contact_name(zone.contact), zone.name),
-        )
+        answering, config = zone.answering, zone.answering.config
+        # Names that the zone gives itself are the same in every zone, as far as they are written.
+        servers = tuple(_relative(text_to_wire(name), zone.name) for name in config.nameservers)
+        contact = _relative(contact_name(zone.contact), zone.name) if config.contact else None
+        key = (answering, servers, contact)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = Records(zone)

@@ -11,12 +11,9 @@ from remnant.sinkhole.segment import NAME
 from remnant.store.files import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from remnant.settings import Settings
 
-__all__ = ["expire", "remove_case"]
+__all__ = ["expire", "has_segments", "remove_case"]
 
 _BEGAN: Final = "%Y%m%dT%H%M%SZ"
 
@@ -30,16 +27,27 @@ def expire(settings: Settings, *, now: datetime, manifest: Manifest | None = Non
     manifest = manifest or Manifest(settings)
     manifest.refresh()
     limit = now - timedelta(days=settings.sinkhole.keep_days)
-    folder = settings.home / "sinkhole"
     removed = 0
-    for name, entry in list(manifest.segments.items()):
-        if entry.removed is not None:
+    for path in sorted((settings.home / "sinkhole").glob("*/*")):
+        match = NAME.fullmatch(path.name)
+        entry = manifest.segments.get(match[3]) if match else None
+        if match is None or entry is None or entry.case != path.parent.name:
             continue
-        if entry.sealed is not None and _last(entry) < limit:
-            manifest.remove(name, "expired")
-            _unlink(folder, name, entry)
+        if entry.removed is None:
+            if entry.sealed is None or _last(entry) >= limit:
+                continue
+            manifest.remove(match[3], "expired")
             removed += 1
+        # One whose tombstone was written by a process that was killed then goes too.
+        with explained(path):
+            path.unlink(missing_ok=True)
     return removed
+
+
+def has_segments(settings: Settings, case: str) -> bool:
+    """Return whether the sinkhole kept segments for a case."""
+    folder = settings.home / "sinkhole" / case
+    return folder.is_dir() and any(NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
 def remove_case(settings: Settings, case: str) -> int:
@@ -74,15 +82,3 @@ def _last(entry: Entry) -> datetime:
         return datetime.fromtimestamp(last / 1_000_000, UTC)
     began = entry.file.partition("-")[0]
     return datetime.strptime(began, _BEGAN).replace(tzinfo=UTC)
-
-
-def _unlink(folder: Path, name: str, entry: Entry) -> None:
-    for path in _files(folder / entry.case, name):
-        with explained(path):
-            path.unlink(missing_ok=True)
-
-
-def _files(folder: Path, name: str) -> Iterator[Path]:
-    for path in folder.glob(f"*-{name}.rseg*"):
-        if NAME.fullmatch(path.name):
-            yield path

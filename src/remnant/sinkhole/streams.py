@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from remnant.sinkhole.conversation import TLS_STATE, Conversation, Speaker
 from remnant.sinkhole.events import Event
-from remnant.sinkhole.listeners import MAPPED, destination_of, packed
+from remnant.sinkhole.listeners import destination_of, packed, unit_of
 from remnant.sinkhole.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Streams:
         counters = self.counters
         counters.connections += 1
         address = packed(str(peer[0]))
-        source = address[12:] if address.startswith(MAPPED) else address[:8]
+        source = unit_of(address)
         try:
             accepted.setblocking(False)
             destination, service_port = destination_of(accepted)
@@ -402,7 +402,12 @@ class Streams:
         counters.tls += conversation.shaken
         counters.tls_failed += conversation.greeted and not conversation.shaken
         counters.raw += conversation.proof == "tcp" and not conversation.greeted
-        self._tell(_event(connection, conversation, limited=limited))
+        try:
+            event = _event(connection, conversation, limited=limited)
+        except Exception:  # noqa: BLE001 - facts that cannot be told must not hide the connection
+            counters.failed += 1
+            event = _event(connection, limited=limited)
+        self._tell(event)
 
     def _tell(self, event: Event) -> None:
         try:
@@ -422,7 +427,6 @@ class Streams:
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
-            # The client is gone; that it said goodbye in this way is no news.
             self._gone(connection)
             return
         if sent < len(data):
@@ -445,18 +449,11 @@ class Streams:
                 self._shut(connection)
 
     def _gone(self, connection: _Connection) -> None:
+        """End a connection that takes nothing more; that it left in this way is no news."""
         connection.pending = b""
-        self._end_quietly(connection)
+        if not connection.reported:
+            self._end(connection)
         self._close(connection)
-
-    def _end_quietly(self, connection: _Connection) -> None:
-        """Report a connection that takes nothing more."""
-        if connection.reported:
-            return
-        if connection.conversation is not None:
-            with contextlib.suppress(Exception):
-                connection.conversation.end()
-        self._report(connection)
 
     def _shut(self, connection: _Connection) -> None:
         """Say that nothing follows, so that the client closes; it has until its deadline."""

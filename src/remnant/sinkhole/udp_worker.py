@@ -36,6 +36,7 @@ __all__ = ["ROUND_S", "UdpWorker", "events_of"]
 ROUND_S: Final = 0.25
 """Seconds after which rows go to the writing thread at the latest."""
 
+_LAST_S: Final = 0.2
 _SETS: Final = 4
 _PROOF: Final = PROOFS.index("dns_udp")
 _COUNTED: Final = (
@@ -60,7 +61,7 @@ def events_of(columns: Columns) -> pa.RecordBatch:
         return pa.Array.from_buffers(
             kind,
             rows,
-            [_bits(valid), pa.py_buffer(np.ascontiguousarray(values))],
+            [_bits(valid), _buffer(values)],
             -1 if valid is None else int(rows - valid.sum()),
         )
 
@@ -70,7 +71,7 @@ def events_of(columns: Columns) -> pa.RecordBatch:
         data: npt.NDArray[np.uint8],
         valid: npt.NDArray[np.bool_] | None = None,
     ) -> pa.Array[Any]:
-        buffers = [_bits(valid), pa.py_buffer(offsets), pa.py_buffer(data)]
+        buffers = [_bits(valid), _buffer(offsets), _buffer(data)]
         return pa.Array.from_buffers(schema.field(name).type, rows, buffers)
 
     def flags(name: str, values: npt.NDArray[np.uint8]) -> pa.Array[Any]:
@@ -105,7 +106,12 @@ def events_of(columns: Columns) -> pa.RecordBatch:
 def _bits(values: npt.NDArray[np.bool_] | None) -> pa.Buffer | None:
     if values is None:
         return None
-    return pa.py_buffer(np.packbits(values, bitorder="little"))
+    return _buffer(np.packbits(values, bitorder="little"))
+
+
+def _buffer(values: npt.NDArray[Any]) -> pa.Buffer:
+    contiguous: Any = np.ascontiguousarray(values)
+    return pa.py_buffer(contiguous)
 
 
 class UdpWorker:
@@ -154,18 +160,8 @@ class UdpWorker:
 
     def warm(self) -> None:
         """Compile or load the kernels, without answering anything."""
-        counters = np.zeros(fastpath.COUNTERS, np.int64)
         columns = self._free.get()
-        fastpath.serve(
-            self._room,
-            self._served,
-            self._identity,
-            self._limiter,
-            self._scratch,
-            columns,
-            counters,
-            0,
-        )
+        self._serve(columns, 0, np.zeros(fastpath.COUNTERS, np.int64))
         self._free.put(columns)
 
     def run(self) -> None:
@@ -175,22 +171,29 @@ class UdpWorker:
         columns = self._free.get()
         try:
             while not self._room.stop[0]:
-                until = time.time_ns() // 1000 + int(ROUND_S * 1_000_000)
-                fastpath.serve(
-                    self._room,
-                    self._served,
-                    self._identity,
-                    self._limiter,
-                    self._scratch,
-                    columns,
-                    self._numbers.values,
-                    until,
-                )
+                self._serve(columns, ROUND_S)
                 columns = self._hand_over(columns)
+            # What had arrived by then is answered as well.
+            self._room.stop[0] = 0
+            self._serve(columns, _LAST_S)
         finally:
             self._full.put((columns, self._counts()))
             self._full.put(None)
             writer.join()
+
+    def _serve(
+        self, columns: Columns, seconds: float, counters: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        fastpath.serve(
+            self._room,
+            self._served,
+            self._identity,
+            self._limiter,
+            self._scratch,
+            columns,
+            self._numbers.values if counters is None else counters,
+            time.time_ns() // 1000 + int(seconds * 1_000_000),
+        )
 
     def _hand_over(self, columns: Columns) -> Columns:
         """Give filled columns to the writing thread, and return empty ones."""

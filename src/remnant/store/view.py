@@ -70,6 +70,10 @@ class View:
             )
         return self._tables[table.name]
 
+    def has(self, table: TableSchema) -> bool:
+        """Return whether a stored table has rows, without asking the engine."""
+        return table.name in self._files
+
     def kept(self, key: Hashable, make: Callable[[], Table]) -> Table:
         """Return what ``make`` returned the first time for this key, its rows computed once.
 

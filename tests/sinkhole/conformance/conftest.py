@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from sinkhole.conformance.peers import STARTED, Server
 
 if TYPE_CHECKING:

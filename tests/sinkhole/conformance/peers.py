@@ -18,14 +18,22 @@ from typing import TYPE_CHECKING, Any
 import dns.flags
 import dns.message
 import dns.rdatatype
+import numpy as np
 import pytest
-from real.dns_servers import free_port, needed
-from sinkhole.made_zones import NSID, SECRET, three_zones
 
+from real.dns_servers import free_port, needed
+from remnant.sinkhole import fastpath
+from remnant.sinkhole.answer_kernel import Identity
 from remnant.sinkhole.dns_tcp import DnsTcp, TcpLimits
 from remnant.sinkhole.dns_udp import DnsUdp
 from remnant.sinkhole.events import Counts, Event
+from remnant.sinkhole.limiter import new_limiter
 from remnant.sinkhole.policy import Policy
+from remnant.sinkhole.recorder import RecorderState
+from remnant.sinkhole.shared import Numbers
+from remnant.sinkhole.tables import compile_zones
+from remnant.sinkhole.udp_worker import UdpWorker
+from sinkhole.made_zones import NSID, SECRET, three_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +78,7 @@ class Server:
     def ask(
         self, name: str, kind: str, *, tcp: bool = False, rd: bool = False, **how: Any
     ) -> dns.message.Message:
-        """The answer to a question, read by dnspython; what belongs to every answer is looked at."""
+        """The answer to a question, read by dnspython and looked at as ``answer_to`` does."""
         query = dns.message.make_query(name, kind, **how)
         if not rd:
             query.flags &= ~dns.flags.RD
@@ -87,7 +95,7 @@ def answer_to(query: bytes, got: bytes) -> dns.message.Message:
     assert answer.flags & dns.flags.QR
     assert not answer.flags & dns.flags.RA
     assert (answer.flags & dns.flags.RD) == (query[2] & 1) << 8
-    end = 12 + len(answer.question[0].name.to_wire()) + 4 if answer.question else 12
+    end = 12 + len(answer.question[0].name.to_wire() or b"") + 4 if answer.question else 12
     assert got[12:end] == query[12:end], "the question is repeated byte for byte"
     return answer
 
@@ -115,24 +123,35 @@ def read_exactly(asker: socket.socket, size: int) -> bytes:
 @contextlib.contextmanager
 def running(
     policy: Policy,
-    emit: Callable[[Event], None] = lambda event: None,
+    emit: Callable[[Event], None] | None = None,
     limits: TcpLimits | None = None,
+    *,
+    port: int | None = None,
 ) -> Iterator[tuple[int, Counts]]:
-    """Run the sinkhole's asyncio servers in a thread; give their port and counts."""
+    """Run the sinkhole's asyncio servers in a thread; give their port and counts.
+
+    With a port, whose UDP another server has, only the one for TCP.
+    """
     counts = Counts()
-    port = free_port()
+    nobody: list[Event] = []
+    take = emit or nobody.append
+    alone = port is None
+    port = free_port() if port is None else port
     ready, done = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        tcp, udp = DnsTcp(policy, emit, counts, limits), DnsUdp(policy, emit, counts)
+        tcp, udp = DnsTcp(policy, take, counts, limits), DnsUdp(policy, take, counts)
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        for listener in (stream, datagrams):
+        for listener in (stream, *([datagrams] if alone else [])):
             listener.setblocking(False)
             listener.bind((LOOPBACK, port))
         await tcp.listen(stream)
-        await udp.listen(datagrams)
+        if alone:
+            await udp.listen(datagrams)
+        else:
+            datagrams.close()
         ready.set()
         await asyncio.to_thread(done.wait)
         await tcp.stop()
@@ -152,6 +171,42 @@ def running(
 def asyncio_server(folder: Path) -> Iterator[Server]:
     with running(Policy(three_zones(), nsid=NSID, secret=SECRET)) as (port, _):
         yield Server("asyncio", LOOPBACK, port)
+
+
+@contextlib.contextmanager
+def fast_path(folder: Path) -> Iterator[Server]:
+    """The compiled kernel for UDP, and the asyncio server for TCP beside it."""
+    if not fastpath.SUPPORTED:
+        pytest.skip("the fast path needs 64-bit Linux")
+    zones, port = three_zones(), free_port()
+    sock = fastpath.udp_socket(LOOPBACK, port)
+    worker = UdpWorker(
+        [sock],
+        served=compile_zones(zones)[0],
+        identity=Identity(np.frombuffer(SECRET, "<u8").copy(), np.frombuffer(NSID, np.uint8)),
+        limiter=new_limiter(None),
+        recorder=Nowhere(),  # type: ignore[arg-type]
+        numbers=Numbers(),
+    )
+    worker.warm()
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        with running(Policy(zones, nsid=NSID, secret=SECRET), port=port):
+            yield Server("fast path", LOOPBACK, port)
+    finally:
+        worker.stop()
+        thread.join()
+        sock.close()
+
+
+class Nowhere:
+    """A recorder that keeps nothing."""
+
+    def add(self, events: object, owners: object, counts: object) -> None:
+        """Forget it all."""
+
+    state = RecorderState(None, None, 0, 0, 0, 0)
 
 
 def zone_file(zone: Zone, inside: Sequence[Zone]) -> str:
@@ -237,6 +292,7 @@ def _once(server: Server, query: bytes) -> bytes | None:
 
 STARTED: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "asyncio": asyncio_server,
+    "fast path": fast_path,
     "knot": knot,
 }
 """How each server under test is started."""

@@ -1,6 +1,8 @@
-"""What the standards say of EDNS: RFC 6891, 5001 (NSID), 7871 (client subnet), 7873 and 9018
-(cookies), 8906 section 8.2 (the tests of servers' answers).
-"""  # noqa: D205 - a list of standards
+"""What the standards say of EDNS.
+
+RFC 5001 (NSID), RFC 6891 (EDNS), RFC 7871 (client subnet), RFC 7873 and 9018 (cookies), RFC 8906
+(8.2 the tests of servers' answers).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
+
 from sinkhole.conformance.peers import Server, answer_to
 from sinkhole.conformance.test_messages import APEX, NAME, OPT, message
 from sinkhole.made_zones import NSID
@@ -230,7 +233,7 @@ def test_rfc7873_5_2_4_another_servers_cookie_is_as_good_as_none(server: Server)
 
 def test_rfc7873_5_4_a_cookie_without_a_question(server: Server) -> None:
     query = message(b"", opt(option(10, CLIENT_COOKIE)), counts=(0, 0, 0, 1))
-    got = server.udp(query)
+    got = server.udp(query, 1)
 
     assert got is not None
     answer = answer_to(query, got)
@@ -245,7 +248,7 @@ def test_rfc7873_5_4_no_question_and_no_cookie(server: Server) -> None:
         message(b"", counts=(0, 0, 0, 0)),
         message(b"", OPT, counts=(0, 0, 0, 1)),
     ):
-        got = server.udp(query)
+        got = server.udp(query, 1)
 
         assert got is not None
         assert got[3] & 15 == dns.rcode.FORMERR

@@ -7,12 +7,16 @@ what is not there), RFC 8482 (ANY).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
-from sinkhole.conformance.peers import Server
+
+if TYPE_CHECKING:
+    from sinkhole.conformance.peers import Server
 
 APEX = "evil.example"
 WATCHED = (

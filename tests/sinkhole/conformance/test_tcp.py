@@ -6,6 +6,7 @@ import socket
 
 import dns.message
 import dns.rcode
+
 from sinkhole.conformance.peers import Server, answer_to, framed, read_exactly, read_framed
 
 NAMES = ("c2.evil.example", "no.evil.example", "evil.example", "other.test")

@@ -14,6 +14,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import pytest
+
 from sinkhole.conformance.peers import Server, answer_to
 
 ZONE = "evil.example"
@@ -109,7 +110,7 @@ def test_nameserver10_edns_version_1(server: Server) -> None:
 
 
 def test_nameserver11_an_unknown_option_is_ignored(server: Server) -> None:
-    unknown = dns.edns.GenericOption(137, b"unknown")
+    unknown = dns.edns.GenericOption("137", b"unknown")
     answer = server.ask(ZONE, "SOA", use_edns=0, payload=512, options=[unknown])
 
     assert answer.rcode() == dns.rcode.NOERROR

@@ -1,0 +1,406 @@
+"""The sinkhole as an operator runs it: started, asked by everybody's tools, looked at, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from story.telling import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.xdist_group("sinkhole")
+
+WATCHED = "ns1.timedate1.com"
+START_S = 240.0
+
+
+def free_port() -> int:
+    """Return a port that is free for TCP and UDP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with contextlib.suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return port
+
+
+class Sink:
+    """A running sinkhole, and what it said."""
+
+    def __init__(self, place: Place, *arguments: object) -> None:
+        self.place = place
+        self.port, self.control = free_port(), free_port()
+        self.said: list[dict[str, Any]] = []
+        self.process = place.start(
+            "sink", *arguments, "--listen", f"127.0.0.1:{self.port}",
+            "--metrics", f"127.0.0.1:{self.control}", start_new_session=True,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.wait_for("serving", START_S)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):
+                    self.said.append(json.loads(line))
+
+    def wait_for(self, event: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until it said that something happened."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for fact in list(self.said):
+                if fact["event"] == event:
+                    return fact
+            if self.process.poll() is not None and not self._reader.is_alive():
+                raise AssertionError(f"it ended with {self.process.returncode}: {self.said}")
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(90)
+        self._reader.join(10)
+        return code
+
+    def kill(self) -> None:
+        """End everything at once, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+        self._reader.join(10)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.control}{path}", timeout=5) as got:
+            text: str = got.read().decode()
+            return text
+
+    def run(self, *command: object, stdin: bytes = b"") -> str:
+        """Run a program that asks it."""
+        program = shutil.which(str(command[0]))
+        if program is None:
+            pytest.skip(f"{command[0]} is not installed")
+        done = subprocess.run(
+            [program, *map(str, command[1:])],
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        return done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+
+    def dig(self, *words: object) -> str:
+        return self.run("dig", "@127.0.0.1", "-p", self.port, "+tries=1", "+time=5", *words)
+
+
+def names_seen(place: Place, *options: object, case: str = "beebone") -> dict[str, int]:
+    outcome = place.run("traffic", case, "--by", "name", *options, "--format", "json")
+    if outcome.code:
+        return {}
+    return {row["name"]: row["queries"] for row in json.loads(outcome.out)}
+
+
+@contextlib.contextmanager
+def sinking(place: Place, *arguments: object) -> Iterator[Sink]:
+    sink = Sink(place, *arguments)
+    try:
+        yield sink
+    finally:
+        if sink.process.poll() is None:
+            sink.kill()
+
+
+@pytest.fixture(scope="module")
+def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
+    with sinking(
+        Place(tmp_path_factory.mktemp("sink")),
+        "beebone",
+        "--answer",
+        "192.0.2.53",
+        "--nsid",
+        "node-1",
+    ) as it:
+        yield it
+
+
+def test_dig_is_answered(sink: Sink) -> None:
+    text = sink.dig(WATCHED.title(), "A")
+
+    assert "status: NOERROR" in text
+    assert "flags: qr aa rd;" in text
+    assert "60\tIN\tA\t192.0.2.53" in text
+    assert "COOKIE: " in text
+    assert "(good)" in text
+    assert "status: NXDOMAIN" in sink.dig("other.timedate1.com")
+    assert "SOA" in sink.dig("timedate1.com", "SOA", "+tcp")
+    assert "status: REFUSED" in sink.dig("example.com")
+    assert "status: REFUSED" in sink.dig("version.bind", "CH", "TXT")
+    assert "node-1" in sink.dig(WATCHED, "+nsid")
+    assert "CLIENT-SUBNET: 203.0.113.0/24/0" in sink.dig(WATCHED, "+subnet=203.0.113.0/24")
+
+
+def test_kdig_is_answered_over_tcp_with_many_queries_at_once(sink: Sink) -> None:
+    text = sink.run(
+        "kdig", "@127.0.0.1", "-p", sink.port, "+tcp", "+keepopen", WATCHED, "A", WATCHED, "MX"
+    )
+
+    assert text.count("status: NOERROR") == 2
+    assert "192.0.2.53" in text
+
+
+def test_curl_gets_the_constant_reply(sink: Sink) -> None:
+    text = sink.run("curl", "-si", "-m", 10, f"http://127.0.0.1:{sink.port}/gate.php?id=1",
+                    "-H", f"Host: {WATCHED}", "-A", "beebone-test")  # fmt: skip
+
+    assert text.startswith("HTTP/1.1 204 No Content")
+    assert "gate" not in text
+
+
+def test_openssl_completes_the_handshake_for_any_name(sink: Sink) -> None:
+    text = sink.run("openssl", "s_client", "-connect", f"127.0.0.1:{sink.port}",
+                    "-servername", WATCHED, stdin=b"")  # fmt: skip
+
+    assert f"CN = {WATCHED}" in text or f"CN={WATCHED}" in text
+    assert "Cipher is" in text
+
+
+def test_what_was_asked_is_in_the_store_within_two_seconds(sink: Sink) -> None:
+    sink.dig("ns1.datetoday1.com")
+    asked = time.monotonic()
+    while "ns1.datetoday1.com" not in names_seen(sink.place, "--vantage", "sinkhole_dns"):
+        assert time.monotonic() - asked < 8, "a reader needs its own time to start"
+        time.sleep(0.05)
+    view = sink.place.ask("traffic", "beebone", "--by", "hour", "--vantage", "sinkhole_dns")
+
+    assert view
+    committed = sink.get("/metrics")
+    assert 'remnant_sinkhole_commits_total{process="keeper"}' in committed
+
+
+def test_the_age_of_what_is_committed(sink: Sink) -> None:
+    """From the answer to the commit, without the time that a reader needs to start."""
+    from remnant.schema import SIGHTINGS
+    from remnant.settings import load
+    from remnant.store import Store
+
+    def rows() -> int:
+        os.environ["REMNANT_SITE_KEY"] = sink.place.environment["REMNANT_SITE_KEY"]
+        with Store.open(load(sink.place.home)) as store, store.ledger.reading() as connection:
+            files = store.ledger.files(connection, "beebone", SIGHTINGS.name)
+        return sum(file.rows for file in files)
+
+    worst = 0.0
+    for _ in range(3):
+        before = rows()
+        sink.dig(WATCHED)
+        asked = time.monotonic()
+        while rows() == before:
+            assert time.monotonic() - asked < 10
+            time.sleep(0.02)
+        worst = max(worst, time.monotonic() - asked)
+
+    # The goal is 2 s; a machine that runs other tests beside this one is given more.
+    assert worst < 5
+
+
+def test_names_beside_the_list_are_kept_apart(sink: Sink) -> None:
+    sink.dig("brand-new.timedate1.com")
+    deadline = time.monotonic() + 20
+    seen: dict[str, int] = {}
+    while "brand-new.timedate1.com" not in seen:
+        assert time.monotonic() < deadline
+        seen = names_seen(sink.place, "--unlisted")
+
+    assert "brand-new.timedate1.com" not in names_seen(sink.place, "--vantage", "sinkhole_dns")
+
+
+def test_every_proof_class_is_kept_with_its_facts(sink: Sink) -> None:
+    with socket.create_connection(("127.0.0.1", sink.port), 5) as raw:
+        raw.sendall(b"\x01\x02")
+    deadline = time.monotonic() + 30
+    while not names_seen(sink.place, "--vantage", "sinkhole_http"):
+        assert time.monotonic() < deadline
+    rows = sink.place.ask("clients", "beebone", "--vantage", "sinkhole_http")
+
+    assert rows[0]["address"] == "127.0.0.1"
+
+
+def test_metrics_and_health(sink: Sink) -> None:
+    text = sink.get("/metrics")
+
+    assert "# TYPE remnant_sinkhole_answered_total counter" in text
+    assert "remnant_sinkhole_restarts_total 0" in text
+    assert json.loads(sink.get("/health")) == {"status": "ok", "problems": []}
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        sink.get("/etc/passwd")
+
+
+def test_a_process_that_dies_is_started_again(sink: Sink) -> None:
+    parent = sink.process.pid
+    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    children = [int(word) for word in listed.split()]
+    for child in children:
+        assert b"cli_sink_child" in Path(f"/proc/{child}/cmdline").read_bytes()
+    os.kill(children[-1], signal.SIGKILL)
+    sink.wait_for("died")
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(urllib.error.HTTPError):
+            if json.loads(sink.get("/health"))["status"] == "ok":
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    assert "192.0.2.53" in sink.dig(WATCHED, "+tcp")
+    assert "192.0.2.53" in sink.dig(WATCHED)
+
+
+CASE = """
+[case]
+name = "mine"
+takedown = 2020-01-01
+[[watch]]
+names = [{names}]
+state = "seized"
+[sinkhole]
+addresses = ["192.0.2.77"]
+http = "notice"
+operator = "CERT <Example>"
+help_url = "https://www.example.org/help"
+"""
+
+
+def test_a_case_is_read_again_on_sighup_and_a_bad_one_keeps_the_old(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    file = tmp_path / "case.toml"
+
+    def store(names: str, *more: str) -> None:
+        file.write_text(CASE.format(names=names))
+        place.do("case", "import", file, *more)
+
+    store('"one.example.com"')
+    with sinking(place, "--all", "--workers", 1) as sink:
+        assert "192.0.2.77" in sink.dig("one.example.com")
+        assert "REFUSED" in sink.dig("two.example.org")
+        store('"one.example.com", "two.example.org"', "--replace")
+        sink.process.send_signal(signal.SIGHUP)
+        sink.wait_for("reloaded", START_S)
+        assert "192.0.2.77" in sink.dig("two.example.org")
+
+        stored = next((place.home / "cases").rglob("case.toml"))
+        good = stored.read_text()
+        stored.write_text("[case]\nname = 5\n")
+        sink.process.send_signal(signal.SIGHUP)
+        refused = sink.wait_for("reload_refused")
+        assert "name" in refused["error"]
+        assert "192.0.2.77" in sink.dig("two.example.org")
+        stored.write_text(good)
+
+        page = sink.run(
+            "curl", "-s", "-m", 10, f"http://127.0.0.1:{sink.port}/", "-H", "Host: one.example.com"
+        )
+        assert "infected" in page
+        assert "CERT &lt;Example&gt;" in page
+        assert sink.stop() == 0
+    assert names_seen(place, "--vantage", "sinkhole_dns", case="mine")["two.example.org"] >= 1
+    report = json.loads(place.do("sink", "verify", "--format", "json").out)
+    assert report["ok"]
+    assert report["open"] == 0
+
+
+def question(name: str, ident: int) -> bytes:
+    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split("."))
+    return struct.pack("!6H", ident, 0x100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1"
+
+
+def load(port: int, stop: threading.Event, answered: list[tuple[float, int]], first: int) -> None:
+    """Ask for numbered names of one zone, and note which were answered when."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", port))
+        sock.settimeout(0.2)
+        number = first
+        while not stop.is_set():
+            batch = range(number, number + 16)
+            with contextlib.suppress(OSError):
+                for i in batch:
+                    sock.send(question(f"q{i}.many.example.com", i & 0xFFFF))
+                for _ in batch:
+                    got = sock.recv(512)
+                    label = got[13 : 13 + got[12]].decode()
+                    answered.append((time.time(), int(label[1:])))
+            number += 16
+
+
+KILLS = int(os.environ.get("REMNANT_SINK_KILLS", "3"))
+
+
+def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    file = tmp_path / "case.toml"
+    file.write_text(CASE.format(names='"*.many.example.com"'))
+    place.do("case", "import", file)
+    asked: list[tuple[float, int]] = []
+    ends: list[float] = []
+    for round_number in range(KILLS):
+        sink = Sink(place, "mine", "--rate-limit", "off", "--workers", 1)
+        stop = threading.Event()
+        asker = threading.Thread(
+            target=load, args=(sink.port, stop, asked, round_number * 10_000_000)
+        )
+        asker.start()
+        time.sleep(2.5 + 0.37 * (round_number % 5))
+        ends.append(time.time())
+        sink.kill()
+        stop.set()
+        asker.join()
+    with sinking(place, "mine", "--workers", 1) as sink:
+        assert sink.stop() == 0
+    rows = place.ask("traffic", "mine", "--by", "name", "--vantage", "sinkhole_dns")
+    counted = {row["name"]: row["queries"] for row in rows}
+
+    assert len(asked) > 1000 * KILLS
+    for when, number in asked:
+        end = next(end for end in ends if when <= end + 1)
+        if when < end - 1:
+            assert counted.get(f"q{number}.many.example.com") == 1, (number, end - when)
+    assert set(counted.values()) == {1}
+    assert json.loads(place.do("sink", "verify", "--format", "json").out)["ok"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("beebone",), "--answer 192.0.2.53"),
+        (("nothing-of-the-kind", "--answer", "192.0.2.1"), "nothing-of-the-kind"),
+        (("beebone", "--answer", "here"), "not an address"),
+        (("beebone", "--answer", "192.0.2.1", "--listen", "192.0.2.1:5300"), "cannot listen"),
+        (("beebone", "--answer", "192.0.2.1", "--listen", "x:5"), "no place to listen"),
+        (("beebone", "--answer", "192.0.2.1", "--rate-limit", "fast"), "or off"),
+        (("beebone", "--answer", "192.0.2.1", "--ports", "0-5"), "0"),
+        ((), "CASE"),
+        (("--all",), "no case is stored"),
+    ],
+)
+def test_what_cannot_be_done_is_said(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    outcome = Place(tmp_path).run("sink", *words)
+
+    assert outcome.code in {0 if not words else 1, 1, 2}
+    assert said in outcome.said
