@@ -67,3 +67,17 @@ def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
 
     assert export.written == 0
     assert {path.name for path in before} == {"unbound.conf", "unbound-zones.conf"}
+
+
+def test_zones_of_generated_names_are_written_as_all_others() -> None:
+    one, two = zone("a.test", "a.test"), zone(r"b\.;\000.test", r"b\.;\000.test")
+    two.answering = one.answering
+    # A second name inside makes a zone one that is written by itself.
+    other = zone("a.test", "a.test x.a.test")
+    rest = "local-data: 'x.a.test. 60 IN A 192.0.2.53'"
+
+    assert lines(one) == [line for line in lines(other) if line != rest]
+    text = r"b\046\059\000.test."
+    assert lines(one, two)[len(lines(one)) :] == [
+        line.replace("a.test.", text) for line in lines(one)
+    ]

@@ -23,16 +23,17 @@ from remnant.sinkhole.zonefile import (
     address_data,
     contact_name,
     extra_data,
+    is_single,
     minimum_of,
+    safe_name,
 )
-from remnant.sinkhole.zones import names_above
+from remnant.sinkhole.zones import Zone, names_above
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from remnant.sinkhole.exports import Export
     from remnant.sinkhole.servers import Serving
-    from remnant.sinkhole.zones import Zone
 
 __all__ = ["local_zones", "unbound_files"]
 
@@ -40,6 +41,8 @@ FILE: Final = "unbound.conf"
 ZONES_FILE: Final = "unbound-zones.conf"
 _SERIAL: Final = 1
 """Of every zone: nobody transfers local data, and resolvers do not look at it."""
+_PLACE: Final = "place.for-a-name.invalid"
+"""Stands where the name of a zone will, in what zones of generated names have in common."""
 _NOTHING: Final = r"TYPE65534 \# 0"
 """An empty record of a private type: it lets a name exist that has nothing anybody asks for."""
 
@@ -54,11 +57,18 @@ def unbound_files(zones: Sequence[Zone], export: Export, serving: Serving) -> st
 
 def local_zones(zones: Iterable[Zone]) -> ZoneText:
     """Return the local zones and their data, with a serial that only people read."""
-    lines = [
-        "\n# Written by remnant export unbound. To be included in a server: clause.\n",
-        *(line for zone in zones for line in _local_zone(zone)),
-    ]
-    return ZoneText("# serial ", "".join(lines))
+    parts = ["\n# Written by remnant export unbound. To be included in a server: clause.\n"]
+    singles: dict[int, str] = {}
+    for zone in zones:
+        if not is_single(zone):
+            parts += _local_zone(zone)
+            continue
+        known = singles.get(id(zone.answering))
+        if known is None:
+            like = Zone(_PLACE, zone.answering, zone.cases, {_PLACE: None})
+            known = singles[id(zone.answering)] = "".join(_local_zone(like))
+        parts.append(known.replace(_PLACE, safe_name(zone.name)))
+    return ZoneText("# serial ", "".join(parts))
 
 
 def _local_zone(zone: Zone) -> Iterator[str]:

@@ -38,6 +38,7 @@ __all__ = [
     "address_data",
     "contact_name",
     "extra_data",
+    "is_single",
     "minimum_of",
     "quoted",
     "relative",
@@ -221,6 +222,18 @@ def _with_owner(owner: str, lines: str) -> str:
     return "\n".join(owner + line for line in lines.split("\n"))
 
 
+def is_single(zone: Zone) -> bool:
+    """Return whether a zone holds one watched name, itself, and names nothing else inside it.
+
+    Such zones are alike but for their names, where they answer for the same case.
+    """
+    if zone.below or len(zone.exact) != 1 or zone.name not in zone.exact:
+        return False
+    config = zone.answering.config
+    domain = config.contact.partition("@")[2].lower()
+    return not any(is_below(name, zone.name) for name in (*config.nameservers, domain))
+
+
 class ZoneTexts:
     """Makes master files; those of zones that hold one watched name, themselves, only once."""
 
@@ -229,12 +242,7 @@ class ZoneTexts:
 
     def of(self, zone: Zone) -> ZoneText:
         """Return the master file of a zone."""
-        if zone.below or len(zone.exact) != 1 or zone.name not in zone.exact:
-            return zone_text(zone)
-        config = zone.answering.config
-        if any(is_below(name, zone.name) for name in config.nameservers):
-            return zone_text(zone)
-        if config.contact and is_below(config.contact.partition("@")[2].lower(), zone.name):
+        if not is_single(zone):
             return zone_text(zone)
         known = self._known.get(id(zone.answering))
         if known is None:
