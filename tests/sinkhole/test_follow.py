@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -325,3 +326,24 @@ def test_what_is_written_is_not_taken_for_abandoned() -> None:
     (path,) = segments(settings)
     assert path.name.endswith(".rseg.zst")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_drafts_of_killed_processes_are_removed_and_those_of_living_ones_are_not() -> None:
+    settings, clock = home(), Clock()
+    writing = recorder(settings, clock)
+    add(writing, asked())
+    (path,) = segments(settings)
+    dead = [path.with_name(f".{name}.new") for name in (f"{path.name}.zst", "x.rseg")]
+    for draft in dead:
+        draft.write_bytes(b"x")
+    os.utime(dead[1], (1, 1))
+    fresh = path.with_name(".y.rseg.new")
+    fresh.write_bytes(b"")
+    held = path.with_name(f".{path.name}.new")
+    held.hardlink_to(path)
+    keeper(settings, clock).round()
+
+    assert not any(draft.exists() for draft in dead)
+    assert held.exists()
+    assert fresh.exists()
+    writing.close()

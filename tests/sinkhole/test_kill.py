@@ -122,6 +122,6 @@ def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) 
     left = [
         path.name
         for path in (settings.home / "sinkhole" / "demo").iterdir()
-        if not path.name.endswith(".rseg.zst") and not path.name.endswith(".new")
+        if not path.name.endswith((".rseg.zst", ".rseg.new"))
     ]
     assert left == []

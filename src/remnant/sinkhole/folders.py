@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
-from remnant.sinkhole.follow import Followed
+from remnant.sinkhole.follow import Followed, is_unlocked
 from remnant.sinkhole.segment import NAME, SEALED, SUFFIX
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Folders"]
+
+_DRAFT: Final = ".new"
+_FRESH_S: Final = 60.0
 
 
 class Folders:
@@ -26,6 +30,7 @@ class Folders:
         self._root = root
         self._changed: dict[Path, int] = {}
         self._followed: dict[Path, Followed] = {}
+        self._looked: set[Path] = set()
 
     def followed(self) -> list[Followed]:
         """Return the segments, those that had their turn last at the end."""
@@ -64,6 +69,9 @@ class Folders:
 
     def _look_into(self, folder: Path) -> None:
         names = sorted(entry.name for entry in os.scandir(folder))
+        if folder not in self._looked:
+            self._looked.add(folder)
+            _clear(folder, names)
         there = set(names)
         for name in names:
             path = folder / name
@@ -76,3 +84,14 @@ class Folders:
             found = Followed.of(path, folder.name)
             if found is not None:
                 self._followed[path] = found
+
+
+def _clear(folder: Path, names: Iterable[str]) -> None:
+    """Remove drafts of processes that were killed: those that nobody holds a lock of."""
+    for name in names:
+        path = folder / name
+        if not name.startswith(".") or not name.endswith(_DRAFT) or not is_unlocked(path):
+            continue
+        # A recorder may have made it just now, and be about to lock it.
+        if name.endswith(f"{SEALED}{_DRAFT}") or time.time() - path.stat().st_mtime > _FRESH_S:
+            path.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from remnant.store import SourceRecord
     from remnant.watchlist import Watchlist
 
-__all__ = ["Followed", "Pending"]
+__all__ = ["Followed", "Pending", "is_unlocked"]
 
 _CHUNK: Final = 1 << 20
 
@@ -215,17 +215,22 @@ class Followed:
 
     def is_abandoned(self) -> bool:
         """Return whether its writer is gone: nothing more will come."""
-        try:
-            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        finally:
-            os.close(file)
-        return True
+        return is_unlocked(self.path)
+
+
+def is_unlocked(path: Path) -> bool:
+    """Return whether a file is there and nobody writes to it."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True
 
 
 def _read(path: Path, start: int, count: int) -> bytes:

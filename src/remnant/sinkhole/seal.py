@@ -101,6 +101,5 @@ def _facts(path: Path, length: int) -> dict[str, Any]:
 
 
 def _private(path: Path) -> Any:  # noqa: ANN401 - an open file
-    return os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb"
-    )
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    return os.fdopen(handle, "wb")
