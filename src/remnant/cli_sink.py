@@ -128,10 +128,10 @@ def run(
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, lambda *_: asked.set())
     from remnant.settings import load
-    from remnant.sinkhole import fastpath, rights
+    from remnant.sinkhole import rights
+    from remnant.sinkhole.listeners import HAS_FAST_PATH
     from remnant.sinkhole.log import json_log
     from remnant.sinkhole.supervisor import Supervisor
-    from remnant.wire import kernels_are_new
 
     settings = open_settings()
     names = list(dict.fromkeys(cases or []))
@@ -144,7 +144,7 @@ def run(
     limit = _limit(rate_limit)
     secret = _secret(cookie_secret)
     places = list(dict.fromkeys(_place(text) for text in listen or [_DEFAULT_LISTEN]))
-    use_slow = slow or not fastpath.SUPPORTED
+    use_slow = slow or not HAS_FAST_PATH
     sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
     control = None if metrics is None else _listener(*_place(metrics))
     if user is not None:
@@ -152,6 +152,9 @@ def run(
         settings = load(settings.home)  # the folders of that user
     # From here on everything is read and made as it will be on the next reload.
     _writable(settings)
+    _kernels_kept(settings.home)
+    from remnant.wire import kernels_are_new
+
     build = _builder(
         settings,
         names,
@@ -355,8 +358,7 @@ def _place(text: str) -> tuple[str, int]:
 
 def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) -> Sockets:
     """Bind every socket, before rights are given up."""
-    from remnant.sinkhole import fastpath
-    from remnant.sinkhole.listeners import open_listeners
+    from remnant.sinkhole.listeners import open_listeners, udp_socket
     from remnant.sinkhole.ports import parse
     from remnant.sinkhole.supervisor import Sockets
 
@@ -368,9 +370,9 @@ def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) ->
                 for number in range(workers):
                     if number == len(sockets.udp):
                         sockets.udp.append([])
-                    sockets.udp[number].append(fastpath.udp_socket(address, port))
+                    sockets.udp[number].append(udp_socket(address, port))
                 if not workers:
-                    sockets.slow.append(fastpath.udp_socket(address, port))
+                    sockets.slow.append(udp_socket(address, port))
             sockets.dns += open_listeners([address], [port])
         for address in dict.fromkeys(address for address, _ in places):
             # At the ports of DNS these protocols are understood as well.
@@ -429,3 +431,20 @@ def _writable(settings: Settings) -> None:
                 got=error.strerror,
                 hint=f"give it to that user, or choose {option}",
             ) from None
+
+
+def _kernels_kept(home: Path) -> None:
+    """Choose where compiled kernels are kept, for a user without a folder of its own.
+
+    To be called before anything is imported that has kernels.
+    """
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("remnant")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        os.environ["XDG_CACHE_HOME"] = str(home / "cache")
