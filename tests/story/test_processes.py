@@ -55,8 +55,9 @@ def end(process: subprocess.Popen[bytes], with_signal: int) -> tuple[int, str]:
 
 
 def test_killed_in_the_middle_and_run_again(
-    stuck: subprocess.Popen[bytes], place: Place, made: Made
+    stuck: subprocess.Popen[bytes], place: Place, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("REMNANT_STORE__WAIT_S", "0.1")
     one_day = true_days(made, "resolver-a", DAYS[:1])
     assert counted(place.ask("traffic", CASE), "start") == one_day
     busy = place.run("ingest", CASE, *made.files())
