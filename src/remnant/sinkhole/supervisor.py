@@ -285,10 +285,16 @@ class Supervisor:
     def _start(self, role: Role) -> _Process:
         mine = self._sockets
         udp = mine.udp[role.number] if role.kind == "udp" else mine.slow
+        plans = {
+            "keeper": None,
+            # The fast path has all it needs in its tables.
+            "udp": replace(self._plan, zones=()),
+            "streams": self._plan,
+        }
         order = Order(
             role=role,
             home=self._home,
-            plan=None if role.kind == "keeper" else self._plan,
+            plan=plans[role.kind],
             cases=tuple(self._plan.facts),
             udp=() if role.kind == "keeper" else tuple(s.fileno() for s in udp),
             dns=tuple(s.fileno() for s in mine.dns) if role.kind == "streams" else (),
