@@ -49,7 +49,8 @@ app = typer.Typer(
     cls=_Sink,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run the sinkhole: remnant sink CASE... answers for seized names and keeps who asked.",
+    help="Run the sinkhole: remnant sink CASE... answers for seized names and keeps who asked. "
+    "All options: remnant sink run --help",
 )
 
 
