@@ -30,6 +30,7 @@ from sinkhole.recording import (
 
 if TYPE_CHECKING:
     import pytest
+
     from remnant.settings import Settings
 
 DAY = 24 * HOUR
