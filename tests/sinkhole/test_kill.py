@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from remnant.schema import CLIENTS, COVERAGE, UNLISTED
 from remnant.sinkhole.verify import verify
-from sinkhole.recording import home, stored
+from sinkhole.recording import home, stored, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,11 +90,11 @@ def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) 
     assert ask("finish") == [0]
 
     found = stored(settings)
-    names = found["name"].to_pylist()
+    names: Any = found["name"].to_pylist()
     doubled = [name for name, count in Counter(names).items() if count > 1]
     assert doubled == []
     per_turn: dict[int, list[tuple[int, int]]] = {}
-    ports = found["client_port"].to_pylist()
+    ports: Any = found["client_port"].to_pylist()
     for name, port in zip(names, ports, strict=True):
         word = name.partition(".")[0]
         if word.isdecimal():
@@ -111,9 +111,9 @@ def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) 
 
     # What is counted from them agrees with them.
     rows = len(names)
-    assert sum(stored(settings, COVERAGE)["matched"].to_pylist()) == rows
-    assert sum(stored(settings, COVERAGE)["messages"].to_pylist()) == rows
-    assert sum(stored(settings, CLIENTS)["queries"].to_pylist()) == rows
+    assert total(settings, COVERAGE, "matched") == rows
+    assert total(settings, COVERAGE, "messages") == rows
+    assert total(settings, CLIENTS, "queries") == rows
     assert len(stored(settings, UNLISTED)) == 0
 
     report = verify(settings.home)

@@ -79,6 +79,7 @@ class Followed:
         broken: why it is left alone.
         begun: the manifest has its beginning.
         sealing: it is being compressed.
+        seal_after: when to try that again (monotonic clock).
     """
 
     def __init__(self, path: Path, case: str, head: SegmentHead) -> None:
@@ -95,6 +96,7 @@ class Followed:
         self.broken: str | None = None
         self.begun = False
         self.sealing = False
+        self.seal_after = 0.0
         self._hash = xxhash.xxh3_128()
         self._first = b""
 
@@ -212,6 +214,11 @@ class Followed:
                 return False
             at, kind = frame.end, frame.kind
         return kind == END
+
+    def is_to_seal(self, now: float) -> bool:
+        """Return whether it is complete, committed, and not being compressed."""
+        done = self.ended and self.begun and not self.broken
+        return done and not self.sealing and now >= self.seal_after
 
     def is_abandoned(self) -> bool:
         """Return whether its writer is gone: nothing more will come."""

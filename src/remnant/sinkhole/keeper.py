@@ -55,6 +55,8 @@ _IDLE_S: Final = 10.0
 _SETTLE_S: Final = 60.0
 _EXPIRE_S: Final = 3600.0
 _SAID_S: Final = 60.0
+_RETRY_S: Final = 60.0
+"""Seconds until a segment that could not be compressed is tried again."""
 _MANY_CLIENTS: Final = 1_000_000
 _ENDINGS: Final = 100
 
@@ -219,10 +221,10 @@ class Keeper:
                 waiting.append((followed, pending))
                 left -= len(pending.data)
                 more |= pending.rest
+        self._check_abandoned({id(followed) for followed, _ in waiting})
         now = time.monotonic()
         due = any(pending.rows or pending.ended for _, pending in waiting)
         if not waiting or (not due and now - self._committed_at < _IDLE_S):
-            self._check_abandoned({id(followed) for followed, _ in waiting})
             return Round()
         store = Store.open(self._settings, write=True, sweep=False)
         try:
@@ -408,7 +410,7 @@ class Keeper:
                 self._guarded(lambda f=followed, s=future: self._publish(f, s))  # type: ignore[misc]
                 sealed += self._folders.is_gone(followed)
         for followed in self._folders.followed():
-            if followed.ended and not followed.sealing and not followed.broken and followed.begun:
+            if followed.is_to_seal(time.monotonic()):
                 if len(self._sealing) >= 2:
                     break
                 followed.sealing = True
@@ -418,7 +420,15 @@ class Keeper:
         return sealed
 
     def _publish(self, followed: Followed, future: Future[Sealed]) -> None:
-        sealed = future.result()
+        try:
+            sealed = future.result()
+        except FileNotFoundError:
+            # Its case was deleted meanwhile.
+            self._folders.drop(followed)
+            return
+        except OSError:
+            followed.seal_after = time.monotonic() + _RETRY_S
+            raise
         assert self._manifest is not None
         self._manifest.seal(followed.head.segment, sealed.facts)
         publish(sealed)
