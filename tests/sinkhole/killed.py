@@ -126,7 +126,7 @@ def run(turn: int, lasting_ms: int, keepers: int, seed: int) -> tuple[int, int, 
         deadline = time.monotonic() + 20
         while number % 2 == 0 and not committed[0] and time.monotonic() < deadline:
             time.sleep(0.001)
-        time.sleep(chance.uniform(0.0, lasting_ms / 1000))
+        time.sleep(chance.uniform(0.0, 0.25))
         kill(keeping)
     time.sleep(max(0.0, until - time.monotonic()))
     kill(recording)
