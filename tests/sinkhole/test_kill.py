@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from remnant.schema import CLIENTS, COVERAGE, UNLISTED
 from remnant.sinkhole.verify import verify
@@ -22,12 +20,12 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
 
 BATCH = 500
-ROUNDS = max(10, int(os.environ.get("REMNANT_FUZZ_ROUNDS", "10")) // 2000)
+ROUNDS = 10
 
 
-@pytest.fixture
-def ask() -> Iterator[Callable[[str], list[int]]]:
-    """What gives an order to the process that is killed again and again."""
+@contextlib.contextmanager
+def asking() -> Iterator[Callable[[str], list[int]]]:
+    """Yield what gives an order to the process that is killed again and again."""
     script = Path(__file__).with_name("killed.py")
     with subprocess.Popen(
         [sys.executable, "-m", "sinkhole.killed"],
@@ -73,12 +71,17 @@ def cut_as_a_power_loss(
                 file.truncate(size)
 
 
-def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) -> None:
+def test_kills_lose_nothing_and_double_nothing() -> None:
+    with asking() as ask:
+        check_kills(ask, ROUNDS, seed=5)
+
+
+def check_kills(ask: Callable[[str], list[int]], rounds: int, seed: int) -> None:
     settings = home()
-    chance = random.Random(5)
+    chance = random.Random(seed)
     least: dict[int, int] = {}
     most: dict[int, int] = {}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         loss = turn % 3 == 2
         keepers = 0 if loss else chance.randint(1, 3)
         lasting = chance.randint(1100, 1500) if loss else chance.randint(150, 900)
