@@ -339,11 +339,17 @@ def delete(
 ) -> None:
     """Delete a case with everything that was ingested for it: sightings, clients, quarantine."""
     from remnant.errors import CaseError
-    from remnant.sinkhole.retention import has_segments, remove_case
+    from remnant.sinkhole.retention import has_segments, is_served, remove_case
 
     settings = open_settings()
     library = open_library(settings)
     origin = library.origin(case)
+    if is_served(settings, case):
+        raise CaseError(
+            "a sinkhole that runs serves this case",
+            got=case,
+            hint="stop it first, or start it with other cases",
+        )
     with open_store(settings, write=True) as store:
         sources = len(store.view(case).sources)
         if origin != "stored" and not sources and not has_segments(settings, case):

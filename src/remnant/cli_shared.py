@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from remnant.windows import Window
 
 __all__ = ["HOME", "Format", "FormatOption", "emit", "open_settings", "open_store", "window_of"]
+
+_SILENT_WAIT_S: Final = 2.0
+_ASK_AGAIN_S: Final = 0.02
 
 
 class Format(StrEnum):
@@ -78,10 +82,34 @@ def open_library(settings: Settings) -> Library:
 
 
 def open_store(settings: Settings, *, write: bool = False) -> AbstractContextManager[Store]:
-    """Return the store, opened for reading or, for one process at a time, for writing."""
+    """Return the store, opened for reading or, for one process at a time, for writing.
+
+    Where another process writes, this one waits for its turn: a sinkhole writes each second.
+
+    Raises:
+        StoreBusy: the other one still writes after ``store.wait_s`` seconds.
+    """
+    from remnant.errors import StoreBusy
     from remnant.store import Store
 
-    return Store.open(settings, write=write)
+    if not write:
+        return Store.open(settings)
+    begun = time.monotonic()
+    told = False
+    while True:
+        try:
+            return Store.open(settings, write=True)
+        except StoreBusy as busy:
+            waited = time.monotonic() - begun
+            if waited >= settings.store.wait_s:
+                raise
+            if waited >= _SILENT_WAIT_S and not told:
+                told = True
+                say(
+                    f"Waiting for {busy.got or 'another process'}, which writes to the store "
+                    f"(at most {settings.store.wait_s:g} s: store.wait_s)."
+                )
+        time.sleep(_ASK_AGAIN_S)
 
 
 def open_view(settings: Settings, store: Store, name: str) -> tuple[Case, View]:

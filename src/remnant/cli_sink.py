@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import re
+import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -26,12 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from remnant.settings import Settings
-    from remnant.sinkhole.supervisor import Plan, Sockets
+    from remnant.sinkhole.order import Plan
+    from remnant.sinkhole.supervisor import Sockets
 
 __all__ = ["app"]
 
 _DEFAULT_LISTEN: Final = "127.0.0.1:5300"
 _CHILD: Final = "remnant.cli_sink_child"
+_LONGEST_NAME: Final = 255
 
 
 class _Sink(TyperGroup):
@@ -118,44 +124,55 @@ def run(
     Runs until SIGTERM or Ctrl-C. SIGHUP reads the cases again; if one is wrong, the sinkhole goes
     on as before. Events are written to standard error, one line of JSON each.
     """
-    from remnant.sinkhole import fastpath
-    from remnant.sinkhole.supervisor import Supervisor, drop_rights, json_log
-    from remnant.wire import kernels_are_new
+    # Without a handler, SIGHUP would end the process.
+    asked = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    from remnant.settings import load
+    from remnant.sinkhole import rights
+    from remnant.sinkhole.listeners import HAS_FAST_PATH
+    from remnant.sinkhole.log import json_log
+    from remnant.sinkhole.supervisor import Supervisor
 
     settings = open_settings()
-    library = open_library(settings)
     names = list(dict.fromkeys(cases or []))
     if all_cases == bool(names):
         raise typer.BadParameter("name the cases, or say --all")
+    if not 1 <= len(sensor) <= _LONGEST_NAME or not sensor.isprintable():
+        raise typer.BadParameter(f"--sensor is a printable word of 1 to {_LONGEST_NAME} characters")
+    if len(nsid.encode(errors="surrogateescape")) > 64:
+        raise typer.BadParameter("--nsid has at most 64 bytes")
     limit = _limit(rate_limit)
     secret = _secret(cookie_secret)
-    identity = nsid.encode()
-    if len(identity) > 64:
-        raise typer.BadParameter("--nsid has at most 64 bytes")
+    places = list(dict.fromkeys(_place(text) for text in listen or [_DEFAULT_LISTEN]))
+    use_slow = slow or not HAS_FAST_PATH
+    sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
+    control = None if metrics is None else _listener(*_place(metrics))
+    if user is not None:
+        rights.become(user)
+        settings = load(settings.home)  # the folders of that user
+    # From here on everything is read and made as it will be on the next reload.
+    _writable(settings)
+    _kernels_kept(settings.home)
+    from remnant.wire import kernels_are_new
+
     build = _builder(
         settings,
-        lambda: names or [entry.name for entry in library.list() if entry.origin == "stored"],
+        names,
         answer=answer or [],
         rate_limit=limit,
-        nsid=identity,
+        nsid=nsid.encode(errors="surrogateescape"),
         secret=secret,
         sensor=sensor,
     )
     if kernels_are_new():
-        json_log("compiling", note="once on this machine, for up to a minute; then it listens")
-    places = [_place(text) for text in listen or [_DEFAULT_LISTEN]]
+        json_log("compiling", note="once on this machine, for up to a minute; then it answers")
     plan = build()
-    use_slow = slow or not fastpath.SUPPORTED
-    sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
-    control = None if metrics is None else _listener(*_place(metrics))
-    if user is not None:
-        drop_rights(user)
-    _writable(settings.home)
+    rights.hand_none_on()
     for address, port in places:
         json_log("listening", address=address, port=port, protocols=["dns", "http", "tls"])
     if sockets.others:
         json_log("listening", ports=ports, protocols=["http", "tls", "tcp"])
-    _refuse_simulated(settings, plan)
     supervisor = Supervisor(
         build,
         sockets,
@@ -164,6 +181,7 @@ def run(
         command=[sys.executable, "-m", _CHILD],
         log=json_log,
         metrics=control,
+        asked_again=asked.is_set,
     )
     code = asyncio.run(supervisor.run())
     if code:
@@ -196,25 +214,17 @@ def verify(
         raise typer.Exit(1)
 
 
-def _refuse_simulated(settings: Settings, plan: Plan) -> None:
-    """Refuse to mix: a case with simulated sources takes no real ones."""
-    from remnant.errors import CaseError
-
+def _simulated(settings: Settings, cases: Sequence[str]) -> list[str]:
+    """Return the cases that hold simulated sources: nothing real may be mixed with them."""
     if not settings.home.exists():
-        return
+        return []
     with open_store(settings) as store, store.ledger.reading() as connection:
-        for case in plan.facts:
-            if store.ledger.simulated(connection, case):
-                raise CaseError(
-                    "the case holds simulated sources; a sinkhole's are real",
-                    where=case,
-                    hint="serve the case of the real takedown, or delete this one first",
-                )
+        return [case for case in cases if store.ledger.simulated(connection, case)]
 
 
 def _builder(
     settings: Settings,
-    names: Callable[[], Sequence[str]],
+    names: Sequence[str],
     *,
     answer: Sequence[str],
     rate_limit: int | None,
@@ -222,7 +232,10 @@ def _builder(
     secret: bytes,
     sensor: str,
 ) -> Callable[[], Plan]:
-    """Return what makes the plan of the cases as they are stored when it is called."""
+    """Return what makes the plan of the cases as they are stored when it is called.
+
+    Without names these are all stored ones; a simulated one among them is left out, with a word.
+    """
     from datetime import UTC, datetime
 
     from remnant.cases import indicators
@@ -231,8 +244,9 @@ def _builder(
     from remnant.errors import CaseError
     from remnant.sinkhole.directory import Directory
     from remnant.sinkhole.http_reply import make
+    from remnant.sinkhole.log import json_log
+    from remnant.sinkhole.order import Plan
     from remnant.sinkhole.recorder import facts_of
-    from remnant.sinkhole.supervisor import Plan
     from remnant.sinkhole.tables import compile_zones
     from remnant.sinkhole.zones import served_zones
     from remnant.watchlist import digest_of
@@ -243,9 +257,22 @@ def _builder(
 
     def build() -> Plan:
         now = datetime.now(tz=UTC)
-        chosen = list(names())
-        if not chosen:
-            raise CaseError("no case is stored yet", hint="see: remnant case new --help")
+        chosen = list(names)
+        if not names:
+            stored = [entry.name for entry in library.list() if entry.origin == "stored"]
+            if not stored:
+                raise CaseError("no case is stored yet", hint="see: remnant case new --help")
+            made_up = _simulated(settings, stored)
+            chosen = [name for name in stored if name not in made_up]
+            if made_up:
+                json_log("left_out", cases=made_up, reason="they hold simulated sources")
+        refused = _simulated(settings, chosen) if names else []
+        if refused or not chosen:
+            raise CaseError(
+                "the case holds simulated sources; a sinkhole's are real",
+                where=refused[0] if refused else None,
+                hint="serve the case of the real takedown, or delete this one first",
+            )
         found = [library.get(name) for name in chosen]
         rules = {case.name: compile_rules(case) for case in found}
         zones = served_zones(
@@ -314,14 +341,13 @@ def _place(text: str) -> tuple[str, int]:
     import ipaddress
 
     host, port = text, "53"
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or port
+    if match := re.fullmatch(r"\[([^]]*)\](?::(.*))?", text):
+        host, port = match[1], "53" if match[2] is None else match[2]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     try:
         address = str(ipaddress.ip_address(host))
-        number = int(port)
+        number = int(port) if port.isascii() and port.isdecimal() else 0
     except ValueError:
         number = 0
     if not 1 <= number <= 65535:
@@ -333,8 +359,7 @@ def _place(text: str) -> tuple[str, int]:
 
 def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) -> Sockets:
     """Bind every socket, before rights are given up."""
-    from remnant.sinkhole import fastpath
-    from remnant.sinkhole.listeners import open_listeners
+    from remnant.sinkhole.listeners import open_listeners, udp_socket
     from remnant.sinkhole.ports import parse
     from remnant.sinkhole.supervisor import Sockets
 
@@ -346,13 +371,14 @@ def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) ->
                 for number in range(workers):
                     if number == len(sockets.udp):
                         sockets.udp.append([])
-                    sockets.udp[number].append(fastpath.udp_socket(address, port))
+                    sockets.udp[number].append(udp_socket(address, port))
                 if not workers:
-                    sockets.slow.append(fastpath.udp_socket(address, port))
+                    sockets.slow.append(udp_socket(address, port))
             sockets.dns += open_listeners([address], [port])
-        taken = {port for _, port in places}
-        addresses = list(dict.fromkeys(address for address, _ in places))
-        sockets.others = open_listeners(addresses, [port for port in wanted if port not in taken])
+        for address in dict.fromkeys(address for address, _ in places):
+            # At the ports of DNS these protocols are understood as well.
+            free = [port for port in wanted if (address, port) not in places]
+            sockets.others += open_listeners([address], free)
     except BaseException:
         for sock in sockets.all():
             sock.close()
@@ -385,18 +411,41 @@ def _explained(address: str, port: int) -> Iterator[None]:
         ) from None
 
 
-def _writable(home: Path) -> None:
-    """Make the home folder, or say clearly why it cannot be used."""
+def _writable(settings: Settings) -> None:
+    """Make the home folder and that of the keys, or say clearly why they cannot be used."""
     from remnant.errors import StoreError
 
+    for folder, what, option in (
+        (settings.home, "the home folder", "another --home"),
+        (settings.site_key.parent, "the folder of the keys", "another site_key in the settings"),
+    ):
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if folder != settings.home and settings.site_key.exists():
+                settings.site_key.read_bytes()
+        except OSError as error:
+            raise StoreError(
+                f"{what} cannot be used by the user that the sinkhole runs as",
+                where=str(folder),
+                got=error.strerror,
+                hint=f"give it to that user, or choose {option}",
+            ) from None
+
+
+def _kernels_kept(home: Path) -> None:
+    """Choose where compiled kernels are kept, for a user without a folder of its own.
+
+    To be called before anything is imported that has kernels.
+    """
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("remnant")
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(home, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise StoreError(
-            "the home folder cannot be written",
-            where=str(home),
-            got=error.strerror,
-            hint="give it to the user that the sinkhole runs as, or choose another --home",
-        ) from None
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        os.environ["XDG_CACHE_HOME"] = str(home / "cache")

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from remnant.collate.clients import Lookup
     from remnant.settings import Settings
     from remnant.sinkhole.keeper import Round
+    from remnant.sinkhole.order import Order, Plan
     from remnant.sinkhole.recorder import Recorder
     from remnant.sinkhole.shared import Numbers
-    from remnant.sinkhole.supervisor import Order, Plan
 
 __all__ = ["main"]
 
@@ -34,21 +34,24 @@ _SWITCH_S: Final = 0.0005
 
 def main() -> None:
     """Do what the order at the descriptor of the first argument says, until SIGTERM."""
+    from remnant.sinkhole.log import log_as_json
+    from remnant.sinkhole.order import HELD_BACK, read_order
     from remnant.sinkhole.shared import Numbers
-    from remnant.sinkhole.supervisor import read_order
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in HELD_BACK:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
     if sys.platform == "linux":
         # A sinkhole whose supervisor was killed ends, rather than run on unseen.
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
-        if os.getppid() != parent:
-            return
     order = read_order(int(sys.argv[1]))
+    log_as_json(order.role.name)
+    if os.getppid() != order.parent:
+        return
     numbers = Numbers(order.numbers)
 
     def ready() -> None:
+        numbers["alive"] = time.time_ns() // 1000
         os.write(order.ready, b"!")
         os.close(order.ready)
 
@@ -169,7 +172,7 @@ def _keeper(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
     keeper = Keeper(settings, rules_of, lookup=lookup)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, lambda *_: keeper.reload())
+    signal.signal(signal.SIGHUP, lambda *_: keeper.reload_soon())
 
     def told(done: Round) -> None:
         numbers["commits"] += int(done.frames > 0)

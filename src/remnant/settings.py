@@ -116,6 +116,13 @@ class StoreSettings:
         ge=1,
         le=1024,
     )
+    wait_s: float = _setting(
+        "seconds that a command waits while another process writes to the store; a sinkhole that "
+        "runs does so for a moment each second",
+        30.0,
+        ge=0,
+        le=86_400,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Directory:
 
     def __init__(self, zones: Sequence[Zone], memberships: Sequence[tuple[str, ...]]) -> None:
         self.memberships = list(memberships)
+        self._numbers = {cases: number for number, cases in enumerate(self.memberships)}
         self._zones = {text_to_wire(zone.name): zone for zone in zones}
         cases: dict[bytes, dict[str, None]] = {}
         everybody: dict[str, None] = {}
@@ -79,6 +80,7 @@ class Directory:
         return Found(owner, self.memberships[owner][0], unlisted=False)
 
     def _number(self, cases: tuple[str, ...]) -> int:
-        if cases not in self.memberships:
+        number = self._numbers.setdefault(cases, len(self.memberships))
+        if number == len(self.memberships):
             self.memberships.append(cases)
-        return self.memberships.index(cases)
+        return number

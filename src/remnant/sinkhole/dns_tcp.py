@@ -37,6 +37,7 @@ _ROOM: Final = 4096
 """Bytes of a connection's queries that are held; only a longer query gets more room."""
 _TURN: Final = 64
 """Queries that one connection is answered before the others have their turn."""
+_LOOK_S: Final = 0.02
 _SWEEPS: Final = 10
 """How often connections are looked at in the time in which a quiet one is closed."""
 
@@ -116,13 +117,21 @@ class DnsTcp:
         if self._sweeper is None:
             self._sweep()
 
-    async def stop(self) -> None:
-        """Close the sockets and every connection."""
+    async def stop(self, grace: float = 0.0) -> None:
+        """Close the sockets, and every connection.
+
+        Args:
+            grace: seconds that connections may go on meanwhile, for queries that are on their way.
+        """
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
         for server in self._servers:
             server.close()
+        for _ in range(round(grace / _LOOK_S)):
+            if not self._connections:
+                break
+            await asyncio.sleep(_LOOK_S)
         for connection in list(self._connections):
             connection.drop()
         for server in self._servers:
@@ -241,8 +250,12 @@ class _Connection(asyncio.BufferedProtocol):
         """Let another server have this connection; the transport here goes without a word."""
         transport = self._transport
         assert transport is not None
+        try:
+            taken = transport.get_extra_info("socket").dup()
+        except OSError:  # no descriptor is free
+            self.give_way()
+            return
         self._counted = True
-        taken = transport.get_extra_info("socket").dup()
         data = bytes(self._buffer[: self._filled])
         self._filled = 0
         transport.abort()

@@ -33,6 +33,11 @@ class DnsUdp:
         emit: takes each observation.
         counts: counts every message.
         is_limited: says of a source (16 bytes) and a time (UTC seconds) whether it asked too much.
+
+    Attributes:
+        answered: answers that were given to the system.
+        bytes_in: of messages.
+        bytes_out: of answers.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class DnsUdp:
         self.emit = emit
         self.counts = counts
         self.is_limited = is_limited
+        self.answered = self.bytes_in = self.bytes_out = 0
         self._transports: list[asyncio.DatagramTransport] = []
 
     async def listen(self, listener: socket.socket) -> None:
@@ -97,6 +103,7 @@ class _Endpoint(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer one message, and report it."""
         server = self._server
+        server.bytes_in += len(data)
         stamp = time.time_ns() // 1000
         now = stamp // 1_000_000
         peer = Peer(mapped(addr[0]), addr[1], self._own, self._port)
@@ -112,4 +119,6 @@ class _Endpoint(asyncio.DatagramProtocol):
         observe(answer, peer, "dns_udp", stamp, server.emit, server.counts)
         # Nobody sends from port 0, and no answer arrives there.
         if answer.response is not None and addr[1] and not self._full and self._transport:
+            server.answered += 1
+            server.bytes_out += len(answer.response)
             self._transport.sendto(answer.response, addr)

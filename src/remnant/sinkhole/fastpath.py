@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from numba import int32, int64, types, uint32, uint64, uintp
 
 from remnant.sinkhole import answer_kernel as ak
 from remnant.sinkhole.answer_kernel import Identity, Scratch, answer
+from remnant.sinkhole.listeners import HAS_FAST_PATH, is_wild, udp_socket
 from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ __all__ = [
     "udp_socket",
 ]
 
-SUPPORTED: Final = sys.platform == "linux" and struct.calcsize("P") == 8
+SUPPORTED: Final = HAS_FAST_PATH
 """Whether this platform has the system calls that the fast path makes."""
 
 BATCH: Final = 64
@@ -74,13 +74,8 @@ _MESSAGE_FLAGS: Final = 6
 _LENGTH: Final = 7
 _HEADER_WORDS: Final = 8
 
-# Options of Linux that the socket module has no names for.
-_SO_RCVBUFFORCE: Final = 33
+# An option of Linux that the socket module has no name for.
 _SO_MEMINFO: Final = 55
-_IP_PKTINFO: Final = 8
-_IP_MTU_DISCOVER: Final = 10
-_IPV6_MTU_DISCOVER: Final = 23
-_PROBE: Final = 3
 
 _AF_INET6: Final = 10
 _DONTWAIT: Final = 0x40
@@ -230,7 +225,7 @@ def new_room(sockets: Sequence[socket.socket]) -> Room:
         np.zeros((BATCH, 2), np.int64),
         np.zeros((BATCH, 2), np.int64),
         np.array([sock.fileno() for sock in sockets], np.int32),
-        np.array([_is_wild(sock) for sock in sockets], np.uint8),
+        np.array([is_wild(sock) for sock in sockets], np.uint8),
         np.array([sock.getsockname()[1] for sock in sockets], np.int32),
         np.array([sock.fileno() | 1 << 32 for sock in sockets], np.int64),
         np.zeros(2, np.int64),
@@ -247,47 +242,6 @@ def new_room(sockets: Sequence[socket.socket]) -> Room:
         room.leaving[i, _VECTOR] = room.leaving_vectors[i].ctypes.data
         room.leaving[i, _VECTORS] = 1
     return room
-
-
-def udp_socket(address: str, port: int, *, receive_bytes: int = 8 << 20) -> socket.socket:
-    """Return a bound UDP socket that several processes can open for the same address.
-
-    Raises:
-        OSError: the address is not there, or the port is taken.
-    """
-    ipv6 = ":" in address
-    sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if ipv6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        # The larger one needs a right that a service may not have.
-        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, option, receive_bytes)
-                break
-            except OSError:
-                continue
-        # An answer is never cut into fragments, whatever anybody says of the path (RFC 9715).
-        if ipv6:
-            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PROBE)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
-        sock.bind((address, port))
-        if _is_wild(sock):
-            if ipv6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            else:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _is_wild(sock: socket.socket) -> bool:
-    return sock.getsockname()[0] in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
 def receive_drops(sock: socket.socket) -> int:
@@ -494,7 +448,9 @@ def serve(
         until: when to return (UTC microseconds).
     """
     now = _now(room.clock)
-    while now < until and room.stop[0] == 0:
+    begun = now
+    # A clock that was set back must not keep rows from the disk until it is where it was.
+    while begun <= now < until and room.stop[0] == 0:
         taken = int64(0)
         for number in range(room.sockets.size):
             if (

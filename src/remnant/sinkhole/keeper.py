@@ -115,6 +115,7 @@ class Keeper:
         self._settled_at = self._expired_at = time.monotonic()
         self._said_at = -_SAID_S
         self._alarm: str | None = None
+        self._reload = False
 
     def run(
         self,
@@ -145,6 +146,9 @@ class Keeper:
     def round(self) -> Round:
         """Commit what is complete, a bounded part of it, and seal what has ended."""
         self._alarm = None
+        if self._reload:
+            self._reload = False
+            self.reload()
         done = Round()
         self._guarded(self._discover)
         try:
@@ -155,6 +159,10 @@ class Keeper:
             self._fail(error)
         sealed = self._seal()
         return replace(done, sealed=sealed, alarm=self._said())
+
+    def reload_soon(self) -> None:
+        """Reload when the next round begins; safe in a signal handler, in the midst of a round."""
+        self._reload = True
 
     def reload(self) -> None:
         """Ask for the rules of the cases again: segments that begin from now on need them."""

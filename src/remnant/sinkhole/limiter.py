@@ -102,6 +102,9 @@ def admits(limiter: Limiter, address: Bytes, now: Int) -> bool:
                 slot = way
         limiter.tags[slot] = network
     used = max(limiter.times[slot], now)
+    if used - now > _SECOND_US + interval:
+        # More than anybody can have used: the clock was set back.
+        used = now
     if used - now > _SECOND_US:
         return False
     limiter.times[slot] = used + interval

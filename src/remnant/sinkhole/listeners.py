@@ -12,6 +12,7 @@ import os
 import resource
 import socket
 import struct
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,12 +21,30 @@ from remnant.errors import RemnantError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAPPED", "ListenError", "destination_of", "open_listeners", "packed", "unit_of"]
+__all__ = [
+    "HAS_FAST_PATH",
+    "MAPPED",
+    "ListenError",
+    "destination_of",
+    "is_wild",
+    "open_listeners",
+    "packed",
+    "udp_socket",
+    "unit_of",
+]
+
+HAS_FAST_PATH: Final = sys.platform == "linux" and struct.calcsize("P") == 8
+"""Whether this platform has the system calls that the fast path for UDP makes."""
 
 _SO_ORIGINAL_DST: Final = 80
 _SOL_IPV6: Final = 41
 _IP_TRANSPARENT: Final = 19
 _IPV6_TRANSPARENT: Final = 75
+_SO_RCVBUFFORCE: Final = 33
+_IP_PKTINFO: Final = 8
+_IP_MTU_DISCOVER: Final = 10
+_IPV6_MTU_DISCOVER: Final = 23
+_PROBE: Final = 3
 
 _SPARE_FILES: Final = 256
 """Descriptors beside listeners and connections: the store, logs, DNS, what libraries open."""
@@ -81,6 +100,48 @@ def open_listeners(
             listener.close()
         raise
     return found
+
+
+def udp_socket(address: str, port: int, *, receive_bytes: int = 8 << 20) -> socket.socket:
+    """Return a bound UDP socket that several processes can open for the same address.
+
+    Raises:
+        OSError: the address is not there, or the port is taken.
+    """
+    ipv6 = ":" in address
+    sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # The larger one needs a right that a service may not have.
+        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, option, receive_bytes)
+                break
+            except OSError:
+                continue
+        # An answer is never cut into fragments, whatever anybody says of the path (RFC 9715).
+        if ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PROBE)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PROBE)
+        sock.bind((address, port))
+        if is_wild(sock):
+            if ipv6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def is_wild(sock: socket.socket) -> bool:
+    """Return whether a socket listens on any address of the machine."""
+    return sock.getsockname()[0] in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 
 
 def _make_room(listeners: int, connections: int) -> None:

@@ -12,11 +12,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from remnant.sinkhole.shared import COUNTERS, Numbers
+from remnant.sinkhole.shared import COUNTERS
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from remnant.sinkhole.shared import Numbers
 
 __all__ = ["Health", "exposition", "serve_metrics"]
 
@@ -59,7 +61,10 @@ _GAUGES: Final = {
     "open_connections": "connections that are open",
     "busy": "1 while another process writes to the store",
 }
-_LONGEST_REQUEST: Final = 4096
+_ADDED: Final = {"synced", "open_connections"}
+"""Of two processes of one name, these count together; of the others the higher one."""
+_LONGEST_LINE: Final = 8192
+_MOST_LINES: Final = 100
 _SECONDS: Final = 5.0
 
 
@@ -71,13 +76,16 @@ class Health:
 
 
 def exposition(
-    counted: Mapping[str, Mapping[str, int]], gauges: Mapping[str, Numbers], *, restarts: int
+    counted: Mapping[str, Mapping[str, int]],
+    gauges: Mapping[str, Sequence[Numbers]],
+    *,
+    restarts: int,
 ) -> str:
     """Return the metrics as text.
 
     Args:
         counted: what each process counted since the sinkhole started.
-        gauges: the numbers of the processes that run now.
+        gauges: the numbers of the processes that run now; two of one name while one takes over.
         restarts: processes that died and were started again.
     """
     lines = []
@@ -90,8 +98,10 @@ def exposition(
         metric = f"remnant_sinkhole_{name}"
         lines += [f"# HELP {metric} {meaning}", f"# TYPE {metric} gauge"]
         for process, numbers in sorted(gauges.items()):
-            value = numbers[name] / 1_000_000 if name == "alive" else numbers[name]
-            lines.append(f'{metric}{{process="{process}"}} {value}')
+            each = [mine[name] for mine in numbers]
+            value = sum(each) if name in _ADDED else max(each)
+            text = f"{value / 1_000_000:.6f}" if name == "alive" else str(value)
+            lines.append(f'{metric}{{process="{process}"}} {text}')
     metric = "remnant_sinkhole_restarts_total"
     lines += [f"# HELP {metric} processes that died and were started again"]
     lines += [f"# TYPE {metric} counter", f"{metric} {restarts}"]
@@ -104,9 +114,13 @@ async def serve_metrics(
     """Answer ``GET /metrics`` and ``GET /health`` on a listening socket."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+        with contextlib.suppress(OSError, TimeoutError, ValueError):
             async with asyncio.timeout(_SECONDS):
-                head = await reader.readuntil(b"\n")
+                head = await reader.readline()
+                # The rest too: left unread, it would reset the connection before the reply is in.
+                for _ in range(_MOST_LINES):
+                    if not (await reader.readline()).strip():
+                        break
                 status, kind, body = _answer(head, metrics, health)
                 writer.write(
                     f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n"
@@ -118,7 +132,7 @@ async def serve_metrics(
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
-    return await asyncio.start_server(answer, sock=listener, limit=_LONGEST_REQUEST)
+    return await asyncio.start_server(answer, sock=listener, limit=_LONGEST_LINE)
 
 
 def _answer(

@@ -6,14 +6,15 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from remnant.sinkhole.follow import is_unlocked
 from remnant.sinkhole.manifest import Entry, Manifest
-from remnant.sinkhole.segment import NAME
+from remnant.sinkhole.segment import NAME, SUFFIX
 from remnant.store.files import explained
 
 if TYPE_CHECKING:
     from remnant.settings import Settings
 
-__all__ = ["expire", "has_segments", "remove_case"]
+__all__ = ["expire", "has_segments", "is_served", "remove_case"]
 
 _BEGAN: Final = "%Y%m%dT%H%M%SZ"
 
@@ -48,6 +49,16 @@ def has_segments(settings: Settings, case: str) -> bool:
     """Return whether the sinkhole kept segments for a case."""
     folder = settings.home / "sinkhole" / case
     return folder.is_dir() and any(NAME.fullmatch(path.name) for path in folder.iterdir())
+
+
+def is_served(settings: Settings, case: str) -> bool:
+    """Return whether a sinkhole that runs keeps what it sees for a case."""
+    folder = settings.home / "sinkhole" / case
+    return any(
+        path.exists() and not is_unlocked(path)
+        for path in folder.glob(f"*{SUFFIX}")
+        if NAME.fullmatch(path.name)
+    )
 
 
 def remove_case(settings: Settings, case: str) -> int:

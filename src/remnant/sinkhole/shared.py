@@ -97,5 +97,5 @@ class Numbers:
         self["alive"] = time.time_ns() // 1000
 
     def close(self) -> None:
-        """Give the descriptor back; the memory goes with the last user."""
+        """Give the descriptor back; the memory goes with the last user of ``values``."""
         os.close(self.handle)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["StreamWorker", "batch_of"]
 
 _ROUND_S: Final = 0.25
+_GRACE_S: Final = 0.5
+"""Seconds in which DNS connections that are open may end what they began."""
 _MAX_WAITING: Final = 200_000
 """Events that may wait for the disk; more are lost, and counted."""
 
@@ -110,6 +112,7 @@ class StreamWorker:
         self._udp_counts = Counts()
         self._counted = Counts()
         self._unkept = 0
+        self._slow_limited = self._slow_unlisted = 0
         self._stop = asyncio.Event()
         self._streams = Streams(
             others,
@@ -137,8 +140,8 @@ class StreamWorker:
                 await asyncio.wait_for(self._stop.wait(), _ROUND_S)
             await asyncio.to_thread(self._recorder.add, *self._round())
             self._tell()
-        await self._tcp.stop()
         self._udp.stop()
+        await self._tcp.stop(grace=_GRACE_S)
         await self._streams.stop(grace=1.0)
         await asyncio.to_thread(self._recorder.add, *self._round())
         self._tell()
@@ -148,6 +151,9 @@ class StreamWorker:
             self._unkept += 1
             return
         found = self._directory.find(event.name, event.destination)
+        if event.proof == "dns_udp":
+            self._slow_limited += event.limited
+            self._slow_unlisted += found.unlisted
         self._events.append(event)
         self._owners.append(found.owner)
         self._unlisted.append(found.unlisted)
@@ -189,7 +195,16 @@ class StreamWorker:
         numbers, streams = self._numbers, self._streams.counters
         numbers.kept(self._recorder.state)
         numbers["tcp_messages"] = self._dns_counts.messages
-        numbers["messages"] = self._udp_counts.messages
+        slow = self._udp_counts
+        numbers["messages"] = slow.messages
+        numbers["answered"] = self._udp.answered
+        numbers["silent"] = slow.messages - self._udp.answered
+        numbers["observed"] = slow.messages - slow.malformed - slow.skipped
+        numbers["malformed"] = slow.malformed
+        numbers["unlisted"] = self._slow_unlisted
+        numbers["limited"] = self._slow_limited
+        numbers["bytes_in"] = self._udp.bytes_in
+        numbers["bytes_out"] = self._udp.bytes_out
         numbers["connections"] = streams.connections
         numbers["refused"] = streams.refused
         numbers["timed_out"] = streams.timed_out

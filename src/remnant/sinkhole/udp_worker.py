@@ -173,6 +173,8 @@ class UdpWorker:
             while not self._room.stop[0]:
                 self._serve(columns, ROUND_S)
                 columns = self._hand_over(columns)
+                if not writer.is_alive():
+                    raise RuntimeError("the thread that keeps the events has ended")
             # What had arrived by then is answered as well.
             self._room.stop[0] = 0
             self._serve(columns, _LAST_S)
