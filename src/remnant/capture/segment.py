@@ -205,6 +205,8 @@ def batch_of(
     head: SegmentHead | None,
     watchlist: Watchlist,
     options: ReadOptions,
+    *,
+    lasting: bool = False,
 ) -> Batch:
     """Return what some frames of one segment hold.
 
@@ -216,13 +218,15 @@ def batch_of(
         head: of the segment; without one there are no frames.
         watchlist: what is watched, with ``head.rules()``.
         options: what a person says about the source.
+        lasting: the frames' memory stays as it is for as long as the batch is used, which holds
+            no copy of it; names and details of its queries may be dictionaries.
     """
     tally = _Tally(head, options)
     parts: list[pa.RecordBatch] = []
     places: list[npt.NDArray[np.int64]] = []
     bad = list(bad)
     for frame in frames:
-        events = events_of(frame) if frame.kind == ROWS else None
+        events = events_of(frame, lasting=lasting) if frame.kind == ROWS else None
         if frame.kind == ROWS and (events is None or not is_known(events)):
             head_bytes = bytes(frame.body[:_QUARANTINED])
             bad.append((offset + frame.start, "events", head_bytes))
@@ -244,6 +248,7 @@ def batch_of(
             head.case,
             head.sensor,
             (_FIRST_US, to_us(options.now) + _DAY_US),
+            coded=lasting,
         )
         if options.vantage is not None:
             rows = _at_vantage(rows, options.vantage)

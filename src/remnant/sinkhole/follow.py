@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import xxhash
 
 from remnant.capture.segment_frames import (
@@ -103,10 +104,10 @@ class Followed:
     @classmethod
     def of(cls, path: Path, case: str) -> Followed | None:
         """Return the segment in a file, or ``None`` if it does not begin as one of the case."""
-        data = memoryview(_read(path, 0, HEAD_BYTES))
+        data = _read(path, 0, HEAD_BYTES)
         frame = read_frame(data, 0)
         if frame == MORE:
-            data = memoryview(_read(path, 0, HEADER_BYTES + MAX_PAYLOAD))
+            data = _read(path, 0, HEADER_BYTES + MAX_PAYLOAD)
             frame = read_frame(data, 0)
         if isinstance(frame, int) or frame.kind != HEAD:
             return None
@@ -119,10 +120,10 @@ class Followed:
         Raises:
             OSError: the file cannot be read.
         """
-        data = memoryview(_read(self.path, self.position, limit))
+        data = _read(self.path, self.position, limit)
         found = self._frames(data)
         if not found[1] and len(data) == limit < HEADER_BYTES + MAX_PAYLOAD:
-            data = memoryview(_read(self.path, self.position, HEADER_BYTES + MAX_PAYLOAD))
+            data = _read(self.path, self.position, HEADER_BYTES + MAX_PAYLOAD)
             found = self._frames(data)
         at, frames, ended = found
         rest = len(data) >= limit and not ended
@@ -205,7 +206,7 @@ class Followed:
 
     def _is_over(self) -> bool:
         """Return whether what is committed ends with the segment's last frame."""
-        data = memoryview(_read(self.path, 0, self.position))
+        data = _read(self.path, 0, self.position)
         at = 0
         kind = HEAD
         while at < len(data):
@@ -240,14 +241,16 @@ def is_unlocked(path: Path) -> bool:
     return True
 
 
-def _read(path: Path, start: int, count: int) -> bytes:
+def _read(path: Path, start: int, count: int) -> memoryview:
+    """Return bytes of a file, in memory that may be written to."""
     with path.open("rb", buffering=0) as file:
+        count = max(0, min(count, os.fstat(file.fileno()).st_size - start))
         file.seek(start)
-        parts = []
-        while count > 0:
-            data = file.read(count)
-            if not data:
+        data = memoryview(np.empty(count, np.uint8))
+        done = 0
+        while done < count:
+            more = file.readinto(data[done:])
+            if not more:
                 break
-            parts.append(data)
-            count -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            done += more
+    return data[:done]

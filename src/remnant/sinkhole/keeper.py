@@ -31,11 +31,12 @@ from remnant.watchlist import Watchlist
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     import xxhash
 
+    from remnant.capture.segment_frames import Frame
     from remnant.collate.clients import Lookup
     from remnant.settings import Settings
     from remnant.sinkhole.follow import Followed, Pending
@@ -50,6 +51,8 @@ _FORMAT: Final = "segment"
 _SEGMENT_BYTES: Final = 12 << 20
 _ROUND_BYTES: Final = 24 << 20
 """Bytes of frames that one commit takes, of one segment and of all."""
+_BATCH_BYTES: Final = 2 << 20
+"""Bytes of frames from which on the next one is looked at apart: small ones are put together."""
 _IDLE_S: Final = 10.0
 """Seconds after which frames without events are committed."""
 _SETTLE_S: Final = 60.0
@@ -295,15 +298,19 @@ class Keeper:
         options: ReadOptions,
     ) -> Growth:
         assert followed.watchlist is not None
-        batch = batch_of(
-            pending.frames,
-            [],
-            pending.start,
-            pending.end,
-            followed.head,
-            followed.watchlist,
-            options,
-        )
+        batches = [
+            batch_of(
+                frames,
+                [],
+                pending.start,
+                pending.start + frames[-1].end,
+                followed.head,
+                followed.watchlist,
+                options,
+                lasting=True,
+            )
+            for frames in _some(pending.frames)
+        ]
         return Growth(
             id=followed.id,
             case=followed.case,
@@ -313,7 +320,7 @@ class Keeper:
             watchlist=followed.watchlist,
             before=None if followed.anew else followed.record,
             replace=followed.anew,
-            batches=[batch],
+            batches=batches,
             end=pending.end,
             digest=digest.hexdigest(),
             head=followed.first_with(pending),
@@ -477,3 +484,12 @@ class Keeper:
             self._alarm = f"{error.where}: {error.what}" + (f" ({error.got})" if error.got else "")
         else:
             self._alarm = str(error)
+
+
+def _some(frames: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
+    """Yield the frames, some at a time."""
+    begin = 0
+    for i, frame in enumerate(frames):
+        if frame.end - frames[begin].start >= _BATCH_BYTES or i == len(frames) - 1:
+            yield frames[begin : i + 1]
+            begin = i + 1
