@@ -146,44 +146,50 @@ def run(
     secret = _secret(cookie_secret)
     places = list(dict.fromkeys(_place(text) for text in listen or [_DEFAULT_LISTEN]))
     use_slow = slow or not HAS_FAST_PATH
-    sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
-    control = None if metrics is None else _listener(*_place(metrics))
-    if user is not None:
-        rights.become(user)
-        settings = load(settings.home)  # the folders of that user
-    # From here on everything is read and made as it will be on the next reload.
-    _writable(settings)
-    _kernels_kept(settings.home)
-    from remnant.wire import kernels_are_new
+    with contextlib.ExitStack() as opened:
+        sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
+        for sock in sockets.all():
+            opened.enter_context(sock)
+        control = None
+        if metrics is not None:
+            control = opened.enter_context(_listener(*_place(metrics)))
+        if user is not None:
+            rights.become(user)
+        # From here on everything is read and made as it will be on the next reload.
+        _usable(settings.home, "the home folder", "another --home")
+        settings = load(settings.home)  # of that user
+        _usable(settings.site_key.parent, "the folder of the keys", "another site_key")
+        _kernels_kept(settings.home)
+        from remnant.wire import kernels_are_new
 
-    build = _builder(
-        settings,
-        names,
-        answer=answer or [],
-        rate_limit=limit,
-        nsid=nsid.encode(errors="surrogateescape"),
-        secret=secret,
-        sensor=sensor,
-    )
-    if kernels_are_new():
-        json_log("compiling", note="once on this machine, for up to a minute; then it answers")
-    plan = build()
-    rights.hand_none_on()
-    for address, port in places:
-        json_log("listening", address=address, port=port, protocols=["dns", "http", "tls"])
-    if sockets.others:
-        json_log("listening", ports=ports, protocols=["http", "tls", "tcp"])
-    supervisor = Supervisor(
-        build,
-        sockets,
-        plan=plan,
-        home=str(settings.home),
-        command=[sys.executable, "-m", _CHILD],
-        log=json_log,
-        metrics=control,
-        asked_again=asked.is_set,
-    )
-    code = asyncio.run(supervisor.run())
+        build = _builder(
+            settings,
+            names,
+            answer=answer or [],
+            rate_limit=limit,
+            nsid=nsid.encode(errors="surrogateescape"),
+            secret=secret,
+            sensor=sensor,
+        )
+        if kernels_are_new():
+            json_log("compiling", note="once on this machine, for up to a minute; then it answers")
+        plan = build()
+        rights.hand_none_on()
+        for address, port in places:
+            json_log("listening", address=address, port=port, protocols=["dns", "http", "tls"])
+        if sockets.others:
+            json_log("listening", ports=ports, protocols=["http", "tls", "tcp"])
+        supervisor = Supervisor(
+            build,
+            sockets,
+            plan=plan,
+            home=str(settings.home),
+            command=[sys.executable, "-m", _CHILD],
+            log=json_log,
+            metrics=control,
+            asked_again=asked.is_set,
+        )
+        code = asyncio.run(supervisor.run())
     if code:
         raise typer.Exit(code)
 
@@ -411,27 +417,26 @@ def _explained(address: str, port: int) -> Iterator[None]:
         ) from None
 
 
-def _writable(settings: Settings) -> None:
-    """Make the home folder and that of the keys, or say clearly why they cannot be used."""
+def _usable(folder: Path, what: str, other: str) -> None:
+    """Make a folder, or say clearly why it cannot be used, or something in it."""
     from remnant.errors import StoreError
 
-    for folder, what, option in (
-        (settings.home, "the home folder", "another --home"),
-        (settings.site_key.parent, "the folder of the keys", "another site_key in the settings"),
-    ):
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            if folder != settings.home and settings.site_key.exists():
-                settings.site_key.read_bytes()
-        except OSError as error:
-            raise StoreError(
-                f"{what} cannot be used by the user that the sinkhole runs as",
-                where=str(folder),
-                got=error.strerror,
-                hint=f"give it to that user, or choose {option}",
-            ) from None
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise refused
+        for path in folder.iterdir():
+            if not os.access(path, os.R_OK | os.W_OK):
+                folder = path
+                raise refused
+    except OSError as error:
+        raise StoreError(
+            f"{what} cannot be used by the user that the sinkhole runs as",
+            where=str(folder),
+            got=error.strerror,
+            hint=f"give it to that user with all that is in it, or choose {other}",
+        ) from None
 
 
 def _kernels_kept(home: Path) -> None:

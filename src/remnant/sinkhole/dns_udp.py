@@ -3,26 +3,37 @@
 A source that is written down here may be forged, so its proof is the weakest.
 
 References:
-    RFC 1035 section 4.2.1, RFC 6891 section 6.2.
+    RFC 1035 section 4.2.1, RFC 6891 section 6.2; ip(7) and ipv6(7) (packet information).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import socket
+import struct
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Final
 
+from remnant.sinkhole.listeners import IP_PKTINFO, MAPPED, is_wild
 from remnant.sinkhole.observing import Peer, mapped, observe
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from remnant.sinkhole.events import Counts, Emit
     from remnant.sinkhole.policy import Policy
 
 __all__ = ["DnsUdp"]
+
+_TURN: Final = 64
+"""Messages that one socket is answered before the others have their turn."""
+_LONGEST: Final = 65_535
+_CONTROL_BYTES: Final = 128
+_IPV6_PKTINFO: Final[int] = getattr(socket, "IPV6_PKTINFO", -1)
+_PKTINFO4: Final = struct.Struct("=i4s4s")
+_PKTINFO6: Final = struct.Struct("=16si")
 
 
 class DnsUdp:
@@ -52,73 +63,84 @@ class DnsUdp:
         self.counts = counts
         self.is_limited = is_limited
         self.answered = self.bytes_in = self.bytes_out = 0
-        self._transports: list[asyncio.DatagramTransport] = []
+        self._sockets: list[socket.socket] = []
 
     async def listen(self, listener: socket.socket) -> None:
-        """Answer what comes to a socket that is bound; may be called for several.
+        """Answer what comes to a socket that is bound and not blocking; for several as well.
 
-        A socket should be bound to one address: with several, the system chooses which of them an
-        answer comes from.
+        One that is bound to all addresses should tell which of them a datagram came to, as those of
+        ``listeners.udp_socket`` do: it is answered from there.
         """
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Endpoint(self), sock=listener)
-        self._transports.append(transport)
+        endpoint = _Endpoint(self, listener)
+        asyncio.get_running_loop().add_reader(listener, endpoint.readable)
+        self._sockets.append(listener)
 
     def stop(self) -> None:
         """Close the sockets."""
-        for transport in self._transports:
-            transport.abort()
-        self._transports.clear()
+        for listener in self._sockets:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        self._sockets.clear()
 
 
-class _Endpoint(asyncio.DatagramProtocol):
+class _Endpoint:
     """One socket."""
 
-    def __init__(self, server: DnsUdp) -> None:
+    def __init__(self, server: DnsUdp, listener: socket.socket) -> None:
         self._server = server
-        self._transport: asyncio.DatagramTransport | None = None
-        self._own = b""
-        self._port = 0
-        self._full = False
+        self._socket = listener
+        self._ipv6 = listener.family == socket.AF_INET6
+        host, self._port = listener.getsockname()[:2]
+        self._own = b"" if is_wild(listener) else mapped(host)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the socket, and its address if it has one of its own."""
-        self._transport = cast("asyncio.DatagramTransport", transport)
-        own = transport.get_extra_info("sockname")
-        self._port = own[1]
-        if own[0] not in {"0.0.0.0", "::"}:  # noqa: S104 - asked for, not bound here
-            self._own = mapped(own[0])
+    def readable(self) -> None:
+        """Answer what came, up to one turn."""
+        for _ in range(_TURN):
+            try:
+                data, control, _, peer = self._socket.recvmsg(_LONGEST, _CONTROL_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # what the network says of an earlier answer: somebody forged the source
+            self._answer(data, control, peer)
 
-    def pause_writing(self) -> None:
-        """Send no more: answers that wait are of no use to anybody."""
-        self._full = True
-
-    def resume_writing(self) -> None:
-        """Send again."""
-        self._full = False
-
-    def error_received(self, exc: Exception) -> None:
-        """Pass over what the network says of an earlier answer: somebody forged the source."""
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def _answer(self, data: bytes, control: list[tuple[int, int, bytes]], peer: Any) -> None:
         """Answer one message, and report it."""
         server = self._server
         server.bytes_in += len(data)
         stamp = time.time_ns() // 1000
         now = stamp // 1_000_000
-        peer = Peer(mapped(addr[0]), addr[1], self._own, self._port)
+        own, back = self._own, []
+        if not own:
+            own, back = self._destination(control)
+        ends = Peer(mapped(peer[0]), peer[1], own, self._port)
         answer = server.policy.answer(
             data,
-            peer.address,
+            ends.address,
             now=now,
             tcp=False,
             # Which time to live an answer gets is an experiment's draw, and no secret.
             arm=random.getrandbits(1),
-            limited=server.is_limited is not None and server.is_limited(peer.address, now),
+            limited=server.is_limited is not None and server.is_limited(ends.address, now),
         )
-        observe(answer, peer, "dns_udp", stamp, server.emit, server.counts)
+        observe(answer, ends, "dns_udp", stamp, server.emit, server.counts)
         # Nobody sends from port 0, and no answer arrives there.
-        if answer.response is not None and addr[1] and not self._full and self._transport:
-            server.answered += 1
-            server.bytes_out += len(answer.response)
-            self._transport.sendto(answer.response, addr)
+        if answer.response is not None and peer[1]:
+            # An answer that the system does not take is of no use to anybody later.
+            with contextlib.suppress(OSError):
+                self._socket.sendmsg([answer.response], back, 0, peer)
+                server.answered += 1
+                server.bytes_out += len(answer.response)
+
+    def _destination(
+        self, control: list[tuple[int, int, bytes]]
+    ) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+        """Return the address that a datagram came to, and what lets an answer come from there."""
+        for level, kind, facts in control:
+            if self._ipv6 and level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
+                address, _ = _PKTINFO6.unpack_from(facts)
+                return address, [(level, kind, _PKTINFO6.pack(address, 0))]
+            if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+                _, _, address = _PKTINFO4.unpack_from(facts)
+                return MAPPED + address, [(level, kind, _PKTINFO4.pack(0, address, bytes(4)))]
+        return b"", []

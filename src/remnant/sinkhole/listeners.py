@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HAS_FAST_PATH",
+    "IP_PKTINFO",
     "MAPPED",
     "ListenError",
     "destination_of",
@@ -41,7 +42,7 @@ _SOL_IPV6: Final = 41
 _IP_TRANSPARENT: Final = 19
 _IPV6_TRANSPARENT: Final = 75
 _SO_RCVBUFFORCE: Final = 33
-_IP_PKTINFO: Final = 8
+IP_PKTINFO: Final = 8
 _IP_MTU_DISCOVER: Final = 10
 _IPV6_MTU_DISCOVER: Final = 23
 _PROBE: Final = 3
@@ -131,7 +132,7 @@ def udp_socket(address: str, port: int, *, receive_bytes: int = 8 << 20) -> sock
             if ipv6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
             else:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+                sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         sock.setblocking(False)
     except OSError:
         sock.close()

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
     from remnant.sinkhole.shared import Numbers
 
-__all__ = ["Sockets", "Supervisor"]
+__all__ = ["Sockets", "Supervisor", "pause_after"]
 
 _START_S: Final = 180.0
 """Seconds that a process may take to be ready: the kernels may have to be compiled."""
 _STOP_S: Final = 20.0
 _TURN_S: Final = 0.2
+_NOTIFY_S: Final = 0.2
 _QUIET_S: Final = {"udp": 15.0, "streams": 15.0, "keeper": 300.0}
 """Seconds without a sign of life after which a process is not healthy. One round of the keeper may
 make the roll-ups of a day."""
@@ -58,6 +59,18 @@ class Sockets:
     def all(self) -> list[socket.socket]:
         """Return every socket."""
         return [*(s for group in self.udp for s in group), *self.slow, *self.dns, *self.others]
+
+
+def pause_after(deaths: int) -> float:
+    """Return how long to wait before a process is started again (seconds).
+
+    Args:
+        deaths: how often it died in a row.
+
+    >>> pause_after(1), pause_after(4), pause_after(100_000)
+    (0.2, 1.6, 30.0)
+    """
+    return min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(deaths, _MAX_DOUBLINGS))
 
 
 class Supervisor:
@@ -225,7 +238,7 @@ class Supervisor:
             if time.monotonic() - process.started > _LONGEST_PAUSE_S:
                 self._failures[name] = 0
             count = self._failures[name] = self._failures.get(name, 0) + 1
-            pause = min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(count, _MAX_DOUBLINGS))
+            pause = pause_after(count)
             self._restarts += 1
             self._log("died", process=name, code=code, again_in_s=round(pause, 1))
             self._again[process.role] = time.monotonic() + pause
@@ -383,4 +396,6 @@ def _notify(text: str) -> None:
     if place.startswith("@"):
         place = "\0" + place[1:]
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        # One that is stuck does not hold up the sinkhole.
+        sock.settimeout(_NOTIFY_S)
         sock.sendto(text.encode(), place)
