@@ -50,6 +50,8 @@ def added(
         time: int64[n].
         weight: int64[n].
     """
+    # Arrays that may be written to: kernels are compiled once for all.
+    keys, time, weight = (np.require(a, np.int64, "CW") for a in (keys, time, weight))
     slots = np.full(1 << (2 * keys.size).bit_length(), -1, np.int32)
     key, first, last, total, rows = np.empty((5, keys.size), np.int64)
     count = int(_add(keys, time, weight, slots, key, first, last, total, rows))
