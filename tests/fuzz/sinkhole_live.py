@@ -109,9 +109,7 @@ def forge(raw: socket.socket, port: int, message: bytes, chance: random.Random) 
         socket.inet_aton(loopback(chance)), socket.inet_aton(HOST),
     )  # fmt: skip
     # A checksum of zero says that there is none (RFC 768).
-    raw.sendto(
-        header + struct.pack("!4H", source_port, port, size - 20, 0) + message, (HOST, 0)
-    )
+    raw.sendto(header + struct.pack("!4H", source_port, port, size - 20, 0) + message, (HOST, 0))
 
 
 def send(port: int, count: int, seed: int, results: Any) -> None:
