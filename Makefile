@@ -27,7 +27,7 @@ fix: $(VENV)/.dev ## format, and mend what the linter can mend
 quality: $(VENV)/.dev ## statistics on hidden truth, with the tables printed
 	$(BIN)/python -m pytest tests/quality -q -s -p no:randomly
 
-fuzz: $(VENV)/.dev ## the long fuzzing campaigns (half an hour), compiled kernels with bounds checks
+fuzz: $(VENV)/.dev ## the long fuzzing campaigns (an hour), compiled kernels with bounds checks
 	NUMBA_BOUNDSCHECK=1 REMNANT_FUZZ_ROUNDS=200000 $(BIN)/python -m pytest tests/fuzz -q -s
 
 bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratios

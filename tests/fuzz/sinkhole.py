@@ -29,7 +29,7 @@ from fuzz.messages import mutate
 from remnant.sinkhole import answer_kernel as ak
 from remnant.sinkhole import fastpath
 from remnant.sinkhole.answer_kernel import answer
-from remnant.sinkhole.fastpath import _batch, _source
+from remnant.sinkhole.fastpath import _batch, _source, has_room
 from remnant.sinkhole.limiter import Limiter, new_limiter
 from remnant.sinkhole.policy import Kind, Policy
 from remnant.sinkhole.tables import compile_zones
@@ -216,10 +216,7 @@ def flood(
         if now > (NOW + LASTING_S) * 1_000_000:
             now = NOW * 1_000_000
         # What ``serve`` asks for before it takes a batch.
-        if (
-            columns.used[0] + fastpath.BATCH > columns.time.size
-            or columns.used[1] + fastpath.BATCH * fastpath._NAME_ROOM > columns.names.size
-        ):
+        if not has_room(columns):
             for i in range(columns.used.size):
                 columns.used[i] = 0
         for i in range(size):
@@ -336,7 +333,8 @@ def seeds(seed: int, cookies: tuple[bytes, ...]) -> list[bytes]:
     for name in ("worst.test", deepest, "z" * 63 + ".worst.test", "timedate1.com", "other.test"):
         for qtype in (1, 2, 6, 15, 28, 255, 257):
             for extra in (
-                b"", opt(), opt(size=65535, flags=0x8000), opt(option(3, b"") + option(10, b"c" * 8)),
+                b"", opt(), opt(size=65535, flags=0x8000),
+                opt(option(3, b"") + option(10, b"c" * 8)),
                 opt(option(3, b"") + option(8, b"\0\2\x80\0" + bytes(16)) + option(10, b"c" * 8)),
                 *(opt(option(3, b"") + option(10, cookie)) for cookie in cookies),
             ):  # fmt: skip
@@ -558,13 +556,15 @@ def main(count: int, seed: int) -> None:
         campaign.turn(min(TURN, count - campaign.done) if campaign.done else 1)
     campaign.check_counters()
     counters = campaign.counters
+    gain = counters[fastpath.BYTES_OUT] / counters[fastpath.BYTES_IN]
     names = [kind.name.lower() for kind in Kind]
     kinds = dict(zip(names, campaign.expected[:6].tolist(), strict=True))
     sys.stdout.write(
-        f"{campaign.done:,} messages in {campaign.spent:.1f} s, each answered three times: {kinds}\n"
+        f"{campaign.done:,} messages in {campaign.spent:.1f} s, each answered three times: "
+        f"{kinds}\n"
         f"{campaign.compared:,} compared with the policy: {dict(campaign.seen.most_common())}\n"
         f"{counters[fastpath.LIMITED]:,} limited, {counters[fastpath.COOKIES]:,} with a valid "
-        f"cookie, {counters[fastpath.BYTES_OUT] / counters[fastpath.BYTES_IN]:.2f} bytes out for one in\n"
+        f"cookie, {gain:.2f} bytes out for one in\n"
     )
     # A campaign that reaches nothing finds nothing.
     few = [name for name, number in kinds.items() if number < count // 500]

@@ -14,5 +14,5 @@ _PER_ROUND = 50
 
 
 def test_hostile_datagrams_are_answered_as_the_policy_says(tmp_path: Path) -> None:
-    count = running.rounds(30) * _PER_ROUND
+    count = running.rounds(20) * _PER_ROUND
     print(running.run("sinkhole.py", count, tmp_path))  # noqa: T201 - shown with -s
