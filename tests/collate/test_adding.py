@@ -18,11 +18,13 @@ def test_rows_of_one_key_are_added_up_in_order_of_the_first_ones() -> None:
     weight = RNG.integers(1, 9, 3000)
     table = pa.table({"key": pa.array(keys), "time": pa.array(time), "weight": pa.array(weight)})
     ways: Any = [("time", "min"), ("time", "max"), ("weight", "sum"), ("weight", "count")]
-    expected = table.group_by("key", use_threads=False).aggregate(ways)
+    expected = table.group_by("key").aggregate(ways).sort_by("key")
 
     found = added(keys, time, weight)
+    assert found.key.tolist() == list(dict.fromkeys(keys.tolist()))
+    order = np.argsort(found.key)
     for name, column in zip(expected.column_names, found, strict=True):
-        assert column.tolist() == expected[name].to_pylist(), name
+        assert column[order].tolist() == expected[name].to_pylist(), name
 
 
 def test_one_key_is_one_group_and_no_rows_are_none() -> None:
@@ -46,7 +48,7 @@ def columns(count: int) -> dict[str, pa.Array[Any]]:
         "nothing": pa.nulls(count, pa.int64()),
         "word": pa.DictionaryArray.from_arrays(some.astype(np.int32), words),
         "one_word": pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), words),
-        "word_gaps": words.take(pa.array(some, mask=gaps)).dictionary_encode(),
+        "word_gaps": pa.array([None if i == 1 else str(i) for i in some]).dictionary_encode(),
         "text": pa.array([str(i) for i in some]),
         "flag": pa.array(gaps),
         "no_flag": pa.array(np.zeros(count, np.bool_)),
