@@ -335,15 +335,18 @@ class _Tally:
     def _add_rows(self, events: pa.RecordBatch) -> None:
         time = events["time"].cast(pa.int64()).to_numpy()
         where = vantages_of(events).astype(np.int64)
+        first, last = int(time.min()), int(time.max())
+        hour = self._hour(first)
+        if hour is not None and hour == self._hour(last) and (where == where[0]).all():
+            counted = self._at(self._vantage or VANTAGES[where[0]], hour)
+            counted.seen(time.size, first, last)
+            return
         usable = (time >= _FIRST_US) & (time < self._latest)
         group = np.where(usable, time // HOUR_US, -1) * len(VANTAGES) + where
-        if (group == group[0]).all():
-            groups, index = group[:1], None
-        else:
-            groups, index = np.unique(group, return_inverse=True)
+        groups, index = np.unique(group, return_inverse=True)
         for number, key in enumerate(groups.tolist()):
             hour, vantage = divmod(key, len(VANTAGES))
-            mine = time if index is None else time[index == number]
+            mine = time[index == number]
             word = self._vantage or VANTAGES[vantage]
             if hour < 0:
                 counted = self._at(word, None)

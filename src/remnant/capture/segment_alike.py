@@ -55,7 +55,8 @@ def alike(
     destination = events["destination"]
     if destination.null_count < count:
         known = destination.is_valid().to_numpy(zero_copy_only=False)
-        data: npt.NDArray[np.uint8] = np.frombuffer(destination.buffers()[1], np.uint8)
+        memory: Any = destination.buffers()[1]
+        data: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
         start = destination.offset * 16
         halves = data[start : start + count * 16].view(np.uint64).reshape(-1, 2)
         answers |= known.astype(np.uint64) << np.uint64(1)
@@ -85,7 +86,8 @@ def _word(buffer: Bytes, at: Int) -> Word:
 @inlined
 def _tail(buffer: Bytes, at: Int, stop: Int) -> Word:
     """Return the last bytes of a name, 1 to 8 of them, as a number."""
-    left: Word = uint64(stop) - uint64(at)
+    end: Word = uint64(stop)
+    left = end - uint64(at)
     if uint64(at) + _S8 <= uint64(buffer.size):
         return _word(buffer, at) << (uint64(64) - _S8 * left)
     rest = uint64(0)
@@ -126,7 +128,7 @@ def _same(
     facts: npt.NDArray[np.uint64],
     one: Int,
     other: Int,
-) -> bool:
+) -> Any:  # noqa: ANN401 - a flag inside a kernel
     begin, start = spans[one], spans[other]
     end = spans[one + 1]
     equal = spans[other + 1] - start == end - begin
@@ -161,7 +163,7 @@ def _number(
         if row % _LOOKED_AT == 0 and 2 * found > row:
             return -1
         slot = _hash(buffer, spans[row], spans[row + 1], facts, row, key) & mask
-        code = -1
+        code: Int = -1
         for _ in range(_PROBES):
             code = np.int64(table[slot])
             if code < 0 or _same(buffer, spans, facts, first[code], row):

@@ -151,7 +151,7 @@ def queries_of(
         codes, one_of_each = None, events
     else:
         codes, first = kinds
-        one_of_each = events.take(pa.array(first))
+        one_of_each = events.take(first)
         names, spans = _buffers(one_of_each["name"])
     count = len(one_of_each)
     valid = np.zeros(count, np.bool_)
@@ -175,7 +175,7 @@ def queries_of(
         index: Any = pa.array(rows)
         taken = events.take(index)
         offsets = offsets[rows]
-        codes = rows if codes is None else codes[rows]
+        codes = rows.astype(np.int32) if codes is None else codes[rows]
         detail = detail if plain else detail.take(index)
     size = entries.size
     if codes is not None:
@@ -303,7 +303,7 @@ def _answered(events: pa.RecordBatch) -> Any:  # noqa: ANN401 - Arrow
     seconds = np.where(given, ttl.fill_null(0).to_numpy(), -1).astype(np.int64)
     few, index = np.unique(2 * seconds + unlisted, return_inverse=True)
     words: Any = pa.array([_given(int(code)) for code in few.tolist()], pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(index.reshape(-1).astype(np.int32)), words)
+    return pa.DictionaryArray.from_arrays(index.reshape(-1).astype(np.int32), words)
 
 
 def _details(events: pa.RecordBatch, answered: Any) -> Any:  # noqa: ANN401 - Arrow

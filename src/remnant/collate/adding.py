@@ -50,8 +50,11 @@ def added(
         time: int64[n].
         weight: int64[n].
     """
+    if keys.size and (keys == keys[0]).all():
+        ends = (keys[0], time.min(), time.max(), weight.sum(), keys.size)
+        return Groups(*np.array(ends, np.int64).reshape(5, 1))
     # Arrays that may be written to: kernels are compiled once for all.
-    keys, time, weight = (np.require(a, np.int64, "CW") for a in (keys, time, weight))
+    keys, time, weight = (np.require(a, np.int64, ["C", "W"]) for a in (keys, time, weight))
     slots = np.full(1 << (2 * keys.size).bit_length(), -1, np.int32)
     key, first, last, total, rows = np.empty((5, keys.size), np.int64)
     count = int(_add(keys, time, weight, slots, key, first, last, total, rows))
@@ -91,12 +94,13 @@ def _add(
     return count
 
 
-def numbers(column: pa.ChunkedArray[Any]) -> npt.NDArray[Any] | None:
+def numbers(column: Any) -> npt.NDArray[Any] | None:  # noqa: ANN401 - Arrow
     """Return the values of a column as NumPy sees them, ``None`` if it is none of plain numbers.
 
     A time is a number of microseconds, a word the index of it in the column's one dictionary.
     """
     kind = column.type
+    parts: list[npt.NDArray[Any]]
     if column.null_count:
         return None
     if pa.types.is_dictionary(kind):
@@ -114,13 +118,13 @@ def numbers(column: pa.ChunkedArray[Any]) -> npt.NDArray[Any] | None:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def coded(column: pa.ChunkedArray[Any], values: npt.NDArray[Any]) -> pa.Array[Any]:
+def coded(column: Any, values: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - Arrow
     """Return other values of the kind that a column has, from what ``numbers`` returns of it."""
     if pa.types.is_dictionary(column.type):
         return pa.DictionaryArray.from_arrays(
             pa.array(values, column.type.index_type), column.chunk(0).dictionary
         )
-    found = pa.array(values)
+    found: Any = pa.array(values)
     return found.view(column.type) if pa.types.is_timestamp(column.type) else found
 
 
@@ -132,9 +136,7 @@ def taken(rows: pa.Table, order: npt.NDArray[np.int64]) -> pa.Table:
         order: int64[n]: every row once.
     """
     index: Any = pa.array(order)
-    columns = {
-        name: _taken(rows[name], order, index) for name in rows.column_names if len(rows)
-    }
+    columns = {name: _taken(rows[name], order, index) for name in rows.column_names if len(rows)}
     return pa.table(columns) if columns else rows
 
 

@@ -218,7 +218,8 @@ class Clients:
         if len(self._known) > 1:
             self._known = [pa.concat_tables(self._known).combine_chunks()]
         if not self._known or self._known[0][name].null_count == len(self._known[0]):
-            return pa.nulls(len(rows), CLIENTS.arrow.field(name).type)
+            nothing: pa.Array[Any] = pa.nulls(len(rows), CLIENTS.arrow.field(name).type)
+            return nothing
         column: Any = self._known[0][name].combine_chunks()
         if pa.types.is_dictionary(CLIENTS.arrow.field(name).type):
             column = column.dictionary_encode()

@@ -92,7 +92,7 @@ class _Written:
         for key, parts in self._parts.items():
             name, case, day = key
             whole = parts[0] if len(parts) == 1 else _joined(self._tables[name], parts)
-            change.write(self._tables[name], case, day, whole, self._sources[key])
+            change.write(self._tables[name], case, day, whole, self._sources[key], brief=True)
 
 
 def add_growth(
@@ -166,11 +166,10 @@ def _together(parts: Sequence[pa.Table]) -> pa.Table:
     """Return the parts as one; texts are dictionaries in all of them, or in none."""
     names = parts[0].column_names
     mixed = {name for name in names if len({part[name].type for part in parts}) > 1}
-    same = [
-        pa.table({n: part[n].cast(pa.string()) if n in mixed else part[n] for n in names})
-        for part in parts
+    columns: Any = [
+        {n: part[n].cast(pa.string()) if n in mixed else part[n] for n in names} for part in parts
     ]
-    return pa.concat_tables(same).unify_dictionaries()
+    return pa.concat_tables(map(pa.table, columns)).unify_dictionaries()
 
 
 def _days(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -7,7 +7,6 @@ When the source is done, the rows of a day become rows of ``schema.SIGHTINGS`` a
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -284,12 +283,12 @@ def _by_client_and_hour(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
     stamp = SIGHTINGS.arrow.field("time").type
     time = rows["time"].cast(pa.int64()).to_numpy()
     weight = rows["weight"].to_numpy()
-    places = [rows[name].combine_chunks() for name in ("sensor", "vantage")]
+    places: list[Any] = [rows[name].combine_chunks() for name in ("sensor", "vantage")]
     place = np.zeros(len(rows), np.int64)
     for words in places:
         if len(words.dictionary) > 1:
             place = place * len(words.dictionary) + words.indices.to_numpy()
-    many = math.prod(len(words.dictionary) for words in places)
+    many = len(places[0].dictionary) * len(places[1].dictionary)
 
     def of(groups: Groups) -> dict[str, Any]:
         sensor, vantage = np.divmod(groups.key % many, len(places[1].dictionary))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import xxhash
@@ -246,7 +246,8 @@ def _read(path: Path, start: int, count: int) -> memoryview:
     with path.open("rb", buffering=0) as file:
         count = max(0, min(count, os.fstat(file.fileno()).st_size - start))
         file.seek(start)
-        data = memoryview(np.empty(count, np.uint8))
+        memory: Any = np.empty(count, np.uint8)
+        data = memoryview(memory)
         done = 0
         while done < count:
             more = file.readinto(data[done:])

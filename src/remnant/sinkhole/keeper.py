@@ -48,7 +48,7 @@ __all__ = ["Keeper", "Round"]
 _LOG: Final = logging.getLogger("remnant.sinkhole")
 
 _FORMAT: Final = "segment"
-_SEGMENT_BYTES: Final = 12 << 20
+_SEGMENT_BYTES: Final = 24 << 20
 _ROUND_BYTES: Final = 24 << 20
 """Bytes of frames that one commit takes, of one segment and of all."""
 _BATCH_BYTES: Final = 2 << 20
