@@ -86,6 +86,9 @@ def run(
             metavar="80,443,8000-8010",
         ),
     ] = None,
+    connections: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Connections over TCP that may be open.")
+    ] = 10_000,
     rate_limit: Annotated[
         str,
         typer.Option(
@@ -234,6 +237,7 @@ def _builder(
     *,
     answer: Sequence[str],
     rate_limit: int | None,
+    connections: int,
     nsid: bytes,
     secret: bytes,
     sensor: str,
@@ -297,6 +301,7 @@ def _builder(
                 case.name: make(case.sinkhole or SinkholeConfig(), case.title) for case in found
             },
             rate_limit=rate_limit,
+            connections=connections,
             nsid=nsid,
             secret=secret,
             sensor=sensor,
@@ -363,7 +368,9 @@ def _place(text: str) -> tuple[str, int]:
     return address, number
 
 
-def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) -> Sockets:
+def _open(
+    places: Sequence[tuple[str, int]], ports: str | None, workers: int, connections: int
+) -> Sockets:
     """Bind every socket, before rights are given up."""
     from remnant.sinkhole.listeners import open_listeners, udp_socket
     from remnant.sinkhole.ports import parse
@@ -380,11 +387,11 @@ def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) ->
                     sockets.udp[number].append(udp_socket(address, port))
                 if not workers:
                     sockets.slow.append(udp_socket(address, port))
-            sockets.dns += open_listeners([address], [port])
+            sockets.dns += open_listeners([address], [port], connections=connections)
         for address in dict.fromkeys(address for address, _ in places):
             # At the ports of DNS these protocols are understood as well.
             free = [port for port in wanted if (address, port) not in places]
-            sockets.others += open_listeners([address], free)
+            sockets.others += open_listeners([address], free, connections=connections)
     except BaseException:
         for sock in sockets.all():
             sock.close()

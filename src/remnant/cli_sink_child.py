@@ -138,6 +138,7 @@ def _streams(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
             certificates=Certificates(),
             recorder=recorder,
             numbers=numbers,
+            connections=plan.connections,
             is_limited=is_limited if order.udp else None,
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
