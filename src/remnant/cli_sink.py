@@ -148,9 +148,11 @@ def run(
     limit = _limit(rate_limit)
     secret = _secret(cookie_secret)
     places = list(dict.fromkeys(_place(text) for text in listen or [_DEFAULT_LISTEN]))
-    use_slow = slow or not HAS_FAST_PATH
+    processes = workers or len(os.sched_getaffinity(0))
+    if slow or not HAS_FAST_PATH:
+        processes = 0
     with contextlib.ExitStack() as opened:
-        sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
+        sockets = _open(places, ports, processes, connections)
         for sock in sockets.all():
             opened.enter_context(sock)
         control = None
@@ -169,7 +171,9 @@ def run(
             settings,
             names,
             answer=answer or [],
-            rate_limit=limit,
+            # A network's queries are spread over the processes by their ports.
+            rate_limit=None if limit is None else -(-limit // max(1, processes)),
+            connections=connections,
             nsid=nsid.encode(errors="surrogateescape"),
             secret=secret,
             sensor=sensor,

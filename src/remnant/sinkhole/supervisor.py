@@ -70,7 +70,7 @@ def pause_after(deaths: int) -> float:
     >>> pause_after(1), pause_after(4), pause_after(100_000)
     (0.2, 1.6, 30.0)
     """
-    return min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(deaths, _MAX_DOUBLINGS))
+    return float(min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(deaths, _MAX_DOUBLINGS)))
 
 
 class Supervisor:
