@@ -14,7 +14,7 @@ import random
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from remnant.sinkhole.listeners import IP_PKTINFO, MAPPED, is_wild
 from remnant.sinkhole.observing import Peer, mapped, observe
@@ -104,13 +104,16 @@ class _Endpoint:
                 continue  # what the network says of an earlier answer: somebody forged the source
             self._answer(data, control, peer)
 
-    def _answer(self, data: bytes, control: list[tuple[int, int, bytes]], peer: Any) -> None:
+    def _answer(
+        self, data: bytes, control: list[tuple[int, int, bytes]], peer: tuple[str, int]
+    ) -> None:
         """Answer one message, and report it."""
         server = self._server
         server.bytes_in += len(data)
         stamp = time.time_ns() // 1000
         now = stamp // 1_000_000
-        own, back = self._own, []
+        own = self._own
+        back: list[tuple[int, int, bytes]] = []
         if not own:
             own, back = self._destination(control)
         ends = Peer(mapped(peer[0]), peer[1], own, self._port)
