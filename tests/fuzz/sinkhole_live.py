@@ -30,8 +30,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from fuzz.hostile import MAX_SIZE, WORST, seeds
 from fuzz.messages import mutate
-from fuzz.sinkhole import WORST, seeds
 from remnant.schema import SIGHTINGS, UNLISTED
 from remnant.settings import load
 from remnant.store import Store
@@ -44,12 +44,10 @@ CASES = {"many": MANY, "worst": WORST}
 POOL = 8192
 BATCH = 64
 SOCKETS = 96
-MAX_SIZE = 4096
 FORGED_SHARE = 50
 """One packet in so many is forged."""
 TRIES = 40
 """How often a probe is repeated: its packets are dropped like all others."""
-START_S = 240.0
 QUIET_S = 60.0
 
 
