@@ -373,7 +373,7 @@ def _place(text: str) -> tuple[str, int]:
 
 
 def _open(
-    places: Sequence[tuple[str, int]], ports: str | None, workers: int, connections: int
+    places: Sequence[tuple[str, int]], ports: str | None, workers: int, connections: int = 10_000
 ) -> Sockets:
     """Bind every socket, before rights are given up."""
     from remnant.sinkhole.listeners import open_listeners, udp_socket

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from remnant.names import NameSyntaxError, text_to_wire, wire_to_text
-from remnant.sinkhole.observing import mapped
+from remnant.sinkhole.addresses import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

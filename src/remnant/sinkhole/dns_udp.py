@@ -16,8 +16,9 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from remnant.sinkhole.listeners import IP_PKTINFO, MAPPED, is_wild
-from remnant.sinkhole.observing import Peer, mapped, observe
+from remnant.sinkhole.addresses import MAPPED, mapped
+from remnant.sinkhole.listeners import IP_PKTINFO, is_wild
+from remnant.sinkhole.observing import Peer, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
