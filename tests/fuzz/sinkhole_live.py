@@ -37,7 +37,7 @@ from remnant.settings import load
 from remnant.store import Store
 from served import MANY, query
 from story.telling import Place
-from story.test_sinkhole import Sink
+from story.sinking import Sink
 
 HOST = "127.0.0.1"
 CASES = {"many": MANY, "worst": WORST}

@@ -140,7 +140,6 @@ def test_a_full_disk_stops_no_answer_and_what_is_lost_is_counted(small_disk: Pat
 
     with Store.open(load(place.home)) as store:
         coverage = store.view("mine").table(COVERAGE).execute()
-        print(coverage.to_string())
         assert coverage["lost"].sum() == lost
     assert json.loads(place.do("sink", "verify", "--format", "json").out)["ok"]
 
