@@ -39,6 +39,7 @@ bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratio
 	$(BIN)/python bench/json_logs.py
 	$(BIN)/python bench/reports_and_flows.py
 	$(BIN)/python bench/sink_udp.py
+	$(BIN)/python bench/sink_keeper.py
 	$(BIN)/python bench/sink_loss.py
 	$(BIN)/python bench/sink_connections.py
 	$(BIN)/python bench/simulate_dnstap.py

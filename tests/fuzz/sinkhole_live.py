@@ -36,8 +36,8 @@ from remnant.schema import SIGHTINGS, UNLISTED
 from remnant.settings import load
 from remnant.store import Store
 from served import MANY, query
-from story.telling import Place
 from story.sinking import Sink
+from story.telling import Place
 
 HOST = "127.0.0.1"
 CASES = {"many": MANY, "worst": WORST}

@@ -24,7 +24,7 @@ state = "seized"
 
 
 def run(*words: str) -> Any:
-    return CliRunner().invoke(app, list(words))
+    return CliRunner(env={"COLUMNS": "160"}).invoke(app, list(words))
 
 
 def keep(*names: tuple[str, bool]) -> None:
