@@ -27,7 +27,7 @@ fix: $(VENV)/.dev ## format, and mend what the linter can mend
 quality: $(VENV)/.dev ## statistics on hidden truth, with the tables printed
 	$(BIN)/python -m pytest tests/quality -q -s -p no:randomly
 
-fuzz: $(VENV)/.dev ## the long fuzzing campaigns (half an hour), compiled kernels with bounds checks
+fuzz: $(VENV)/.dev ## the long fuzzing campaigns (an hour), compiled kernels with bounds checks
 	NUMBA_BOUNDSCHECK=1 REMNANT_FUZZ_ROUNDS=200000 $(BIN)/python -m pytest tests/fuzz -q -s
 
 bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratios
@@ -38,6 +38,10 @@ bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratio
 	$(BIN)/python bench/text_logs.py
 	$(BIN)/python bench/json_logs.py
 	$(BIN)/python bench/reports_and_flows.py
+	$(BIN)/python bench/sink_udp.py
+	$(BIN)/python bench/sink_keeper.py
+	$(BIN)/python bench/sink_loss.py
+	$(BIN)/python bench/sink_connections.py
 	$(BIN)/python bench/simulate_dnstap.py
 	$(BIN)/python bench/enrich_lookup.py
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from remnant.estimate.traffic import Key
+    from remnant.store import View
     from remnant.windows import Step
 
 __all__ = ["By", "clients", "judge", "measure", "report", "traffic"]
@@ -122,6 +123,7 @@ def traffic(
             _emit_rows(names, output, _UNLISTED_COLUMNS, limit)
             return
         window = window_of(view, since, until)
+        others = _others(view, vantage)
         if by in _KEYS:
             columns = (*_KEYS[by], "queries", "clients", "vantage", "unit")
             rows = iter_key(
@@ -145,8 +147,27 @@ def traffic(
                 output,
                 columns,
             )
+        _tell_others(others)
         _tell_unlisted(case, view, window)
         _tell_watchlist_age(settings, loaded, view)
+
+
+def _others(view: View, asked: str | None) -> list[str]:
+    """Return the other points of view there are, where nobody chose one.
+
+    To be called before rows are read: the engine answers one question at a time.
+    """
+    from remnant.estimate.traffic import vantages
+
+    return [] if asked is not None else vantages(view)[1:]
+
+
+def _tell_others(found: Sequence[str]) -> None:
+    if found:
+        say(
+            f"Seen from elsewhere too: {', '.join(found)} (--vantage chooses; they are never "
+            "added together)."
+        )
 
 
 def clients(
@@ -171,6 +192,7 @@ def clients(
     settings = open_settings()
     with open_store(settings) as store:
         loaded, view = open_view(settings, store, case)
+        others = _others(view, vantage)
         rows = iter_clients(
             view,
             network=network,
@@ -180,6 +202,7 @@ def clients(
         )
         columns = _CLIENT_COLUMNS if output is Format.CSV else _CLIENT_COLUMNS[:-3]
         _emit_rows(rows, output, columns, limit)
+        _tell_others(others)
         _tell_watchlist_age(settings, loaded, view)
 
 

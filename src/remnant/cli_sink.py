@@ -55,7 +55,8 @@ app = typer.Typer(
     cls=_Sink,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run the sinkhole: remnant sink CASE... answers for seized names and keeps who asked.",
+    help="Run the sinkhole: remnant sink CASE... answers for seized names and keeps who asked. "
+    "All options: remnant sink run --help",
 )
 
 
@@ -85,6 +86,9 @@ def run(
             metavar="80,443,8000-8010",
         ),
     ] = None,
+    connections: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Connections over TCP that may be open.")
+    ] = 10_000,
     rate_limit: Annotated[
         str,
         typer.Option(
@@ -144,9 +148,11 @@ def run(
     limit = _limit(rate_limit)
     secret = _secret(cookie_secret)
     places = list(dict.fromkeys(_place(text) for text in listen or [_DEFAULT_LISTEN]))
-    use_slow = slow or not HAS_FAST_PATH
+    processes = workers or len(os.sched_getaffinity(0))
+    if slow or not HAS_FAST_PATH:
+        processes = 0
     with contextlib.ExitStack() as opened:
-        sockets = _open(places, ports, 0 if use_slow else workers or len(os.sched_getaffinity(0)))
+        sockets = _open(places, ports, processes, connections)
         for sock in sockets.all():
             opened.enter_context(sock)
         control = None
@@ -165,7 +171,9 @@ def run(
             settings,
             names,
             answer=answer or [],
-            rate_limit=limit,
+            # A network's queries are spread over the processes by their ports.
+            rate_limit=None if limit is None else -(-limit // max(1, processes)),
+            connections=connections,
             nsid=nsid.encode(errors="surrogateescape"),
             secret=secret,
             sensor=sensor,
@@ -233,6 +241,7 @@ def _builder(
     *,
     answer: Sequence[str],
     rate_limit: int | None,
+    connections: int,
     nsid: bytes,
     secret: bytes,
     sensor: str,
@@ -296,6 +305,7 @@ def _builder(
                 case.name: make(case.sinkhole or SinkholeConfig(), case.title) for case in found
             },
             rate_limit=rate_limit,
+            connections=connections,
             nsid=nsid,
             secret=secret,
             sensor=sensor,
@@ -362,7 +372,9 @@ def _place(text: str) -> tuple[str, int]:
     return address, number
 
 
-def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) -> Sockets:
+def _open(
+    places: Sequence[tuple[str, int]], ports: str | None, workers: int, connections: int = 10_000
+) -> Sockets:
     """Bind every socket, before rights are given up."""
     from remnant.sinkhole.listeners import open_listeners, udp_socket
     from remnant.sinkhole.ports import parse
@@ -379,11 +391,11 @@ def _open(places: Sequence[tuple[str, int]], ports: str | None, workers: int) ->
                     sockets.udp[number].append(udp_socket(address, port))
                 if not workers:
                     sockets.slow.append(udp_socket(address, port))
-            sockets.dns += open_listeners([address], [port])
+            sockets.dns += open_listeners([address], [port], connections=connections)
         for address in dict.fromkeys(address for address, _ in places):
             # At the ports of DNS these protocols are understood as well.
             free = [port for port in wanted if (address, port) not in places]
-            sockets.others += open_listeners([address], free)
+            sockets.others += open_listeners([address], free, connections=connections)
     except BaseException:
         for sock in sockets.all():
             sock.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -27,6 +28,8 @@ __all__ = ["main"]
 
 _DIE_WITH_PARENT: Final = 1
 _KEEPER_S: Final = 1.0
+_KEEPER_NICE: Final = 10
+_SWITCH_S: Final = 0.0005
 
 
 def main() -> None:
@@ -98,6 +101,8 @@ def _udp(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
         numbers=numbers,
     )
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    # The thread that answers needs the interpreter for a moment each round: it need not wait long.
+    sys.setswitchinterval(_SWITCH_S)
     worker.warm()
     ready()
     worker.run()
@@ -133,6 +138,7 @@ def _streams(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
             certificates=Certificates(),
             recorder=recorder,
             numbers=numbers,
+            connections=plan.connections,
             is_limited=is_limited if order.udp else None,
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
@@ -150,6 +156,9 @@ def _keeper(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
     from remnant.settings import load
     from remnant.sinkhole.keeper import Keeper
 
+    # Whoever answers comes first, where the two share a core.
+    with contextlib.suppress(OSError):
+        os.nice(_KEEPER_NICE)
     settings = load(Path(order.home))
     library = Library(settings.home)
 

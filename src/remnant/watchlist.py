@@ -327,15 +327,17 @@ def _matched(
     return _grown(
         lambda rows, entries: watchtable.match_names(
             tables, buffer, offsets, rows, entries, starts, hits
-        )
+        ),
+        offsets.size,
     )
 
 
 def _grown(
     kernel: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int32]], int],
+    expected: int = 0,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """Run a kernel that reports how many hits it had room for, again if they were too many."""
-    room = 4096
+    room = max(4096, expected)
     while True:
         rows = np.empty(room, np.int64)
         entries = np.empty(room, np.int32)

@@ -508,8 +508,7 @@ def _write_texts(
     out_offsets: npt.NDArray[np.int64],
     out: Bytes,
 ) -> None:
-    """Write texts end to end; with an empty ``out`` only measure them."""
-    write = out.size > 0
+    """Write texts end to end."""
     at = 0
     for row in range(offsets.size - 1):
         out_offsets[row] = at
@@ -521,16 +520,13 @@ def _write_texts(
             if length == 0:
                 break
             if at > begin:
-                if write:
-                    out[at] = 46
+                out[at] = 46
                 at += 1
             for i in range(position + 1, min(position + 1 + length, stop)):
-                byte: Int = fold_byte(int64(buffer[i]))
-                at = _write_byte(out, at, byte) if write else at + _text_size(byte)
+                at = _write_byte(out, at, fold_byte(int64(buffer[i])))
             position += length + 1
         if at == begin:
-            if write:
-                out[at] = 46
+            out[at] = 46
             at += 1
     out_offsets[offsets.size - 1] = at
 
@@ -548,8 +544,9 @@ def names_to_text(
         (int64[n + 1] offsets, the ASCII text they point into).
     """
     out_offsets = np.zeros(offsets.size, np.int64)
-    _write_texts(buffer, offsets, out_offsets, np.empty(0, np.uint8))
-    out = np.empty(int(out_offsets[-1]), np.uint8)
-    if out.size:
-        _write_texts(buffer, offsets, out_offsets, out)
-    return out_offsets, out
+    # As long as it could be, were each byte one of those that are written with an escape: what is
+    # not written to takes no memory.
+    bound = offsets.size + 4 * int(np.maximum(np.diff(offsets), 0).sum())
+    out = np.empty(bound, np.uint8)
+    _write_texts(buffer, offsets, out_offsets, out)
+    return out_offsets, out[: int(out_offsets[-1])]

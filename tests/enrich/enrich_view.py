@@ -45,7 +45,7 @@ class MadeUpCase:
         self.case = "test"
         self.tables = {
             table.name: pa.Table.from_pylist(rows.get(table.name, []), schema=table.arrow)
-            for table in (schema.SIGHTINGS, schema.CLIENTS)
+            for table in (schema.SIGHTINGS, schema.UNLISTED, schema.CLIENTS)
         }
 
     def view(self, case: str) -> MadeUpCase:

@@ -78,12 +78,13 @@ def record(turn: int, told: mmap.mmap) -> None:
         told[: _TOLD.size] = _TOLD.pack(first, synced, synced_bytes)
 
 
-def keep() -> None:
+def keep(told: mmap.mmap) -> None:
     """Keep until killed."""
     keeping = keeper(home(), now_us)
     keeper_module._SETTLE_S = 0.3  # type: ignore[misc]
     while True:
-        keeping.round()
+        if keeping.round().rows:
+            told[0] = 1
         if time.monotonic() - keeping._settled_at > 0.3:
             keeping.settle()
 
@@ -118,9 +119,14 @@ def run(turn: int, lasting_ms: int, keepers: int, seed: int) -> tuple[int, int, 
     told = mmap.mmap(-1, 4096)
     recording = child(lambda: record(turn, told))
     until = time.monotonic() + lasting_ms / 1000
-    for _ in range(keepers):
-        keeping = child(keep)
-        time.sleep(chance.uniform(0.05, lasting_ms / 1000))
+    for number in range(keepers):
+        committed = mmap.mmap(-1, 4096)
+        keeping = child(lambda told=committed: keep(told))  # type: ignore[misc]
+        # Every other one has committed something, however slow the machine is.
+        deadline = time.monotonic() + 20
+        while number % 2 == 0 and not committed[0] and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0.0, 0.25))
         kill(keeping)
     time.sleep(max(0.0, until - time.monotonic()))
     kill(recording)

@@ -97,12 +97,18 @@ def asked(name: str = "ns1.evil.example", time: int = NOW, **others: Any) -> dic
 
 def stored(settings: Settings, table: Table = SIGHTINGS, case: str = "demo") -> pa.Table:
     with Store.open(settings) as store:
-        return store.view(case).table(table).to_pyarrow()
+        found: pa.Table = store.view(case).table(table).to_pyarrow()
+    return found
 
 
 def names(settings: Settings, table: Table = SIGHTINGS, case: str = "demo") -> list[str]:
-    found: list[str] = sorted(stored(settings, table, case)["name"].to_pylist())
-    return found
+    found: Any = stored(settings, table, case)["name"].to_pylist()
+    return sorted(found)
+
+
+def total(settings: Settings, table: Table, column: str) -> int:
+    found: Any = stored(settings, table)[column].to_pylist()
+    return sum(found)
 
 
 def segments(settings: Settings, case: str = "demo") -> list[Path]:

@@ -27,7 +27,7 @@ def main() -> None:
         if text == "?":
             raise PermissionError(13, "Permission denied")
         nothing: Any = None
-        return Plan((), nothing, (), {"mine": None}, {}, None, b"", bytes(16), text)
+        return Plan((), nothing, (), {"mine": None}, {}, None, 100, b"", bytes(16), text)
 
     sockets = Sockets()
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

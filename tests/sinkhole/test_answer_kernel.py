@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from remnant.sinkhole.zones import Zone
 
+pytestmark = pytest.mark.xdist_group("sinkhole")
+
 SECRET = bytes(range(16))
 NOW = 1_795_737_034
 ADDRESSES = (
@@ -48,7 +50,7 @@ class Kernel:
         limiter = self.free
         if limited:
             limiter = self.spent
-            limiter.times[:] = (now + 100) * 1_000_000
+            limiter.times[:] = now * 1_000_000 + 1_000_001
         buffer = np.zeros(len(message) + 64, np.uint8)
         buffer[: len(message)] = np.frombuffer(message, np.uint8)
         size = ak.answer(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 from remnant.errors import StoreError
 from remnant.schema import CLIENTS, COVERAGE, QUARANTINE, UNLISTED
 from remnant.sinkhole import keeper as module
 from remnant.sinkhole.events import Counts
+from remnant.sinkhole.retention import remove_case
 from remnant.sinkhole.verify import verify
 from remnant.store import Change, Store
 from remnant.watchlist import Rule, digest_of
@@ -30,6 +32,7 @@ from sinkhole.recording import (
     segments,
     sources,
     stored,
+    total,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +99,7 @@ def test_a_segment_that_was_kept_is_known_to_ingest_also_compressed() -> None:
         add(writing, asked(), asked("guess.evil.example", unlisted=True))
         keeping.round()
     (path,) = segments(settings)
-    before = stored(settings, COVERAGE)
+    before = total(settings, COVERAGE, "messages")
     live = ingest(settings, path)
     assert (live.state, live.matched) == ("known", 3)
     writing.close()
@@ -110,9 +113,7 @@ def test_a_segment_that_was_kept_is_known_to_ingest_also_compressed() -> None:
 
     assert len(names(settings)) == 3
     assert len(names(settings, UNLISTED)) == 3
-    assert sum(stored(settings, COVERAGE)["messages"].to_pylist()) == sum(
-        before["messages"].to_pylist()
-    )
+    assert total(settings, COVERAGE, "messages") == before
 
 
 def test_ingest_by_hand_gives_what_the_keeper_gives(tmp_path: Path) -> None:
@@ -347,3 +348,70 @@ def test_drafts_of_killed_processes_are_removed_and_those_of_living_ones_are_not
     assert held.exists()
     assert fresh.exists()
     writing.close()
+
+
+def test_an_abandoned_segment_is_sealed_while_others_grow() -> None:
+    settings, clock = home(), Clock()
+    writing, gone = recorder(settings, clock), recorder(settings, clock, worker="gone")
+    add(gone, asked("x.bots.evil.example"))
+    (path,) = segments(settings)
+    data = path.read_bytes()
+    gone.close()
+    path.unlink()
+    path.write_bytes(data)
+    keeping = keeper(settings, clock)
+    for _ in range(200):
+        add(writing, asked())
+        assert keeping.round().rows > 0
+        if not path.exists():
+            break
+        time.sleep(0.01)
+
+    assert path.with_name(f"{path.name}.zst").exists()
+    writing.close()
+    keeping.close()
+
+
+def test_a_case_that_is_deleted_while_it_grows_is_let_go() -> None:
+    settings, clock = home(), Clock()
+    writing, keeping = recorder(settings, clock), keeper(settings, clock)
+    add(writing, asked())
+    assert keeping.round().rows == 1
+    with Store.open(settings, write=True) as store:
+        store.delete_case("demo")
+    assert remove_case(settings, "demo") == 1
+    add(writing, asked())
+    writing.close()
+    for _ in range(3):
+        done = keeping.round()
+        assert (done.rows, done.alarm) == (0, None)
+    keeping.close()
+
+    assert sources(settings) == []
+    assert verify(settings.home).ok
+
+
+def test_a_segment_that_cannot_be_sealed_is_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, clock = home(), Clock()
+    writing, keeping = recorder(settings, clock), keeper(settings, clock)
+    add(writing, asked())
+    writing.close()
+    tried = []
+
+    def full(path: Path, length: int) -> None:
+        tried.append(length)
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "compress", full)
+        alarms = []
+        for _ in range(30):
+            alarms.append(keeping.round().alarm)
+            time.sleep(0.005)
+    assert len(tried) == 1
+    assert any("No space left" in alarm for alarm in alarms if alarm)
+    assert len(names(settings)) == 1
+    keeper(settings, clock).close()
+    assert segments(settings)[0].name.endswith(".zst")

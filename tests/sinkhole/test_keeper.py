@@ -13,6 +13,7 @@ from remnant.estimate.traffic import by_time, count_unlisted, unlisted
 from remnant.schema import ACTIVITY, CLIENTS, COVERAGE, UNLISTED
 from remnant.sinkhole import keeper as module
 from remnant.sinkhole import recorder as recorder_module
+from remnant.sinkhole.clock import now_us
 from remnant.sinkhole.events import Counts
 from remnant.sinkhole.verify import verify
 from remnant.store import Change, Store
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 def prefixes(settings: Settings) -> int:
     with Store.open(settings) as store, store.ledger.reading() as connection:
-        return connection.exec_driver_sql("SELECT count(*) FROM source_prefix").scalar_one()
+        found = connection.exec_driver_sql("SELECT count(*) FROM source_prefix").scalar_one()
+    return int(found)
 
 
 def test_events_are_sightings_after_one_round() -> None:
@@ -315,12 +317,12 @@ def test_a_kill_while_it_seals_leaves_one_segment() -> None:
 def test_run_goes_on_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SETTLE_S", 0.0)
     settings = home()
-    writing, keeping = recorder(settings, module.now_us), keeper(settings, module.now_us)
+    writing, keeping = recorder(settings, now_us), keeper(settings, now_us)
     stop = threading.Event()
     thread = threading.Thread(target=keeping.run, args=(stop, 0.05))
     thread.start()
     try:
-        add(writing, asked(time=module.now_us()))
+        add(writing, asked(time=now_us()))
         deadline = time.monotonic() + 60
         while names(settings) != ["ns1.evil.example"]:
             assert time.monotonic() < deadline

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from remnant.schema import CLIENTS, COVERAGE, UNLISTED
 from remnant.sinkhole.verify import verify
-from sinkhole.recording import home, stored
+from sinkhole.recording import home, stored, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,12 +20,12 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
 
 BATCH = 500
-ROUNDS = max(10, int(os.environ.get("REMNANT_FUZZ_ROUNDS", "10")) // 2000)
+ROUNDS = 10
 
 
-@pytest.fixture
-def ask() -> Iterator[Callable[[str], list[int]]]:
-    """What gives an order to the process that is killed again and again."""
+@contextlib.contextmanager
+def asking() -> Iterator[Callable[[str], list[int]]]:
+    """Yield what gives an order to the process that is killed again and again."""
     script = Path(__file__).with_name("killed.py")
     with subprocess.Popen(
         [sys.executable, "-m", "sinkhole.killed"],
@@ -73,12 +71,17 @@ def cut_as_a_power_loss(
                 file.truncate(size)
 
 
-def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) -> None:
+def test_kills_lose_nothing_and_double_nothing() -> None:
+    with asking() as ask:
+        check_kills(ask, ROUNDS, seed=5)
+
+
+def check_kills(ask: Callable[[str], list[int]], rounds: int, seed: int) -> None:
     settings = home()
-    chance = random.Random(5)
+    chance = random.Random(seed)
     least: dict[int, int] = {}
     most: dict[int, int] = {}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         loss = turn % 3 == 2
         keepers = 0 if loss else chance.randint(1, 3)
         lasting = chance.randint(1100, 1500) if loss else chance.randint(150, 900)
@@ -90,11 +93,11 @@ def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) 
     assert ask("finish") == [0]
 
     found = stored(settings)
-    names = found["name"].to_pylist()
+    names: Any = found["name"].to_pylist()
     doubled = [name for name, count in Counter(names).items() if count > 1]
     assert doubled == []
     per_turn: dict[int, list[tuple[int, int]]] = {}
-    ports = found["client_port"].to_pylist()
+    ports: Any = found["client_port"].to_pylist()
     for name, port in zip(names, ports, strict=True):
         word = name.partition(".")[0]
         if word.isdecimal():
@@ -111,9 +114,9 @@ def test_kills_lose_nothing_and_double_nothing(ask: Callable[[str], list[int]]) 
 
     # What is counted from them agrees with them.
     rows = len(names)
-    assert sum(stored(settings, COVERAGE)["matched"].to_pylist()) == rows
-    assert sum(stored(settings, COVERAGE)["messages"].to_pylist()) == rows
-    assert sum(stored(settings, CLIENTS)["queries"].to_pylist()) == rows
+    assert total(settings, COVERAGE, "matched") == rows
+    assert total(settings, COVERAGE, "messages") == rows
+    assert total(settings, CLIENTS, "queries") == rows
     assert len(stored(settings, UNLISTED)) == 0
 
     report = verify(settings.home)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remnant.sinkhole import listeners
-from remnant.sinkhole.listeners import ListenError, destination_of, open_listeners, packed, unit_of
+from remnant.sinkhole.addresses import mapped, unit_of
+from remnant.sinkhole.listeners import ListenError, destination_of, open_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,14 +147,14 @@ def test_without_redirection_the_destination_is_the_socket_s_own_address() -> No
 
 
 def test_one_source_is_an_ipv4_address_or_an_ipv6_64() -> None:
-    units = [unit_of(packed(text)) for text in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
+    units = [unit_of(mapped(text)) for text in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
     assert units[0] == units[2] != units[1]
-    assert unit_of(packed("2001:db8::1")) == unit_of(packed("2001:db8::ffff:0:0:2"))
-    assert unit_of(packed("2001:db8::1")) != unit_of(packed("2001:db8:0:1::1"))
+    assert unit_of(mapped("2001:db8::1")) == unit_of(mapped("2001:db8::ffff:0:0:2"))
+    assert unit_of(mapped("2001:db8::1")) != unit_of(mapped("2001:db8:0:1::1"))
 
 
 def test_a_scope_is_left_out() -> None:
-    assert packed("fe80::1%eth0") == socket.inet_pton(socket.AF_INET6, "fe80::1")
+    assert mapped("fe80::1%eth0") == socket.inet_pton(socket.AF_INET6, "fe80::1")
 
 
 def test_the_examples_hold() -> None:

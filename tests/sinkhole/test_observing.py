@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from remnant.sinkhole.addresses import mapped, unit_of
 from remnant.sinkhole.events import Counts, Event
-from remnant.sinkhole.observing import Peer, mapped, observe, source_of
+from remnant.sinkhole.observing import Peer, observe
 from remnant.sinkhole.policy import Answer, Kind
 
 PEER = Peer(mapped("192.0.2.1"), 1234, mapped("2001:db8::1"), 53)
@@ -49,5 +50,5 @@ def test_what_is_not_there_is_none() -> None:
 def test_addresses_and_sources() -> None:
     assert mapped("192.0.2.1") == bytes(10) + b"\xff\xff\xc0\0\2\1"
     assert mapped("fe80::1%eth0") == b"\xfe\x80" + bytes(13) + b"\1"
-    assert source_of(mapped("192.0.2.1")) == mapped("192.0.2.1")
-    assert source_of(mapped("2001:db8::1")) == source_of(mapped("2001:db8::2"))
+    assert unit_of(mapped("192.0.2.1")) == bytes([192, 0, 2, 1])
+    assert unit_of(mapped("2001:db8::1")) == unit_of(mapped("2001:db8::2"))

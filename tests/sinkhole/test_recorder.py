@@ -48,7 +48,7 @@ def frames(path: Path) -> list[Frame]:
 
 
 def names_in(path: Path) -> list[bytes]:
-    found: list[bytes] = []
+    found: list[Any] = []
     for frame in frames(path):
         if frame.kind == ROWS:
             rows = events_of(frame)
@@ -327,8 +327,9 @@ def test_what_cannot_be_synced_ends_the_segment(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", broken)
         writing.sync()
-    assert writing.state.alarm is not None
-    assert writing.state.synced == 0
+    failed = writing.state
+    assert failed.alarm is not None
+    assert failed.synced == 0
     add(writing, asked())
     assert writing.state.alarm is None
     assert len(segments(settings)) == 2

@@ -82,7 +82,7 @@ class Running:
             self.thread.join(10)
 
     def proofs(self) -> list[str]:
-        return [PROOFS[number] for number in self.kept.table()["proof"].to_pylist()]
+        return [PROOFS[int(number or 0)] for number in self.kept.table()["proof"].to_pylist()]
 
 
 @contextlib.contextmanager

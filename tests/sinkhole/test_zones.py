@@ -255,3 +255,11 @@ def test_many_names_in_one_zone_take_little_time() -> None:
     assert zone.watched("x.n19999.evil.example")
     # Linear work takes well under a second; anything quadratic takes minutes.
     assert time.perf_counter() - began < 20
+
+
+def test_more_addresses_than_an_answer_has_room_for_are_refused() -> None:
+    many = tuple(f"192.0.2.{i}" for i in range(9))
+
+    with pytest.raises(CaseError, match="too many addresses"):
+        served(case_text('names = ["evil.example"]'), answer=many)
+    assert served(case_text('names = ["evil.example"]'), answer=many[:8])

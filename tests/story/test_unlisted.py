@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import Any
 
 from typer.testing import CliRunner
 
 from remnant.cli import app
 from remnant.sinkhole.clock import now_us
 from sinkhole.recording import RULES, add, asked, home, keeper, recorder
-
-if TYPE_CHECKING:
-    from click.testing import Result
 
 CASE = """
 [case]
@@ -26,8 +23,8 @@ state = "seized"
 """
 
 
-def run(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words))
+def run(*words: str) -> Any:
+    return CliRunner(env={"COLUMNS": "160"}).invoke(app, list(words))
 
 
 def keep(*names: tuple[str, bool]) -> None:
@@ -70,7 +67,8 @@ def test_they_are_shown_when_asked_for() -> None:
         "sinkhole_dns",
     )
     assert row["first"] <= row["last"]
-    assert "a.evil.example" in run("traffic", "demo", "--by", "name", "--unlisted").stdout
+    table = run("traffic", "demo", "--by", "name", "--unlisted").stdout
+    assert table.split()[:4] == ["name", "zone", "queries", "clients"]
     later = run("traffic", "demo", "--by", "name", "--unlisted", "--since", "2100-01-01")
     assert "a.evil.example" not in later.stdout
 

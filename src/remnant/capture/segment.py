@@ -205,6 +205,8 @@ def batch_of(
     head: SegmentHead | None,
     watchlist: Watchlist,
     options: ReadOptions,
+    *,
+    lasting: bool = False,
 ) -> Batch:
     """Return what some frames of one segment hold.
 
@@ -216,13 +218,15 @@ def batch_of(
         head: of the segment; without one there are no frames.
         watchlist: what is watched, with ``head.rules()``.
         options: what a person says about the source.
+        lasting: the frames' memory stays as it is for as long as the batch is used, which holds
+            no copy of it; names and details of its queries may be dictionaries.
     """
     tally = _Tally(head, options)
     parts: list[pa.RecordBatch] = []
     places: list[npt.NDArray[np.int64]] = []
     bad = list(bad)
     for frame in frames:
-        events = events_of(frame) if frame.kind == ROWS else None
+        events = events_of(frame, lasting=lasting) if frame.kind == ROWS else None
         if frame.kind == ROWS and (events is None or not is_known(events)):
             head_bytes = bytes(frame.body[:_QUARANTINED])
             bad.append((offset + frame.start, "events", head_bytes))
@@ -244,6 +248,7 @@ def batch_of(
             head.case,
             head.sensor,
             (_FIRST_US, to_us(options.now) + _DAY_US),
+            coded=lasting,
         )
         if options.vantage is not None:
             rows = _at_vantage(rows, options.vantage)
@@ -330,15 +335,18 @@ class _Tally:
     def _add_rows(self, events: pa.RecordBatch) -> None:
         time = events["time"].cast(pa.int64()).to_numpy()
         where = vantages_of(events).astype(np.int64)
+        first, last = int(time.min()), int(time.max())
+        hour = self._hour(first)
+        if hour is not None and hour == self._hour(last) and (where == where[0]).all():
+            counted = self._at(self._vantage or VANTAGES[where[0]], hour)
+            counted.seen(time.size, first, last)
+            return
         usable = (time >= _FIRST_US) & (time < self._latest)
         group = np.where(usable, time // HOUR_US, -1) * len(VANTAGES) + where
-        if (group == group[0]).all():
-            groups, index = group[:1], None
-        else:
-            groups, index = np.unique(group, return_inverse=True)
+        groups, index = np.unique(group, return_inverse=True)
         for number, key in enumerate(groups.tolist()):
             hour, vantage = divmod(key, len(VANTAGES))
-            mine = time if index is None else time[index == number]
+            mine = time[index == number]
             word = self._vantage or VANTAGES[vantage]
             if hour < 0:
                 counted = self._at(word, None)

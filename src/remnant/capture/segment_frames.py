@@ -72,6 +72,7 @@ _FIELDS: Final = struct.Struct("<8sBBHIQQ")
 _SUM: Final = struct.Struct("<Q")
 _SIZE: Final = struct.Struct("<I")
 _CONTINUATION: Final = 0xFFFFFFFF
+_ALIGNED: Final = 8
 _REQUIRED: Final = tuple(column.name for column in EVENTS.columns if column.null is None)
 
 
@@ -147,10 +148,18 @@ def read_frame(view: memoryview, start: int) -> Frame | int:
     return Frame(kind, sequence, start, end, facts, payload[body + -body % 8 :])
 
 
-def events_of(frame: Frame) -> pa.RecordBatch | None:
-    """Return a copy of the events of a frame, or ``None`` where it holds no valid ones."""
+def events_of(frame: Frame, *, lasting: bool = False) -> pa.RecordBatch | None:
+    """Return the events of a frame, or ``None`` where it holds no valid ones.
+
+    Args:
+        frame: a frame of rows.
+        lasting: the frame's memory stays as it is for as long as the events are used; else they
+            are a copy.
+    """
     # Memory that may be written to: kernels are compiled once for all arrays.
-    data = bytearray(frame.body)
+    data: Any = frame.body
+    if not lasting or data.readonly or frame.start % _ALIGNED:
+        data = bytearray(data)
     if _is_compressed(data):
         return None
     try:

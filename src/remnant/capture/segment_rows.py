@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.capture.event_rows import destination_text
+from remnant.capture.segment_alike import alike
 from remnant.schema import PROOFS, QUERIES, TRANSPORTS
 from remnant.watchlist import FALLBACKS, SINKHOLE
 from remnant.wire import MAX_LABELS, case_bits, kernel, labels, names_to_text
@@ -38,6 +39,7 @@ _OF_PROOF: Final = np.array(
     np.int8,
 )
 _ECS_BYTES: Final = 17
+_CODED: Final = frozenset({"name", "detail"})
 _NO_NAME: Final = "-"
 _MAX_DETAIL: Final = 8192
 _DAMAGED: Final = '{"damaged":true}'
@@ -128,6 +130,8 @@ def queries_of(
     case: str,
     sensor: str,
     usable: tuple[int, int],
+    *,
+    coded: bool = False,
 ) -> pa.RecordBatch:
     """Return rows of ``schema.QUERIES``: each event, with what it hits.
 
@@ -138,32 +142,52 @@ def queries_of(
         case: the case whose segment it is.
         sensor: the sensor's name.
         usable: times (UTC microseconds) from which and before which an event counts.
+        coded: names and details may be dictionaries, as they come about; else they are plain text
+            as the schema says.
     """
     names, spans = _buffers(events["name"])
-    count = len(events)
+    kinds = alike(events, names, spans)
+    if kinds is None:
+        codes, one_of_each = None, events
+    else:
+        codes, first = kinds
+        one_of_each = events.take(first)
+        names, spans = _buffers(one_of_each["name"])
+    count = len(one_of_each)
     valid = np.zeros(count, np.bool_)
     bits = np.zeros(count, np.int64)
     _examine(names, spans, valid, bits, np.zeros(MAX_LABELS + 2, np.int64))
+    hit, entries = _hits(one_of_each, names, spans, valid, watchlist, case)
+    texts = _names(one_of_each, names, spans, valid)
+    rows, hit = _spread(codes, hit, count)
+    entries = entries[hit]
     time = events["time"].cast(pa.int64()).to_numpy()
     counted = (time >= usable[0]) & (time < usable[1])
-    rows, entries = _hits(events, names, spans, valid, watchlist, case)
-    kept = counted[rows]
-    rows, entries = rows[kept], entries[kept]
-    texts = _names(events, names, spans, valid)
-    detail = _details(events)
-    if rows.size == count and (rows == np.arange(count)).all():
-        taken: Any = events
-    else:
+    if not counted.all():
+        kept = counted if rows is None else counted[rows]
+        rows = np.flatnonzero(kept) if rows is None else rows[kept]
+        entries = entries[kept]
+    own = events["detail"]
+    plain = own.null_count == len(own)
+    detail = _answered(one_of_each) if plain else _details(events, _answered(events))
+    taken: Any = events
+    if rows is not None:
         index: Any = pa.array(rows)
         taken = events.take(index)
-        texts, detail = texts.take(index), detail.take(index)
-        bits, offsets = bits[rows], offsets[rows]
-    size = rows.size
+        offsets = offsets[rows]
+        codes = rows.astype(np.int32) if codes is None else codes[rows]
+        detail = detail if plain else detail.take(index)
+    size = entries.size
+    if codes is not None:
+        bits = bits[codes] if bits.any() else np.zeros(size, np.int64)
+        texts = _coded(texts, codes)
+        detail = _coded(detail, codes) if plain else detail
+    vantage = vantages_of(taken)
     columns: dict[str, Any] = {
         "offset": pa.array(offsets),
         "response": pa.array(np.zeros(size, np.bool_)),
         "sensor": _words((sensor,), np.zeros(size, np.int8)),
-        "vantage": _words(VANTAGES, vantages_of(taken)),
+        "vantage": _words(VANTAGES, vantage),
         "ecs": _subnets(taken["ecs"]),
         "transport": _words(TRANSPORTS, taken["transport"].to_numpy()),
         "name": texts,
@@ -173,10 +197,39 @@ def queries_of(
         "weight": pa.array(np.ones(size, np.int64)),
         "detail": detail,
     }
-    return pa.RecordBatch.from_arrays(
-        [columns[name] if name in columns else taken[name] for name in QUERIES.names],
-        schema=QUERIES.arrow,
-    )
+    found = [columns[name] if name in columns else taken[name] for name in QUERIES.names]
+    if not coded:
+        found = [
+            column.cast(field.type) if field.name in _CODED else column
+            for column, field in zip(found, QUERIES.arrow, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(found, schema=QUERIES.arrow)
+    return pa.RecordBatch.from_arrays(found, names=list(QUERIES.names))
+
+
+def _spread(
+    codes: npt.NDArray[np.int32] | None, hit: npt.NDArray[np.int64], kinds: int
+) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int64]]:
+    """Return which event each hit is of, and which hit of its kind it is.
+
+    Args:
+        codes: the kind of each event; ``None``: each is a kind of its own.
+        hit: the kind of each hit, rising.
+        kinds: how many kinds there are.
+
+    Returns:
+        (rows, hits); rows is ``None`` where each event has one hit.
+    """
+    counts = np.bincount(hit, minlength=kinds)
+    if (counts == 1).all():
+        return None, np.arange(kinds) if codes is None else codes.astype(np.int64)
+    if codes is None:
+        return hit, np.arange(hit.size)
+    starts = np.cumsum(counts) - counts
+    many = counts[codes]
+    rows = np.repeat(np.arange(codes.size), many)
+    within = np.arange(rows.size) - np.repeat(np.cumsum(many) - many, many)
+    return rows, starts[codes[rows]] + within
 
 
 def _hits(
@@ -242,19 +295,21 @@ def _names(
     return pc.if_else(pa.array(valid), found, other)
 
 
-def _details(events: pa.RecordBatch) -> Any:  # noqa: ANN401 - Arrow
-    """Return the facts of each event as JSON: those that it brings, and what it was given."""
+def _answered(events: pa.RecordBatch) -> Any:  # noqa: ANN401 - Arrow
+    """Return as JSON what each event was given."""
     ttl = events["ttl"]
     given = ttl.is_valid().to_numpy(zero_copy_only=False)
     unlisted = events["unlisted"].to_numpy(zero_copy_only=False)
     seconds = np.where(given, ttl.fill_null(0).to_numpy(), -1).astype(np.int64)
     few, index = np.unique(2 * seconds + unlisted, return_inverse=True)
-    words: Any = pa.array([_answered(int(code)) for code in few.tolist()], pa.string())
-    found = words.take(pa.array(index.reshape(-1)))
-    own = events["detail"]
-    if own.null_count == len(own):
-        return found
-    encoded = own.dictionary_encode()
+    words: Any = pa.array([_given(int(code)) for code in few.tolist()], pa.string())
+    return pa.DictionaryArray.from_arrays(index.reshape(-1).astype(np.int32), words)
+
+
+def _details(events: pa.RecordBatch, answered: Any) -> Any:  # noqa: ANN401 - Arrow
+    """Return the facts of each event as JSON: those that it brings, and what it was given."""
+    found = answered.cast(pa.string())
+    encoded = events["detail"].dictionary_encode()
     texts: Any = encoded.dictionary.to_pylist()
     checked: Any = pa.array([_checked(text) for text in texts], pa.string())
     brought = checked.take(encoded.indices)
@@ -264,7 +319,7 @@ def _details(events: pa.RecordBatch) -> Any:  # noqa: ANN401 - Arrow
     return pc.coalesce(joined, brought, found)
 
 
-def _answered(code: int) -> str | None:
+def _given(code: int) -> str | None:
     seconds, unlisted = code // 2, code % 2
     facts: dict[str, object] = {} if seconds < 0 else {"ttl": seconds}
     if unlisted:
@@ -307,6 +362,14 @@ def _fixed(column: Any, width: int) -> npt.NDArray[np.uint8]:  # noqa: ANN401 - 
     start = column.offset * width
     data: npt.NDArray[np.uint8] = np.frombuffer(column.buffers()[1], np.uint8)
     return data[start : start + len(column) * width].reshape(-1, width)
+
+
+def _coded(texts: Any, codes: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - Arrow
+    """Return the text of each code, as a dictionary in which each text stands once."""
+    if not pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_encode()
+    index: Any = texts.indices.take(pa.array(codes))
+    return pa.DictionaryArray.from_arrays(index, texts.dictionary)
 
 
 def _words(words: tuple[str, ...], index: npt.NDArray[Any]) -> pa.Array[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -36,6 +37,9 @@ _SCHEMA: Final = pa.schema(
     ]
 )
 _FREE: Final = -1
+_PROBES: Final = 16
+_LOOKED_AT: Final = 4096
+"""Addresses after which it is asked whether more than half of them are new."""
 _CLIENT_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -67,6 +71,63 @@ def _intern(
             new += 1
         out[row] = codes[slot]
     return count + new
+
+
+@njit(cache=True, nogil=True)
+def _number(
+    halves: npt.NDArray[np.uint64],
+    key: npt.NDArray[np.uint64],
+    slots: npt.NDArray[np.int32],
+    codes: npt.NDArray[np.int32],
+    first: npt.NDArray[np.int64],
+) -> int:
+    """Number addresses (two halves each); return how many there are, or -1: too many.
+
+    An address may get two numbers: the table is searched a bounded number of steps, because
+    whoever sends chooses addresses.
+    """
+    mask = np.uint64(slots.size - 1)
+    found = 0
+    for row in range(codes.size):
+        if row % _LOOKED_AT == 0 and 2 * found > row:
+            return -1
+        high, low = halves[row, 0], halves[row, 1]
+        state = (low ^ key[0]) * key[1]
+        state = ((state ^ (state >> np.uint64(32))) ^ high) * key[2]
+        slot = (state >> np.uint64(32)) & mask
+        code = np.int64(-1)
+        for _ in range(_PROBES):
+            code = np.int64(slots[slot])
+            if code < 0:
+                break
+            if halves[first[code], 1] == low and halves[first[code], 0] == high:
+                break
+            code = np.int64(-1)
+            slot = (slot + np.uint64(1)) & mask
+        if code < 0:
+            code = np.int64(found)
+            first[found] = row
+            found += 1
+            if slots[slot] < 0:
+                slots[slot] = code
+        codes[row] = code
+    return found
+
+
+def _alike(
+    addresses: npt.NDArray[np.uint8],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]] | None:
+    """Return the number of each address and where each stands first, if most stand there often."""
+    count = len(addresses)
+    if count < _LOOKED_AT:
+        return None
+    halves = np.ascontiguousarray(addresses).view(np.uint64)
+    codes = np.empty(count, np.int32)
+    first = np.empty(count, np.int64)
+    key = np.array([secrets.randbits(64) | 1 for _ in range(3)], np.uint64)
+    slots = np.full(1 << count.bit_length(), -1, np.int32)
+    found = int(_number(halves, key, slots, codes, first))
+    return None if found < 0 else (codes, first[:found])
 
 
 class _Column:
@@ -107,6 +168,13 @@ class Clients:
 
     def codes(self, addresses: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         """Return the number of each address's client (int32[n], from 0 in order of appearance)."""
+        alike = _alike(addresses)
+        if alike is not None:
+            back, first = alike
+            return self._codes_of(addresses[first])[back]
+        return self._codes_of(addresses)
+
+    def _codes_of(self, addresses: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         kinds, units = counting_unit(addresses)
         clients = self._key.clients(kinds, units)
         self._reserve(self._count + clients.size)
@@ -132,22 +200,31 @@ class Clients:
         """
         rows = codes.to_numpy()
         found: dict[str, pa.Array[Any]] = {}
-        known: pa.Table | None = None
         for name in names:
             if name == "client":
                 found[name] = pa.array(self.clients()[rows])
             elif name == "unit":
-                found[name] = pa.array(UNITS).take(self._units.all()[rows, 0])
+                kinds = pa.array(self._units.all()[rows, 0].astype(np.int32))
+                found[name] = pa.DictionaryArray.from_arrays(kinds, pa.array(UNITS))
             elif name == "address":
                 units = self._units.all()[rows]
                 found[name] = unit_text(units[:, 0], units[:, 1:])
             else:
-                if known is None:
-                    known = pa.concat_tables([_SCHEMA.empty_table(), *self._known])
-                    known = known.combine_chunks()
-                index: Any = pa.array(self._places.all()[rows])
-                column: Any = known[name].take(index)
-                found[name] = column.combine_chunks()
+                found[name] = self._annotation(name, rows)
+        return found
+
+    def _annotation(self, name: str, rows: npt.NDArray[Any]) -> pa.Array[Any]:
+        """Return one of ANNOTATIONS for the clients with these numbers."""
+        if len(self._known) > 1:
+            self._known = [pa.concat_tables(self._known).combine_chunks()]
+        if not self._known or self._known[0][name].null_count == len(self._known[0]):
+            nothing: pa.Array[Any] = pa.nulls(len(rows), CLIENTS.arrow.field(name).type)
+            return nothing
+        column: Any = self._known[0][name].combine_chunks()
+        if pa.types.is_dictionary(CLIENTS.arrow.field(name).type):
+            column = column.dictionary_encode()
+        index: Any = pa.array(self._places.all()[rows])
+        found: pa.Array[Any] = column.take(index)
         return found
 
     def clients(self) -> npt.NDArray[np.int64]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from remnant.collate.plan import digest_of
 from remnant.collate.sightings import (
@@ -93,7 +92,7 @@ class _Written:
         for key, parts in self._parts.items():
             name, case, day = key
             whole = parts[0] if len(parts) == 1 else _joined(self._tables[name], parts)
-            change.write(self._tables[name], case, day, whole, self._sources[key])
+            change.write(self._tables[name], case, day, whole, self._sources[key], brief=True)
 
 
 def add_growth(
@@ -148,8 +147,7 @@ def _add_rows(
     texts = rule_texts(growth.watchlist)
     matched = 0
     counted = []
-    whole = pa.concat_tables(parts).unify_dictionaries()
-    for day, rows in _days(whole):
+    for day, rows in _days(_together(parts)):
         mine, others = split_unlisted(rows, growth.watchlist)
         if len(others):
             done = finish_day(others, clients, texts, growth.id)
@@ -164,13 +162,23 @@ def _add_rows(
     return matched, counted
 
 
+def _together(parts: Sequence[pa.Table]) -> pa.Table:
+    """Return the parts as one; texts are dictionaries in all of them, or in none."""
+    names = parts[0].column_names
+    mixed = {name for name in names if len({part[name].type for part in parts}) > 1}
+    columns: Any = [
+        {n: part[n].cast(pa.string()) if n in mixed else part[n] for n in names} for part in parts
+    ]
+    return pa.concat_tables(map(pa.table, columns)).unify_dictionaries()
+
+
 def _days(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Yield the rows of each day."""
     day = rows["day"].to_numpy()
-    for number in np.unique(day).tolist():
-        mine: Any = pc.equal(rows["day"], pa.scalar(number, pa.int32()))
+    one = bool((day == day[0]).all())
+    for number in day[:1].tolist() if one else np.unique(day).tolist():
         word = datetime.fromtimestamp(number * 86_400, UTC).date().isoformat()
-        yield word, rows.filter(mine)
+        yield word, rows if one else rows.filter(pa.array(day == number))
 
 
 def _record(growth: Growth, tally: Tally, matched: int) -> SourceRecord:

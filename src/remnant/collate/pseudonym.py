@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
+from numba import njit, uint64
 
-import remnant.wire  # noqa: F401 - says where compiled kernels lie
+from remnant.wire import inlined
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["SiteKey", "counting_unit", "siphash", "unit_address", "unit_text"]
+    from remnant.wire import Int, Word
+
+__all__ = ["SiteKey", "counting_unit", "sip_round", "siphash", "unit_address", "unit_text"]
 
 KEY_BYTES: Final = 16
 _IPV4: Final = 0
@@ -31,23 +33,21 @@ _UNIT_BYTES: Final = 8
 _ECS_BYTES: Final = 17
 
 
-@njit(cache=True, nogil=True)
-def _rotated(x: np.uint64, count: int) -> np.uint64:
-    left = np.uint64(count)
-    return (x << left) | (x >> np.uint64(np.uint64(64) - left))
+@inlined
+def _rotated(x: Word, count: Int) -> Word:
+    return (x << uint64(count)) | (x >> uint64(64 - count))
 
 
-@njit(cache=True, nogil=True)
-def _round(
-    v0: np.uint64, v1: np.uint64, v2: np.uint64, v3: np.uint64
-) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
-    v0 = v0 + v1
-    v2 = v2 + v3
+@inlined
+def sip_round(v0: Word, v1: Word, v2: Word, v3: Word) -> tuple[Word, Word, Word, Word]:
+    """Return the state of SipHash after one more round."""
+    v0 += v1
+    v2 += v3
     v1 = _rotated(v1, 13) ^ v0
     v3 = _rotated(v3, 16) ^ v2
     v0 = _rotated(v0, 32)
-    v2 = v2 + v1
-    v0 = v0 + v3
+    v2 += v1
+    v0 += v3
     v1 = _rotated(v1, 17) ^ v2
     v3 = _rotated(v3, 21) ^ v0
     v2 = _rotated(v2, 32)
@@ -78,11 +78,11 @@ def _siphash(
                 word |= np.uint64(messages[row, start + i]) << np.uint64(8 * i)
             v3 ^= word
             for _ in range(2):
-                v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+                v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
             v0 ^= word
         v2 ^= np.uint64(0xFF)
         for _ in range(4):
-            v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+            v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
         out[row] = np.int64(v0 ^ v1 ^ v2 ^ v3)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.collate.adding import added, taken
 from remnant.collate.clients import ANNOTATIONS
 from remnant.schema import CLIENTS, QUERIES, SIGHTINGS
 from remnant.watchlist import FALLBACKS
@@ -21,6 +22,7 @@ from remnant.watchlist import FALLBACKS
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from remnant.collate.adding import Groups
     from remnant.collate.clients import Clients
     from remnant.collate.pseudonym import SiteKey
     from remnant.watchlist import Watchlist
@@ -45,6 +47,7 @@ HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
 _ALWAYS: Final = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
 _ECS_BYTES: Final = 17
+_LOOKED_AT: Final = 4096
 
 _KEPT: Final = tuple(
     name
@@ -112,8 +115,12 @@ def split_unlisted(rows: pa.Table, watchlist: Watchlist) -> tuple[pa.Table, pa.T
     kinds = _rules_of(watchlist).unlisted
     if not kinds.size:
         return rows, rows.slice(0, 0)
-    theirs: Any = pc.is_in(rows["rule"], value_set=pa.array(kinds))
-    return rows.filter(pc.invert(theirs)), rows.filter(theirs)
+    theirs = np.isin(rows["rule"].to_numpy(), kinds)
+    if theirs.all():
+        return rows.slice(0, 0), rows
+    if not theirs.any():
+        return rows, rows.slice(0, 0)
+    return rows.filter(pa.array(~theirs)), rows.filter(pa.array(theirs))
 
 
 class Matcher:
@@ -139,6 +146,8 @@ class Matcher:
         rules = _rules_of(watchlist)
         self._case, self._since, self._until = rules.case, rules.since, rules.until
         self._last = rules.last
+        self._one = np.diff(self._offsets) == 1
+        self._dated = bool(((self._since != _ALWAYS[0]) | (self._until != _ALWAYS[1])).any())
 
     def rows(self, queries: pa.RecordBatch) -> dict[str, pa.Table]:
         """Return the rows of each case that has any.
@@ -154,6 +163,10 @@ class Matcher:
         if not hits.size:
             return found
         columns = self._columns(queries, time)
+        if len(self._cases) == 1 and hits.size == len(queries):
+            # No query is there twice, so all are there, in order.
+            rule = pa.array(rules.astype(np.int32))
+            return {self._cases[0]: columns.append_column("rule", rule)}
         case = self._case[rules]
         for number in np.unique(case):
             mine = case == number
@@ -170,6 +183,10 @@ class Matcher:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return which row counts under which rule, each query once per case."""
         entry = queries["entry"].to_numpy(zero_copy_only=False).astype(np.int64)
+        offset = queries["offset"].to_numpy(zero_copy_only=False)
+        rising = len(self._cases) == 1 and bool((np.diff(offset) > 0).all())
+        if rising and not self._dated and self._one[entry].all():
+            return np.arange(entry.size), self._rules[self._offsets[entry]]
         starts = self._offsets[entry]
         counts = self._offsets[entry + 1] - starts
         hits = np.repeat(np.arange(entry.size), counts)
@@ -179,7 +196,7 @@ class Matcher:
         valid = (when >= self._since[rules]) & (when < self._until[rules])
         if not valid.all():
             hits, rules = hits[valid], rules[valid]
-        offset = queries["offset"].to_numpy(zero_copy_only=False)[hits]
+        offset = offset[hits]
         case = self._case[rules]
         if len(self._cases) == 1 and (np.diff(offset) > 0).all():
             return hits, rules
@@ -246,27 +263,57 @@ def finish_day(rows: pa.Table, clients: Clients, texts: pa.Array[Any], source: s
         source: ledger id.
     """
     rows = rows.drop_columns(["day", "offset", "response", "address"])
-    rows = _sorted(rows.unify_dictionaries().combine_chunks())
+    rows = _sorted(rows.unify_dictionaries())
     code = rows["code"]
-    rule, index = np.unique(rows["rule"].to_numpy(), return_inverse=True)
+    rules = rows["rule"].to_numpy()
+    index = np.zeros(len(texts), np.int32)
+    index[rules] = 1
+    rule = np.flatnonzero(index)
+    index[rule] = np.arange(rule.size)
     own: dict[str, Any] = clients.columns(code, ("client", "unit", "asn", "country"))
-    own["indicator"] = pa.DictionaryArray.from_arrays(index.astype(np.int32), texts.take(rule))
+    own["indicator"] = pa.DictionaryArray.from_arrays(index[rules], texts.take(rule))
     own["source"] = _repeated(source, len(rows))
     whole = {name: rows[name] for name in rows.column_names} | own
     sightings = pa.table({name: whole[name] for name in SIGHTINGS.names})
-    hour = rows["time"].cast(pa.int64()).to_numpy() // HOUR_US * HOUR_US
-    keyed = rows.select(["sensor", "vantage", "code", "time", "weight"]).append_column(
-        "hour", pa.array(hour).cast(SIGHTINGS.arrow.field("time").type)
-    )
-    return Day(
-        sightings,
-        keyed.group_by(["code", "sensor", "vantage"])
-        .aggregate([("time", "min"), ("time", "max"), ("weight", "sum")])
-        .rename_columns(["code", "sensor", "vantage", "first_time", "last_time", "queries"]),
-        keyed.group_by(["sensor", "vantage", "hour"])
-        .aggregate([([], "count_all")])
-        .rename_columns(["sensor", "vantage", "hour", "matched"]),
-    )
+    return Day(sightings, *_by_client_and_hour(rows))
+
+
+def _by_client_and_hour(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return ``Day.clients`` and ``Day.matched`` of some rows."""
+    stamp = SIGHTINGS.arrow.field("time").type
+    time = rows["time"].cast(pa.int64()).to_numpy()
+    weight = rows["weight"].to_numpy()
+    places: list[Any] = [rows[name].combine_chunks() for name in ("sensor", "vantage")]
+    place = np.zeros(len(rows), np.int64)
+    for words in places:
+        if len(words.dictionary) > 1:
+            place = place * len(words.dictionary) + words.indices.to_numpy()
+    many = len(places[0].dictionary) * len(places[1].dictionary)
+
+    def of(groups: Groups) -> dict[str, Any]:
+        sensor, vantage = np.divmod(groups.key % many, len(places[1].dictionary))
+        return {
+            name: pa.DictionaryArray.from_arrays(index.astype(np.int32), words.dictionary)
+            for name, words, index in zip(
+                ("sensor", "vantage"), places, (sensor, vantage), strict=True
+            )
+        }
+
+    asked = added(rows["code"].to_numpy().astype(np.int64) * many + place, time, weight)
+    hours = added(time // HOUR_US * many + place, time, weight)
+    clients = {
+        "code": pa.array((asked.key // many).astype(np.int32)),
+        **of(asked),
+        "first_time": pa.array(asked.first).cast(stamp),
+        "last_time": pa.array(asked.last).cast(stamp),
+        "queries": pa.array(asked.weight),
+    }
+    matched = {
+        **of(hours),
+        "hour": pa.array(hours.key // many * HOUR_US).cast(stamp),
+        "matched": pa.array(hours.rows),
+    }
+    return pa.table(clients), pa.table(matched)
 
 
 def client_rows(parts: list[pa.Table], clients: Clients, source: str) -> pa.Table:
@@ -289,7 +336,7 @@ def client_rows(parts: list[pa.Table], clients: Clients, source: str) -> pa.Tabl
     own["source"] = _repeated(source, len(whole))
     own |= {name: whole[name] for name in whole.column_names}
     table = pa.table({name: own[name] for name in CLIENTS.names})
-    return table.take(np.argsort(table["client"].to_numpy(), kind="stable"))
+    return taken(table, np.argsort(table["client"].to_numpy(), kind="stable"))
 
 
 def _repeated(word: str, count: int) -> pa.DictionaryArray[Any, Any]:
@@ -298,14 +345,31 @@ def _repeated(word: str, count: int) -> pa.DictionaryArray[Any, Any]:
 
 def _sorted(rows: pa.Table) -> pa.Table:
     """Sort by name and time: names lie together, and pages read only theirs."""
-    names: Any = rows["name"].combine_chunks().dictionary_encode()
+    names: Any = rows["name"].combine_chunks()
+    time = rows["time"].cast(pa.int64()).to_numpy()
+    rising = bool((np.diff(time) >= 0).all())
+    if rising and _differ(names):
+        return taken(rows, pc.array_sort_indices(names).to_numpy())
+    if not pa.types.is_dictionary(names.type):
+        names = names.dictionary_encode()
     if isinstance(names, pa.ChunkedArray):
         names = names.combine_chunks()
     rank = np.empty(len(names.dictionary), np.int64)
     rank[pc.array_sort_indices(names.dictionary).to_numpy()] = np.arange(rank.size)
     by_name = rank[names.indices.to_numpy()]
-    time = rows["time"].cast(pa.int64()).to_numpy()
-    if rank.size <= 1 << 16 and (np.diff(time) >= 0).all():
-        # The usual case; NumPy sorts 16-bit numbers in linear time.
-        return rows.take(np.argsort(by_name.astype(np.uint16), kind="stable"))
-    return rows.take(np.lexsort((time, by_name)))
+    if rank.size > 1 << 16:
+        return taken(rows, np.lexsort((time, by_name)))
+    # NumPy sorts 16-bit numbers in linear time, and times that are nearly in order.
+    by_name = by_name.astype(np.uint16)
+    if rising:
+        return taken(rows, np.argsort(by_name, kind="stable"))
+    order = np.argsort(time, kind="stable")
+    return taken(rows, order[np.argsort(by_name[order], kind="stable")])
+
+
+def _differ(names: Any) -> bool:  # noqa: ANN401 - Arrow
+    """Return whether most names differ: to number them would be in vain."""
+    if isinstance(names, pa.ChunkedArray) or pa.types.is_dictionary(names.type):
+        return False
+    few: Any = names.slice(0, _LOOKED_AT)
+    return len(few) == _LOOKED_AT and 2 * len(few.unique()) > _LOOKED_AT

@@ -17,6 +17,7 @@ from numba import int64
 
 from remnant.sinkhole.cookie_kernel import CLIENT_BYTES, is_valid, write_cookie
 from remnant.sinkhole.limiter import Limiter, admits
+from remnant.sinkhole.records import SERVER_TTL
 from remnant.sinkhole.tables import (
     AAAA as AAAA_SECTION,
 )
@@ -28,7 +29,6 @@ from remnant.sinkhole.tables import (
     BELOW,
     BETWEEN,
     EXACT,
-    NS_TTL,
     SERVER,
     SERVER_A,
     SERVER_AAAA,
@@ -576,7 +576,7 @@ def answer(
             at = _write_opt(query, out, at, rcode, edns, identity, address, seconds, with_options)
     elif not authority and section >= 0 and qtype in (A, AAAA):
         config = served.zone_config[zone]
-        facts[TTL] = served.ttls[config, arm] if listed else NS_TTL
+        facts[TTL] = served.ttls[config, arm] if listed else SERVER_TTL
     return at
 
 

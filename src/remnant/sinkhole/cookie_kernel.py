@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numba import int64, uint64
 
+from remnant.collate.pseudonym import sip_round
 from remnant.wire import inlined, kernel
 
 if TYPE_CHECKING:
@@ -29,31 +30,11 @@ _S8: Final[Any] = uint64(8)
 _ROUNDS: Final = 4
 
 
-@inlined
-def _rotated(x: Word, count: Int) -> Word:
-    return (x << uint64(count)) | (x >> uint64(64 - count))
-
-
-@inlined
-def _round(v0: Word, v1: Word, v2: Word, v3: Word) -> tuple[Word, Word, Word, Word]:
-    v0 += v1
-    v2 += v3
-    v1 = _rotated(v1, 13) ^ v0
-    v3 = _rotated(v3, 16) ^ v2
-    v0 = _rotated(v0, 32)
-    v2 += v1
-    v0 += v3
-    v1 = _rotated(v1, 17) ^ v2
-    v3 = _rotated(v3, 21) ^ v0
-    v2 = _rotated(v2, 32)
-    return v0, v1, v2, v3
-
-
 @kernel
 def _absorbed(v0: Word, v1: Word, v2: Word, v3: Word, word: Word) -> tuple[Word, Word, Word, Word]:
     v3 ^= word
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
-    v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
+    v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
     v0 ^= word
     return v0, v1, v2, v3
 
@@ -97,7 +78,7 @@ def cookie_hash(
     v0, v1, v2, v3 = _absorbed(v0, v1, v2, v3, last)
     v2 ^= uint64(0xFF)
     for _ in range(_ROUNDS):
-        v0, v1, v2, v3 = _round(v0, v1, v2, v3)
+        v0, v1, v2, v3 = sip_round(v0, v1, v2, v3)
     return v0 ^ v1 ^ v2 ^ v3
 
 

@@ -14,6 +14,8 @@ from functools import lru_cache, partial
 from hmac import compare_digest
 from typing import Final
 
+from remnant.sinkhole.addresses import MAPPED
+
 __all__ = ["CLIENT_BYTES", "SECRET_BYTES", "ServerCookies", "siphash"]
 
 SECRET_BYTES: Final = 16
@@ -29,7 +31,6 @@ _KEPT: Final = 4096
 """Hashes that are kept, so that they need not be made again."""
 _VERSION: Final = b"\1\0\0\0"
 """Version 1, and three bytes that a server sets to zero."""
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 _ALL: Final = (1 << 64) - 1
 _LOW32: Final = (1 << 32) - 1
 
@@ -75,7 +76,7 @@ class ServerCookies:
         return compare_digest(self._hash(cookie[:8], cookie[8:16], address), cookie[16:])
 
     def _hash(self, client: bytes, head: bytes, address: bytes) -> bytes:
-        source = address[12:] if address.startswith(_MAPPED) else address
+        source = address[12:] if address.startswith(MAPPED) else address
         return self._siphash(client + head + source).to_bytes(8, "little")
 
 

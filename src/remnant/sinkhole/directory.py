@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, NamedTuple
 
 from remnant.names import NameSyntaxError, text_to_wire, wire_to_text
+from remnant.sinkhole.addresses import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Directory:
             answering = zone.answering
             everybody |= dict.fromkeys(zone.cases)
             for text in (*answering.ipv4, *answering.ipv6):
-                cases.setdefault(_mapped(text), {})[answering.case] = None
+                cases.setdefault(mapped(text), {})[answering.case] = None
         self._everybody = self._number(tuple(everybody))
         self._addresses = {address: self._number(tuple(found)) for address, found in cases.items()}
 
@@ -84,9 +84,3 @@ class Directory:
         if number == len(self.memberships):
             self.memberships.append(cases)
         return number
-
-
-def _mapped(text: str) -> bytes:
-    """Return an address as 16 bytes, an IPv4 address as ``::ffff:a.b.c.d``."""
-    packed = ipaddress.ip_address(text).packed
-    return packed if len(packed) == 16 else bytes(10) + b"\xff\xff" + packed

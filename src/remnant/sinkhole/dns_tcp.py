@@ -18,7 +18,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from remnant.sinkhole.observing import Peer, mapped, observe, source_of
+from remnant.sinkhole.addresses import mapped, unit_of
+from remnant.sinkhole.observing import Peer, observe
 from remnant.sinkhole.query import HEADER_BYTES
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class _Connection(asyncio.BufferedProtocol):
             self.drop()
             return
         self._peer = Peer(mapped(peer[0]), peer[1], mapped(own[0]), own[1])
-        self.source = source_of(self._peer.address)
+        self.source = unit_of(self._peer.address)
         if not self._server.opened(self):
             self._counted = True
             self.drop()

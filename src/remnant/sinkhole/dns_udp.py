@@ -14,10 +14,11 @@ import random
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from remnant.sinkhole.listeners import IP_PKTINFO, MAPPED, is_wild
-from remnant.sinkhole.observing import Peer, mapped, observe
+from remnant.sinkhole.addresses import MAPPED, mapped
+from remnant.sinkhole.listeners import IP_PKTINFO, is_wild
+from remnant.sinkhole.observing import Peer, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,6 @@ _TURN: Final = 64
 _LONGEST: Final = 65_535
 _CONTROL_BYTES: Final = 128
 _IPV6_PKTINFO: Final[int] = getattr(socket, "IPV6_PKTINFO", -1)
-_Control: TypeAlias = tuple[int, int, bytes]
-"""Level, kind and bytes of what comes or goes beside a datagram."""
 _PKTINFO4: Final = struct.Struct("=i4s4s")
 _PKTINFO6: Final = struct.Struct("=16si")
 
@@ -107,13 +106,18 @@ class _Endpoint:
                 continue  # what the network says of an earlier answer: somebody forged the source
             self._answer(data, control, peer)
 
-    def _answer(self, data: bytes, control: list[_Control], peer: tuple[str, int]) -> None:
+    def _answer(
+        self, data: bytes, control: list[tuple[int, int, bytes]], peer: tuple[str, int]
+    ) -> None:
         """Answer one message, and report it."""
         server = self._server
         server.bytes_in += len(data)
         stamp = time.time_ns() // 1000
         now = stamp // 1_000_000
-        own, back = (self._own, []) if self._own else self._destination(control)
+        own = self._own
+        back: list[tuple[int, int, bytes]] = []
+        if not own:
+            own, back = self._destination(control)
         ends = Peer(mapped(peer[0]), peer[1], own, self._port)
         answer = server.policy.answer(
             data,
@@ -133,7 +137,9 @@ class _Endpoint:
                 server.answered += 1
                 server.bytes_out += len(answer.response)
 
-    def _destination(self, control: list[_Control]) -> tuple[bytes, list[_Control]]:
+    def _destination(
+        self, control: list[tuple[int, int, bytes]]
+    ) -> tuple[bytes, list[tuple[int, int, bytes]]]:
         """Return the address that a datagram came to, and what lets an answer come from there."""
         for level, kind, facts in control:
             if self._ipv6 and level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from remnant.sinkhole.addresses import MAPPED
+
 __all__ = ["PAYLOAD", "Options", "opt_record", "option", "read_options"]
 
 PAYLOAD: Final = 1232
@@ -19,7 +21,6 @@ COOKIE: Final = 10
 
 _IPV4: Final = 1
 _IPV6: Final = 2
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
 class Options(NamedTuple):
@@ -42,7 +43,7 @@ class Options(NamedTuple):
             return None
         address = self.subnet[4:]
         if self.subnet[1] == _IPV4:
-            return _MAPPED + address.ljust(4, b"\0") + bytes((96 + self.subnet[2],))
+            return MAPPED + address.ljust(4, b"\0") + bytes((96 + self.subnet[2],))
         return address.ljust(16, b"\0") + self.subnet[2:3]
 
 

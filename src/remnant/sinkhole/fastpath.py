@@ -38,6 +38,7 @@ __all__ = [
     "SUPPORTED",
     "Columns",
     "Room",
+    "has_room",
     "new_columns",
     "new_room",
     "receive_drops",
@@ -166,6 +167,15 @@ def new_columns(rows: int = ROWS) -> Columns:
         np.zeros(rows + 1, np.int32),
         np.zeros(_ECS_BYTES * rows, np.uint8),
         np.zeros(rows + 1, np.int32),
+    )
+
+
+@inlined
+def has_room(columns: Columns) -> bool:
+    """Return whether the rows of a whole batch fit."""
+    return bool(
+        columns.used[0] + BATCH <= columns.time.size
+        and columns.used[1] + BATCH * _NAME_ROOM <= columns.names.size
     )
 
 
@@ -453,10 +463,7 @@ def serve(
     while begun <= now < until and room.stop[0] == 0:
         taken = int64(0)
         for number in range(room.sockets.size):
-            if (
-                columns.used[0] + BATCH > columns.time.size
-                or columns.used[1] + BATCH * _NAME_ROOM > columns.names.size
-            ):
+            if not has_room(columns):
                 return
             for i in range(BATCH):
                 room.arriving[i, _NAME_SIZE] = _ADDRESS_STRIDE

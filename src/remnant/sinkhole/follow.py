@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import xxhash
 
 from remnant.capture.segment_frames import (
@@ -79,6 +80,7 @@ class Followed:
         broken: why it is left alone.
         begun: the manifest has its beginning.
         sealing: it is being compressed.
+        seal_after: when to try that again (monotonic clock).
     """
 
     def __init__(self, path: Path, case: str, head: SegmentHead) -> None:
@@ -95,16 +97,17 @@ class Followed:
         self.broken: str | None = None
         self.begun = False
         self.sealing = False
+        self.seal_after = 0.0
         self._hash = xxhash.xxh3_128()
         self._first = b""
 
     @classmethod
     def of(cls, path: Path, case: str) -> Followed | None:
         """Return the segment in a file, or ``None`` if it does not begin as one of the case."""
-        data = memoryview(_read(path, 0, HEAD_BYTES))
+        data = _read(path, 0, HEAD_BYTES)
         frame = read_frame(data, 0)
         if frame == MORE:
-            data = memoryview(_read(path, 0, HEADER_BYTES + MAX_PAYLOAD))
+            data = _read(path, 0, HEADER_BYTES + MAX_PAYLOAD)
             frame = read_frame(data, 0)
         if isinstance(frame, int) or frame.kind != HEAD:
             return None
@@ -117,10 +120,10 @@ class Followed:
         Raises:
             OSError: the file cannot be read.
         """
-        data = memoryview(_read(self.path, self.position, limit))
+        data = _read(self.path, self.position, limit)
         found = self._frames(data)
         if not found[1] and len(data) == limit < HEADER_BYTES + MAX_PAYLOAD:
-            data = memoryview(_read(self.path, self.position, HEADER_BYTES + MAX_PAYLOAD))
+            data = _read(self.path, self.position, HEADER_BYTES + MAX_PAYLOAD)
             found = self._frames(data)
         at, frames, ended = found
         rest = len(data) >= limit and not ended
@@ -203,7 +206,7 @@ class Followed:
 
     def _is_over(self) -> bool:
         """Return whether what is committed ends with the segment's last frame."""
-        data = memoryview(_read(self.path, 0, self.position))
+        data = _read(self.path, 0, self.position)
         at = 0
         kind = HEAD
         while at < len(data):
@@ -212,6 +215,11 @@ class Followed:
                 return False
             at, kind = frame.end, frame.kind
         return kind == END
+
+    def is_to_seal(self, now: float) -> bool:
+        """Return whether it is complete, committed, and not being compressed."""
+        done = self.ended and self.begun and not self.broken
+        return done and not self.sealing and now >= self.seal_after
 
     def is_abandoned(self) -> bool:
         """Return whether its writer is gone: nothing more will come."""
@@ -233,14 +241,17 @@ def is_unlocked(path: Path) -> bool:
     return True
 
 
-def _read(path: Path, start: int, count: int) -> bytes:
+def _read(path: Path, start: int, count: int) -> memoryview:
+    """Return bytes of a file, in memory that may be written to."""
     with path.open("rb", buffering=0) as file:
+        count = max(0, min(count, os.fstat(file.fileno()).st_size - start))
         file.seek(start)
-        parts = []
-        while count > 0:
-            data = file.read(count)
-            if not data:
+        memory: Any = np.empty(count, np.uint8)
+        data = memoryview(memory)
+        done = 0
+        while done < count:
+            more = file.readinto(data[done:])
+            if not more:
                 break
-            parts.append(data)
-            count -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+            done += more
+    return data[:done]

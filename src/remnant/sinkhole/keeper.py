@@ -31,11 +31,12 @@ from remnant.watchlist import Watchlist
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     import xxhash
 
+    from remnant.capture.segment_frames import Frame
     from remnant.collate.clients import Lookup
     from remnant.settings import Settings
     from remnant.sinkhole.follow import Followed, Pending
@@ -47,14 +48,18 @@ __all__ = ["Keeper", "Round"]
 _LOG: Final = logging.getLogger("remnant.sinkhole")
 
 _FORMAT: Final = "segment"
-_SEGMENT_BYTES: Final = 12 << 20
+_SEGMENT_BYTES: Final = 24 << 20
 _ROUND_BYTES: Final = 24 << 20
 """Bytes of frames that one commit takes, of one segment and of all."""
+_BATCH_BYTES: Final = 2 << 20
+"""Bytes of frames from which on the next one is looked at apart: small ones are put together."""
 _IDLE_S: Final = 10.0
 """Seconds after which frames without events are committed."""
 _SETTLE_S: Final = 60.0
 _EXPIRE_S: Final = 3600.0
 _SAID_S: Final = 60.0
+_RETRY_S: Final = 60.0
+"""Seconds until a segment that could not be compressed is tried again."""
 _MANY_CLIENTS: Final = 1_000_000
 _ENDINGS: Final = 100
 
@@ -227,10 +232,10 @@ class Keeper:
                 waiting.append((followed, pending))
                 left -= len(pending.data)
                 more |= pending.rest
+        self._check_abandoned({id(followed) for followed, _ in waiting})
         now = time.monotonic()
         due = any(pending.rows or pending.ended for _, pending in waiting)
         if not waiting or (not due and now - self._committed_at < _IDLE_S):
-            self._check_abandoned({id(followed) for followed, _ in waiting})
             return Round()
         store = Store.open(self._settings, write=True, sweep=False)
         try:
@@ -293,15 +298,19 @@ class Keeper:
         options: ReadOptions,
     ) -> Growth:
         assert followed.watchlist is not None
-        batch = batch_of(
-            pending.frames,
-            [],
-            pending.start,
-            pending.end,
-            followed.head,
-            followed.watchlist,
-            options,
-        )
+        batches = [
+            batch_of(
+                frames,
+                [],
+                pending.start,
+                pending.start + frames[-1].end,
+                followed.head,
+                followed.watchlist,
+                options,
+                lasting=True,
+            )
+            for frames in _some(pending.frames)
+        ]
         return Growth(
             id=followed.id,
             case=followed.case,
@@ -311,7 +320,7 @@ class Keeper:
             watchlist=followed.watchlist,
             before=None if followed.anew else followed.record,
             replace=followed.anew,
-            batches=[batch],
+            batches=batches,
             end=pending.end,
             digest=digest.hexdigest(),
             head=followed.first_with(pending),
@@ -416,7 +425,7 @@ class Keeper:
                 self._guarded(lambda f=followed, s=future: self._publish(f, s))  # type: ignore[misc]
                 sealed += self._folders.is_gone(followed)
         for followed in self._folders.followed():
-            if followed.ended and not followed.sealing and not followed.broken and followed.begun:
+            if followed.is_to_seal(time.monotonic()):
                 if len(self._sealing) >= 2:
                     break
                 followed.sealing = True
@@ -426,7 +435,15 @@ class Keeper:
         return sealed
 
     def _publish(self, followed: Followed, future: Future[Sealed]) -> None:
-        sealed = future.result()
+        try:
+            sealed = future.result()
+        except FileNotFoundError:
+            # Its case was deleted meanwhile.
+            self._folders.drop(followed)
+            return
+        except OSError:
+            followed.seal_after = time.monotonic() + _RETRY_S
+            raise
         assert self._manifest is not None
         self._manifest.seal(followed.head.segment, sealed.facts)
         publish(sealed)
@@ -467,3 +484,12 @@ class Keeper:
             self._alarm = f"{error.where}: {error.what}" + (f" ({error.got})" if error.got else "")
         else:
             self._alarm = str(error)
+
+
+def _some(frames: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
+    """Yield the frames, some at a time."""
+    begin = 0
+    for i, frame in enumerate(frames):
+        if frame.end - frames[begin].start >= _BATCH_BYTES or i == len(frames) - 1:
+            yield frames[begin : i + 1]
+            begin = i + 1

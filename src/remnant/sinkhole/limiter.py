@@ -7,6 +7,9 @@ before the limiter: it never blinds the measurement.
 
 The limit is the generic cell rate algorithm (ITU-T I.371): for each network one time, at which it
 will have used up what it was given; up to a second of answers may come at once.
+
+A clock that is set back by more than a second makes such a time lie further ahead than it can. It
+is then forgotten: better a second of answers too many than none for as long as the clock went back.
 """
 
 from __future__ import annotations
@@ -56,7 +59,8 @@ class Limiter(NamedTuple):
 def new_limiter(limit: int | None) -> Limiter:
     """Return a limiter of so many answers a second for each network; ``None``: no limit."""
     key = np.array([secrets.randbits(64) | 1 for _ in range(2)], np.uint64)
-    interval = 0 if limit is None else max(1, _SECOND_US // limit)
+    # Rounded up: never more answers than the limit says.
+    interval = 0 if limit is None else -(-_SECOND_US // limit)
     slots = _SLOTS if interval else _WAYS
     return Limiter(
         key, np.array([interval], np.int64), np.zeros(slots, np.uint64), np.zeros(slots, np.int64)
@@ -102,7 +106,7 @@ def admits(limiter: Limiter, address: Bytes, now: Int) -> bool:
                 slot = way
         limiter.tags[slot] = network
     used = max(limiter.times[slot], now)
-    if used - now > _SECOND_US + interval:
+    if used - now > 2 * _SECOND_US + interval:
         # More than anybody can have used: the clock was set back.
         used = now
     if used - now > _SECOND_US:

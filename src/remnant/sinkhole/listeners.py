@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import RemnantError
+from remnant.sinkhole.addresses import MAPPED, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "HAS_FAST_PATH",
     "IP_PKTINFO",
-    "MAPPED",
     "ListenError",
     "destination_of",
     "is_wild",
     "open_listeners",
-    "packed",
     "udp_socket",
-    "unit_of",
 ]
 
 HAS_FAST_PATH: Final = sys.platform == "linux" and struct.calcsize("P") == 8
@@ -50,7 +48,6 @@ _PROBE: Final = 3
 _SPARE_FILES: Final = 256
 """Descriptors beside listeners and connections: the store, logs, DNS, what libraries open."""
 
-MAPPED: Final = b"\0" * 10 + b"\xff\xff"
 """What IPv4 addresses begin with where they stand in 16 bytes."""
 
 _HINTS: Final = {
@@ -203,26 +200,6 @@ def _listen(address: str, port: int, backlog: int, *, transparent: bool) -> sock
     return listener
 
 
-def packed(host: str) -> bytes:
-    """Return an address as 16 bytes, an IPv4 address as ::ffff:a.b.c.d; a scope is left out.
-
-    >>> packed("192.0.2.1").hex()
-    '00000000000000000000ffffc0000201'
-    """
-    if ":" in host:
-        return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    return MAPPED + socket.inet_pton(socket.AF_INET, host)
-
-
-def unit_of(address: bytes) -> bytes:
-    """Return what counts as one source: all of an IPv4 address, the first 64 bits of an IPv6 one.
-
-    Args:
-        address: 16 bytes, as ``packed`` returns them.
-    """
-    return address[len(MAPPED) :] if address.startswith(MAPPED) else address[:8]
-
-
 def destination_of(connection: socket.socket) -> tuple[bytes, int]:
     """Return the address and port that a connection was made to, before any redirection.
 
@@ -242,5 +219,5 @@ def destination_of(connection: socket.socket) -> tuple[bytes, int]:
     except (OSError, struct.error):
         # Without connection tracking, or for a connection that the kernel does not track.
         host, port = connection.getsockname()[:2]
-        return packed(host), port
+        return mapped(host), port
     return address, port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Final, Literal
 
 from remnant.sinkhole.events import Event
@@ -11,9 +10,8 @@ from remnant.sinkhole.policy import Answer, Kind
 if TYPE_CHECKING:
     from remnant.sinkhole.events import Counts, Emit
 
-__all__ = ["Peer", "mapped", "observe", "source_of"]
+__all__ = ["Peer", "observe"]
 
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 _UNREADABLE: Final = frozenset({Kind.SILENT_SHORT, Kind.MALFORMED})
 
 
@@ -34,22 +32,6 @@ class Peer:
         self.port = port
         self.destination = destination
         self.service_port = service_port
-
-
-def mapped(host: str) -> bytes:
-    """Return an address as 16 bytes, an IPv4 address as ::ffff:a.b.c.d.
-
-    Args:
-        host: as the socket module writes it, maybe with the scope of a link (``fe80::1%eth0``).
-    """
-    if ":" in host:
-        return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    return _MAPPED + socket.inet_pton(socket.AF_INET, host)
-
-
-def source_of(address: bytes) -> bytes:
-    """Return what one source is: an IPv4 address, or an IPv6 /64, which one host may fill."""
-    return address if address.startswith(_MAPPED) else address[:8]
 
 
 def observe(

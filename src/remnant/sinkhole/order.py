@@ -35,7 +35,8 @@ class Plan:
         memberships: the sets of cases that rows of telemetry belong to.
         facts: for each case what the head of its segments says.
         replies: what HTTP requests get, by case.
-        rate_limit: answers a second for one network; ``None``: no limit.
+        rate_limit: answers a second of one process for one network; ``None``: no limit.
+        connections: connections over TCP that may be open.
         nsid: how this server names itself; empty: not at all.
         secret: 16 bytes, of the cookies.
         sensor: name of the sensor.
@@ -47,6 +48,7 @@ class Plan:
     facts: Mapping[str, Any]
     replies: Mapping[str, Any]
     rate_limit: int | None
+    connections: int
     nsid: bytes
     secret: bytes
     sensor: str

@@ -42,6 +42,8 @@ _IDLE_S: Final = 5.0
 _SILENCE_US: Final = 30_000_000
 """Microseconds without a word from the listener after which it was not listening."""
 _RETRY_S: Final = 1.0
+_LONG_HEAD: Final = 64 << 10
+"""Bytes of a head from which on segments grow older."""
 _SAID_S: Final = 60.0
 """Seconds in which the log says once that nothing can be written."""
 _HOUR_US: Final = 3_600_000_000
@@ -114,7 +116,7 @@ class Recorder:
         worker: names the process among those of the sensor (letters, digits, hyphens).
         vantages: where the process listens; what is no event counts at the first of them.
         max_bytes: length at which a segment ends.
-        max_seconds: age at which it ends.
+        max_seconds: age at which it ends; later, in proportion, where its head is very long.
         clock: tells UTC microseconds.
     """
 
@@ -274,6 +276,7 @@ class _CaseLog:
         self._max_seconds = max_seconds
         self._writer: SegmentWriter | None = None
         self._opened = 0.0
+        self._longest = max_seconds
         self._tried = self._said = -_SAID_S
         self._written_at = -_IDLE_S
         self._waiting = Counts()
@@ -348,7 +351,7 @@ class _CaseLog:
 
     def _rotate(self, at: float, now: int) -> None:
         if self._writer is not None and (
-            self._writer.bytes >= self._max_bytes or at - self._opened >= self._max_seconds
+            self._writer.bytes >= self._max_bytes or at - self._opened >= self._longest
         ):
             self._end(now)
         if self._writer is None:
@@ -359,6 +362,8 @@ class _CaseLog:
         self._writer = SegmentWriter(self._folder, self._head())
         self.bytes += self._writer.bytes
         self._opened = at
+        # A head that lists tens of thousands of zones is not written again every few minutes.
+        self._longest = self._max_seconds * max(1.0, self._writer.bytes / _LONG_HEAD)
 
     def _end(self, now: int) -> None:
         writer, self._writer = self._writer, None

@@ -29,15 +29,23 @@ __all__ = [
     "APEX",
     "BELOW",
     "BETWEEN",
+    "CAA",
+    "EXPIRE",
+    "MX",
     "NS",
+    "REFRESH",
+    "RETRY",
     "SERVER",
+    "SERVER_TTL",
     "SOA",
+    "TXT",
     "WATCHED",
     "A",
     "Records",
     "RrSet",
     "Shared",
     "contact_name",
+    "minimum_of",
 ]
 
 A: Final = 1
@@ -61,9 +69,9 @@ BELOW: Final = 16
 
 SERVER_TTL: Final = 3600
 """Seconds that resolvers may keep NS records, and addresses of name servers nobody watches."""
-_REFRESH: Final = 14_400
-_RETRY: Final = 3600
-_EXPIRE: Final = 1_209_600
+REFRESH: Final = 14_400
+RETRY: Final = 3600
+EXPIRE: Final = 1_209_600
 _LEAST_MINIMUM: Final = 300
 
 _HEADER_BYTES: Final = 12
@@ -111,9 +119,9 @@ class Records:
         self._ttl = answering.ttls[0]
         self._server = _relative(text_to_wire(zone.nameservers[0]), zone.name)
         self._rname = _relative(contact_name(zone.contact), zone.name)
-        minimum = max(_LEAST_MINIMUM, self._ttl)
+        minimum = minimum_of(self._ttl)
         self._tail = struct.pack(
-            "!5I", answering.serial & 0xFFFFFFFF, _REFRESH, _RETRY, _EXPIRE, minimum
+            "!5I", answering.serial & 0xFFFFFFFF, REFRESH, RETRY, EXPIRE, minimum
         )
         self._soa: dict[int, RrSet] = {}
         self.tables: tuple[Tables, ...] = tuple(self._of_arm(zone, ttl) for ttl in answering.ttls)
@@ -178,6 +186,11 @@ class Shared:
         if found is None:
             found = self._known[key] = Records(zone)
         return found
+
+
+def minimum_of(ttl: int) -> int:
+    """Return the last number of a zone's SOA, in seconds."""
+    return max(_LEAST_MINIMUM, ttl)
 
 
 def contact_name(contact: str) -> bytes:

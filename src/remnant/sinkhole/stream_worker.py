@@ -17,7 +17,7 @@ from remnant.schema import EVENTS, PROOFS, TRANSPORTS
 from remnant.sinkhole.dns_tcp import DnsTcp
 from remnant.sinkhole.dns_udp import DnsUdp
 from remnant.sinkhole.events import Counts
-from remnant.sinkhole.streams import Streams
+from remnant.sinkhole.streams import Limits, Streams
 
 if TYPE_CHECKING:
     import socket
@@ -84,6 +84,7 @@ class StreamWorker:
         certificates: what TLS is spoken with.
         recorder: keeps the events.
         numbers: what the supervisor reads.
+        connections: that may be open, but for those of DNS.
         is_limited: the rate limit of the UDP sockets.
     """
 
@@ -99,6 +100,7 @@ class StreamWorker:
         certificates: Certificates | None,
         recorder: Recorder,
         numbers: Numbers,
+        connections: int = 10_000,
         is_limited: Callable[[bytes, int], bool] | None = None,
     ) -> None:
         self._dns_sockets, self._slow_sockets = dns, slow
@@ -116,6 +118,7 @@ class StreamWorker:
         self._stop = asyncio.Event()
         self._streams = Streams(
             others,
+            limits=Limits(connections=connections),
             emit=self._emit,
             reply_for=lambda name, destination: replies[directory.find(name, destination).case],
             certificates=certificates,

@@ -14,9 +14,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from remnant.sinkhole.addresses import mapped, unit_of
 from remnant.sinkhole.conversation import TLS_STATE, Conversation, Speaker
 from remnant.sinkhole.events import Event
-from remnant.sinkhole.listeners import destination_of, packed, unit_of
+from remnant.sinkhole.listeners import destination_of
 from remnant.sinkhole.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ class Streams:
         assert self._wheel is not None
         counters = self.counters
         counters.connections += 1
-        address = packed(str(peer[0]))
+        address = mapped(str(peer[0]))
         source = unit_of(address)
         try:
             accepted.setblocking(False)

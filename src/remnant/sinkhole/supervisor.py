@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import RemnantError
@@ -70,7 +70,7 @@ def pause_after(deaths: int) -> float:
     >>> pause_after(1), pause_after(4), pause_after(100_000)
     (0.2, 1.6, 30.0)
     """
-    return min(_LONGEST_PAUSE_S, 0.1 * float(1 << min(deaths, _MAX_DOUBLINGS)))
+    return float(min(_LONGEST_PAUSE_S, 0.1 * 2 ** min(deaths, _MAX_DOUBLINGS)))
 
 
 class Supervisor:
@@ -167,10 +167,16 @@ class Supervisor:
         """
         mine = self._sockets
         udp = mine.udp[role.number] if role.kind == "udp" else mine.slow
+        plans = {
+            "keeper": None,
+            # The fast path has all it needs in its tables.
+            "udp": replace(self._plan, zones=()),
+            "streams": self._plan,
+        }
         order = Order(
             role=role,
             home=self._home,
-            plan=None if role.kind == "keeper" else self._plan,
+            plan=plans[role.kind],
             cases=tuple(self._plan.facts),
             udp=() if role.kind == "keeper" else tuple(s.fileno() for s in udp),
             dns=tuple(s.fileno() for s in mine.dns) if role.kind == "streams" else (),

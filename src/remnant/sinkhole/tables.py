@@ -7,13 +7,13 @@ question (RFC 1035 section 4.1.4), because these lie elsewhere in each question.
 
 from __future__ import annotations
 
-import ipaddress
-import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from remnant.names import is_below, text_to_wire
+from remnant.names import text_to_wire
+from remnant.sinkhole import records
+from remnant.sinkhole.records import WATCHED, Records, Shared
 from remnant.sinkhole.zones import names_above
 from remnant.watchtable import Tables, build
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from remnant.sinkhole.zones import Answering, Zone
+    from remnant.sinkhole.records import RrSet
+    from remnant.sinkhole.zones import Zone
 
 __all__ = [
     "ANY",
@@ -32,7 +33,6 @@ __all__ = [
     "CAA",
     "EXACT",
     "MX",
-    "NS_TTL",
     "PATCHES",
     "SERVER",
     "TXT",
@@ -70,13 +70,8 @@ _COLUMNS: Final = 10
 PATCHES: Final = 3
 """Places in a section that may be left for a pointer to the zone."""
 
-NS_TTL: Final = 3600
-"""Seconds that resolvers may keep NS records, and addresses of name servers nobody watches."""
-
-_SOA_TIMERS: Final = (14_400, 3_600, 1_209_600)
-_LEAST_MINIMUM: Final = 300
-_OWNER: Final = b"\xc0\x0c"
-_TYPE: Final = {"A": 1, "NS": 2, "SOA": 6, "HINFO": 13, "MX": 15, "TXT": 16, "AAAA": 28, "CAA": 257}
+_FIRST_PLACE: Final = 12
+"""Where the name of a question begins."""
 
 
 class Served(NamedTuple):
@@ -161,6 +156,8 @@ def compile_zones(zones: Sequence[Zone]) -> tuple[Served, list[tuple[str, ...]]]
         return entry
 
     sections = _Sections()
+    shared = Shared()
+    common: list[tuple[int, int]] = []
     configs: dict[int, int] = {}
     rows: list[list[int]] = []
     ttls: list[tuple[int, int]] = []
@@ -168,11 +165,13 @@ def compile_zones(zones: Sequence[Zone]) -> tuple[Served, list[tuple[str, ...]]]
     tops: dict[int, int] = {}
     columns: dict[str, list[int]] = {"config": [], "soa": [], "ns": [], "owner": []}
     for number, zone in enumerate(zones):
-        answering = zone.answering
-        config = configs.setdefault(id(answering), len(configs))
+        made = shared.of(zone)
+        config = configs.setdefault(id(made), len(configs))
         if config == len(rows):
-            rows.append([sections.add(section) for section in _of_config(answering)])
-            ttls.append((answering.ttls[0], answering.ttls[-1]))
+            ttl = zone.answering.ttls
+            rows.append([sections.add(section) for section in _of_config(made)])
+            ttls.append((ttl[0], ttl[-1]))
+            common.append((sections.add(_soa(made)), sections.add(_servers(made))))
         tops[mark(zone.name, ZONE, below=True)] = number
         mark(zone.name, APEX)
         for name in zone.exact:
@@ -184,8 +183,8 @@ def compile_zones(zones: Sequence[Zone]) -> tuple[Served, list[tuple[str, ...]]]
         for name in zone.between():
             mark(name, BETWEEN)
         columns["config"].append(config)
-        columns["soa"].append(sections.add(_soa(zone)))
-        columns["ns"].append(sections.add(_servers(zone)))
+        columns["soa"].append(common[config][0])
+        columns["ns"].append(common[config][1])
         columns["owner"].append(owners.setdefault(tuple(zone.cases), len(owners)))
     names = {zone.name for zone in zones}
     for zone in zones:
@@ -240,63 +239,40 @@ def _depth(wire: bytes) -> int:
     return count
 
 
-def _record(kind: str, ttl: int, data: bytes, owner: bytes = _OWNER) -> bytes:
-    return owner + struct.pack("!HHIH", _TYPE[kind], 1, ttl, len(data)) + data
+def _section(found: RrSet | None) -> _Section | None:
+    if found is None:
+        return None
+    return _Section(found.data, found.answers + found.authorities)
 
 
-def _of_config(answering: Answering) -> list[_Section | None]:
+def _of_config(made: Records) -> list[_Section | None]:
     """Return the sections of one configuration in the order of the columns."""
-    config, ttl = answering.config, answering.ttls[0]
-    arms = (answering.ttls[0], answering.ttls[-1])
-    ipv4 = [ipaddress.ip_address(text).packed for text in answering.ipv4]
-    ipv6 = [ipaddress.ip_address(text).packed for text in answering.ipv6]
-
-    def addresses(kind: str, packed: list[bytes], ttl: int) -> _Section:
-        return _Section(b"".join(_record(kind, ttl, data) for data in packed), len(packed))
-
-    def one(kind: str, data: bytes) -> _Section:
-        return _Section(_record(kind, ttl, data), 1)
-
+    first, last = made.tables[0], made.tables[-1]
     return [
-        *(addresses("A", ipv4, arm) for arm in arms),
-        *(addresses("AAAA", ipv6, arm) for arm in arms),
-        addresses("A", ipv4, NS_TTL),
-        addresses("AAAA", ipv6, NS_TTL),
-        one("HINFO", b"\x07RFC8482\x00"),
-        one("MX", b"\0\0\0") if config.null_mx else None,
-        one("TXT", b"\x0bv=spf1 -all") if config.spf else None,
-        one("CAA", b"\x00\x05issue;") if config.caa else None,
+        _section(table.get(kind))
+        for table, kind in (
+            (first[WATCHED], records.A),
+            (last[WATCHED], records.A),
+            (first[WATCHED], records.AAAA),
+            (last[WATCHED], records.AAAA),
+            (first[records.SERVER], records.A),
+            (first[records.SERVER], records.AAAA),
+            (first[WATCHED], records.ANY),
+            (first[WATCHED], records.MX),
+            (first[WATCHED], records.TXT),
+            (first[WATCHED], records.CAA),
+        )
     ]
 
 
-def _piece(name: str, zone: str) -> tuple[bytes, bool]:
-    """Return a name as it stands in data of the zone, and whether a pointer ends it."""
-    wire = text_to_wire(name)
-    if not is_below(name, zone):
-        return wire, False
-    return wire[: len(wire) - len(text_to_wire(zone))] + b"\xc0\x0c", True
+def _soa(made: Records) -> _Section:
+    """Return the SOA record; where it depends on the zone's place, that place is left open."""
+    here, there = made.soa(_FIRST_PLACE).data, made.soa(_FIRST_PLACE + 1).data
+    # A pointer's second byte is the one that differs.
+    places = [i - 1 for i, (one, other) in enumerate(zip(here, there, strict=True)) if one != other]
+    return _Section(here, 1, tuple(places))
 
 
-def _soa(zone: Zone) -> _Section:
-    ttl = zone.answering.ttls[0]
-    server, server_pointer = _piece(zone.nameservers[0], zone.name)
-    local, _, domain = zone.contact.partition("@")
-    contact, contact_pointer = _piece(domain, zone.name)
-    contact = bytes([len(local)]) + local.encode("ascii") + contact
-    timers = struct.pack(
-        "!IIIII", zone.answering.serial & 0xFFFFFFFF, *_SOA_TIMERS, max(_LEAST_MINIMUM, ttl)
-    )
-    data = _record("SOA", ttl, server + contact + timers)
-    start = len(data) - len(timers) - len(contact) - len(server)
-    patches = [0]
-    if server_pointer:
-        patches.append(start + len(server) - 2)
-    if contact_pointer:
-        patches.append(start + len(server) + len(contact) - 2)
-    return _Section(data, 1, tuple(patches))
-
-
-def _servers(zone: Zone) -> _Section:
+def _servers(made: Records) -> _Section | None:
     # Asked for at the apex only, where the pointer to the zone is the pointer to the question.
-    pieces = [_piece(name, zone.name)[0] for name in zone.nameservers]
-    return _Section(b"".join(_record("NS", NS_TTL, piece) for piece in pieces), len(pieces))
+    return _section(made.tables[0][records.APEX].get(records.NS))

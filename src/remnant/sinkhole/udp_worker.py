@@ -1,7 +1,8 @@
 """One process that answers UDP: the fast path in one thread, the disk in another.
 
 The answering thread fills one set of columns while the writing thread keeps the set before. It
-never waits for the disk: where no set is free, the rows of that round are lost, and counted.
+never waits for the disk: where no set is free, it fills its own on, and when that is full as well,
+the rows in it are lost, and counted.
 """
 
 from __future__ import annotations
@@ -202,6 +203,8 @@ class UdpWorker:
         try:
             free = self._free.get_nowait()
         except queue.Empty:
+            if fastpath.has_room(columns):
+                return columns
             self._unkept += int(columns.used[0])
             columns.used[:] = 0
             return columns

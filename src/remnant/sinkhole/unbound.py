@@ -13,18 +13,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from remnant.sinkhole.records import EXPIRE, REFRESH, RETRY, SERVER_TTL, minimum_of
 from remnant.sinkhole.zonefile import (
-    EXPIRE,
-    REFRESH,
-    RETRY,
-    SERVER_TTL,
     ZoneText,
     absolute,
     address_data,
     contact_name,
     extra_data,
     is_single,
-    minimum_of,
     safe_name,
 )
 from remnant.sinkhole.zones import Zone, names_above

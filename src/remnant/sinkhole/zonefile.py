@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from remnant.errors import ExportError
 from remnant.names import is_below, labels_of
+from remnant.sinkhole.records import EXPIRE, REFRESH, RETRY, SERVER_TTL, minimum_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from remnant.sinkhole.zones import Zone
 
 __all__ = [
-    "EXPIRE",
-    "REFRESH",
-    "RETRY",
-    "SERVER_TTL",
     "ZoneText",
     "ZoneTexts",
     "absolute",
@@ -39,19 +36,11 @@ __all__ = [
     "contact_name",
     "extra_data",
     "is_single",
-    "minimum_of",
     "quoted",
     "relative",
     "safe_name",
     "zone_text",
 ]
-
-SERVER_TTL: Final = 3600
-"""Seconds that resolvers may keep NS records, and addresses of name servers nobody watches."""
-REFRESH: Final = 14_400
-RETRY: Final = 3600
-EXPIRE: Final = 1_209_600
-_LEAST_MINIMUM: Final = 300
 
 _PLAIN: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _SAFE: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -135,11 +124,6 @@ def quoted(text: str) -> str:
 
 def _text_byte(byte: int) -> str:
     return chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03d}"
-
-
-def minimum_of(ttl: int) -> int:
-    """Return the last number of a zone's SOA, in seconds."""
-    return max(_LEAST_MINIMUM, ttl)
 
 
 def address_data(zone: Zone) -> list[tuple[str, str]]:

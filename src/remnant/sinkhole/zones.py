@@ -15,7 +15,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from remnant.cases.model import SinkholeConfig
+from remnant.cases.model import MAX_SINK_ADDRESSES, SinkholeConfig
 from remnant.cases.zones import zone_of
 from remnant.errors import CaseError
 from remnant.names import NameSyntaxError, is_below, text_to_wire
@@ -248,6 +248,14 @@ def _answering(case: Case, answer: Sequence[str], serial: int) -> Answering:
             where=case.name,
             expected='addresses = ["192.0.2.53"] in its [sinkhole] table',
             hint="or give the sinkhole's own address on the command line: --answer 192.0.2.53",
+        )
+    if len(addresses) > MAX_SINK_ADDRESSES:
+        # More would not fit in the room that the fast path has for an answer.
+        raise CaseError(
+            "too many addresses of the sinkhole",
+            where=case.name,
+            got=len(addresses),
+            expected=f"at most {MAX_SINK_ADDRESSES}: larger answers help who floods others",
         )
     parsed = [ipaddress.ip_address(text) for text in addresses]
     return Answering(

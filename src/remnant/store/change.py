@@ -73,11 +73,21 @@ class Change:
                 )
 
     def write(
-        self, table: Table, case: str, day: str | None, data: pa.Table, sources: Iterable[str]
+        self,
+        table: Table,
+        case: str,
+        day: str | None,
+        data: pa.Table,
+        sources: Iterable[str],
+        *,
+        brief: bool = False,
     ) -> None:
-        """Write rows to a new file of a table; no rows, no file."""
+        """Write rows to a new file of a table; no rows, no file.
+
+        With ``brief`` in less time and more space, for a file that is merged with others soon.
+        """
         if len(data):
-            pending = self._folder.write(self.scratch, table, case, day, data, sources)
+            pending = self._folder.write(self.scratch, table, case, day, data, sources, brief=brief)
             self._pending.append(pending)
         if table is SIGHTINGS and day is not None:
             self.mark_dirty(case, day)

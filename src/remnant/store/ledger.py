@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,7 +127,9 @@ _DIRTY = sa.Table(
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(SourceRecord))
 
 
-def _engine(url: str) -> sa.Engine:
+@lru_cache(maxsize=8)
+def _pattern(url: str) -> tuple[sa.Engine, dict[Any, Any]]:
+    """Return an engine that nothing uses, and the statements that were compiled for its like."""
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
 
@@ -142,6 +145,24 @@ def _engine(url: str) -> sa.Engine:
                 "secure_delete = ON",
             ):
                 connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine, {}
+
+
+def _engine(url: str) -> sa.Engine:
+    """Return an engine with connections of its own.
+
+    To compile the statements takes longer than to execute them, and a ledger may be opened each
+    second: all of one address share what is compiled.
+    """
+    pattern, compiled = _pattern(url)
+    engine = sa.Engine(
+        pattern.pool.recreate(),
+        pattern.dialect,
+        pattern.url,
+        execution_options={"compiled_cache": compiled},
+    )
+    if engine.dialect.name == "sqlite":
 
         @sa.event.listens_for(engine, "begin")
         def _begin(connection: sa.Connection) -> None:
