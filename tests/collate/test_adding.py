@@ -40,6 +40,7 @@ def columns(count: int) -> dict[str, pa.Array[Any]]:
     some = RNG.integers(0, 3, count)
     gaps = some == 1
     words = pa.array(["a", "b", "c"])
+    texts = pa.array([None if i == 1 else str(i) for i in some], pa.string())
     return {
         "time": pa.array(RNG.integers(0, 9, count)).cast(pa.timestamp("us", "UTC")),
         "same": pa.array(np.full(count, 53, np.uint16)),
@@ -48,7 +49,7 @@ def columns(count: int) -> dict[str, pa.Array[Any]]:
         "nothing": pa.nulls(count, pa.int64()),
         "word": pa.DictionaryArray.from_arrays(some.astype(np.int32), words),
         "one_word": pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), words),
-        "word_gaps": pa.array([None if i == 1 else str(i) for i in some]).dictionary_encode(),
+        "word_gaps": texts.dictionary_encode(),
         "text": pa.array([str(i) for i in some]),
         "flag": pa.array(gaps),
         "no_flag": pa.array(np.zeros(count, np.bool_)),
