@@ -70,7 +70,7 @@ def test_json_loses_nothing_and_is_safe_to_print(rows: list[dict[str, Any]]) -> 
     shown = render(rows, COLUMNS, "json")
     assert shown.isascii()
     assert json.loads(shown, parse_constant=lambda _: None) == json.loads(
-        json.dumps(rows).replace("-Infinity", "null").replace("Infinity", "null")
+        json.dumps(rows), parse_constant=lambda _: None
     )
 
 

@@ -222,8 +222,9 @@ def test_nothing_is_lost_while_another_process_writes(sink: Sink) -> None:
 
 def let_through(folder: Path) -> None:
     """Let other users get to a folder of this test."""
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(path.stat().st_mode | stat.S_IXOTH)
+    for path in (folder, *folder.parents):
+        if not path.stat().st_mode & stat.S_IXOTH:
+            path.chmod(path.stat().st_mode | stat.S_IXOTH)
 
 
 def as_nobody(python: str) -> bool:
