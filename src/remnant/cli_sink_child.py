@@ -197,6 +197,7 @@ def _warm(settings: Settings, lookup: Lookup) -> None:
 
     import numpy as np
 
+    from remnant.sinkhole.addresses import mapped
     from remnant.sinkhole.events import Counts, Event
     from remnant.sinkhole.keeper import Keeper
     from remnant.sinkhole.recorder import CaseFacts, Recorder
@@ -204,7 +205,7 @@ def _warm(settings: Settings, lookup: Lookup) -> None:
     from remnant.watchlist import Rule, digest_of
 
     rules = [Rule("warm", "exact", "warm.invalid")]
-    source = bytes(10) + b"\xff\xff\x7f\x00\x00\x01"
+    source = mapped("127.0.0.1")
     event = Event(
         time.time_ns() // 1000,
         source,

@@ -16,6 +16,7 @@ import numpy as np
 from numba import int64
 
 from remnant.sinkhole.cookie_kernel import CLIENT_BYTES, is_valid, write_cookie
+from remnant.sinkhole.edns import PAYLOAD
 from remnant.sinkhole.limiter import Limiter, admits
 from remnant.sinkhole.records import SERVER_TTL
 from remnant.sinkhole.tables import (
@@ -88,7 +89,7 @@ __all__ = [
     "new_scratch",
 ]
 
-MAX_ANSWER: Final = 1232
+MAX_ANSWER: Final = PAYLOAD
 """Bytes of the longest answer over UDP: what passes every path without fragments."""
 
 _PLAIN_SIZE: Final = 512

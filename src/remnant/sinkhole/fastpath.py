@@ -71,7 +71,6 @@ _VECTOR: Final = 2
 _VECTORS: Final = 3
 _CONTROL: Final = 4
 _CONTROL_SIZE: Final = 5
-_MESSAGE_FLAGS: Final = 6
 _LENGTH: Final = 7
 _HEADER_WORDS: Final = 8
 
@@ -80,7 +79,6 @@ _SO_MEMINFO: Final = 55
 
 _AF_INET6: Final = 10
 _DONTWAIT: Final = 0x40
-_TRUNCATED: Final = 0x20
 _CLOCK_REALTIME: Final = 0
 _LONGEST_WAIT_MS: Final = 100
 

@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
     from remnant.wire import Bytes, Int
 
-__all__ = ["DEFAULT_LIMIT", "Limiter", "admits", "new_limiter"]
-
-DEFAULT_LIMIT: Final = 200
-"""Answers that one network gets in a second."""
+__all__ = ["Limiter", "admits", "new_limiter"]
 
 _SLOTS: Final = 1 << 17
 _WAYS: Final = 4

@@ -48,8 +48,6 @@ _PROBE: Final = 3
 _SPARE_FILES: Final = 256
 """Descriptors beside listeners and connections: the store, logs, DNS, what libraries open."""
 
-"""What IPv4 addresses begin with where they stand in 16 bytes."""
-
 _HINTS: Final = {
     errno.EACCES: "ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE",
     errno.EADDRINUSE: "another program listens there; `ss -ltnp` shows which",
