@@ -59,10 +59,13 @@ def test_times_out_of_order_never_give_more(limit: int, jitter_ms: list[int]) ->
 @QUICK
 @given(st.integers(1, 1000), st.integers(0, 10 * 365 * 86_400))
 def test_a_clock_that_is_set_back_silences_nobody_for_long(limit: int, back_s: int) -> None:
+    """Who asks again after a second and the time that one answer costs is answered."""
     limiter = new_limiter(limit)
+    cost = -(-SECOND // limit)
     admitted(limiter, "192.0.2.1", [NOW] * (limit + 5))
-    earlier = NOW - back_s * SECOND
-    later = [earlier + 3 * SECOND + i * (SECOND // limit + 1) for i in range(20)]
+    first = NOW - back_s * SECOND
+    admitted(limiter, "192.0.2.1", [first])
+    later = [first + SECOND + cost + i * cost for i in range(20)]
 
     assert admitted(limiter, "192.0.2.1", later) == 20
 

@@ -135,12 +135,16 @@ def test_names_beside_the_list_are_kept_apart(sink: Sink) -> None:
 def test_every_proof_class_is_kept_with_its_facts(sink: Sink) -> None:
     with socket.create_connection(("127.0.0.1", sink.port), 5) as raw:
         raw.sendall(b"\x01\x02")
-    deadline = time.monotonic() + 30
-    while not names_seen(sink.place, "--vantage", "sinkhole_http"):
+    sink.run("openssl", "s_client", "-connect", f"127.0.0.1:{sink.port}",
+             "-servername", WATCHED, stdin=b"")  # fmt: skip
+    sink.run("curl", "-s", "-m", 10, f"http://127.0.0.1:{sink.port}/", "-H", f"Host: {WATCHED}")
+    deadline = time.monotonic() + 60
+    while WATCHED not in names_seen(sink.place, "--vantage", "sinkhole_http"):
         assert time.monotonic() < deadline
     rows = sink.place.ask("clients", "beebone", "--vantage", "sinkhole_http")
 
-    assert rows[0]["address"] == "127.0.0.1"
+    assert [(row["address"], row["proof"]) for row in rows] == [("127.0.0.1", "http")]
+    assert rows[0]["queries"] >= 1
 
 
 def test_metrics_and_health(sink: Sink) -> None:
