@@ -37,6 +37,8 @@ class Estimate:
         coverage: sensor-hours with traffic / sensor-hours expected in the window, 0 to 1; null if
             the sources state no period.
         refusal: why there is no value, or no limit although there is a value.
+        asn: the one AS that it holds for; null for the whole case.
+        country: the one country that it holds for, ISO 3166-1 alpha-2; null for the whole case.
     """
 
     quantity: str
@@ -53,6 +55,8 @@ class Estimate:
     assumptions: tuple[str, ...] = ()
     coverage: float | None = None
     refusal: str | None = None
+    asn: int | None = None
+    country: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of the contract; times are ISO 8601 with ``Z``.
@@ -74,4 +78,6 @@ class Estimate:
             "n": self.n,
             "coverage": self.coverage,
             "assumptions": list(told),
+            "asn": self.asn,
+            "country": self.country,
         }

@@ -1,0 +1,132 @@
+"""The page of results: a section per campaign, a row per cell, every score with its interval."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from campaigns.campaign import METRICS, score
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from campaigns.campaign import Campaign, Goal, Metric, Outcomes, Score
+
+__all__ = ["goals_met", "page", "section"]
+
+_SHARES = {"bias", "mare", "coverage", "below", "refused", "wrong", "right", "error_cut"}
+
+
+def page(parts: Sequence[tuple[Campaign, Sequence[Outcomes]]], seconds: float) -> str:
+    """Return the whole page (Markdown)."""
+    met = [
+        (campaign, state) for campaign, found in parts for _, state in goals_met(campaign, found)
+    ]
+    reached = sum(state for _, state in met)
+    lines = [
+        "# How good the numbers are",
+        "",
+        "Written by `make quality`; do not edit. Each estimator was given made-up botnets whose",
+        "truth it cannot read. Seeds are fixed by the names of the settings: a run can be repeated.",
+        "",
+        "Every score stands with its 95 % Monte Carlo interval: what the score would be with",
+        "endless repeats lies in there 95 times of 100. A goal is met if its bound lies inside that",
+        "interval, or the score is better.",
+        "",
+        f"**{reached} of {len(met)} goals are met.** Where one is not, the text below its table says",
+        "why.",
+        f"The run took {seconds / 60:.0f} minutes.",
+        "",
+        "| score | what it is |",
+        "|---|---|",
+        *(f"| {_name(metric)} | {text} |" for metric, text in METRICS.items()),
+        "",
+    ]
+    lines += ["\n\n".join(section(campaign, found) for campaign, found in parts), ""]
+    return "\n".join(lines)
+
+
+def section(campaign: Campaign, found: Sequence[Outcomes]) -> str:
+    """Return the section of one campaign (Markdown)."""
+    factors = list(dict.fromkeys(key for cell in campaign.cells for key in cell.label))
+    head = [*factors, "repeats", *(_name(metric) for metric in campaign.metrics)]
+    lines = [
+        f"## {campaign.title}",
+        "",
+        campaign.text.strip(),
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
+    for cell, outcomes in zip(campaign.cells, found, strict=True):
+        row = [cell.label.get(factor, "") for factor in factors] + [f"{outcomes.truth.size:,}"]
+        goals = campaign.goals if cell.goals is None else cell.goals
+        row += [_cell(metric, outcomes, goals) for metric in campaign.metrics]
+        lines.append("| " + " | ".join(row) + " |")
+    wanted = {goal: None for cell in campaign.cells for goal in (cell.goals or campaign.goals)}
+    if wanted:
+        lines += ["", "Goals (✓ met, ✗ not met, in the cells that they hold for):", ""]
+        lines += [f"- {_goal(goal)}" for goal in wanted]
+    if campaign.anchor:
+        lines += ["", f"Best published: {campaign.anchor.strip()}"]
+    if campaign.notes:
+        lines += ["", campaign.notes.strip()]
+    return "\n".join(lines)
+
+
+def goals_met(campaign: Campaign, found: Sequence[Outcomes]) -> list[tuple[str, bool]]:
+    """Return every goal of every cell in words, and whether it is met."""
+    states = []
+    for cell, outcomes in zip(campaign.cells, found, strict=True):
+        label = ", ".join(f"{key} {value}" for key, value in cell.label.items())
+        for goal in campaign.goals if cell.goals is None else cell.goals:
+            reached = score(goal.metric, outcomes)
+            shown = _score(goal.metric, reached)
+            states.append((f"{label}: {_goal(goal)}: {shown}", goal.met(reached)))
+    return states
+
+
+def _name(metric: Metric) -> str:
+    return {
+        "mare": "mean absolute relative error",
+        "rmse_root_n": "RMSE · √n",
+        "coverage": "interval coverage",
+        "below": "bound holds",
+        "error_cut": "error cut",
+        "wrong": "wrong calls",
+        "right": "right calls",
+    }.get(metric, metric)
+
+
+def _cell(metric: Metric, outcomes: Outcomes, goals: Sequence[Goal]) -> str:
+    if metric == "coverage" and outcomes.low is None:
+        return "-"
+    found = score(metric, outcomes)
+    marks = [goal.met(found) for goal in goals if goal.metric == metric]
+    return _score(metric, found) + ("" if not marks else " ✓" if all(marks) else " **✗**")
+
+
+def _score(metric: Metric, found: Score) -> str:
+    if not math.isfinite(found.value):
+        return "-"
+    if metric in _SHARES:
+        value, low, high = (_percent(part) for part in (found.value, found.low, found.high))
+    else:
+        value, low, high = (f"{part:.3f}" for part in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %" if abs(share) < 0.1 else f"{100 * share:.1f} %"
+
+
+def _goal(goal: Goal) -> str:
+    bounds = []
+    percent = goal.metric in _SHARES
+    if goal.at_least is not None:
+        bounds.append(f"≥ {_percent(goal.at_least) if percent else f'{goal.at_least:g}'}")
+    if goal.at_most is not None:
+        bounds.append(f"≤ {_percent(goal.at_most) if percent else f'{goal.at_most:g}'}")
+    size = "absolute " if goal.metric == "bias" else ""
+    source = f" ({goal.source})" if goal.source else ""
+    return f"{size}{_name(goal.metric)} {' and '.join(bounds)}{source}"
