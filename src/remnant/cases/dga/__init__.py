@@ -1,4 +1,4 @@
-"""Generated names: families whose bots ask for names that depend on the date.
+"""Generated names: families whose bots ask for names that an algorithm makes, most by the date.
 
 Each family is one module beside this file, written from published facts about the algorithm and
 checked against published lists. ``FAMILIES`` is the one place where they are listed.
@@ -8,17 +8,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from remnant.cases.dga.newgoz import NEWGOZ
+from remnant.cases.dga import (
+    chinad,
+    conficker,
+    gozi,
+    kraken,
+    murofet,
+    necurs,
+    newgoz,
+    qakbot,
+    ramnit,
+    ranbyus,
+    simda,
+    symmi,
+    tinba,
+    zloader,
+)
 from remnant.errors import CaseError
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from remnant.cases.dga.algorithm import Barrel
+
 __all__ = ["FAMILIES", "Family", "family", "generate"]
 
 
 class Family(Protocol):
-    """One algorithm."""
+    """One algorithm, with the seed or key of one set of samples."""
 
     @property
     def name(self) -> str:
@@ -30,19 +47,66 @@ class Family(Protocol):
 
     @property
     def per_day(self) -> int:
-        """Names of one day, at most."""
+        """Names that hold on one day, at most: those of one list (theta of the estimators)."""
 
     @property
     def reference(self) -> str:
         """Where the facts are published."""
 
+    @property
+    def epoch_days(self) -> int | None:
+        """Days for which one list usually holds; ``None``: there is one list, for always."""
+
+    @property
+    def barrel(self) -> Barrel | None:
+        """How a bot goes through the list; ``None`` if that is not published."""
+
+    @property
+    def lookups(self) -> int | None:
+        """Names that a bot tries at most when it wakes up; ``None`` if that is not published."""
+
+    @property
+    def barrel_source(self) -> str | None:
+        """Where ``barrel`` and ``lookups`` are published."""
+
+    @property
+    def lookback_days(self) -> int:
+        """Days after the last of its list on which bots still ask for a name, by design."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether a published list of this very seed or key was made again, name by name."""
+
+    def begins(self, day: date) -> date | None:
+        """Return the first UTC day of the list that holds on a day; ``None``: it always held."""
+        ...
+
     def generate(self, day: date) -> list[str]:
-        """Return the folded names of one UTC day, in the order in which a bot makes them."""
+        """Return the folded names that hold on one UTC day, in the order of the bot."""
         ...
 
 
-FAMILIES: Final[dict[str, Family]] = {entry.name: entry for entry in (NEWGOZ,)}
-"""The families that are known, by name."""
+FAMILIES: Final[dict[str, Family]] = {
+    entry.name: entry
+    for module in (
+        newgoz,
+        murofet,
+        conficker,
+        necurs,
+        gozi,
+        qakbot,
+        ranbyus,
+        symmi,
+        chinad,
+        zloader,
+        kraken,
+        ramnit,
+        simda,
+        tinba,
+    )
+    for entry in module.FAMILIES
+}
+"""The families that are known, by name: those that depend on the date first."""
 
 
 def family(name: str) -> Family:

@@ -6,52 +6,48 @@ bytes 01 05 19 35). The digest is four little-endian 32-bit words, and each is w
 (0-9a-z) and joined. The top-level domain follows from i: com for multiples of 4, else org for
 multiples of 3, else biz for multiples of 2, else net.
 
+A bot begins at a random index and counts up (Arbor). A second configuration has the key 0x52e645
+and tries up to 10,000 names; no list of it was found to check it against.
+
 References:
     baderj, domain_generation_algorithms, newgoz (list of 1,000 names, which belong to 2015-08-31).
     The byte order was found by trying all of them against that list; all 1,000 names agree.
+    Schwarz, Loftus (Arbor Networks), "Five Sinkholes of newGOZ", 2014: keys, maximum of names to
+    try, random start.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from remnant.cases.dga.algorithm import Algorithm
 
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["NEWGOZ", "NewGoz"]
+__all__ = ["FAMILIES"]
 
-_KEY: Final = bytes.fromhex("01051935")
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _THREE: Final = tuple(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS)
 _CUBE: Final = 36**3
 _WORDS: Final = struct.Struct("<4I")
 _INDEX: Final = struct.Struct("<I")
+_ARBOR: Final = "Arbor Networks, Five Sinkholes of newGOZ, 2014"
 
 
-@dataclass(frozen=True, slots=True)
-class NewGoz:
-    """The family ``newgoz``."""
-
-    name: str = "newgoz"
-    title: str = "newGOZ (GameOver Zeus, July 2014)"
-    per_day: int = 1000
-    reference: str = "baderj, domain_generation_algorithms, newgoz"
-
-    def generate(self, day: date) -> list[str]:
-        """Return the 1,000 names of one UTC day in index order."""
-        tail = b"".join(struct.pack("<H", part) + _KEY for part in (day.year, day.month, day.day))
-        names = []
-        for index in range(self.per_day):
-            # MD5 is the botnet's choice; nothing is protected by it.
-            digest = hashlib.md5(_INDEX.pack(index) + tail, usedforsecurity=False).digest()
-            names.append("".join(map(_base36, _WORDS.unpack(digest))) + _suffix(index))
-        return names
-
-
-NEWGOZ: Final = NewGoz()
+def _names(count: int, key: int, day: date) -> list[str]:
+    """Return the names of one UTC day in index order."""
+    secret = _INDEX.pack(key)
+    tail = b"".join(struct.pack("<H", part) + secret for part in (day.year, day.month, day.day))
+    names = []
+    for index in range(count):
+        # MD5 is the botnet's choice; nothing is protected by it.
+        digest = hashlib.md5(_INDEX.pack(index) + tail, usedforsecurity=False).digest()
+        names.append("".join(map(_base36, _WORDS.unpack(digest))) + _suffix(index))
+    return names
 
 
 def _base36(word: int) -> str:
@@ -73,3 +69,28 @@ def _suffix(index: int) -> str:
     if index % 2 == 0:
         return ".biz"
     return ".net"
+
+
+FAMILIES: Final = (
+    Algorithm(
+        name="newgoz",
+        title="newGOZ (GameOver Zeus, July 2014)",
+        per_day=1000,
+        reference="baderj, domain_generation_algorithms, newgoz",
+        make=partial(_names, 1000, 0x35190501),
+        barrel="random_cut",
+        lookups=1000,
+        barrel_source=_ARBOR,
+        checked=True,
+    ),
+    Algorithm(
+        name="newgoz-52e645",
+        title="newGOZ, second configuration",
+        per_day=10_000,
+        reference=_ARBOR,
+        make=partial(_names, 10_000, 0x52E645),
+        barrel="random_cut",
+        lookups=10_000,
+        barrel_source=_ARBOR,
+    ),
+)
