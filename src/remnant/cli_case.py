@@ -22,6 +22,8 @@ from remnant.cli_shared import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remnant.cases.model import Case
     from remnant.cases.preview import Preview
 
@@ -307,28 +309,111 @@ def check(
 
 @app.command("dga", short_help="Print the names that a family generates.")
 def generate(
-    family: Annotated[str, typer.Argument(help="The family of generated names.", metavar="FAMILY")],
+    family: Annotated[
+        str | None, typer.Argument(help="The family of generated names.", metavar="FAMILY")
+    ] = None,
     *,
-    since: Annotated[str, typer.Option("--from", help="First UTC day.", metavar="DATE")],
-    until: Annotated[str, typer.Option("--until", help="Last UTC day, inclusive.", metavar="DATE")],
+    since: Annotated[
+        str | None, typer.Option("--from", help="First UTC day.", metavar="DATE")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Last UTC day, inclusive.", metavar="DATE")
+    ] = None,
+    families: Annotated[
+        bool, typer.Option("--list", help="List the families that are known instead.")
+    ] = False,
+    output: Annotated[
+        Format, typer.Option("--format", help="How to print; JSON is a contract.")
+    ] = Format.CSV,
 ) -> None:
-    """Print the names that a family generates, as lines of date,name."""
-    from datetime import date, timedelta
+    """Print the names that hold on each day, a row of date and name for each.
 
-    from remnant.cases.dga import generate as names_of
+    A list that holds for several days is printed for each of them.
+    """
+    if families:
+        if family is not None or since is not None or until is not None:
+            raise typer.BadParameter("it takes no family and no dates", param_hint="--list")
+        _emit_families(output)
+        return
+    if family is None:
+        raise typer.BadParameter("name a family, or --list them", param_hint="FAMILY")
+    if since is None or until is None:
+        raise typer.BadParameter("both are needed", param_hint="--from, --until")
+    _emit_names(family, *_days(since, until), output)
+
+
+def _days(since: str, until: str) -> tuple[int, int]:
+    """Return two dates as ordinals, the second exclusive."""
+    from datetime import date
+
     from remnant.windows import TimeSyntaxError
 
     try:
-        day, last = date.fromisoformat(since), date.fromisoformat(until)
+        first, last = date.fromisoformat(since), date.fromisoformat(until)
     except ValueError:
         raise TimeSyntaxError(
             "this is not a date", got=f"{since}, {until}", expected="2014-07-10"
         ) from None
-    if last < day:
+    if last < first:
         raise TimeSyntaxError("the last day lies before the first", got=f"{since} to {until}")
-    while day <= last:
-        typer.echo("\n".join(f"{day},{name}" for name in names_of(family, day)))
-        day += timedelta(days=1)
+    return first.toordinal(), last.toordinal() + 1
+
+
+def _emit_families(output: Format) -> None:
+    from remnant.cases.dga import FAMILIES
+
+    columns = ("family", "title", "names", "epoch_days", "barrel", "lookups", "checked")
+    rows = [
+        {
+            "family": found.name,
+            "title": found.title,
+            "names": found.per_day,
+            "epoch_days": found.epoch_days,
+            "barrel": found.barrel,
+            "lookups": found.lookups,
+            "checked": found.checked,
+            "lookback_days": found.lookback_days,
+            "barrel_source": found.barrel_source,
+            "reference": found.reference,
+        }
+        for found in FAMILIES.values()
+    ]
+    emit(rows, output, columns)
+
+
+def _emit_names(family: str, first: int, end: int, output: Format) -> None:
+    """Print the names of each day from the first to the end (exclusive), a day at a time."""
+    from datetime import date
+    from itertools import islice
+
+    from remnant.cases import dga
+
+    found = dga.family(family)
+
+    def lists() -> Iterator[tuple[str, list[str]]]:
+        names: list[str] = []
+        begun: date | int | None = first - 1
+        for ordinal in range(first, end):
+            day = date.fromordinal(ordinal)
+            if begun != found.begins(day):
+                begun = found.begins(day)
+                names = found.generate(day)
+            yield day.isoformat(), names
+
+    if output is Format.CSV:
+        # Letters, digits, dots and hyphens: nothing that a spreadsheet takes for more than text.
+        typer.echo("date,name")
+        for day, names in lists():
+            typer.echo("\n".join([f"{day},{name}" for name in names]))
+        return
+    from remnant.report.text import MOST_ROWS, stream
+
+    rows = ({"date": day, "name": name} for day, names in lists() for name in names)
+    table = output is Format.TABLE
+    for part in stream(islice(rows, MOST_ROWS) if table else rows, ("date", "name"), output.value):
+        typer.echo(part, nl=False)
+    if table and next(rows, None) is not None:
+        say(f"These are the first {MOST_ROWS:,} rows; for all of them: --format csv")
 
 
 @app.command("delete", short_help="Delete a case and all that was ingested for it.")

@@ -101,6 +101,15 @@ class _Weekly:
     title = "Weekly"
     per_day = 3
     reference = "made up"
+    epoch_days = 1
+    barrel = None
+    lookups = None
+    barrel_source = None
+    lookback_days = 0
+    checked = False
+
+    def begins(self, day: date) -> date:
+        return day
 
     def generate(self, day: date) -> list[str]:
         names = [f"week{day.toordinal() // 7}.example", f"day{day.toordinal()}.example"]

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from remnant.cases import dga
 from remnant.cases.indicators import bare
-from remnant.cases.rules import generated_days
+from remnant.cases.rules import generated_count, generated_days
 from remnant.cases.zones import known_top_level, suffix_kind, zone_of
 from remnant.watchlist import FAMILY
 from remnant.windows import iso
@@ -220,7 +219,7 @@ def _generated(case: Case) -> Iterator[Generated]:
     for watch in case.watches:
         days = generated_days(watch)
         if watch.dga is not None and days:
-            names = len(days) * dga.family(watch.dga).per_day
+            names = generated_count(watch.dga, days)
             yield Generated(watch.dga, days[0].isoformat(), days[-1].isoformat(), names)
 
 

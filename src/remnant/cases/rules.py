@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from remnant.cases import dga
@@ -18,13 +19,13 @@ from remnant.watchlist import FAMILY, Rule
 from remnant.windows import ceil, floor, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
     from remnant.cases.model import Case, Watch
     from remnant.watchlist import Kind
 
-__all__ = ["GRACE", "compile_rules", "generated_days"]
+__all__ = ["GRACE", "compile_rules", "generated_count", "generated_days"]
 
 GRACE: Final = timedelta(days=1)
 """How far from its UTC date a generated name is counted: infected hosts have wrong clocks."""
@@ -82,10 +83,23 @@ def generated_days(
         return []
     start, end = floor(watch.since, "day"), ceil(watch.until, "day")
     if since is not None:
-        start = max(start, floor(since, "day") - GRACE)
+        start = max(start, floor(since, "day") - GRACE - _lookback(watch.dga))
     if until is not None:
         end = min(end, ceil(until, "day") + GRACE)
     return [(start + _DAY * number).date() for number in range(max(0, (end - start).days))]
+
+
+def generated_count(family: str, days: Iterable[date]) -> int:
+    """Return how many names a family has on some UTC days, at most.
+
+    A list that holds for several days is counted once.
+    """
+    found = dga.family(family)
+    return len({found.begins(day) for day in days}) * found.per_day
+
+
+def _lookback(family: str) -> timedelta:
+    return _DAY * dga.family(family).lookback_days
 
 
 def _written(case: str, watch: Watch) -> Iterator[Rule]:
@@ -131,27 +145,27 @@ def _generated(
     case: Case, family: str, since: datetime | None, until: datetime | None, room: int
 ) -> Iterator[Rule]:
     """Yield the rules of one family, over all watches that name it."""
-    per_day = dga.family(family).per_day
     days: dict[date, Watch] = {}
     for watch in case.watches:
         if watch.dga != family:
             continue
         for day in generated_days(watch, since, until):
             days.setdefault(day, watch)
-        if len(days) * per_day > room:
+        names = generated_count(family, days)
+        if names > room:
             raise CaseError(
                 "the case watches too much",
                 where=f"case {case.name}, dga {family}",
-                got=f"{len(days):,} days of {per_day:,} names",
+                got=f"{names:,} names of {len(days):,} days",
                 expected=f"at most {MAX_NAMES:,} names in the whole case",
                 hint="bring from and until closer together",
             )
     open_rules: dict[str, Rule] = {}
-    for day, watch in sorted(days.items()):
-        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        start, end = to_us(midnight - GRACE), to_us(midnight + _DAY + GRACE)
-        made = _of_day(case.name, watch, start, end)
-        for name in dga.generate(family, day):
+    for first, last, watch in _runs(family, days):
+        start = to_us(_midnight(first) - GRACE)
+        end = to_us(_midnight(last) + _DAY + GRACE + _lookback(family))
+        made = _of_run(case.name, watch, start, end)
+        for name in dga.generate(family, first):
             known = open_rules.get(name)
             if (
                 known is not None
@@ -167,8 +181,28 @@ def _generated(
     yield from open_rules.values()
 
 
-def _of_day(case: str, watch: Watch, start: int, end: int) -> Callable[[str], Rule]:
-    """Return what makes the rule of a name that is generated on one day."""
+def _runs(family: str, days: dict[date, Watch]) -> Iterator[tuple[date, date, Watch]]:
+    """Yield the first and the last of days that follow each other and share list and watch."""
+    begins = dga.family(family).begins
+    run: tuple[date, date, Watch] | None = None
+    for day, watch in sorted(days.items(), key=itemgetter(0)):
+        if run is not None:
+            first, last, before = run
+            if before is watch and day - last == _DAY and begins(day) == begins(first):
+                run = first, day, watch
+                continue
+            yield run
+        run = day, day, watch
+    if run is not None:
+        yield run
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _of_run(case: str, watch: Watch, start: int, end: int) -> Callable[[str], Rule]:
+    """Return what makes the rule of a name that is generated on days that follow each other."""
     since = None if watch.since is None else to_us(watch.since)
     until = None if watch.until is None else to_us(watch.until)
     role, state, zone, source = watch.role, watch.state, watch.zone, watch.source

@@ -71,8 +71,8 @@ def _names(day: date) -> list[str]:
     start = _mixed(number(day.year))
     start = _mixed(start + number(day.month + 43_690))
     start = _mixed(start + number(day.day >> 2))
-    numbered: npt.NDArray[np.uint64] = start + np.arange(_COUNT, dtype=np.uint64)
-    state = _mixed(_mixed(numbered) + number(_MAGIC))
+    state = _mixed(np.arange(_COUNT, dtype=np.uint64) + start)
+    state = _mixed(state + number(_MAGIC))
     lengths = (state % np.uint64(15)).astype(np.int64) + 7
     letters = np.zeros((_COUNT, _LONGEST), np.uint8)
     for place in range(_LONGEST):

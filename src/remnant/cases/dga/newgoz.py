@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from remnant.cases.dga.algorithm import Algorithm
 
@@ -31,34 +31,54 @@ if TYPE_CHECKING:
 __all__ = ["FAMILIES"]
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_THREE: Final = tuple(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS)
 _CUBE: Final = 36**3
 _WORDS: Final = struct.Struct("<4I")
 _INDEX: Final = struct.Struct("<I")
 _ARBOR: Final = "Arbor Networks, Five Sinkholes of newGOZ, 2014"
 
 
+class _Tables(NamedTuple):
+    """Parts of numbers in base 36: a 32-bit number is one of ``high`` and one of ``low``."""
+
+    high: tuple[str, ...]
+    low: tuple[str, ...]
+
+
+@cache
+def _tables() -> _Tables:
+    """Return the tables: made once, and only where names are made."""
+    three = tuple(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS)
+    high = [text.lstrip("0") for text in three]
+    count = (1 << 32) // _CUBE + 1
+    high += [_DIGITS[number // _CUBE] + three[number % _CUBE] for number in range(_CUBE, count)]
+    return _Tables(tuple(high), three)
+
+
 def _names(count: int, key: int, day: date) -> list[str]:
     """Return the names of one UTC day in index order."""
+    high, low = _tables()
     secret = _INDEX.pack(key)
     tail = b"".join(struct.pack("<H", part) + secret for part in (day.year, day.month, day.day))
+    md5, words = hashlib.md5, _WORDS.unpack
     names = []
     for index in range(count):
         # MD5 is the botnet's choice; nothing is protected by it.
-        digest = hashlib.md5(_INDEX.pack(index) + tail, usedforsecurity=False).digest()
-        names.append("".join(map(_base36, _WORDS.unpack(digest))) + _suffix(index))
+        a, b, c, d = words(md5(_INDEX.pack(index) + tail, usedforsecurity=False).digest())
+        if min(a, b, c, d) < _CUBE:
+            stem = "".join(map(_base36, (a, b, c, d)))
+        else:
+            stem = (
+                f"{high[a // _CUBE]}{low[a % _CUBE]}{high[b // _CUBE]}{low[b % _CUBE]}"
+                f"{high[c // _CUBE]}{low[c % _CUBE]}{high[d // _CUBE]}{low[d % _CUBE]}"
+            )
+        names.append(stem + _SUFFIXES[index % 12])
     return names
 
 
 def _base36(word: int) -> str:
-    """Return a 32-bit number in base 36, three digits at a time."""
-    high, low = divmod(word, _CUBE)
-    top, middle = divmod(high, _CUBE)
-    if top:
-        return _DIGITS[top] + _THREE[middle] + _THREE[low]
-    if middle:
-        return _THREE[middle].lstrip("0") + _THREE[low]
-    return _THREE[low].lstrip("0") or "0"
+    """Return a 32-bit number in base 36."""
+    high, low = _tables()
+    return (high[word // _CUBE] + low[word % _CUBE]).lstrip("0") or "0"
 
 
 def _suffix(index: int) -> str:
@@ -69,6 +89,9 @@ def _suffix(index: int) -> str:
     if index % 2 == 0:
         return ".biz"
     return ".net"
+
+
+_SUFFIXES: Final = tuple(map(_suffix, range(12)))
 
 
 FAMILIES: Final = (
