@@ -60,7 +60,17 @@ _KEYS = {
 }
 
 
-_UNLISTED_COLUMNS = ("name", "zone", "queries", "clients", "first", "last", "vantage", "unit")
+_UNLISTED_COLUMNS = (
+    "name",
+    "kind",
+    "zone",
+    "queries",
+    "clients",
+    "first",
+    "last",
+    "vantage",
+    "unit",
+)
 
 
 _CLIENT_COLUMNS = (
@@ -92,8 +102,9 @@ def traffic(
         bool,
         typer.Option(
             "--unlisted",
-            help="With --by name: the names in seized zones that were asked for at the sinkhole "
-            "and that the case does not list; nothing else counts them.",
+            help="With --by name: what was asked for beside the list and nothing else counts: "
+            "names in seized zones that the case does not list (kind unlisted), and generated "
+            "names outside of their dates (kind outside).",
         ),
     ] = False,
     output: FormatOption = Format.TABLE,
@@ -381,6 +392,13 @@ def _tell_unlisted(case: str, view: Any, window: Any) -> None:
             f"{queries:,} {'query' if queries == 1 else 'queries'} for {names:,} unlisted "
             f"{'name' if names == 1 else 'names'} in seized zones: "
             f"remnant traffic {case} --by name --unlisted"
+        )
+    queries, names = count_unlisted(view, window, outside=True)
+    if queries:
+        say(
+            f"{queries:,} {'query' if queries == 1 else 'queries'} for {names:,} generated "
+            f"{'name' if names == 1 else 'names'} outside of {'its' if names == 1 else 'their'} "
+            f"dates: remnant traffic {case} --by name --unlisted"
         )
 
 

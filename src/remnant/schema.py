@@ -289,8 +289,9 @@ SIGHTINGS: Final = Table(
 UNLISTED: Final = Table(
     "unlisted",
     1,
-    "one event at the sinkhole for a name in a seized zone that the case does not list: kept "
-    "apart, so that no number of the case counts it (the indicator is unlisted: and the zone)",
+    "one event at the sinkhole for a name in a seized zone that the case does not list (the "
+    "indicator is unlisted: and the zone), or one for a generated name outside of its dates "
+    "(outside: and the name): kept apart, so that no number of the case counts it",
     _SIGHTING,
     ("case", "day"),
 )

@@ -27,6 +27,7 @@ __all__ = [
     "FALLBACKS",
     "FAMILY",
     "MAX_WORD",
+    "OUTSIDE",
     "SINKHOLE",
     "UNLISTED",
     "Kind",
@@ -46,6 +47,9 @@ FAMILY: Final = "family:"
 
 UNLISTED: Final = "unlisted:"
 """What stands before the zone in the text of a ``zone`` rule."""
+
+OUTSIDE: Final = "outside:"
+"""What stands before the text of a rule with dates where a query hit it outside of them."""
 
 SINKHOLE: Final = "sinkhole"
 """Kind and text of the rule for what reached the sinkhole and hits nothing else."""

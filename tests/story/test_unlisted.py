@@ -59,6 +59,7 @@ def test_they_are_shown_when_asked_for() -> None:
 
     assert done.exit_code == 0, done.output
     (row,) = json.loads(done.stdout)
+    assert row["kind"] == "unlisted"
     assert (row["name"], row["zone"], row["queries"], row["clients"], row["vantage"]) == (
         "a.evil.example",
         "evil.example",
@@ -68,7 +69,7 @@ def test_they_are_shown_when_asked_for() -> None:
     )
     assert row["first"] <= row["last"]
     table = run("traffic", "demo", "--by", "name", "--unlisted").stdout
-    assert table.split()[:4] == ["name", "zone", "queries", "clients"]
+    assert table.split()[:5] == ["name", "kind", "zone", "queries", "clients"]
     later = run("traffic", "demo", "--by", "name", "--unlisted", "--since", "2100-01-01")
     assert "a.evil.example" not in later.stdout
 

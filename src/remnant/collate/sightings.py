@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from remnant.collate.adding import added, taken
 from remnant.collate.clients import ANNOTATIONS
 from remnant.schema import CLIENTS, QUERIES, SIGHTINGS
-from remnant.watchlist import FALLBACKS
+from remnant.watchlist import FALLBACKS, OUTSIDE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -48,6 +48,10 @@ DAY_US: Final = 24 * HOUR_US
 _ALWAYS: Final = (np.iinfo(np.int64).min, np.iinfo(np.int64).max)
 _ECS_BYTES: Final = 17
 _LOOKED_AT: Final = 4096
+_OUTSIDE: Final = 1
+_STANDS_IN: Final = 2
+"""What of the hits of one query comes after those that count: hits outside the dates of their
+rule, and then rules that stand in where no other rule hits."""
 
 _KEPT: Final = tuple(
     name
@@ -106,16 +110,20 @@ def rule_texts(watchlist: Watchlist) -> pa.StringArray:
 
 
 def split_unlisted(rows: pa.Table, watchlist: Watchlist) -> tuple[pa.Table, pa.Table]:
-    """Return the rows that count, and those of names that are in a seized zone but not listed.
+    """Return the rows that count, and those that are kept beside them.
+
+    Beside them stand names that are in a seized zone but not listed, and generated names outside
+    of their dates.
 
     Args:
         rows: what ``Matcher.rows`` gave.
         watchlist: what was watched.
     """
     kinds = _rules_of(watchlist).unlisted
-    if not kinds.size:
-        return rows, rows.slice(0, 0)
-    theirs = np.isin(rows["rule"].to_numpy(), kinds)
+    rule = rows["rule"].to_numpy()
+    theirs = rule < 0
+    if kinds.size:
+        theirs |= np.isin(rule, kinds)
     if theirs.all():
         return rows.slice(0, 0), rows
     if not theirs.any():
@@ -145,7 +153,7 @@ class Matcher:
         self._cases = watchlist.cases
         rules = _rules_of(watchlist)
         self._case, self._since, self._until = rules.case, rules.since, rules.until
-        self._last = rules.last
+        self._last = rules.last.astype(np.int8) * _STANDS_IN
         self._one = np.diff(self._offsets) == 1
         self._dated = bool(((self._since != _ALWAYS[0]) | (self._until != _ALWAYS[1])).any())
 
@@ -153,7 +161,8 @@ class Matcher:
         """Return the rows of each case that has any.
 
         A hit counts inside the dates of its rule only; of the hits of one query in one case, that
-        of the most specific rule stays.
+        of the most specific rule stays. A query that hits no rule of a case inside its dates, but
+        one outside of them, is a row as well, told by its rule: ``~rule``, a negative number.
         """
         if not len(queries):
             return {}
@@ -167,7 +176,7 @@ class Matcher:
             # No query is there twice, so all are there, in order.
             rule = pa.array(rules.astype(np.int32))
             return {self._cases[0]: columns.append_column("rule", rule)}
-        case = self._case[rules]
+        case = self._case[np.where(rules < 0, ~rules, rules)]
         for number in np.unique(case):
             mine = case == number
             picked = hits[mine]
@@ -181,7 +190,7 @@ class Matcher:
     def _hits(
         self, queries: pa.RecordBatch, time: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return which row counts under which rule, each query once per case."""
+        """Return which row has which rule, each query once per case; see ``rows`` for ``~rule``."""
         entry = queries["entry"].to_numpy(zero_copy_only=False).astype(np.int64)
         offset = queries["offset"].to_numpy(zero_copy_only=False)
         rising = len(self._cases) == 1 and bool((np.diff(offset) > 0).all())
@@ -193,20 +202,19 @@ class Matcher:
         within = np.arange(hits.size) - np.repeat(np.cumsum(counts) - counts, counts)
         rules = self._rules[np.repeat(starts, counts) + within]
         when = time[hits]
-        valid = (when >= self._since[rules]) & (when < self._until[rules])
-        if not valid.all():
-            hits, rules = hits[valid], rules[valid]
+        outside = (when < self._since[rules]) | (when >= self._until[rules])
         offset = offset[hits]
         case = self._case[rules]
+        rank = self._last[rules] + outside * _OUTSIDE
+        # Rules without dates stand in; those with dates never do.
+        told = np.where(outside, ~rules, rules)
         if len(self._cases) == 1 and (np.diff(offset) > 0).all():
-            return hits, rules
-        order = np.lexsort(
-            (rules, -self._specificity[entry[hits]], self._last[rules], case, offset)
-        )
+            return hits, told
+        order = np.lexsort((rules, -self._specificity[entry[hits]], rank, case, offset))
         again = np.zeros(order.size, np.bool_)
         again[1:] = (np.diff(offset[order]) == 0) & (np.diff(case[order]) == 0)
         best = np.sort(order[~again])
-        return hits[best], rules[best]
+        return hits[best], told[best]
 
     def _columns(self, queries: pa.RecordBatch, time: npt.NDArray[np.int64]) -> pa.Table:
         columns = {
@@ -265,17 +273,29 @@ def finish_day(rows: pa.Table, clients: Clients, texts: pa.Array[Any], source: s
     rows = rows.drop_columns(["day", "offset", "response", "address"])
     rows = _sorted(rows.unify_dictionaries())
     code = rows["code"]
-    rules = rows["rule"].to_numpy()
-    index = np.zeros(len(texts), np.int32)
-    index[rules] = 1
-    rule = np.flatnonzero(index)
-    index[rule] = np.arange(rule.size)
     own: dict[str, Any] = clients.columns(code, ("client", "unit", "asn", "country"))
-    own["indicator"] = pa.DictionaryArray.from_arrays(index[rules], texts.take(rule))
+    own["indicator"] = _indicators(rows["rule"].to_numpy(), texts)
     own["source"] = _repeated(source, len(rows))
     whole = {name: rows[name] for name in rows.column_names} | own
     sightings = pa.table({name: whole[name] for name in SIGHTINGS.names})
     return Day(sightings, *_by_client_and_hour(rows))
+
+
+def _indicators(rules: npt.NDArray[np.int32], texts: pa.Array[Any]) -> Any:  # noqa: ANN401 - Arrow
+    """Return the text of the rule of each row, as what ``Matcher.rows`` says of it."""
+    outside = rules < 0
+    some = bool(outside.any())
+    # A rule and the same rule outside of its dates are two words.
+    place = np.where(outside, ~rules + len(texts), rules) if some else rules
+    index = np.zeros(len(texts) * (1 + some), np.int32)
+    index[place] = 1
+    found = np.flatnonzero(index)
+    index[found] = np.arange(found.size)
+    words: Any = texts.take(found % len(texts))
+    if some:
+        beside: Any = pc.binary_join_element_wise(OUTSIDE, words, "")
+        words = pc.if_else(pa.array(found >= len(texts)), beside, words)
+    return pa.DictionaryArray.from_arrays(index[place], words)
 
 
 def _by_client_and_hour(rows: pa.Table) -> tuple[pa.Table, pa.Table]:

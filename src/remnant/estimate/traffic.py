@@ -18,7 +18,7 @@ from remnant.estimate.coverage import (
     sensors,
     vantages,
 )
-from remnant.watchlist import UNLISTED
+from remnant.watchlist import OUTSIDE, UNLISTED
 from remnant.windows import STEPS, Step, Window, ceil, floor, iso
 
 if TYPE_CHECKING:
@@ -164,19 +164,23 @@ def iter_key(
 def unlisted(
     view: View, window: Window | None = None, *, limit: int | None = None
 ) -> Iterator[dict[str, object]]:
-    """Yield what was asked for in seized zones and is not on the list, by name.
+    """Yield what was asked for and is kept beside the list, by kind and name.
 
-    These are no sightings of the case: crawlers guess names, and new siblings of the seized ones
-    are news. No other number counts them.
+    These are no sightings of the case, and no other number counts them. Of kind ``unlisted`` are
+    names in seized zones that are not on the list: crawlers guess names, and new siblings of the
+    seized ones are news. Of kind ``outside`` are generated names outside of their dates: clocks are
+    wrong, old lists are asked for again, and some are names of somebody else
+    (``estimate.collisions`` tells which).
 
     Args:
         view: the case.
         window: default: all that there is.
-        limit: at most so many rows, the largest; null for all.
+        limit: at most so many rows of each kind, the largest; null for all.
 
     Yields:
-        Rows with ``name``, ``zone``, ``queries``, ``clients``, ``first``, ``last`` (ISO 8601),
-        ``vantage``, ``unit``; those with most queries first.
+        Rows with ``name``, ``kind``, ``zone`` (null for ``outside``), ``queries``, ``clients``,
+        ``first``, ``last`` (ISO 8601), ``vantage``, ``unit``; first the kind ``unlisted``, then
+        ``outside``, of each those with most queries first.
     """
     import ibis  # noqa: PLC0415 - heavy
 
@@ -192,27 +196,39 @@ def unlisted(
         last=table.time.max(),
         **_units(table),
     )
-    found = found.order_by(ibis.desc("queries"), "name", "vantage")
-    if limit is not None:
-        found = found.limit(limit)
-    for row in rows_of(found):
-        yield {
-            "name": row["name"],
-            "zone": row["indicator"].removeprefix(UNLISTED),
-            "queries": row["queries"],
-            "clients": row["clients"],
-            "first": iso(row["first"]),
-            "last": iso(row["last"]),
-            "vantage": row["vantage"],
-            "unit": _unit(row),
-        }
+    outside = found.indicator.startswith(OUTSIDE)
+    for kind, mine in (("unlisted", ~outside), ("outside", outside)):
+        rows = found.filter(mine).order_by(ibis.desc("queries"), "name", "vantage")
+        for row in rows_of(rows if limit is None else rows.limit(limit)):
+            zone = row["indicator"].removeprefix(UNLISTED) if kind == "unlisted" else None
+            yield {
+                "name": row["name"],
+                "kind": kind,
+                "zone": zone,
+                "queries": row["queries"],
+                "clients": row["clients"],
+                "first": iso(row["first"]),
+                "last": iso(row["last"]),
+                "vantage": row["vantage"],
+                "unit": _unit(row),
+            }
 
 
-def count_unlisted(view: View, window: Window | None = None) -> tuple[int, int]:
-    """Return how many queries there were for names that are not listed, and how many names."""
+def count_unlisted(
+    view: View, window: Window | None = None, *, outside: bool = False
+) -> tuple[int, int]:
+    """Return how many queries there were for names beside the list, and how many names.
+
+    Args:
+        view: the case.
+        window: default: all that there is.
+        outside: count generated names outside of their dates, not names that are not listed.
+    """
     if not view.has(schema.UNLISTED):
         return 0, 0
     table = view.table(schema.UNLISTED)
+    theirs = table.indicator.startswith(OUTSIDE)
+    table = table.filter(theirs if outside else ~theirs)
     if window is not None:
         table = table.filter(table.time >= _at(window.since), table.time < _at(window.until))
     row = table.aggregate(queries=table.weight.sum(), names=table.name.nunique()).to_pyarrow()
