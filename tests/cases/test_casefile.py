@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.made_cases import BEEBONE, QUICK
-from remnant.cases import casefile, dga, model
+from remnant.cases import casefile, model
 from remnant.cases.casefile import load, loads
 from remnant.cases.library import BUILT_IN
 from remnant.cases.model import Event, SinkholeConfig, Watch
@@ -431,7 +431,7 @@ def test_the_documentation_is_a_case() -> None:
     assert len(case.watches) == 4
     assert case.sinkhole is not None
     text = page.read_text("utf-8")
-    words = (*dga.FAMILIES, *model.ROLES, *model.STATES, *model.EVENT_KINDS, *BUILT_IN)
+    words = (*model.ROLES, *model.STATES, *model.EVENT_KINDS, *BUILT_IN)
     keys = [field.name for field in fields(SinkholeConfig)]
     for word in (*words, *keys, *model.HTTP_REPLIES):
         assert f"`{word}`" in text

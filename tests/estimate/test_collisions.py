@@ -103,3 +103,9 @@ def test_the_summary_counts_all_and_shows_the_collided() -> None:
 def test_a_case_without_any_has_none() -> None:
     found = collisions.summary(view_of([]), Window(START, START + timedelta(days=1)))
     assert (found.outside_names, found.outside_queries, found.collided, found.rows) == (0, 0, 0, ())
+
+
+def test_the_example_of_the_documentation() -> None:
+    visits = [outside(10 + client % 2, client) for client in range(7)]
+    assert collided(view_of(visits, [inside(client) for client in range(40)])) == ["golf.com"]
+    assert collided(view_of(visits, [inside(client) for client in range(200)])) == []

@@ -1,13 +1,12 @@
-"""Indicator lists and generated names as others publish them."""
+"""Indicator lists as others publish them."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from remnant.cases import dga
 from remnant.cases.importing import ImportResult, import_file
 from remnant.cases.library import built_in
 
@@ -25,11 +24,6 @@ LISTS = {
 def imported(folder: Path, name: str) -> ImportResult:
     path = folder / "indicators" / f"{name}.txt"
     return import_file(path, name=name, takedown=datetime(2015, 4, 8, tzinfo=UTC))
-
-
-def test_newgoz_is_the_published_list(real_data: Path) -> None:
-    published = (real_data / "dga" / "newgoz.txt").read_text().split()
-    assert dga.generate("newgoz", date(2015, 8, 31)) == published
 
 
 @pytest.mark.parametrize("name", sorted(LISTS))
