@@ -60,9 +60,9 @@ def test_only_what_was_published_as_seized_is_called_so() -> None:
     assert seized == {"gorodkoff.com", "goloduha.info", "combach.com"}
 
 
-def test_zbot_generates_names_of_newgoz() -> None:
+def test_zbot_generates_names_of_newgoz_by_day_and_of_murofet_by_week() -> None:
     found = compile_rules(built_in("zbot"))
-    assert sum(rule.valid_from is not None for rule in found) == 54 * 1000
+    assert sum(rule.valid_from is not None for rule in found) == 54 * 1000 + 16 * 1020
 
 
 def test_no_other_case_is_built_in() -> None:
@@ -87,3 +87,18 @@ def test_no_word_is_of_two_built_in_families() -> None:
     words = [w for name in BUILT_IN for watch in built_in(name).watches for w in watch.families]
 
     assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("conficker", {"conficker-a": 12_000, "conficker-b": 12_000}),
+        ("zbot", {"newgoz": 54_000, "murofet-v1": 16_320}),
+    ],
+)
+def test_generated_names_are_few_enough_for_every_command(
+    name: str, counts: dict[str, int]
+) -> None:
+    found = preview(built_in(name), now=NOW)
+    assert {each.family: each.names for each in found.generated} == counts
+    assert len(compile_rules(built_in(name))) <= sum(found.kinds.values()) + sum(counts.values())
