@@ -174,6 +174,51 @@ def test_a_window_leaves_out_only_what_is_not_counted_in_it(
     assert hits(compile_rules(case, since=first, until=last)) == hits(compile_rules(case))
 
 
+def spans(text: str) -> dict[str, list[tuple[int | None, int | None]]]:
+    found: dict[str, list[tuple[int | None, int | None]]] = {}
+    for rule in compiled(text):
+        found.setdefault(rule.text, []).append((rule.valid_from, rule.valid_until))
+    return found
+
+
+def test_a_list_of_several_days_counts_as_long_as_it_holds() -> None:
+    found = spans('[[watch]]\ndga = "necurs"\nfrom = 2015-08-29\nuntil = 2015-09-01\n')
+    assert len(found) == 2 * 2048
+    august, september = (
+        dga.generate("necurs", day)[0] for day in (date(2015, 8, 30), date(2015, 9, 3))
+    )
+    assert found[august] == [(us(2015, 8, 27), us(2015, 9, 2))]
+    assert found[september] == [(us(2015, 8, 31), us(2015, 9, 5))]
+
+
+def test_a_list_of_two_watches_is_counted_by_each_on_its_days() -> None:
+    text = '[[watch]]\ndga = "symmi"\nstate = "{}"\nfrom = 2015-08-{}\nuntil = 2015-08-{}\n'
+    found = spans(text.format("live", 18, 20) + text.format("lost", 21, 25))
+    assert set(map(tuple, found.values())) == {
+        ((us(2015, 8, 15), us(2015, 8, 22)), (us(2015, 8, 20), us(2015, 9, 2)))
+    }
+
+
+def test_bots_that_come_back_to_older_names_are_counted() -> None:
+    found = spans('[[watch]]\ndga = "ranbyus-september"\nfrom = 2015-09-25\nuntil = 2015-09-25\n')
+    assert len(found) == 40
+    assert set(map(tuple, found.values())) == {((us(2015, 9, 24), us(2015, 10, 27)),)}
+    late = datetime(2015, 10, 26, tzinfo=UTC)
+    text = '[[watch]]\ndga = "ranbyus-september"\nfrom = 2015-09-25\nuntil = 2015-09-25\n'
+    case = loads(HEAD + text, "x.toml")
+    assert len(compile_rules(case, since=late)) == 40
+    assert compile_rules(case, since=late + DAY) == []
+
+
+def test_names_that_never_change_count_always_and_once() -> None:
+    text = '[[watch]]\ndga = "simda"\nfrom = {0}-01-01\nuntil = {0}-12-31\n'
+    found = spans(text.format(2014) + text.format(2016))
+    assert len(found) == 1000
+    assert set(map(tuple, found.values())) == {((None, None),)}
+    case = loads(HEAD + text.format(2014), "x.toml")
+    assert compile_rules(case, since=TAKEDOWN) == compile_rules(case)
+
+
 def test_generated_days() -> None:
     watch = Watch(dga="newgoz", since=TAKEDOWN, until=TAKEDOWN + 3 * DAY)
     assert generated_days(watch) == [date(2015, 4, 8), date(2015, 4, 9), date(2015, 4, 10)]

@@ -47,7 +47,8 @@ def compile_rules(
     An indicator that is stated several times gives one rule: the earliest ``since``, the latest
     ``until`` (unknown where any is unknown), the first zone and source. A generated name that is
     also written as an exact name gives no further rule. The same generated name on several days
-    gives one rule for each unbroken run of time, all with the same text.
+    gives one rule for each unbroken run of time, all with the same text; names of a family whose
+    list never changes have no dates.
 
     Raises:
         CaseError: more than ``MAX_NAMES`` rules.
@@ -149,7 +150,8 @@ def _generated(
     for watch in case.watches:
         if watch.dga != family:
             continue
-        for day in generated_days(watch, since, until):
+        always = dga.family(family).epoch_days is None
+        for day in generated_days(watch) if always else generated_days(watch, since, until):
             days.setdefault(day, watch)
         names = generated_count(family, days)
         if names > room:
@@ -161,12 +163,13 @@ def _generated(
                 hint="bring from and until closer together",
             )
     open_rules: dict[str, Rule] = {}
-    for first, last, watch in _runs(family, days):
-        start = to_us(_midnight(first) - GRACE)
-        end = to_us(_midnight(last) + _DAY + GRACE + _lookback(family))
-        made = _of_run(case.name, watch, start, end)
-        for name in dga.generate(family, first):
+    for day, start, end, watch in _spans(family, days):
+        made = _of_span(case.name, watch, start, end)
+        for name in dga.generate(family, day):
             known = open_rules.get(name)
+            if start is None:
+                open_rules.setdefault(name, made(name))
+                continue
             if (
                 known is not None
                 and known.valid_until is not None
@@ -197,12 +200,34 @@ def _runs(family: str, days: dict[date, Watch]) -> Iterator[tuple[date, date, Wa
         yield run
 
 
+def _spans(
+    family: str, days: dict[date, Watch]
+) -> Iterator[tuple[date, int | None, int | None, Watch]]:
+    """Yield a day of each list, when its names begin and end to count (UTC us), and its watch.
+
+    A list counts as long as it holds, also on days that no watch names: a bot that asks for it the
+    day before ``from`` is no less a bot. A list that always holds always counts.
+    """
+    found = dga.family(family)
+    for begin, end, watch in _runs(family, days):
+        first, last, begins = begin, end, found.begins(begin)
+        if begins is None:
+            yield first, None, None, watch
+            continue
+        if first - _DAY not in days:
+            first = begins
+        while (after := last + _DAY) not in days and found.begins(after) == begins:
+            last = after
+        start = to_us(_midnight(first) - GRACE)
+        yield begin, start, to_us(_midnight(last) + _DAY + GRACE + _lookback(family)), watch
+
+
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _of_run(case: str, watch: Watch, start: int, end: int) -> Callable[[str], Rule]:
-    """Return what makes the rule of a name that is generated on days that follow each other."""
+def _of_span(case: str, watch: Watch, start: int | None, end: int | None) -> Callable[[str], Rule]:
+    """Return what makes the rule of a name that counts from a time to a time."""
     since = None if watch.since is None else to_us(watch.since)
     until = None if watch.until is None else to_us(watch.until)
     role, state, zone, source = watch.role, watch.state, watch.zone, watch.source

@@ -251,6 +251,6 @@ def documented(found: dga.Family) -> str:
 
 def test_the_table_of_the_documentation_is_that_of_the_families() -> None:
     page = Path(__file__).parents[3] / "docs" / "explanation" / "generated-names.md"
-    rows = [row for row in page.read_text("utf-8").splitlines() if row.startswith("| `")]
+    rows = [row for row in page.read_text("utf-8").splitlines() if row.startswith("| `")][1:]
     assert [row.partition(" | ")[0] for row in rows] == [f"| `{name}`" for name in dga.FAMILIES]
     assert rows == [documented(found) for found in dga.FAMILIES.values()]
