@@ -15,6 +15,8 @@ from story.telling import Place
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 CASE = """\
 [case]
 name = "conficker"
@@ -66,19 +68,30 @@ def test_what_is_asked_for_outside_of_the_dates_is_shown_and_counted_nowhere(
 
 
 def test_names_are_printed_by_day_in_three_formats() -> None:
-    dates = ("--from", "2015-08-30", "--until", "2015-09-01")
-    names = dga.generate("necurs", date(2015, 8, 30))
-    rows = [(day, name) for day in ("2015-08-30", "2015-08-31") for name in names]
-    rows += [("2015-09-01", name) for name in dga.generate("necurs", date(2015, 9, 1))]
+    dates = ("--from", "2016-03-30", "--until", "2016-04-01")
+    names = dga.generate("gozi-luther", date(2016, 3, 30))
+    rows = [(day, name) for day in ("2016-03-30", "2016-03-31") for name in names]
+    rows += [("2016-04-01", name) for name in dga.generate("gozi-luther", date(2016, 4, 1))]
 
-    lines = case_dga("necurs", *dates).stdout.splitlines()
+    lines = case_dga("gozi-luther", *dates).stdout.splitlines()
     assert lines[0] == "date,name"
     assert lines[1:] == [f"{day},{name}" for day, name in rows]
-    found = json.loads(case_dga("necurs", *dates, "--format", "json").stdout)
+    found = json.loads(case_dga("gozi-luther", *dates, "--format", "json").stdout)
     assert [(row["date"], row["name"]) for row in found] == rows
-    table = case_dga("necurs", *dates, "--format", "table")
+    table = case_dga("gozi-luther", *dates, "--format", "table")
     assert names[0] in table.stdout
-    assert "first 2,000 rows" in table.stderr
+    assert table.stderr == ""
+
+
+def test_of_a_table_only_the_first_rows_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remnant.report.text.MOST_ROWS", 30)
+    dates = ("--from", "2015-09-03", "--until", "2015-09-03")
+    table = case_dga("murofet-v2", *dates, "--format", "table")
+    assert len(table.stdout.splitlines()) == 2 + 30
+    assert "first 30 rows" in table.stderr
+
+
+def test_the_last_day_that_there_is_can_be_asked_for() -> None:
     last = case_dga("symmi", "--from", "9999-12-31", "--until", "9999-12-31")
     assert len(last.stdout.splitlines()) == 65
 
