@@ -77,12 +77,13 @@ def measure(
     vantage = made.vantage
     after = made.since(case.takedown)
     trend = after.trend(level=settings.estimate.level)
-    return [
+    found = [
         *_counts(view, window, whole, vantage),
         *_daily(view, made, window, vantage),
         _online(view, made, vantage, settings.estimate.level),
         *_change(view, after, trend, vantage, settings.estimate.level),
     ]
+    return [replace(estimate, vantage=vantage) for estimate in found]
 
 
 def who(vantage: str) -> str:
