@@ -42,7 +42,7 @@ Metric = Literal[
 
 METRICS: dict[Metric, str] = {
     "bias": "mean of (value - truth) / truth",
-    "mare": "mean of |value - truth| / truth",
+    "mare": "mean of the absolute value of (value - truth) / truth",
     "rmse_root_n": "root mean square of (value - truth) / truth * sqrt(n), n the observations used",
     "coverage": "share of the intervals that hold the truth",
     "below": "share of the lower bounds (low, or value where there is none) that are not above it",
