@@ -20,6 +20,17 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
     _connect(self, address)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one process run all of a file, unless a larger group is named.
+
+    The tests of a file need the same kernels and the same made-up data.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            place = item.path.relative_to(item.config.rootpath).with_suffix("")
+            item.add_marker(pytest.mark.xdist_group("/".join(place.parts[1:])))
+
+
 @pytest.fixture(autouse=True)
 def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Point Remnant at a home and a key of this test alone, and forbid the network."""
