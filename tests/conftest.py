@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -20,15 +20,31 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
     _connect(self, address)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all of a file, unless a larger group is named.
+TOGETHER: Final = {
+    "tests/story/test_sinkhole": "",
+    "tests/story/": "story",
+    "tests/simulate/": "simulate",
+}
+"""Tests that share what takes long to make, by the start of their names; else a file is a group."""
 
-    The tests of a file need the same kernels and the same made-up data.
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all tests that need the same kernels and the same made-up data.
+
+    Marks of groups do not come into it: pytest 9 does not let xdist write them into names.
     """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            place = item.path.relative_to(item.config.rootpath).with_suffix("")
-            item.add_marker(pytest.mark.xdist_group("/".join(place.parts[1:])))
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            groups = (group for start, group in TOGETHER.items() if file.startswith(start))
+            return next(groups, "") or file
+
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

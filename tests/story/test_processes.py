@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from story.telling import Made, Place
 
-pytestmark = pytest.mark.xdist_group("story")
-
 PATIENCE = 60.0
 
 
