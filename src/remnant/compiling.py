@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -22,8 +23,13 @@ except ImportError:  # pragma: no cover - not on this system: each compiles for 
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+_Function: TypeAlias = Any
+_Dispatcher: TypeAlias = Any
+_Signature: TypeAlias = Any
+_Compiled: TypeAlias = Any
+_Decorator: TypeAlias = "Callable[[_Function], _Dispatcher]"
 
 __all__ = ["LOCK", "compiled_once", "held"]
 
@@ -89,19 +95,31 @@ def _locked(file: int, patience: float) -> bool:
             return True
 
 
-def compiled_once(dispatcher: Any, folder: Path) -> None:
-    """Let this kernel be compiled by one process at a time.
+def compiled_once(decorate: _Decorator, folder: str) -> _Decorator:
+    """Let each kernel be compiled by one process at a time.
 
     Args:
-        dispatcher: what Numba made of the function; it looks into the cache before it compiles.
-        folder: the folder of the cache.
+        decorate: Numba's decorator; what it makes of a function looks into the cache before it
+            compiles.
+        folder: the folder of the cache; an empty name if there is none.
     """
-    compile_or_load = dispatcher.compile
-    function = dispatcher.py_func
-    line = function.__code__.co_firstlineno
-    path = folder / f"{function.__module__}.{function.__qualname__}-{line}{LOCK}"
 
-    def compile_alone(signature: Any) -> Any:
+    def decorate_and_share(function: _Function) -> _Dispatcher:
+        dispatcher = decorate(function)
+        # Without compilation Numba gives back the function as it is.
+        if folder and dispatcher is not function:
+            _share(dispatcher, function, Path(folder))
+        return dispatcher
+
+    return decorate_and_share
+
+
+def _share(dispatcher: _Dispatcher, function: _Function, folder: Path) -> None:
+    compile_or_load = dispatcher.compile
+    code = function.__code__
+    path = folder / f"{function.__module__}.{code.co_qualname}-{code.co_firstlineno}{LOCK}"
+
+    def compile_alone(signature: _Signature) -> _Compiled:
         if isinstance(signature, tuple) and signature in dispatcher.overloads:
             return compile_or_load(signature)
         with global_compiler_lock, held(path):

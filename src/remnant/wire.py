@@ -86,14 +86,7 @@ if TYPE_CHECKING:
 else:
     # A kernel works on arrays that its caller made and cannot allocate. So Numba need not count
     # references to arrays, which would cost more than reading a message does.
-    _njit = njit(cache=True, nogil=True, _nrt=False)
-
-    def kernel(function):
-        dispatcher = _njit(function)
-        if _CONFIG.CACHE_DIR and not _CONFIG.DISABLE_JIT:
-            compiled_once(dispatcher, Path(_CONFIG.CACHE_DIR))
-        return dispatcher
-
+    kernel = compiled_once(njit(cache=True, nogil=True, _nrt=False), _CONFIG.CACHE_DIR)
     inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
 
 
