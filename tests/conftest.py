@@ -28,7 +28,7 @@ TOGETHER: Final = {
 }
 """Tests that share what takes long to make, by the start of their names; else a file is a group."""
 
-SPREAD: Final = ("tests/capture/test_conformance.py",)
+SPREAD: Final = ("tests/capture/test_conformance.py", "tests/story/test_every_format.py")
 """What needs the kernels of all formats: run last, when they are compiled, and by all processes."""
 
 FIRST: Final = (
