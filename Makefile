@@ -13,7 +13,7 @@ run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict
 	$(BIN)/remnant demo beebone --no-serve
 
 test: $(VENV)/.dev ## install what the tests need, run all of them
-	$(BIN)/python -m pytest -n auto --dist loadgroup -q $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -q $(TESTS)
 
 check: $(VENV)/.dev ## formatting, lint, types
 	$(BIN)/ruff format --check .

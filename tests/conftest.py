@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -18,6 +19,61 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
         if not (host.startswith("127.") or host in {"::1", "localhost"}):
             raise AssertionError(f"a test tried to reach {host}")
     _connect(self, address)
+
+
+TOGETHER: Final = {
+    "tests/story/test_sinkhole": "",
+    "tests/story/": "story",
+    "tests/simulate/": "simulate",
+}
+"""Tests that share what takes long to make, by the start of their names; else a file is a group."""
+
+SPREAD: Final = ("tests/capture/test_conformance.py", "tests/story/test_every_format.py")
+"""What needs the kernels of all formats: run last, when they are compiled, and by all processes."""
+
+FIRST: Final = (
+    "tests/story/", "tests/simulate/", "tests/fuzz/", "tests/sinkhole/", "tests/real/",
+)  # fmt: skip
+"""Where the long tests are: none of them is to be the last one, which all others wait for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring long tests to the front; among their like the order stays as it is."""
+
+    def rank(item: pytest.Item) -> int:
+        return 2 if item.nodeid.startswith(SPREAD) else not item.nodeid.startswith(FIRST)
+
+    items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what stays for the whole run anyway."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process run all tests that need the same kernels and the same made-up data.
+
+    Marks of groups do not come into it: xdist writes them into names, which pytest 9 ignores.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(SPREAD):
+                return nodeid
+            file = nodeid.partition("::")[0]
+            groups = (group for start, group in TOGETHER.items() if file.startswith(start))
+            return next(groups, "") or file
+
+    # In the order of the tests, not by how many there are in a group.
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

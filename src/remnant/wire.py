@@ -18,6 +18,7 @@ import numpy as np
 import platformdirs
 from numba import int64, njit
 
+from remnant.compiling import LOCK, compiled_once
 from remnant.startup import kernel_folder, without
 
 _CONFIG: Final[Any] = numba.config
@@ -85,7 +86,7 @@ if TYPE_CHECKING:
 else:
     # A kernel works on arrays that its caller made and cannot allocate. So Numba need not count
     # references to arrays, which would cost more than reading a message does.
-    kernel = njit(cache=True, nogil=True, _nrt=False)
+    kernel = compiled_once(njit(cache=True, nogil=True, _nrt=False), _CONFIG.CACHE_DIR)
     inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
 
 
@@ -94,7 +95,7 @@ def kernels_are_new() -> bool:
     if not _CONFIG.CACHE_DIR:
         return False
     try:
-        return not any(Path(_CONFIG.CACHE_DIR).iterdir())
+        return all(path.name.endswith(LOCK) for path in Path(_CONFIG.CACHE_DIR).iterdir())
     except OSError:
         return False
 

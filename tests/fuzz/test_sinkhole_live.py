@@ -12,10 +12,7 @@ import pytest
 from fuzz import running
 from remnant.sinkhole import fastpath
 
-pytestmark = [
-    pytest.mark.xdist_group("sinkhole"),
-    pytest.mark.skipif(not fastpath.SUPPORTED, reason="needs recvmmsg of 64-bit Linux"),
-]
+pytestmark = pytest.mark.skipif(not fastpath.SUPPORTED, reason="needs recvmmsg of 64-bit Linux")
 
 _PER_ROUND = 50
 """In the long campaign 200,000 rounds make ten million datagrams."""

@@ -24,6 +24,7 @@ ROOMS = (
     "sinkhole",
 )
 LEAVES = {
+    "compiling",
     "errors",
     "names",
     "schema",

@@ -5,8 +5,6 @@ from collections import Counter
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-import pytest
-
 from remnant import simulate
 from simulate.conftest import SCALE, SHORT
 
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulate.slow_decoder import Frame
-
-pytestmark = pytest.mark.xdist_group("simulate")
 
 DAY_US = 86_400_000_000
 

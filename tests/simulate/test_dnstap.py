@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from remnant.simulate import SimulationResult
     from simulate.slow_decoder import Frame
 
-pytestmark = pytest.mark.xdist_group("simulate")
-
 WORDS = {3: "RQ", 4: "RR", 5: "CQ", 6: "CR"}
 
 

@@ -4,8 +4,6 @@ import tomllib
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-import pytest
-
 from remnant.simulate.beebone import BEEBONE
 from remnant.simulate.papers import case_text
 
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
 
     from remnant.simulate import SimulationResult
     from simulate.slow_decoder import Frame
-
-pytestmark = pytest.mark.xdist_group("simulate")
 
 
 def test_the_case_file_says_that_it_is_simulated() -> None:

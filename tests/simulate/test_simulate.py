@@ -16,8 +16,6 @@ from remnant.simulate.beebone import BEEBONE
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("simulate")
-
 
 def test_an_unknown_scenario_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match="beebone"):

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
-import pytest
 
 from simulate.conftest import SHORT
 
 if TYPE_CHECKING:
     from remnant.simulate import SimulationResult
     from simulate.slow_decoder import Frame
-
-pytestmark = pytest.mark.xdist_group("simulate")
 
 WATCHED = {name.name for name in SHORT.names}
 

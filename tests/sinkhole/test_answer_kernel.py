@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from remnant.sinkhole.zones import Zone
 
-pytestmark = pytest.mark.xdist_group("sinkhole")
-
 SECRET = bytes(range(16))
 NOW = 1_795_737_034
 ADDRESSES = (

@@ -24,8 +24,6 @@ from remnant.sinkhole.supervisor import pause_after
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.xdist_group("sinkhole")
-
 PATIENCE = 30.0
 ROLES = {"keeper", "udp-0", "streams"}
 

@@ -27,11 +27,7 @@ from served import opt, option, query, zones
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [
-    pytest.mark.skipif(not fastpath.SUPPORTED, reason="needs recvmmsg of 64-bit Linux"),
-    # One process compiles the kernels, not every one.
-    pytest.mark.xdist_group("sinkhole"),
-]
+pytestmark = pytest.mark.skipif(not fastpath.SUPPORTED, reason="needs recvmmsg of 64-bit Linux")
 
 
 class Kept:

@@ -7,8 +7,6 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pytest
-
 from remnant import simulate
 from remnant.simulate.beebone import BEEBONE
 from story.telling import CASE, DAYS
@@ -17,9 +15,9 @@ from story.test_truth import counted, told, true_answers
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from story.telling import Made, Place
+    import pytest
 
-pytestmark = pytest.mark.xdist_group("story")
+    from story.telling import Made, Place
 
 NAME = "ns1.timedate1.com"
 

@@ -15,8 +15,6 @@ from story.telling import CASE, DAYS, strict_json
 if TYPE_CHECKING:
     from story.telling import Made, Place
 
-pytestmark = pytest.mark.xdist_group("story")
-
 NONE = type(None)
 UNITS = {"ipv4", "ipv6_64", "mixed"}
 SOURCE = {

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from story.telling import Made
 
-pytestmark = pytest.mark.xdist_group("story")
-
 WATCHED = "ns1.evil.example"
 HOUR = 3600.0
 

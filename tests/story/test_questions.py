@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from story.telling import Made
 
-pytestmark = pytest.mark.xdist_group("story")
-
 READING = ("traffic", "clients", "measure", "judge")
 
 

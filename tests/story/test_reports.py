@@ -13,8 +13,6 @@ from story.telling import CASE, DAYS, Place
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("story")
-
 
 @pytest.fixture
 def unmatched(tmp_path: Path) -> Place:

@@ -13,8 +13,6 @@ from story.telling import Place
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("story")
-
 LABELS = (
     b"\x1b[2J\x1b]0;owned\x07",
     b"\x9b31m",

@@ -23,8 +23,6 @@ from story.telling import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.xdist_group("sinkhole")
-
 WATCHED = "ns1.timedate1.com"
 
 

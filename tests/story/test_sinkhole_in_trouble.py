@@ -23,8 +23,6 @@ from story.telling import Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.xdist_group("sinkhole")
-
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system")
 PATIENCE = 60.0
 

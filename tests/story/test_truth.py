@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from story.telling import Made, Place
 
-pytestmark = pytest.mark.xdist_group("story")
-
 
 def true_days(made: Made, resolver: str = "all", days: tuple[str, ...] | None = DAYS) -> Any:
     return {

@@ -69,13 +69,6 @@ KNOT_DIFFERS: dict[str, str] = {
 """Checks that Knot does not pass, and why the sinkhole does it in another way."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process run all of them: it compiles the fast path once."""
-    for item in items:
-        if "conformance" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("sinkhole"))
-
-
 @pytest.fixture(scope="module", params=sorted(STARTED))
 def running_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
