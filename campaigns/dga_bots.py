@@ -48,9 +48,7 @@ def campaign() -> Campaign:
                 )
                 label = {"barrel": barrel, "bots": str(bots), "TTL": words, "share seen": "all"}
                 repeats = 5000 if barrel == "uniform" else _REPEATS[bots]
-                cells.append(
-                    Cell(label, repeats, partial(_behind, barrel, bots, ttl), goals=goals)
-                )
+                cells.append(Cell(label, repeats, partial(_behind, barrel, bots, ttl), goals=goals))
     for barrel, owned in (("sampling", 1), ("sampling", 50), ("random_cut", 5)):
         label = {"barrel": barrel, "bots": "20000", "TTL": "-", "share seen": f"{owned} names"}
         cells.append(
@@ -131,7 +129,9 @@ def _behind(
             seen = Seen(items.size, full - held, full)
         answer = of_unit(seen, made, _DAY)
         found[:, repeat] = answer.value, answer.low, answer.high
-    return Outcomes(truth=np.full(repeats, float(bots)), value=found[0], low=found[1], high=found[2])
+    return Outcomes(
+        truth=np.full(repeats, float(bots)), value=found[0], low=found[1], high=found[2]
+    )
 
 
 def _partial(
@@ -150,4 +150,6 @@ def _partial(
         share = share_of_names(Round.of(barrel, names, lookups, owns), owns)
         answer = whole(float(reached), share)
         found[:, repeat] = answer.value, answer.low, answer.high
-    return Outcomes(truth=np.full(repeats, float(bots)), value=found[0], low=found[1], high=found[2])
+    return Outcomes(
+        truth=np.full(repeats, float(bots)), value=found[0], low=found[1], high=found[2]
+    )

@@ -159,9 +159,9 @@ def _none_among(draws: Floats, names: int, registered: int) -> Floats:
     if not registered:
         return np.ones_like(draws)
     free = names - registered
+    if free < 0:
+        return np.zeros_like(draws)
     possible = draws <= free
     k = np.where(possible, draws, 0.0)
-    log = (
-        gammaln(free + 1) - gammaln(free - k + 1) - gammaln(names + 1) + gammaln(names - k + 1)
-    )
+    log = gammaln(free + 1) - gammaln(free - k + 1) - gammaln(names + 1) + gammaln(names - k + 1)
     return np.where(possible, np.exp(log), 0.0)

@@ -218,9 +218,7 @@ def _arms(basis: Basis, found: object, ttls: dict[int | None, int]) -> Estimate:
             n=total,
         )
     spans = items.covered_spans(basis)
-    compared = two_arms(
-        *items.arm_sums(found, spans, (many[0], many[1])), level=basis.level
-    )
+    compared = two_arms(*items.arm_sums(found, spans, (many[0], many[1])), level=basis.level)
     if compared is None:
         return basis.refused(
             quantity,

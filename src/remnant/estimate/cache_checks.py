@@ -125,9 +125,7 @@ def beacon(
     return Beacon(True, found, p_value, found is None or ttl > _ROOM * TTL_SHARE * found)
 
 
-def two_arms(
-    misses: ArrayLike, uncached: ArrayLike, *, level: float = 0.95
-) -> Arms | None:
+def two_arms(misses: ArrayLike, uncached: ArrayLike, *, level: float = 0.95) -> Arms | None:
     """Return the ratio of the rates after two TTLs; null where an arm has no miss or no time.
 
     Items are strata: a busy cache weighs more, but in both arms alike (Mantel-Haenszel). With one
@@ -145,8 +143,9 @@ def two_arms(
     time = np.asarray(uncached, dtype=np.float64).reshape(-1, 2)
     both = time.sum(1)
     n, time, both = n[both > 0], time[both > 0], both[both > 0]
-    above, below = float((n[:, 0] * time[:, 1] / both).sum()), float(
-        (n[:, 1] * time[:, 0] / both).sum()
+    above, below = (
+        float((n[:, 0] * time[:, 1] / both).sum()),
+        float((n[:, 1] * time[:, 0] / both).sum()),
     )
     if not (above > 0 and below > 0):
         return None

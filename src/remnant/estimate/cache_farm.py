@@ -111,7 +111,9 @@ def farm(
     # What chance would make is itself known from the misses, twice as badly as these.
     relative = math.hypot(error / chance, g / math.sqrt(misses))
     g_low, g_high = max(g - z * relative, 0.0), min(g + z * relative, 1.0)
-    k, low, high = (1 / (1 - part) if part < 1 else math.inf for part in (min(g, 1.0), g_low, g_high))
+    k, low, high = (
+        1 / (1 - part) if part < 1 else math.inf for part in (min(g, 1.0), g_low, g_high)
+    )
     proven = found > 0
     low = max(low, 2.0) if proven else low
     k, high = max(k, low), max(high, low)

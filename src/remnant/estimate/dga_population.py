@@ -258,9 +258,11 @@ def _limited(value: float, variance: float, one: tuple[float, float], level: flo
     tail = (1 - level) / 2
     low = 0.0
     if value > 0:
-        low = float(gamma.ppf(tail, value**2 / variance, scale=variance / value)) if (
-            variance > 0
-        ) else value
+        low = (
+            float(gamma.ppf(tail, value**2 / variance, scale=variance / value))
+            if (variance > 0)
+            else value
+        )
     upper = value + (step if per_bot >= 1 or not value else 0.0)
     spread = variance + (upper - value) * max(per_bot, step if not value else 0.0)
     high = upper

@@ -53,6 +53,10 @@ _ASSUMED: Final = (
     "before them caches",
     "names that nobody asked for here were not registered; clocks of the bots are right",
 )
+_BLIND: Final = (
+    "names below other suffixes are not seen here: one that is registered there ends rounds early, "
+    "so this is a lower bound"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,8 +121,14 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
         reach = np.array([meets(day.made, day.visible) for day in days])
         bots = over_epochs(values * reach, variances * reach**2, level=basis.level)
         method = "visible lookups / uncached time, by chance of being asked for, mean over days"
+    # At a sinkhole no name is denied: what is registered elsewhere is not its business to know.
+    blind = basis.vantage == "authority" and any(d.visible.size < d.made.names for d in days)
     found: list[Estimate] = []
-    for quantity, answer in (("dga_bots", bots), ("sinkhole_share", None), ("dga_bots_whole", whole)):
+    for quantity, answer in (
+        ("dga_bots", bots),
+        ("sinkhole_share", None),
+        ("dga_bots_whole", whole),
+    ):
         if answer is None:
             if not shares.any():
                 found += refused("no name of these days was registered", quantity)
@@ -128,11 +138,13 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
         elif not math.isfinite(answer.value):
             found += refused("nothing could be seen: no visible name is asked for", quantity)
             continue
+        bound = blind and quantity != "sinkhole_share"
         found.append(
             basis.concluded(
                 quantity,
                 answer.value,
-                (answer.low, answer.high if math.isfinite(answer.high) else None),
+                (answer.low, answer.high if math.isfinite(answer.high) and not bound else None),
+                refusal=_BLIND if bound else None,
                 unit=_unit(quantity),
                 population=population,
                 n=total,
@@ -268,7 +280,9 @@ def _units(
     chances = ibis.memtable(
         pa.table(
             {
-                "start": pa.array(np.repeat([d.start for d in days], [d.visible.size for d in days])),
+                "start": pa.array(
+                    np.repeat([d.start for d in days], [d.visible.size for d in days])
+                ),
                 "position": pa.array(np.concatenate([d.visible for d in days])),
                 "chance": pa.array(np.concatenate([d.chances for d in days]), pa.float64()),
             }

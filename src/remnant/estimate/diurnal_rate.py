@@ -79,6 +79,10 @@ def fitted_rate(
     design = _design(n.size, start)
     coefficients, covariance = _negative_binomial(design[usable], n[usable], time[usable])
     rates = np.exp(np.clip(design @ coefficients, -60, 60))
+    # As for one cache (``exposure.rate``) what is seen takes from its own exposure: the excess is
+    # the variance of the log rate times the share of time that is cached.
+    cached = np.clip(1 - time / _HOUR, 0, 1)
+    rates *= np.clip(1 - cached * ((design @ covariance) * design).sum(1), 0.5, 1)
     value = float(rates.mean())
     slope = design.T @ rates / n.size
     error = math.sqrt(max(float(slope @ covariance @ slope), 0.0)) / value

@@ -157,9 +157,7 @@ def whole(
     if share_limits is not None:
         downs.append(_log_ratio(share_limits[1], share))
         ups.append(_log_ratio(share, share_limits[0]))
-    return Whole(
-        value, value * math.exp(-math.hypot(*downs)), value * math.exp(math.hypot(*ups))
-    )
+    return Whole(value, value * math.exp(-math.hypot(*downs)), value * math.exp(math.hypot(*ups)))
 
 
 def _hidden(seen: float, share: float, z: float) -> tuple[float, float]:
