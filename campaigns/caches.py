@@ -56,6 +56,7 @@ def campaign() -> Campaign:
             "rate x TTL": "1",
         }
         cells.append(Cell(label, 4, partial(_tree, name, children), goals=_TREE))
+    goals: tuple[Goal, ...]
     for load in (0.1, 1.0, 10.0, 100.0):
         label = {"what": "rate, one cache", "lookups": "Poisson", "rate x TTL": f"{load:g}"}
         cells.append(Cell(label, 5000, partial(_inverse, load), goals=_GOALS))

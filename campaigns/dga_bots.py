@@ -1,4 +1,4 @@
-"""Campaign: bots of a DGA behind a caching resolver, and behind a sinkhole with part of the names."""
+"""Campaign: bots of a DGA behind a caching resolver, and a sinkhole with part of the names."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from campaigns.cache_events import let_through
-from estimate.fakeview import DAY, HOUR, coverage_row, settings, sighting, view_of
+
+from estimate.fakeview import DAY, HOUR, FakeView, coverage_row, settings, sighting
 from remnant.cases import dga
 from remnant.cases.model import Case, Watch
 from remnant.estimate.basis import Basis
@@ -17,7 +17,7 @@ from remnant.estimate.dga_sightings import QUANTITIES, estimates
 from remnant.windows import Window
 
 START = datetime(2014, 7, 14, tzinfo=UTC)
-DAYS, RESOLVERS, BOTS, OWNED = 2, 3, 10, 12
+DAYS, RESOLVERS, BOTS, OWNED = 2, 2, 10, 12
 
 
 def newgoz(vantage: str, *, cached: bool = True) -> list[dict[str, Any]]:
@@ -58,12 +58,16 @@ def newgoz(vantage: str, *, cached: bool = True) -> list[dict[str, Any]]:
     return rows
 
 
-def asked(rows: list[dict[str, Any]], vantage: str, **more: Any) -> dict[str, Any]:
+def view_of(rows: list[dict[str, Any]], coverage: list[dict[str, Any]]) -> Any:
+    return FakeView({"sightings": rows, "coverage": coverage, "clients": []})
+
+
+def asked(rows: list[dict[str, Any]], vantage: str) -> dict[str, Any]:
     coverage = [coverage_row(START + i * HOUR, vantage=vantage) for i in range(24 * DAYS)]
     watch = Watch(dga="newgoz", since=START, until=START + 30 * DAY)
     case = Case("test", "Test", START, watches=(watch,))
     window = Window(START, START + DAYS * DAY)
-    view = view_of(rows, coverage, **more)
+    view = view_of(rows, coverage)
     found = estimates(Basis(view, case, settings(), window, vantage))
     assert [one.quantity for one in found] == list(QUANTITIES)
     return {one.quantity: one for one in found}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from campaigns.cache_events import let_through, visible_times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns.cache_events import visible_times
 from remnant.estimate.diurnal_rate import daily_shape, fitted_rate
 from remnant.estimate.exposure import Exposure, binned, exposure, rate, total_rate
 
@@ -91,8 +91,6 @@ def test_a_daily_rhythm_does_not_lower_the_rate() -> None:
         times = rng.uniform(0, length, rng.poisson(1.8 * each * length))
         level = 1 + 0.8 * np.sin(2 * np.pi * times / 86_400)
         times = np.sort(times[rng.uniform(0, 1.8, times.size) < level])
-        from campaigns.cache_events import let_through
-
         _, shown = let_through(np.zeros(times.size, dtype=np.int64), times, ttl)
         bins = binned(shown, ttl, [[0, length]], np.arange(0, length + 1, 3600))
         fitted.append(fitted_rate(*bins, 0.0).value)

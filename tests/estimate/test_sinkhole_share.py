@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,13 @@ def test_the_whole_is_the_seen_by_the_share_and_its_interval_holds_both_errors()
     assert whole(0, 0.01).high > 100
     with pytest.raises(ShareError):
         whole(5, 0.0)
+
+
+def test_the_worked_examples_of_the_page_are_what_the_code_says() -> None:
+    page = (Path(__file__).parents[2] / "docs/explanation/partial-sinkhole.md").read_text()
+    answer = whole(8.0, 0.01)
+
+    for owned in (1, 50, 250, 500, 1000):
+        share = share_of_names(Round.of("sampling", 50_000, 500, range(owned)), range(owned))
+        assert f"| {owned} | {share:.5f} |" in page
+    assert f"from {answer.low:.0f} to {answer.high:.0f}." in page

@@ -80,11 +80,11 @@ def _lookups(basis: Basis, found: object, ttls: dict[int | None, int]) -> Estima
     rate, early = _rate(sums, basis.level)
     if not math.isfinite(rate.value):
         return refused("the caches were never seen empty: the TTL is too long for this rate")
-    assumptions = _ASSUMED
+    assumptions: tuple[str, ...] = _ASSUMED
     if early:
         assumptions = (
             *_ASSUMED,
-            f"{early:.1%} of the misses came within the TTL of another: several caches stand behind "
+            f"{early:.1%} of the misses came within the TTL of another: several caches are behind "
             "one address. How many is estimated from these; the lower limit holds for any number, "
             "the upper one for at least two",
         )
@@ -139,11 +139,9 @@ def _clockwork(found: object, ttl: float) -> str | None:
     refused = [state for state in checked if state.refused]
     if not refused or 2 * len(refused) <= len(checked):
         return None
-    periods = [state.period for state in refused if state.period is not None]
-    told = f", about {min(periods):.0f} s," if periods else ""
     return (
-        f"the lookups come with a fixed period{told} and the TTL of {ttl:.0f} s is more than a "
-        "tenth of it: how many are hidden cannot be told; use a shorter TTL"
+        f"the lookups come with a fixed period, and the TTL of {ttl:.0f} s may be more "
+        "than a tenth of it: how many are hidden cannot be told; use a shorter TTL"
     )
 
 

@@ -190,7 +190,7 @@ def _period(times: Floats, ttl: float, tolerance: float) -> float | None:
 
 
 def _agrees(times: Floats, ttl: float, period: float, tolerance: float, parts: int) -> bool:
-    """Return whether at every multiple of a period after a miss there was a miss, or a cached answer."""
+    """Return whether each multiple of a period after a miss met a miss or a cached answer."""
     for multiple in range(1, parts + 1):
         due = times + multiple * period
         due = due[due < times[-1] - tolerance]

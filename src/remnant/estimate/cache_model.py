@@ -204,17 +204,17 @@ def shared_tree(rates: Sequence[float], ttl: float) -> tuple[Cached, Floats]:
     total = float(arrivals.sum())
     root = behind(poisson(total), ttl)
     first = arrivals / total
-    # One miss a round for the child that begins it, and one for each other that asks before the end.
+    # One miss a round for the child that begins it, and for each other that asks before its end.
     once = first + (1 - first) * -np.expm1(-arrivals * ttl)
     return root, once * root.miss_rate
 
 
 def _renewals(stream: Stream, ttl: float) -> Floats:
-    """Return m(t) on an even grid from 0 to the TTL (Xie's midpoint rule for Stieltjes integrals)."""
+    """Return m(t) on an even grid from 0 to the TTL (midpoint rule of Xie 1989)."""
     points = _grid(stream, ttl)
     step = ttl / (points - 1)
-    at = stream.cdf(step * np.arange(points))
-    half = stream.cdf(step * (np.arange(points - 1) + 0.5))
+    at: Floats = stream.cdf(step * np.arange(points, dtype=np.float64))
+    half: Floats = stream.cdf(step * (np.arange(points - 1, dtype=np.float64) + 0.5))
     m = np.zeros(points)
     rises = np.zeros(points)
     for i in range(1, points):

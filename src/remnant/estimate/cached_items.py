@@ -198,7 +198,7 @@ def by_item(found: Any, spans: Floats, lead: float) -> Items:  # noqa: ANN401 - 
         got["n"].astype(np.int64),
         got["held"].astype(np.float64),
         np.bincount(item, got["pairs"], size).astype(np.int64),
-        np.bincount(item, got["kept"], size),
+        np.bincount(item, got["kept"], size).astype(np.float64),
         _observed(spans, lead),
     )
 

@@ -124,18 +124,13 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
     # At a sinkhole no name is denied: what is registered elsewhere is not its business to know.
     blind = basis.vantage == "authority" and any(d.visible.size < d.made.names for d in days)
     found: list[Estimate] = []
-    for quantity, answer in (
-        ("dga_bots", bots),
-        ("sinkhole_share", None),
-        ("dga_bots_whole", whole),
-    ):
-        if answer is None:
-            if not shares.any():
-                found += refused("no name of these days was registered", quantity)
-                continue
-            share = float(shares.mean())
-            answer = Bots(share, 0.0, share, share)
-        elif not math.isfinite(answer.value):
+    share = float(shares.mean()) if shares.any() else math.nan
+    answers = (bots, Bots(share, 0.0, share, share), whole)
+    for quantity, answer in zip(QUANTITIES, answers, strict=True):
+        if not math.isfinite(answer.value) and quantity == "sinkhole_share":
+            found += refused("no name of these days was registered", quantity)
+            continue
+        if not math.isfinite(answer.value):
             found += refused("nothing could be seen: no visible name is asked for", quantity)
             continue
         bound = blind and quantity != "sinkhole_share"
@@ -151,8 +146,8 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
                 method="exact, from the registered names" if _unit(quantity) == "share" else method,
                 assumptions=(
                     f"barrel {barrel}, {days[-1].made.names:,} names a day, at most "
-                    f"{days[-1].made.lookups:,} lookups of an activation; last {len(days)} complete "
-                    "days",
+                    f"{days[-1].made.lookups:,} lookups of an activation; last {len(days)} "
+                    "complete days",
                     *_ASSUMED,
                 ),
             )
@@ -218,7 +213,7 @@ def _rows(basis: Basis, names: dict[int, list[str]]) -> Any:  # noqa: ANN401 - i
     seen = basis.accepted()
     seen = seen.filter(seen.qtype.notnull(), ~seen.limited)
     at = items.seconds(seen)
-    negative = ibis.ifelse(seen.rcode == 3, NEGATIVE_TTL, default)  # noqa: PLR2004 - NXDOMAIN
+    negative = ibis.ifelse(seen.rcode == 3, NEGATIVE_TTL, default)
     seen = seen.select(
         "client",
         "name",
@@ -245,7 +240,7 @@ def _days(
         rows.group_by(["start", "position"])
         .aggregate(
             answered=((rows.rcode == 0) & addresses).fill_null(False).max(),
-            denied=(rows.rcode == 3).fill_null(False).max(),  # noqa: PLR2004 - NXDOMAIN
+            denied=(rows.rcode == 3).fill_null(False).max(),
         )
         .to_pyarrow()
     )
@@ -339,7 +334,7 @@ def _bots(
     """Return bots and variance from lookups and cached chances by resolver, day and hour."""
     exposed = np.maximum(full[None, :, None] * 3600.0 - held, 0.0)
     rates = shown.sum((0, 1)) / np.maximum(exposed.sum((0, 1)), 1e-9)
-    bursts = shown.sum() > 100 and rates.max() > _BURST * rates.mean()  # noqa: PLR2004
+    bursts = shown.sum() > 100 and rates.max() > _BURST * rates.mean()
     values, variances = np.zeros(shown.shape[:2]), np.zeros(shown.shape[:2])
     for r, d in np.ndindex(values.shape):
         hourly = [
@@ -364,7 +359,7 @@ def _at_resolver(basis: Basis, rows: Any, days: list[_Day]) -> Bots:  # noqa: AN
     roles = roles.select("client").distinct()
     hosts = rows.anti_join(roles, "client")
     per_client = hosts.group_by(["start", "client"]).aggregate(names=hosts.position.nunique())
-    per_client = per_client.filter(per_client.names >= 2)  # noqa: PLR2004 - one is no activation
+    per_client = per_client.filter(per_client.names >= 2)
     table = per_client.group_by("start").aggregate(n=per_client.count()).to_pyarrow().to_pylist()
     counted = {row["start"]: row["n"] for row in table}
     seen = np.array([[float(counted.get(day.start, 0)) for day in days]])

@@ -179,4 +179,4 @@ def _negative_binomial(design: Floats, n: Floats, time: Floats) -> tuple[Floats,
         alpha = max(0.0, float(((n - mu) ** 2 / spare - mu).sum() / (mu**2).sum()))
         if float(np.abs(step).max()) < 1e-8:
             break
-    return coefficients, np.linalg.inv(information)
+    return coefficients, np.asarray(np.linalg.inv(information), dtype=np.float64)
