@@ -43,7 +43,7 @@ def campaign() -> Campaign:
     for name in ("Poisson", "gamma, shape 1/2", "gamma, shape 4", "uniform"):
         for load in (0.1, 1.0, 10.0):
             label = {"what": "miss rate, one cache", "lookups": name, "rate x TTL": f"{load:g}"}
-            cells.append(Cell(label, 20, partial(_forward, name, load), goals=_ONE))
+            cells.append(Cell(label, 6, partial(_forward, name, load), goals=_ONE))
     for name, children in (
         ("Poisson", 5),
         ("gamma, shape 1/2", 5),
@@ -90,7 +90,7 @@ def campaign() -> Campaign:
         title="Caches: what they let through, and the rate behind them",
         text=(
             "Lookups are drawn as events and go through caches that keep an answer for the TTL. "
-            "*Miss rate* compares the model with 200,000 such lookups a repeat; *rate* gives the "
+            "*Miss rate* compares the model with 200,000 such lookups a repeat (trees: 8,000 at each child); *rate* gives the "
             "estimator the visible misses of a week and the TTL of an hour (a quarter where there "
             "are several caches), *gaps* takes six of 28 spans of six hours away. The daily rhythm "
             "goes from 1 to 9 within a day, over two weeks, and its estimator is the regression by "
@@ -145,7 +145,7 @@ def _forward(name: str, load: float, rng: np.random.Generator, repeats: int) -> 
 
 
 def _tree(name: str, children: int, rng: np.random.Generator, repeats: int) -> Outcomes:
-    number, ttl = 20_000, 100.0
+    number, ttl = 8000, 100.0
     said = behind(merged([through(_stream(name, 1 / ttl), ttl)] * children), ttl / 2).miss_rate
     truth = np.empty(repeats)
     for repeat in range(repeats):

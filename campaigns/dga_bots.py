@@ -33,7 +33,7 @@ _BARRELS: Final[dict[Barrel, tuple[int, int, int, tuple[float, ...], tuple[float
     "random_cut": (10_000, 5, 500, (0.08, 0.05, 0.04), (0.06, 0.03, 0.02)),
     "permutation": (2048, 2, 2048, (0.18, 0.12, 0.08), (0.15, 0.08, 0.05)),
 }
-_REPEATS: Final = {16: 3000, 64: 1000, 256: 400}
+_REPEATS: Final = {16: 1500, 64: 500, 256: 200}
 
 
 def campaign() -> Campaign:

@@ -161,6 +161,9 @@ def _hosts(basis: Basis, lookups: Estimate) -> Estimate:
             "directly (resolver, sinkhole_http, sinkhole_tcp)"
         )
     vantage, mean, error, days = known
+    from scipy.stats import norm  # noqa: PLC0415 - heavy
+
+    z = float(norm.isf((1 - basis.level) / 2))
     value = lookups.value / mean
     limits = []
     for limit in (lookups.low, lookups.high):
@@ -169,7 +172,7 @@ def _hosts(basis: Basis, lookups: Estimate) -> Estimate:
             continue
         # Distances on the log scale, squared and added (Zou and Donner 2008).
         distance = math.log(limit / lookups.value) if limit > 0 else -math.inf
-        away = math.copysign(math.hypot(distance, 1.96 * error), distance)
+        away = math.copysign(math.hypot(distance, z * error), distance)
         limits.append(value * math.exp(away))
     return basis.concluded(
         quantity,
