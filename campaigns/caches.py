@@ -90,7 +90,8 @@ def campaign() -> Campaign:
         title="Caches: what they let through, and the rate behind them",
         text=(
             "Lookups are drawn as events and go through caches that keep an answer for the TTL. "
-            "*Miss rate* (trees: 8,000 at each child) compares the model with 200,000 such lookups a repeat; *rate* gives the "
+            "*Miss rate* (trees: 8,000 at each child) "
+            "compares the model with 200,000 such lookups a repeat; *rate* gives the "
             "estimator the visible misses of a week and the TTL of an hour (a quarter where there "
             "are several caches), *gaps* takes six of 28 spans of six hours away. The daily rhythm "
             "goes from 1 to 9 within a day, over two weeks, and its estimator is the regression by "
