@@ -34,21 +34,25 @@ class Part:
         module: of this package; it has ``QUANTITIES`` and ``estimates(basis)``, and may have
             ``by_network(basis)`` and ``by_country(basis)``.
         where: at the chosen vantage only (``chosen``), wherever a client is a host (``hosts``) or a
-            resolver (``caches``), or once, over all vantages (``once``).
+            resolver (``caches``), at all of these (``any``), or once, over all vantages (``once``).
     """
 
     module: str
-    where: Literal["chosen", "hosts", "caches", "once"]
+    where: Literal["chosen", "hosts", "caches", "any", "once"]
 
     def at(self, chosen: str, present: Sequence[str]) -> list[str]:
         """Return the vantages at which the question is put, the chosen one first."""
         if self.where in {"chosen", "once"}:
             return [chosen]
-        kind = HOSTS if self.where == "hosts" else CACHES
+        kinds = {"hosts": HOSTS, "caches": CACHES, "any": HOSTS + CACHES}
+        kind = kinds[self.where]
         return [vantage for vantage in dict.fromkeys((chosen, *present)) if vantage in kind]
 
 
-PARTS: Final[tuple[Part, ...]] = ()
+PARTS: Final[tuple[Part, ...]] = (
+    Part("behind_caches", "caches"),
+    Part("dga_sightings", "any"),
+)
 """All of them, in the order in which they are shown."""
 
 
