@@ -146,9 +146,9 @@ def annotate(found: Iterable[Changepoint], causes: Iterable[Cause]) -> list[Chan
     return [
         replace(
             one,
-            causes=tuple(
-                cause for cause in known if one.low - day <= cause.time < one.high + day
-            )[:_MOST_CAUSES],
+            causes=tuple(cause for cause in known if one.low - day <= cause.time < one.high + day)[
+                :_MOST_CAUSES
+            ],
         )
         for one in found
     ]

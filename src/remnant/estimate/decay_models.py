@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from remnant.estimate.loglinear import LogSeries
 
     Floats = NDArray[np.float64]
+    Rows = NDArray[np.intp]
 
 __all__ = [
     "HORIZON_DAYS",
@@ -391,8 +392,7 @@ def _zoomed(axes: tuple[Floats, ...], weight: Floats) -> tuple[Floats, ...]:
 
 
 def _shapes(model: str, series: LogSeries, axes: tuple[Floats, ...] | None = None) -> _Shapes:
-    """Return a model's curves on a grid; slopes are scaled so that s is a fall per day at the end.
-    """
+    """Return a model's curves on a grid; slopes are scaled so that s is a fall per day at the end."""
     axes = _axes(model, series) if axes is None else axes
     end = max(float(series.time[-1]), 1.0)
     if model == "M0":
@@ -436,19 +436,18 @@ def _origins(series: LogSeries) -> list[int]:
     step = _ORIGIN_STEP * max(1, -(-count // _MOST_ORIGINS))
     times = latest - step * np.arange(count * _ORIGIN_STEP // step)[::-1]
     stops = np.searchsorted(series.time, times, side="right")
-    kept = [
+    return [
         int(stop)
         for stop in np.unique(stops)
         if stop >= _TRAINING_DAYS // 2
         and all(len(_block(series, int(stop), ahead)) for ahead in _AHEAD)
     ]
-    return kept
 
 
-def _block(series: LogSeries, stop: int, ahead: int) -> Floats:
+def _block(series: LogSeries, stop: int, ahead: int) -> Rows:
     """Return the rows of the week that ends so many days after the last known one."""
     until = float(series.time[stop - 1]) + ahead
-    rows: Floats = np.flatnonzero((series.time > until - _BLOCK) & (series.time <= until))
+    rows: Rows = np.flatnonzero((series.time > until - _BLOCK) & (series.time <= until))
     return rows[rows >= stop]
 
 
@@ -458,7 +457,7 @@ def _error(
     origin: int,
     offset: Floats,
     slope: Floats | None,
-    rows: Floats,
+    rows: Rows,
 ) -> float:
     """Return the squared error of one forecast of the mean log value over some rows."""
     ahead = solved.level[origin] + offset[:, rows].mean(axis=1)
@@ -469,7 +468,7 @@ def _error(
 
 
 def _errors_since_break(
-    series: LogSeries, stops: list[int], blocks: list[list[Floats]], plain: Floats
+    series: LogSeries, stops: list[int], blocks: list[list[Rows]], plain: Floats
 ) -> Floats:
     """Return M4's squared errors; where no break is known at an origin it forecasts as M0."""
     errors = plain.copy()
@@ -483,9 +482,7 @@ def _errors_since_break(
         shapes = _shapes("M0", part)
         solved = _solve(part, shapes, [len(part.days)])
         offset, slope = np.zeros((1, len(series.time))), -series.time[None, :]
-        errors[o] = np.mean(
-            [_error(series, solved, 0, offset, slope, rows) for rows in blocks[o]]
-        )
+        errors[o] = np.mean([_error(series, solved, 0, offset, slope, rows) for rows in blocks[o]])
     return errors
 
 

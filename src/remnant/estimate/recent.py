@@ -9,6 +9,7 @@ beforehand.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from remnant.estimate.decay import MINIMUM_FIT_DAYS, half_life
@@ -27,13 +28,14 @@ QUANTITIES: Final[dict[str, str]] = {
     "recent_decay_rate": "fall of online hosts per day at the end of the series, by the best curve",
     "recent_half_life": "days in which online hosts would halve at that rate",
     "floor_hosts": "online hosts that will stay, where the curve has a floor",
-    "hosts_in_28_days": "online hosts on the day 28 days after the last complete one, if it goes on",
+    "hosts_in_28_days": "online hosts 28 days after the last complete day, if it goes on",
 }
 """Every quantity of ``estimates``, in order."""
 
 MINIMUM_DAYS: Final = 14
 """Fewer complete days do not tell one curve from another."""
 
+_MOST: Final = 700.0
 _AR1: Final = "day-to-day noise on the log scale is an AR(1) process around the curve"
 _SHAPE: Final = "the curve is one of M0, M1, M2, mixture, M3, M4, and does not change after its end"
 _SAME_SHARE: Final = "the sensors see the same share of the botnet throughout"
@@ -53,37 +55,68 @@ def estimates(basis: Basis) -> list[Estimate]:
     if ready is None or len(kept.days) < MINIMUM_DAYS:
         return _refused(basis, after, len(kept.days))
     found = choose(ready)
-    span = Window(day_start(int(kept.days[0])), day_start(int(kept.days[-1]) + 1))
     told = told_model(found)
-    population = _population(basis)
-    shared = {
-        "population": population,
-        "n": len(kept.days),
-        "assumptions": (_AR1, _SHAPE, _SAME_SHARE),
-        "window": span,
-    }
+    span = Window(day_start(int(kept.days[0])), day_start(int(kept.days[-1]) + 1))
+
+    def say(
+        quantity: str,
+        value: float,
+        limits: tuple[float | None, float | None],
+        unit: str,
+        how: str = "",
+    ) -> Estimate:
+        return basis.concluded(
+            quantity,
+            value,
+            limits,
+            unit=unit,
+            population=_population(basis),
+            n=len(kept.days),
+            method=how + told,
+            assumptions=(_AR1, _SHAPE, _SAME_SHARE),
+            window=span,
+        )
+
     rate, (low, high) = found.fitted.rate.quantile(0.5), found.rate_interval(basis.level)
-    if found.fitted.model == "M0":
+    trend = kept.trend(level=basis.level)
+    if found.fitted.model == "M0" and trend is not None:
         # The same number as decay_rate, which the verdict rests on.
-        trend = kept.trend(level=basis.level)
-        if trend is not None:
-            rate, low, high = trend.rate, min(low, trend.low), max(high, trend.high)
-    return [
-        basis.concluded(
-            "recent_decay_rate", rate, (low, high), unit="per day", method=told, **shared
-        ),
-        basis.concluded(
-            "recent_half_life",
-            half_life(rate),  # type: ignore[arg-type] - null where it grows, and told so
-            (half_life(high), half_life(low)),
-            unit="days",
-            method=f"ln 2 / recent decay rate, limits transformed; {told}",
-            refusal=None if rate > 0 else "no finite half-life: the curve does not fall at its end",
-            **shared,
-        ),
-        *_floor(basis, found, kept.unit, told, shared),
-        _forecast(basis, found, kept.unit, told, shared),
-    ]
+        rate, low, high = trend.rate, min(low, trend.low), max(high, trend.high)
+    life = say(
+        "recent_half_life",
+        half_life(rate) or 0.0,
+        (half_life(high), half_life(low)),
+        "days",
+        "ln 2 / recent decay rate, limits transformed; ",
+    )
+    if rate <= 0:
+        why = "no finite half-life: the curve does not fall at its end"
+        life = replace(life, value=None, refusal=why)
+    made = [say("recent_decay_rate", rate, (low, high), "per day"), life]
+    floor = found.fitted.floor
+    if floor is not None:
+        limits = floor.interval(basis.level)
+        made.append(
+            say(
+                "floor_hosts",
+                math.exp(floor.quantile(0.5)),
+                (math.exp(limits[0]), math.exp(limits[1])),
+                kept.unit,
+                "C of mu = C + A exp(-r t); ",
+            )
+        )
+    later = found.later_interval(basis.level)
+    made.append(
+        say(
+            "hosts_in_28_days",
+            math.exp(min(found.fitted.later.quantile(0.5), _MOST)),
+            (math.exp(min(later[0], _MOST)), math.exp(later[1]) if later[1] < _MOST else None),
+            kept.unit,
+            f"median and prediction interval of one day, {HORIZON_DAYS} days after the last one, "
+            "its own noise included, weekdays levelled; ",
+        )
+    )
+    return made
 
 
 def told_model(found: Choice) -> str:
@@ -102,42 +135,6 @@ def told_model(found: Choice) -> str:
     return (
         f"{head}: {why} (errors over {found.origins} origins, 7 and 14 days ahead: {errors}; "
         f"AIC over the least: {aic}); limits hold those of all models by Akaike weight"
-    )
-
-
-def _floor(
-    basis: Basis, found: Choice, unit: str, told: str, shared: dict[str, object]
-) -> list[Estimate]:
-    floor = found.fitted.floor
-    if floor is None:
-        return []
-    low, high = floor.interval(basis.level)
-    return [
-        basis.concluded(
-            "floor_hosts",
-            math.exp(floor.quantile(0.5)),
-            (math.exp(low), math.exp(high)),
-            unit=unit,
-            method=f"C of mu = C + A exp(-r t); {told}",
-            **shared,  # type: ignore[arg-type] - the fields above
-        )
-    ]
-
-
-def _forecast(
-    basis: Basis, found: Choice, unit: str, told: str, shared: dict[str, object]
-) -> Estimate:
-    low, high = found.later_interval(basis.level)
-    return basis.concluded(
-        "hosts_in_28_days",
-        math.exp(min(found.fitted.later.quantile(0.5), 700.0)),
-        (math.exp(min(low, 700.0)), math.exp(high) if high < 700.0 else None),
-        unit=unit,
-        method=(
-            f"median and prediction interval of one day, {HORIZON_DAYS} days after the last one, "
-            f"its own noise included, weekdays levelled; {told}"
-        ),
-        **shared,  # type: ignore[arg-type] - the fields above
     )
 
 

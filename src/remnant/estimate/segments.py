@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -224,17 +225,13 @@ def _cut(costs: Floats, most: int) -> list[tuple[float, list[int]]]:
     return found
 
 
-def _breaks(
-    series: LogSeries, costs: Costs, index: int, ends: list[int]
-) -> tuple[Break, ...]:
+def _breaks(series: LogSeries, costs: Costs, index: int, ends: list[int]) -> tuple[Break, ...]:
     """Return the breaks at all but the last of these places, for the memory of this index."""
     places, squares = costs.places, costs.squares[index]
     phi = float(PHIS[index])
     n = int(places[ends[-1]])
     edges = [0, *ends]
-    pieces = [
-        float(squares[low, high - 1]) for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    pieces = [float(squares[low, high - 1]) for low, high in pairwise(edges)]
     total = sum(pieces)
     breaks = []
     for k, cut in enumerate(ends[:-1]):
@@ -279,9 +276,7 @@ def _hull(weights: Floats) -> tuple[int, int]:
 def _line(series: LogSeries, start: int, stop: int, phi: float) -> tuple[float, float]:
     """Return level at time 0 and fall per day of rows [start, stop)."""
     root = np.sqrt(series.weight[start:stop])
-    rows = np.stack(
-        [root, -root * series.time[start:stop], root * series.response[start:stop]]
-    )
+    rows = np.stack([root, -root * series.time[start:stop], root * series.response[start:stop]])
     white = whitened(rows, series.days[start:stop], phi)
     solution = np.linalg.lstsq(white[:2].T, white[2], rcond=None)[0]
     return float(solution[0]), float(solution[1])

@@ -80,7 +80,9 @@ def check_breaks(
         blamed = [cause for cause in step.causes if cause.kind in TECHNICAL]
         if blamed:
             what = "; ".join(printable(cause.text, _TEXT) for cause in blamed[:_MOST_SHOWN])
-            text = f"Most of the fall is one step, {_told(step)}, and something else changed: {what}."
+            text = (
+                f"Most of the fall is one step, {_told(step)}, and something else changed: {what}."
+            )
             return Guard("breaks", "failed", text, day_start(_day_after(step)), facts)
     shown = "; ".join(
         f"{_told(one)}: {printable(one.explanation, 2 * _TEXT)}" for one in found[:_MOST_SHOWN]
