@@ -43,12 +43,12 @@ def campaign() -> Campaign:
         text=(
             f"{COUNTRIES} countries with {NETWORKS} networks each. A network has 5 to 2,000 hosts "
             "(log-uniform); each is cleaned at its own random time, at the network's rate, and "
-            "asks on a day with probability 0.7; days have common noise of 3 % with memory 0.5 of "
-            "their own network. Rates spread by a t distribution (5 degrees) around the country's, "
-            "so the model's normal spread is wrong. Each repeat is one network. The baseline is its "
-            "own fitted rate. `rank` asks for the true rank among all 40."
+            "asks on a day with probability 0.7; each network has daily noise of 3 % of its own "
+            "with memory 0.5. Rates spread by a t distribution (5 degrees) around the country's, "
+            "so the model's normal spread is wrong. Each repeat is one network. The baseline is "
+            "its own fitted rate. `rank` asks for the true rank among all 40."
         ),
-        metrics=("coverage", "bias", "error_cut"),
+        metrics=("coverage", "error_cut"),
         cells=tuple(cells),
         anchor="none published for botnets; the baseline is the unpooled rate.",
         small=(0,),

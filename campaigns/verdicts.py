@@ -1,4 +1,4 @@
-"""The verdict's rules over botnets of known half-life: how often are they wrong, or right?"""
+"""The verdict's rules over botnets of known half-life: how often are they wrong?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ FIRST_DAY: Final = 16_533
 SIGMA: Final = 0.05
 HALF_LIVES: Final = (30, 60, 90, 122, 180, 340, math.inf, -120)
 LENGTHS: Final = (7, 14, 28, 56, 90, 180)
-CLAIMS: Final = ("working", "not working", "growing")
 
 
 def campaign() -> Campaign:
@@ -31,17 +30,19 @@ def campaign() -> Campaign:
         Cell(
             {"half-life": _told(life), "days": str(days), "memory": str(phi), "asked": "wrong"},
             5000,
-            partial(_simulate, half_life=life, days=days, phi=phi, right=False),
+            partial(_simulate, half_life=life, days=days, phi=phi, missed=False),
             goals=(Goal("wrong", at_most=0.05, source="specification, verdict"),),
         )
         for life, days, phi in _grid()
     ]
-    power = [
+    missed = [
         Cell(
-            {"half-life": _told(life), "days": str(days), "memory": "0.5", "asked": "power"},
+            {"half-life": _told(life), "days": str(days), "memory": "0.5", "asked": "missed"},
             5000,
-            partial(_simulate, half_life=life, days=days, phi=0.5, right=True),
-            goals=(Goal("right", at_least=0.8, source="specification, time needed"),),
+            partial(_simulate, half_life=life, days=days, phi=0.5, missed=True),
+            goals=(
+                Goal("wrong", at_most=0.2, source="specification, 80 % power at these lengths"),
+            ),
         )
         for life, days in ((43, 14), (122, 28), (346, 56), (705, 90))
     ]
@@ -53,17 +54,21 @@ def campaign() -> Campaign:
             "the real fit, with a limit of 180 days and no failed guard. Wrong is: `effective` or "
             "`working` where the botnet does not shrink, `effective` where its half-life is not "
             "under 180 days; `no_effective_cleanup` where it is; `growing` where it does not grow. "
-            "`power`: the share of series with that half-life whose rate is shown to be above zero "
-            "(`working`, `effective`, or `no_effective_cleanup` with a lower limit above zero), at "
-            "the lengths where the specification's formula promises 80 %."
+            "`missed`: the share of series with that half-life whose rate is not shown to be "
+            "above zero (no `working`, no `effective`, no `no_effective_cleanup` with a lower "
+            "limit above zero), at the lengths where the specification's formula "
+            "promises 80 % power."
         ),
-        metrics=("wrong", "right"),
-        cells=(*wrong, *power),
+        metrics=("wrong",),
+        cells=(*wrong, *missed),
         anchor="none published.",
         notes=(
-            "The power of the formula supposes that the memory is known. It is not: it is "
-            "integrated out, and with few days that costs power, which is the price of intervals "
-            "that hold. The minimum of 14 days makes a week `cannot_tell` whatever the curve."
+            "The power of the formula supposes that the memory is known and that no weekdays are "
+            "fitted. Here the memory is integrated out, and from three weeks on "
+            "six weekday effects "
+            "are fitted, which costs power with few days. It is the price of intervals that hold: "
+            "the power of the formula is missed at these lengths. The minimum of 14 days makes a "
+            "week `cannot_tell` whatever the curve."
         ),
         small=(0,),
     )
@@ -90,7 +95,7 @@ def _simulate(
     half_life: float,
     days: int,
     phi: float,
-    right: bool,
+    missed: bool,
 ) -> Outcomes:
     rate = math.log(2) / half_life
     noise = rng.normal(size=(repeats, days))
@@ -102,10 +107,10 @@ def _simulate(
         decide(Facts(days, 14, (), low, high, R_MIN)).outcome
         for low, high in zip(found.low.tolist(), found.high.tolist(), strict=True)
     ]
-    if right:
+    if missed:
         falls = np.array([state in {"working", "effective"} for state in states])
         slow = np.array([state == "no_effective_cleanup" for state in states]) & (found.low > 0)
-        calls = falls | slow
+        calls = ~(falls | slow)
     else:
         calls = np.array([_wrong(state, rate) for state in states])
     return Outcomes(

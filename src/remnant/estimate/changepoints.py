@@ -42,7 +42,7 @@ CauseKind = Literal["event", "notice", "sensor", "watchlist", "coverage", "outag
 SIGNIFICANT: Final = 0.02
 """A break is kept if at most this share of made-up series without one has as good a break."""
 
-_REPEATS: Final = 99
+_REPEATS: Final = 49
 _SEED: Final = 20150408
 _MOST_CAUSES: Final = 20
 

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.estimate.loglinear import PHIS, fresh_noise, whitened
+from remnant.estimate.mixtures import Mixture, mixed_of
 from remnant.estimate.segments import costs_of, price, segment
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ __all__ = [
     "MODELS",
     "Choice",
     "Fitted",
-    "Mixture",
     "choose",
     "fit_model",
     "forecast_errors",
@@ -84,42 +84,6 @@ _DECISIVE: Final = 10.0
 _FLOOR: Final = 1e-12
 _ZOOMS: Final = 3
 _NEGLIGIBLE: Final = 1e-4
-_LIGHT: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mixture:
-    """A distribution: t distributions of one degree of freedom, weighted.
-
-    Attributes:
-        centers, errors, weights: float64[components]; weights sum to 1; an error may be 0.
-        freedom: degrees of freedom.
-    """
-
-    centers: Floats
-    errors: Floats
-    weights: Floats
-    freedom: int
-
-    def quantile(self, probability: float) -> float:
-        """Return a quantile, by bisection."""
-        from scipy.special import stdtr, stdtrit  # noqa: PLC0415 - heavy, used by fits alone
-
-        kept = self.weights > _LIGHT * self.weights.max()
-        centers, weights = self.centers[kept], self.weights[kept] / self.weights[kept].sum()
-        errors = np.maximum(self.errors[kept], 1e-15)
-        reach = abs(float(stdtrit(self.freedom, min(probability, 1 - probability) / 10)))
-        low = float((centers - reach * errors).min())
-        high = float((centers + reach * errors).max())
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            below = float(weights @ stdtr(self.freedom, (middle - centers) / errors))
-            low, high = (middle, high) if below < probability else (low, middle)
-        return 0.5 * (low + high)
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Return the central interval."""
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,8 +188,8 @@ def choose(series: LogSeries) -> Choice:
         {model: math.sqrt(float(found.mean())) for model, found in squares.items()},
         len(squares.get("M0", ())),
         aic,
-        _pooled([(share, found.rate) for share, found in shares]),
-        _pooled([(share, found.later) for share, found in shares]),
+        mixed_of([(share, found.rate) for share, found in shares]),
+        mixed_of([(share, found.later) for share, found in shares]),
     )
 
 
@@ -392,7 +356,7 @@ def _zoomed(axes: tuple[Floats, ...], weight: Floats) -> tuple[Floats, ...]:
 
 
 def _shapes(model: str, series: LogSeries, axes: tuple[Floats, ...] | None = None) -> _Shapes:
-    """Return a model's curves on a grid; slopes are scaled so that s is a fall per day at the end."""
+    """Return a model's curves on a grid; s is scaled to be a fall per day at the end."""
     axes = _axes(model, series) if axes is None else axes
     end = max(float(series.time[-1]), 1.0)
     if model == "M0":
@@ -503,18 +467,8 @@ def _fit_since_break(series: LogSeries) -> Fitted:
     return Fitted(
         "M4",
         criterion,
-        _pooled([(weight, part.rate) for weight, part in parts]),
-        _pooled([(weight, part.later) for weight, part in parts]),
-    )
-
-
-def _pooled(parts: list[tuple[float, Mixture]]) -> Mixture:
-    weights = np.concatenate([weight * part.weights for weight, part in parts])
-    return Mixture(
-        np.concatenate([part.centers for _, part in parts]),
-        np.concatenate([part.errors for _, part in parts]),
-        weights / weights.sum(),
-        min(part.freedom for _, part in parts),
+        mixed_of([(weight, part.rate) for weight, part in parts]),
+        mixed_of([(weight, part.later) for weight, part in parts]),
     )
 
 

@@ -102,7 +102,7 @@ def prepare(days: Days, values: Floats, exposure: Floats | None = None) -> LogSe
         mean, dispersion = quasi_likelihood(whole, values, offset)
     except np.linalg.LinAlgError:
         return None
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         plain = np.log(values) + 0.5 / values
     near = np.log(mean) + (values - mean) / mean
     response = np.where(values >= _PLAIN, plain, near) - offset
