@@ -31,7 +31,7 @@ def main(names: list[str]) -> int:
         print(f"no such campaign: {', '.join(sorted(unknown))}; there are {known}", file=sys.stderr)
         return 2
     began = time.monotonic()
-    outcomes: dict[tuple[int, int], Outcomes] = {}
+    outcomes: dict[tuple[int, int], Outcomes | dict[str, Outcomes]] = {}
     jobs = [
         (i, j, campaign.name, cell)
         for i, campaign in enumerate(chosen)
@@ -56,7 +56,7 @@ def main(names: list[str]) -> int:
     return 0
 
 
-def run(campaign: str, cell: Cell) -> tuple[Outcomes, float]:
+def run(campaign: str, cell: Cell) -> tuple[Outcomes | dict[str, Outcomes], float]:
     """Return the outcomes of a cell and the seconds that they took."""
     began = time.monotonic()
     found = cell.simulate(generator(campaign, cell.label), cell.repeats)

@@ -26,11 +26,13 @@ __all__ = [
     "Goal",
     "Metric",
     "Outcomes",
+    "Row",
     "Score",
     "binomial",
     "generator",
     "mean_interval",
     "ratio_interval",
+    "rows_of",
     "score",
 ]
 
@@ -40,7 +42,7 @@ Metric = Literal[
 
 METRICS: dict[Metric, str] = {
     "bias": "mean of (value - truth) / truth",
-    "mare": "mean of |value - truth| / truth",
+    "mare": "mean of the absolute value of (value - truth) / truth",
     "rmse_root_n": "root mean square of (value - truth) / truth * sqrt(n), n the observations used",
     "coverage": "share of the intervals that hold the truth",
     "below": "share of the lower bounds (low, or value where there is none) that are not above it",
@@ -92,12 +94,14 @@ class Goal:
         at_least: lower bound; null for none.
         at_most: upper bound; null for none (for ``bias`` it bounds the absolute value).
         source: where the goal comes from, in words.
+        quantity: the one quantity that it holds for, where a cell gives several; empty: all.
     """
 
     metric: Metric
     at_least: float | None = None
     at_most: float | None = None
     source: str = ""
+    quantity: str = ""
 
     def met(self, score: Score) -> bool:
         """Return whether a score reaches the goal."""
@@ -118,14 +122,24 @@ class Cell:
         label: factor -> value, the row's head in the table.
         repeats: how often; in the small grid a fraction of it.
         simulate: makes the outcomes of so many repeats with a generator; a top-level function or
-            ``functools.partial`` of one, so that another process can run it.
+            ``functools.partial`` of one, so that another process can run it. Where one simulation
+            serves several quantities, their outcomes by quantity.
         goals: which goals of the campaign apply here; null for all.
     """
 
     label: Mapping[str, str]
     repeats: int
-    simulate: Callable[[np.random.Generator, int], Outcomes]
+    simulate: Callable[[np.random.Generator, int], Outcomes | dict[str, Outcomes]]
     goals: tuple[Goal, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table: what was set, what came out, what should be reached."""
+
+    label: Mapping[str, str]
+    outcomes: Outcomes
+    goals: tuple[Goal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +167,21 @@ class Campaign:
     anchor: str = ""
     notes: str = ""
     small: tuple[int, ...] = field(default=(0,))
+
+
+def rows_of(campaign: Campaign, cell: Cell, found: Outcomes | dict[str, Outcomes]) -> list[Row]:
+    """Return the rows of one cell: one, or one for each of its quantities."""
+    goals = campaign.goals if cell.goals is None else cell.goals
+    if isinstance(found, Outcomes):
+        return [Row(cell.label, found, goals)]
+    return [
+        Row(
+            {**cell.label, "quantity": quantity},
+            outcomes,
+            tuple(goal for goal in goals if goal.quantity in {"", quantity}),
+        )
+        for quantity, outcomes in found.items()
+    ]
 
 
 def generator(campaign: str, label: Mapping[str, str], part: int = 0) -> np.random.Generator:

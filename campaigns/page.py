@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from campaigns.campaign import METRICS, score
+from campaigns.campaign import METRICS, rows_of, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from campaigns.campaign import Campaign, Goal, Metric, Outcomes, Score
+    from campaigns.campaign import Campaign, Goal, Metric, Outcomes, Row, Score
+
+    Found = Sequence[Outcomes | dict[str, Outcomes]]
 
 __all__ = ["goals_met", "page", "section"]
 
 _SHARES = {"bias", "mare", "coverage", "below", "refused", "wrong", "right", "error_cut"}
 
 
-def page(parts: Sequence[tuple[Campaign, Sequence[Outcomes]]], seconds: float) -> str:
+def page(parts: Sequence[tuple[Campaign, Found]], seconds: float) -> str:
     """Return the whole page (Markdown)."""
     met = [
         (campaign, state) for campaign, found in parts for _, state in goals_met(campaign, found)
@@ -27,14 +29,14 @@ def page(parts: Sequence[tuple[Campaign, Sequence[Outcomes]]], seconds: float) -
         "# How good the numbers are",
         "",
         "Written by `make quality`; do not edit. Each estimator was given made-up botnets whose",
-        "truth it cannot read. Seeds are fixed by the names of the settings: a run can be repeated.",
+        "truth it cannot read. Seeds are fixed by the names of the settings: runs repeat exactly.",
         "",
         "Every score stands with its 95 % Monte Carlo interval: what the score would be with",
-        "endless repeats lies in there 95 times of 100. A goal is met if its bound lies inside that",
-        "interval, or the score is better.",
+        "endless repeats lies in there 95 times of 100. A goal is met if its bound lies inside",
+        "that interval, or the score is better.",
         "",
-        f"**{reached} of {len(met)} goals are met.** Where one is not, the text below its table says",
-        "why.",
+        f"**{reached} of {len(met)} goals are met.** Where one is not, the text below its table",
+        "says why.",
         f"The run took {seconds / 60:.0f} minutes.",
         "",
         "| score | what it is |",
@@ -46,9 +48,10 @@ def page(parts: Sequence[tuple[Campaign, Sequence[Outcomes]]], seconds: float) -
     return "\n".join(lines)
 
 
-def section(campaign: Campaign, found: Sequence[Outcomes]) -> str:
+def section(campaign: Campaign, found: Found) -> str:
     """Return the section of one campaign (Markdown)."""
-    factors = list(dict.fromkeys(key for cell in campaign.cells for key in cell.label))
+    rows = _rows(campaign, found)
+    factors = list(dict.fromkeys(key for row in rows for key in row.label))
     head = [*factors, "repeats", *(_name(metric) for metric in campaign.metrics)]
     lines = [
         f"## {campaign.title}",
@@ -58,12 +61,12 @@ def section(campaign: Campaign, found: Sequence[Outcomes]) -> str:
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
     ]
-    for cell, outcomes in zip(campaign.cells, found, strict=True):
-        row = [cell.label.get(factor, "") for factor in factors] + [f"{outcomes.truth.size:,}"]
-        goals = campaign.goals if cell.goals is None else cell.goals
-        row += [_cell(metric, outcomes, goals) for metric in campaign.metrics]
-        lines.append("| " + " | ".join(row) + " |")
-    wanted = {goal: None for cell in campaign.cells for goal in (cell.goals or campaign.goals)}
+    for row in rows:
+        cells = [row.label.get(factor, "") for factor in factors]
+        cells.append(f"{row.outcomes.truth.size:,}")
+        cells += [_cell(metric, row.outcomes, row.goals) for metric in campaign.metrics]
+        lines.append("| " + " | ".join(cells) + " |")
+    wanted = {goal: None for row in rows for goal in row.goals}
     if wanted:
         lines += ["", "Goals (✓ met, ✗ not met, in the cells that they hold for):", ""]
         lines += [f"- {_goal(goal)}" for goal in wanted]
@@ -74,16 +77,21 @@ def section(campaign: Campaign, found: Sequence[Outcomes]) -> str:
     return "\n".join(lines)
 
 
-def goals_met(campaign: Campaign, found: Sequence[Outcomes]) -> list[tuple[str, bool]]:
+def goals_met(campaign: Campaign, found: Found) -> list[tuple[str, bool]]:
     """Return every goal of every cell in words, and whether it is met."""
     states = []
-    for cell, outcomes in zip(campaign.cells, found, strict=True):
-        label = ", ".join(f"{key} {value}" for key, value in cell.label.items())
-        for goal in campaign.goals if cell.goals is None else cell.goals:
-            reached = score(goal.metric, outcomes)
+    for row in _rows(campaign, found):
+        label = ", ".join(f"{key} {value}" for key, value in row.label.items())
+        for goal in row.goals:
+            reached = score(goal.metric, row.outcomes)
             shown = _score(goal.metric, reached)
             states.append((f"{label}: {_goal(goal)}: {shown}", goal.met(reached)))
     return states
+
+
+def _rows(campaign: Campaign, found: Found) -> list[Row]:
+    pairs = zip(campaign.cells, found, strict=True)
+    return [row for cell, outcomes in pairs for row in rows_of(campaign, cell, outcomes)]
 
 
 def _name(metric: Metric) -> str:
@@ -99,7 +107,14 @@ def _name(metric: Metric) -> str:
 
 
 def _cell(metric: Metric, outcomes: Outcomes, goals: Sequence[Goal]) -> str:
-    if metric == "coverage" and outcomes.low is None:
+    missing = {
+        "coverage": outcomes.low,
+        "rmse_root_n": outcomes.n,
+        "error_cut": outcomes.baseline,
+        "wrong": outcomes.calls,
+        "right": outcomes.calls,
+    }
+    if metric in missing and missing[metric] is None:
         return "-"
     found = score(metric, outcomes)
     marks = [goal.met(found) for goal in goals if goal.metric == metric]
@@ -129,4 +144,5 @@ def _goal(goal: Goal) -> str:
         bounds.append(f"≤ {_percent(goal.at_most) if percent else f'{goal.at_most:g}'}")
     size = "absolute " if goal.metric == "bias" else ""
     source = f" ({goal.source})" if goal.source else ""
-    return f"{size}{_name(goal.metric)} {' and '.join(bounds)}{source}"
+    of = f" of {goal.quantity}" if goal.quantity else ""
+    return f"{size}{_name(goal.metric)}{of} {' and '.join(bounds)}{source}"

@@ -19,6 +19,7 @@ from remnant import (
     cli_case,
     cli_export,
     cli_keep,
+    cli_measure,
     cli_pdns,
     cli_read,
     cli_run,
@@ -76,7 +77,7 @@ app.command("traffic", short_help="Queries and clients over time, or by name or 
     cli_read.traffic
 )
 app.command("clients", short_help="The addresses that were seen.")(cli_read.clients)
-app.command("measure", short_help="How much is left, with intervals.")(cli_read.measure)
+app.command("measure", short_help="How much is left, with intervals.")(cli_measure.measure)
 app.command("judge", short_help="Whether clean-up is working, with evidence.")(cli_read.judge)
 app.command("report", short_help="Write the report as one HTML file.")(cli_read.report)
 app.add_typer(cli_export.app, name="export", short_help="Files for other people's servers.")

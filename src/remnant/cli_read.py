@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from remnant.store import View
     from remnant.windows import Step
 
-__all__ = ["By", "clients", "judge", "measure", "report", "traffic"]
+__all__ = ["By", "clients", "judge", "report", "tell_watchlist_age", "traffic"]
 
 
 LimitOption = Annotated[
@@ -149,7 +149,7 @@ def traffic(
             )
         _tell_others(others)
         _tell_unlisted(case, view, window)
-        _tell_watchlist_age(settings, loaded, view)
+        tell_watchlist_age(settings, loaded, view)
 
 
 def _others(view: View, asked: str | None) -> list[str]:
@@ -203,49 +203,7 @@ def clients(
         columns = _CLIENT_COLUMNS if output is Format.CSV else _CLIENT_COLUMNS[:-3]
         _emit_rows(rows, output, columns, limit)
         _tell_others(others)
-        _tell_watchlist_age(settings, loaded, view)
-
-
-def measure(
-    case: CaseArgument,
-    *,
-    vantage: VantageOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    output: FormatOption = Format.TABLE,
-) -> None:
-    """Estimate how much is left, each number with its interval, population and method."""
-    from remnant.estimate.measures import measure as measure_case
-
-    settings = open_settings()
-    with open_store(settings) as store:
-        loaded, view = open_view(settings, store, case)
-        estimates = measure_case(
-            view, loaded, settings, window=window_of(view, since, until), vantage=vantage
-        )
-        _tell_watchlist_age(settings, loaded, view)
-    rows = [estimate.to_json() for estimate in estimates]
-    columns = (
-        "quantity",
-        "value",
-        "low",
-        "high",
-        "level",
-        "unit",
-        "since",
-        "until",
-        "population",
-        "method",
-        "n",
-        "coverage",
-        "assumptions",
-    )
-    if output is Format.TABLE:
-        from remnant.report.text import estimates_table
-
-        typer.echo(estimates_table(rows), nl=False)
-        return
-    emit(rows, output, columns)
+        tell_watchlist_age(settings, loaded, view)
 
 
 def judge(
@@ -265,7 +223,7 @@ def judge(
         verdict: dict[str, Any] = judge_case(
             view, loaded, settings, window=window_of(view, since, until), vantage=vantage
         ).to_json()
-        _tell_watchlist_age(settings, loaded, view)
+        tell_watchlist_age(settings, loaded, view)
     if output is Format.JSON:
         emit_json(verdict)
     elif output is Format.CSV:
@@ -343,7 +301,7 @@ def write_report(
         now=datetime.now(tz=UTC),
     )
     write(content, path, figures=figures, interactive=interactive)
-    _tell_watchlist_age(settings, case, view)
+    tell_watchlist_age(settings, case, view)
     say(f"Report: {path.resolve()}")
     if figures is not None:
         say(f"Figures: {figures.resolve()}")
@@ -384,7 +342,7 @@ def _tell_unlisted(case: str, view: Any, window: Any) -> None:
         )
 
 
-def _tell_watchlist_age(settings: Any, case: Any, view: Any) -> None:
+def tell_watchlist_age(settings: Any, case: Any, view: Any) -> None:
     """Say how many sources were read with an older watchlist, and what is watched since when."""
     from remnant.judge.watched import watched
 

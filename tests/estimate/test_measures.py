@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 CASE = Case("test", "Test botnet", START)
 KEYS = [
     "quantity", "value", "low", "high", "level", "unit", "since", "until", "population", "method",
-    "n", "coverage", "assumptions", "asn", "country",
+    "n", "coverage", "assumptions", "asn", "country", "vantage",
 ]  # fmt: skip
 
 

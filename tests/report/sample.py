@@ -122,6 +122,13 @@ def make_content(**changes: Any) -> Content:
             measure("footprint", 312456.0, 312456.0, 312456.0, "mixed"),
             measure("active_clients", 33210.0, 32100.0, 34300.0, "mixed"),
             measure("decay_rate", 0.0020, 0.0011, 0.0029, "per day"),
+            measure("infected_population", 41250.0, 38400.0, 44300.0, "hosts"),
+            measure("infected_online", 10400.0, 10010.0, 10850.0, "hosts"),
+            replace(
+                measure("infected_population", 61250.0, 55000.0, 69000.0, "hosts"),
+                vantage="sinkhole_http",
+            ),
+            measure("bystanders", 412.0, 412.0, 412.0, "mixed"),
         ),
         days=days,
         trend=make_trend(days),

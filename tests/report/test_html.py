@@ -134,7 +134,7 @@ def test_headings_descend_in_order_and_ids_are_single(
 def test_figures_have_words_and_tables_have_heads(full: str) -> None:
     page = Page(full)
     drawings = [a for a in page.all("svg") if "pulse" not in (a.get("class") or "")]
-    assert len(drawings) == 6
+    assert len(drawings) == 8
     assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
     assert all(a.get("aria-hidden") for a in page.all("svg") if a.get("class") == "pulse")
     assert all(a.get("scope") in {"col", "row"} for a in page.all("th"))

@@ -39,6 +39,7 @@ class Estimate:
         refusal: why there is no value, or no limit although there is a value.
         asn: the one AS that it holds for; null for the whole case.
         country: the one country that it holds for, ISO 3166-1 alpha-2; null for the whole case.
+        vantage: where the sightings that it rests on were made; several are joined by ``+``.
     """
 
     quantity: str
@@ -57,6 +58,7 @@ class Estimate:
     refusal: str | None = None
     asn: int | None = None
     country: str | None = None
+    vantage: str | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of the contract; times are ISO 8601 with ``Z``.
@@ -80,4 +82,5 @@ class Estimate:
             "assumptions": list(told),
             "asn": self.asn,
             "country": self.country,
+            "vantage": self.vantage,
         }

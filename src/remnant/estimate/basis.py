@@ -100,6 +100,7 @@ class Basis:
             refusal=refusal,
             asn=asn,
             country=country,
+            vantage=self.vantage,
         )
 
     def refused(
@@ -132,4 +133,5 @@ class Basis:
             refusal=why,
             asn=asn,
             country=country,
+            vantage=self.vantage,
         )

@@ -10,10 +10,12 @@ References:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from remnant.estimate import Estimate
-from remnant.estimate.coverage import default_window, of_window
+from remnant.estimate.basis import Basis
+from remnant.estimate.conclusions import conclusions, of_places
+from remnant.estimate.coverage import choose_vantage, default_window, of_window, vantages
 from remnant.estimate.decay import half_life
 from remnant.estimate.online import Series, day_start, headline, series
 from remnant.estimate.traffic import by_time, count
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
     from remnant.store import View
 
-__all__ = ["QUANTITIES", "measure", "population_of", "who"]
+__all__ = ["QUANTITIES", "measure", "measure_places", "population_of", "who"]
 
 QUANTITIES: Final[dict[str, str]] = {
     "queries": "query messages for watched names in the window, weighted",
@@ -37,7 +39,7 @@ QUANTITIES: Final[dict[str, str]] = {
     "decay_rate": "fall of online hosts per day on the log scale, complete days after the takedown",
     "half_life": "days in which online hosts halve at that rate",
 }
-"""Every quantity that ``measure`` returns, in order."""
+"""Every quantity that is counted, or fitted to counts, in order."""
 
 _COUNTED: Final = "exact count of what the sensors saw; low and high equal the value"
 _VIEW: Final = "only what these sensors saw: infected hosts that use others are not in it"
@@ -60,29 +62,61 @@ def measure(
     settings: Settings,
     window: Window | None = None,
     vantage: str | None = None,
+    *,
+    others: bool | None = None,
 ) -> list[Estimate]:
-    """Return every quantity of ``QUANTITIES``, in that order.
+    """Return every quantity of ``QUANTITIES``, in that order, and what is concluded from them.
 
     Counts are observations: they are exact for what was seen, so low and high equal the value,
     ``level`` is null, and ``coverage`` says how much of the time was seen. The others are
     estimates.
-    A quantity that cannot be estimated is there with a null value and its ``refusal``.
+    A quantity that cannot be estimated is there with a null value and its ``refusal``. The
+    conclusions follow (``conclusions.PARTS``), each once for every vantage that it is made at.
+
+    Args:
+        view: a snapshot of the case.
+        case: what is watched.
+        settings: the level of every interval.
+        window: default: the first to the last covered hour.
+        vantage: default: the first of ``coverage.vantages``.
+        others: make the conclusions at other vantages as well; default: where none was chosen.
 
     Raises:
         NoData: the case has no traffic, or none of that vantage.
     """
     whole = default_window(view)
     window = window or whole
+    present = vantages(view) if others or (others is None and vantage is None) else []
     made = series(view, window, vantage)
     vantage = made.vantage
     after = made.since(case.takedown)
     trend = after.trend(level=settings.estimate.level)
-    return [
+    found = [
         *_counts(view, window, whole, vantage),
         *_daily(view, made, window, vantage),
         _online(view, made, vantage, settings.estimate.level),
         *_change(view, after, trend, vantage, settings.estimate.level),
     ]
+    counted = [replace(estimate, vantage=vantage) for estimate in found]
+    return counted + conclusions(Basis(view, case, settings, window, vantage), present)
+
+
+def measure_places(
+    view: View,
+    case: Case,
+    settings: Settings,
+    by: Literal["network", "country"],
+    window: Window | None = None,
+    vantage: str | None = None,
+) -> list[Estimate]:
+    """Return what is concluded about each network or country, at one vantage.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    chosen = choose_vantage(view, vantage)
+    basis = Basis(view, case, settings, window or default_window(view), chosen)
+    return of_places(basis, by)
 
 
 def who(vantage: str) -> str:

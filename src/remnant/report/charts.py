@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remnant.report.timeline import Label
     from remnant.windows import Window
 
-__all__ = ["bars", "coverage_bars", "curve"]
+__all__ = ["bars", "coverage_bars", "curve", "ladder"]
 
 
 _TOLD: Final = [
@@ -137,6 +137,59 @@ def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> Sheet:
         ).encode(y=y, x=alt.value(0), text=alt.Text("label:N")),
         base.mark_text(align="left", dx=5, color=LIGHT["soft"], fontSize=size).encode(
             y=y, x=x, text=alt.Text("words:N")
+        ),
+    ]
+    return sheet
+
+
+def ladder(
+    rows: Sequence[tuple[str, float | None, tuple[float | None, float | None], str, bool]],
+    frame: Frame,
+) -> Sheet:
+    """Return sizes one below the other on one scale from zero.
+
+    Each row: label, value (null draws none), limits (a null one is not drawn), the value in words,
+    and whether it was counted (a pale bar) or concluded (a dot on its interval).
+    """
+    every = [part for _, value, limits, _, _ in rows for part in (value, *limits)]
+    top = max((part for part in every if part is not None), default=0.0) or 1.0
+    data = [
+        {
+            "row": index,
+            "label": _basic(label),
+            "value": value or 0,
+            "low": value if limits[0] is None else limits[0],
+            "high": value if limits[1] is None else limits[1],
+            "end": max([value or 0, *(part for part in limits if part is not None)]),
+            "words": words,
+            "counted": counted,
+            "drawn": value is not None,
+        }
+        for index, (label, value, limits, words, counted) in enumerate(rows)
+    ]
+    y = alt.Y("row:O", axis=None, sort=None, scale=alt.Scale(paddingInner=0.35))
+    room = frame.width * (0.44 if frame.narrow else 0.36)
+    space = frame.width - room
+    longest = max((len(words) for _, _, _, words, _ in rows), default=1)
+    reach = top * space / max(space - longest * EM * 1.15 - 14, space * 0.3)
+    scale = alt.Scale(domain=[-reach * room / space, reach], nice=False)
+    x = alt.X("value:Q", axis=None, scale=scale)
+    size = 12 if frame.narrow else 12.5
+    sheet = Sheet()
+    every_row = sheet.chart(data)
+    counts = sheet.chart([row for row in data if row["counted"] and row["drawn"]])
+    found = sheet.chart([row for row in data if not row["counted"] and row["drawn"]])
+    sheet.layers = [
+        counts.mark_bar(color=LIGHT["band"], cornerRadiusEnd=2).encode(y=y, x=x, x2=alt.X2Datum(0)),
+        found.mark_rule(color=LIGHT["accent"], strokeWidth=5, opacity=0.45).encode(
+            y=y, x=alt.X("low:Q", axis=None, scale=scale), x2=alt.X2("high:Q")
+        ),
+        found.mark_circle(color=LIGHT["accent"], size=90, opacity=1).encode(y=y, x=x),
+        every_row.mark_text(
+            align="left", color=LIGHT["ink"], fontSize=size, limit=round(room - 12)
+        ).encode(y=y, x=alt.value(0), text=alt.Text("label:N")),
+        every_row.mark_text(align="left", dx=9, color=LIGHT["soft"], fontSize=size).encode(
+            y=y, x=alt.X("end:Q", axis=None, scale=scale), text=alt.Text("words:N")
         ),
     ]
     return sheet

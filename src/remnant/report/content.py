@@ -92,7 +92,7 @@ def gather(
     from remnant.cases.rules import compile_rules  # noqa: PLC0415 - rooms load when used
     from remnant.estimate import coverage, measures, online, traffic  # noqa: PLC0415 - likewise
 
-    vantage = coverage.choose_vantage(view, vantage)
+    chosen, vantage = vantage is not None, coverage.choose_vantage(view, vantage)
     whole = coverage.default_window(view)
     window = window or whole
     minimum = 0 if internal else settings.report.minimum_count
@@ -102,7 +102,9 @@ def gather(
     names = traffic.by_key(view, "name", window, vantage, limit=_MOST_NAMES)
     shown_names, names_known = _names(names, rules, minimum)
     places = _places(view, vantage, window, days, minimum)
-    found = measures.measure(view, case, settings, window=window, vantage=vantage)
+    found = measures.measure(
+        view, case, settings, window=window, vantage=vantage, others=not chosen
+    )
     total = next((item.value for item in found if item.quantity == "clients"), None)
     age, added = watchlist_age(view, case, rules, settings)
     content = Content(

@@ -99,6 +99,7 @@ class Measure:
     coverage: float | None
     assumptions: tuple[str, ...] = ()
     hidden: Hidden | None = None
+    vantage: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The six figures of a report. One function each; page, files and tests use the same ones.
+"""The figures of a report. One function each; page, files and tests use the same ones.
 
 A figure knows its title, what it counts, over which window, from which vantage and as of when, its
 numbers (the table beside it and its CSV), and how to draw itself in a frame.
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from remnant.report import charts
 from remnant.report.drawing import NARROW, PRINT, WIDE, inline_svg, specification
 from remnant.report.facts import FULL_COVERAGE
+from remnant.report.reality import rungs
 from remnant.report.suppress import Hidden
 from remnant.report.wording import (
     VANTAGE_WORDS,
     country_name,
     day,
     legible,
+    limits_words,
     mark_words,
     network_name,
     number,
@@ -97,6 +99,7 @@ def figures(content: Content) -> list[Figure]:
     return [
         requests_by_day(content),
         online_by_day(content),
+        how_many(content),
         coverage_by_day(content),
         by_country(content),
         by_network(content),
@@ -158,6 +161,41 @@ def online_by_day(content: Content) -> Figure:
             points, content.window, frame, gaps=content.gaps, band=band, marks=content.marks
         ),
         note=_key(content),
+    )
+
+
+def how_many(content: Content) -> Figure:
+    """Addresses that were seen and machines that are concluded, on one scale."""
+    found = rungs(content)
+    drawn = []
+    for rung in found:
+        measure = rung.measure
+        if measure.hidden is not None:
+            words = published(measure.hidden, content.minimum_count)
+        else:
+            words = number(measure.value)
+            if not rung.counted and (measure.low is not None or measure.high is not None):
+                words += f" ({limits_words(measure.low, measure.high)})"
+        drawn.append((rung.label, measure.value, (measure.low, measure.high), words, rung.counted))
+    return Figure(
+        key="how_many",
+        title="How many, really",
+        facts=_facts(content, "bars: addresses counted; dots: machines concluded, with interval"),
+        label="How many, really. "
+        + ", ".join(f"{label} {words}" for label, _, _, words, _ in drawn)
+        + ".",
+        columns=("size", "value", "low", "high", "counted"),
+        rows=tuple(
+            (
+                rung.label,
+                words if rung.measure.hidden is not None else value,
+                *((None, None) if rung.counted else limits),
+                rung.counted,
+            )
+            for rung, (_, value, limits, words, _) in zip(found, drawn, strict=True)
+        ),
+        draw=lambda frame: charts.ladder(drawn, frame),
+        height=30 * max(len(drawn), 1) + 16,
     )
 
 

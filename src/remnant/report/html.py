@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from remnant.judge.wording import short_title
-from remnant.report import wording
+from remnant.report import reality, wording
 from remnant.report.export import write_figures, write_whole
 from remnant.report.facts import FULL_COVERAGE
 from remnant.report.figures import figures
@@ -50,6 +50,8 @@ _TILES: Final = (
     "footprint",
     "queries",
 )
+_DRAWN: Final = frozenset({*CURVES, "how_many"})
+"""Figures that stand in the page as drawings; the others stand there as tables."""
 _COUNTED: Final = frozenset({"queries", "ipv4", "ipv6_64", "mixed"})
 _SIGNS: Final = {"failed": "✗", "passed": "✓", "unavailable": "○"}
 """State of a check -> its sign, in the order in which they are shown."""
@@ -83,7 +85,7 @@ def render(content: Content, *, interactive: bool = False) -> str:
     drawn = {
         figure.key: tuple(Markup(svg) for svg in figure.inline())  # noqa: S704 - escaped by Vega
         for figure in every
-        if figure.key in CURVES
+        if figure.key in _DRAWN
     }
     style = env.get_template("style.css").render(light=Markup(css(LIGHT)), dark=Markup(css(DARK)))  # noqa: S704 - constants
     return env.get_template(
@@ -103,6 +105,8 @@ def render(content: Content, *, interactive: bool = False) -> str:
         ),
         change=wording.would_change(content.verdict.state, content.slowest_half_life_days),
         tiles=_tiles(content),
+        story=reality.paragraphs(content),
+        rungs=reality.rungs(content),
         measures=[_measure(measure, content) for measure in content.measures],
         assumptions=_assumptions(content.measures),
         checks=_checks(content.verdict.evidence),
@@ -160,7 +164,11 @@ def _top(counts: Iterable[Count]) -> int:
 
 
 def _tiles(content: Content) -> list[dict[str, str]]:
-    found = {measure.quantity: measure for measure in content.measures}
+    found = {
+        measure.quantity: measure
+        for measure in content.measures
+        if measure.vantage in {None, content.vantage}
+    }
     tiles = []
     for name in _TILES:
         measure = found.get(name)

@@ -46,6 +46,8 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 MOST_ROWS: Final = 2000
 """Rows that a table shows at most."""
 
+_CROWD: Final = 60
+"""At most so many notes below a table."""
 _CELL: Final = 64
 _WIDEST: Final = 1000
 _PATH: Final = 30
@@ -118,42 +120,85 @@ def neutral(text: str) -> str:
 
 
 def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the estimates of ``remnant measure`` for reading, with what they rest on below."""
+    """Return the estimates of ``remnant measure`` for reading, with what they rest on below.
+
+    Where rows are of several vantages, networks or countries a column says which; where they carry
+    a ``truth`` (and ``inside``), so do columns for it.
+    """
     from rich.table import Table  # noqa: PLC0415 - only where a table is shown
 
+    several = len({row.get("vantage") for row in rows}) > 1
+    places = any(row.get("asn") is not None or row.get("country") is not None for row in rows)
+    tested = any("truth" in row for row in rows)
     table = _frame(Table)
-    for name in ("quantity", "value", "interval", "unit", "n", "coverage"):
-        table.add_column(name, justify="right" if name in {"value", "n"} else "left")
+    for name in (
+        *(("place",) * places),
+        "quantity",
+        *(("vantage",) * several),
+        "value",
+        "interval",
+        *(("truth", "inside") * tested),
+        "unit",
+        "n",
+        "coverage",
+    ):
+        table.add_column(name, justify="right" if name in {"value", "truth", "n"} else "left")
     notes: dict[str, list[str]] = {}
     for row in rows:
-        rate = row["unit"] == "per day"
-        show = wording.rate if rate else wording.number
-        exact = row["low"] == row["high"] and row["low"] is not None
-        level = "" if row["level"] is None else f" ({wording.percent(row['level'])})"
-        if row["value"] is None and row["low"] is None and row["high"] is None:
-            limits = "cannot be estimated"
-        elif exact:
-            limits = "counted"
-        else:
-            limits = wording.interval(row["low"], row["high"], as_percent=rate) + level
-        cells = (
-            wording.measure_name(row["quantity"]),
-            show(row["value"]),
-            limits,
+        cells = [wording.measure_name(row["quantity"])]
+        if places:
+            cells.insert(0, _place(row))
+        if several:
+            cells.append(str(row.get("vantage") or ""))
+        cells += [_amount(row["value"], row["unit"]), _limits(row)]
+        if tested:
+            inside = row.get("inside")
+            cells += [
+                _amount(row.get("truth"), row["unit"]),
+                "" if inside is None else "yes" if inside else "NO",
+            ]
+        cells += [
             wording.counted_in(row["unit"]),
             wording.number(row["n"]),
             wording.percent(row["coverage"]),
-        )
+        ]
         table.add_row(*map(_text, cells))
         for line in (row["method"], *row["assumptions"]):
             notes.setdefault(str(line), []).append(wording.measure_name(row["quantity"]).lower())
     lines = [_print(table).rstrip("\n")]
     if rows:
-        lines += [f"Who counts: {_cell(rows[0]['population'], 400)}", "What it rests on:"]
-        for note, about in notes.items():
+        who = dict.fromkeys(str(row["population"]) for row in rows)
+        lines += [f"Who counts: {_cell(population, 400)}" for population in list(who)[:_CROWD]]
+        lines += ["What it rests on:"]
+        for note, about in list(notes.items())[:_CROWD]:
             whose = "all" if len(about) == len(rows) else ", ".join(dict.fromkeys(about))
             lines += _bullet(f"{printable(note, 400)} [{whose}]")
+        if len(notes) > _CROWD:
+            lines.append(f"  ... and {len(notes) - _CROWD} more notes; --format json has all.")
     return "\n".join(lines) + "\n"
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if unit == "per day":
+        return wording.rate(value)
+    return wording.percent(value) if unit == "share" else wording.number(value)
+
+
+def _limits(row: Mapping[str, Any]) -> str:
+    """Return the interval of an estimate in words."""
+    low, high = row["low"], row["high"]
+    if row["value"] is None and low is None and high is None:
+        return "cannot be estimated"
+    if low == high and low is not None:
+        return "counted"
+    level = "" if row["level"] is None else f" ({wording.percent(row['level'])})"
+    return wording.interval(low, high, as_percent=row["unit"] in {"per day", "share"}) + level
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    country = row.get("country")
+    network = "" if row.get("asn") is None else f"AS{row['asn']} "
+    return network + (wording.country_name(country) if country else "")
 
 
 def verdict_text(verdict: Mapping[str, Any]) -> str:

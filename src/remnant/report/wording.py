@@ -34,6 +34,7 @@ __all__ = [
     "findings",
     "interval",
     "legible",
+    "limits_words",
     "mark_words",
     "measure_name",
     "moment",
@@ -126,6 +127,7 @@ _COUNTED_IN: Final = {
     "ipv4": "clients (IPv4)",
     "ipv6_64": "clients (IPv6 /64)",
     "mixed": "clients (IPv4 and IPv6 /64)",
+    "hosts": "machines",
 }
 
 _CHECK_STATES: Final = ("failed", "passed", "unavailable")
@@ -139,6 +141,23 @@ _MEASURES: Final = {
     "online_hosts": "Online at a time",
     "decay_rate": "Decline a day",
     "half_life": "Half-life",
+    "bystanders": "Left out: no victims",
+    "churn_rate": "Address changes a day",
+    "infected_online": "Infected machines at a time",
+    "infected_population": "Infected machines in all",
+    "lookups_behind_caches": "Lookups a day behind caches",
+    "hosts_behind_caches": "Machines behind resolvers",
+    "ttl_arms": "Two lifetimes of answers, compared",
+    "dga_bots": "Machines a day that meet a seized generated name",
+    "sinkhole_share": "Share of them that meets one",
+    "dga_bots_whole": "Machines a day that look for generated names",
+    "seen_at_both": "Seen from both views",
+    "reach_ratio": "Share that reaches the sinkhole",
+    "two_vantage_hosts": "Machines, from two views",
+    "recent_decay_rate": "Decline a day, lately",
+    "recent_half_life": "Half-life, lately",
+    "floor_hosts": "Level that it falls towards",
+    "hosts_in_28_days": "Online at a time in 28 days",
 }
 
 
@@ -229,6 +248,17 @@ def interval(low: float | None, high: float | None, *, as_percent: bool = False)
     if low is None:
         return f"at most {show(high)}"
     return f"{show(low)} to {show(high)}"
+
+
+def limits_words(low: float | None, high: float | None) -> str:
+    """Return an interval in two words.
+
+    >>> limits_words(3100, 3900), limits_words(3100, None)
+    ('3,100 to 3,900', 'at least 3,100')
+    """
+    if low is None:
+        return "any size" if high is None else f"at most {number(high)}"
+    return f"at least {number(low)}" if high is None else f"{number(low)} to {number(high)}"
 
 
 def mark_words(mark: Mark, limit: int = 200) -> str:

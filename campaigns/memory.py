@@ -1,0 +1,82 @@
+"""A view of tables in memory, for event-level campaigns: simulated sightings, never a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ibis
+
+from remnant.schema import ACTIVITY, SIGHTINGS
+from remnant.store.activity import rollups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from remnant.schema import Table
+
+__all__ = ["MemoryView"]
+
+
+class MemoryView:
+    """Answers as ``remnant.store.View`` does, from Arrow tables by table name."""
+
+    def __init__(self, case: str, tables: dict[str, pa.Table]) -> None:
+        self.case = case
+        self.sources: list[Any] = []
+        self.retired: dict[str, datetime] = {}
+        self.simulated = True
+        self._engine = ibis.duckdb.connect(threads=1)
+        self._made = 0
+        self._kept: dict[Hashable, Any] = {}
+        self._tables = {name: self._hold(_plain(rows)) for name, rows in tables.items()}
+        self._tables[ACTIVITY.name] = self._hold(
+            _plain(rollups(self._tables[SIGHTINGS.name]).to_pyarrow())
+        )
+
+    def table(self, table: Table) -> Any:
+        """Return the rows of a table as an Ibis expression; none where it was not given."""
+        if table.name not in self._tables:
+            self._tables[table.name] = self._hold(_plain(table.arrow.empty_table()))
+        return self._tables[table.name]
+
+    def has(self, table: Table) -> bool:
+        """Return whether a table was given."""
+        return table.name in self._tables
+
+    def kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` returned the first time for this key, computed once."""
+        if key not in self._kept:
+            self._kept[key] = self._hold(_plain(make().to_pyarrow()))
+        return self._kept[key]
+
+    def is_kept(self, key: Hashable) -> bool:
+        """Return whether ``kept`` has this key."""
+        return key in self._kept
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._engine.disconnect()
+
+    def _hold(self, rows: pa.Table) -> Any:
+        self._made += 1
+        name = f"held_{self._made}"
+        # Ibis asks DuckDB 2.0 for this by a statement that it does not know any more.
+        raw = self._engine.con
+        raw.register(f"arrow_{name}", rows)
+        raw.execute(f"CREATE TABLE {name} AS SELECT * FROM arrow_{name}")
+        raw.unregister(f"arrow_{name}")
+        return self._engine.table(name)
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Return the rows without dictionaries, which the engine would turn into enumerations."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    fields = [
+        pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
+        for f in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))

@@ -1,0 +1,113 @@
+"""The hidden truth beside estimates: for tests of the estimators, and for nothing else.
+
+No other part of Remnant reads ``truth/``; a person asks for it by name of the folder.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from remnant.errors import SimulationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from remnant.estimate import Estimate
+
+    Rows = list[dict[str, Any]]
+
+__all__ = ["compare"]
+
+_DAY_S: Final = 86_400
+_TREND_DAYS: Final = 28
+
+
+def compare(folder: Path, estimates: Sequence[Estimate]) -> list[dict[str, object]]:
+    """Return for each estimate its ``truth`` and whether the interval holds it (``inside``).
+
+    Both are null where the simulation has no such truth, and ``inside`` where there is no interval.
+
+    Args:
+        folder: what ``remnant simulate -o`` made, or its ``truth`` folder.
+        estimates: of the case that was ingested from that simulation.
+
+    Raises:
+        SimulationError: the folder holds no truth.
+    """
+    place = folder / "truth" if (folder / "truth").is_dir() else folder
+    tables = {name: _read(place, name) for name in ("daily", "hourly")}
+    return [_told(tables, estimate) for estimate in estimates]
+
+
+def _read(place: Path, name: str) -> Rows:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
+
+    try:
+        rows: Rows = pq.read_table(place / f"{name}.parquet").to_pylist()
+    except (OSError, ValueError) as error:
+        raise SimulationError(
+            "the truth of the simulation cannot be read",
+            where=str(place),
+            got=error,
+            hint="name the folder that remnant simulate -o, or remnant demo --keep-traffic, made",
+        ) from error
+    return rows
+
+
+def _told(tables: dict[str, Rows], estimate: Estimate) -> dict[str, object]:
+    known = _TRUTHS.get(estimate.quantity)
+    apart = estimate.asn is not None or estimate.country is not None
+    truth = None if known is None or apart else known(tables, estimate)
+    if truth is None or not math.isfinite(truth):
+        return {"truth": None, "inside": None}
+    if estimate.value is None:
+        return {"truth": truth, "inside": None}
+    low = -math.inf if estimate.low is None else estimate.low
+    high = math.inf if estimate.high is None else estimate.high
+    counted = estimate.level is None
+    return {"truth": truth, "inside": None if counted else low <= truth <= high}
+
+
+def _column(rows: Rows, key: str, estimate: Estimate, column: str) -> list[float]:
+    """Return a column of the rows of all resolvers that lie in the estimate's window."""
+    found = []
+    for row in rows:
+        at = row[key]
+        time = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day, tzinfo=UTC)
+        if row["resolver"] == "all" and estimate.since <= time < estimate.until:
+            found.append(float(row[column]))
+    return found
+
+
+def _mean(table: str, key: str, column: str) -> Callable[[dict[str, Rows], Estimate], float]:
+    def truth(tables: dict[str, Rows], estimate: Estimate) -> float:
+        found = _column(tables[table], key, estimate, column)
+        return sum(found) / len(found) if found else math.nan
+
+    return truth
+
+
+def _rate(tables: dict[str, Rows], estimate: Estimate) -> float:
+    """Return the fall per day of the bots alive: a straight line through their logarithm."""
+    alive = np.array(_column(tables["daily"], "day", estimate, "alive_bots"))
+    if alive.size < 2 or not (alive > 0).all():
+        return math.nan
+    return -float(np.polyfit(np.arange(alive.size), np.log(alive), 1)[0])
+
+
+def _half_life(tables: dict[str, Rows], estimate: Estimate) -> float:
+    rate = _rate(tables, estimate)
+    return math.log(2) / rate if rate > 0 else math.nan
+
+
+_TRUTHS: Final[dict[str, Callable[[dict[str, Rows], Estimate], float]]] = {
+    "infected_online": _mean("hourly", "hour", "online_bots"),
+    "infected_population": _mean("daily", "day", "alive_bots"),
+    "decay_rate": _rate,
+    "half_life": _half_life,
+}

@@ -1,0 +1,80 @@
+"""The sizes of a botnet, told to people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from remnant.report.reality import paragraphs, rungs
+from remnant.report.suppress import Hidden
+from report.sample import make_content
+
+if TYPE_CHECKING:
+    from remnant.report.facts import Content, Measure
+
+
+def changed(quantity: str, **changes: object) -> Content:
+    """The sample with one of its measures changed."""
+    content = make_content()
+
+    def one(measure: Measure) -> Measure:
+        here = measure.quantity == quantity and measure.vantage is None
+        return replace(measure, **changes) if here else measure
+
+    return replace(content, measures=tuple(map(one, content.measures)))
+
+
+def test_counted_sizes_stand_before_concluded_ones_and_each_names_another_view() -> None:
+    found = rungs(make_content())
+
+    assert [rung.counted for rung in found] == sorted((r.counted for r in found), reverse=True)
+    assert [rung.label for rung in found][-3:] == [
+        "Infected machines in all",
+        "Infected machines in all (sinkhole, HTTP)",
+        "Infected machines at a time",
+    ]
+
+
+def test_the_story_says_addresses_are_no_machines_and_gives_intervals() -> None:
+    told = paragraphs(make_content())
+
+    assert "None of these is the number of infected machines" in told[0]
+    assert "about 41,250 machines (95 % interval 38,400 to 44,300)" in told[1]
+    assert "13 % of the addresses ever seen" in told[1]
+    assert "they are never added up" in told[3]
+    assert "412 addresses are left out" in told[4]
+
+
+def test_a_lower_bound_is_called_one() -> None:
+    content = changed("infected_population", method="lower bound, Chao", high=None)
+
+    assert (
+        "at least 41,250 machines (95 % interval 38,400 to no upper limit)"
+        in paragraphs(content)[1]
+    )
+
+
+def test_a_refusal_is_told_with_its_reason() -> None:
+    content = changed(
+        "infected_population", value=None, low=None, high=None, assumptions=("addresses change",)
+    )
+
+    assert paragraphs(content)[1] == (
+        "How many machines that are cannot be told: addresses change."
+    )
+
+
+def test_what_is_hidden_is_not_told() -> None:
+    content = changed("footprint", value=None, low=None, high=None, hidden=Hidden.SMALL)
+
+    assert "312" not in " ".join(paragraphs(content))
+    assert "not published" in paragraphs(content)[0]
+
+
+def test_where_nothing_was_seen_there_is_nothing_to_conclude() -> None:
+    told = paragraphs(replace(make_content(), measures=()))
+
+    assert told == [
+        "No address was seen, so there is nothing to conclude from.",
+        "The number of machines behind them is not stated here.",
+    ]
