@@ -213,7 +213,7 @@ def _quantiles(
     low, high = reach.min(axis=1), reach.max(axis=1)
     log_peak = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * math.log(nu * math.pi)
     density = weights / errors * math.exp(log_peak)
-    at = (weights * reach).sum(axis=1)
+    at: Floats = (weights * reach).sum(axis=1)
     going = np.arange(len(at))
     for _ in range(100):
         # What weighs next to nothing is left out: most of the grid, for most series.

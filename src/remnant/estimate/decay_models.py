@@ -72,7 +72,7 @@ MODELS: Final[dict[str, str]] = {
 }
 """Every model, in the order in which they are fitted."""
 
-_PARAMETERS: Final = {"M0": 2, "M1": 4, "M2": 4, "mixture": 3, "M3": 4}
+_PARAMETERS: Final = {"M0": 2, "M1": 3, "mixture": 3, "M2": 4, "M3": 4}
 _TRAINING_DAYS: Final = 21
 _ORIGIN_STEP: Final = 7
 _BLOCK: Final = 7
@@ -179,7 +179,11 @@ def choose(series: LogSeries) -> Choice:
     chosen = "M0"
     if squares:
         clear = [m for m in squares if m != "M0" and _clearly_less(squares[m], squares["M0"])]
-        chosen = min(clear, key=lambda model: float(squares[model].mean()), default="M0")
+        best = min(clear, key=lambda model: float(squares[model].mean()), default="M0")
+        # The simplest that the best one does not clearly beat: they stand in that order.
+        chosen = next(
+            (m for m in clear if m == best or not _clearly_less(squares[best], squares[m])), "M0"
+        )
     elif aic["M0"] > _DECISIVE:
         chosen = min(aic, key=lambda model: aic[model])
     shares = [(math.exp(-0.5 * aic[model]), found) for model, found in fits.items()]

@@ -205,7 +205,8 @@ def errors_of(fitted: Trends, values: Floats, days: Days) -> Floats:
         return own
     rate = abs(float(clients[good] @ fitted.rate[good] / clients[good].sum()))
     length = float(days[-1] - days[0] + 1)
-    return np.sqrt(own**2 + 1.2 * rate / (clients * length))
+    errors: Floats = np.sqrt(own**2 + 1.2 * rate / (clients * length))
+    return errors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
