@@ -76,7 +76,7 @@ def campaign() -> Campaign:
             "chosen by forecasts, as few of them are made after it; the interval, which holds all "
             "models by their weight, covers it all the same and is wide."
         ),
-        small=(0,),
+        small=(4,),
     )
 
 

@@ -70,7 +70,7 @@ def campaign() -> Campaign:
             "the power of the formula is missed at these lengths. The minimum of 14 days makes a "
             "week `cannot_tell` whatever the curve."
         ),
-        small=(0,),
+        small=(9,),
     )
 
 
