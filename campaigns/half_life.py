@@ -60,11 +60,11 @@ def campaign() -> Campaign:
             "one, at rates with half-lives of 12 and 170 days (`mixture`), 15 days and never "
             "(`floor`), or a line that steepens from a half-life of 340 to 60 days after two "
             "thirds (`break`); `rate now` is the rate at the end, by the curve "
-            "that forecasts best. Right "
-            "calls: M0 was kept for a line, or given up for another curve. The baseline is the "
+            "that forecasts best. "
+            "The baseline is the "
             "rate of one straight line."
         ),
-        metrics=("coverage", "bias", "error_cut", "right"),
+        metrics=("coverage", "bias", "error_cut"),
         cells=(*lines, *curves),
         anchor=(
             "none; independent days, the usual practice, cover about 75 % at memory 0.5 in our own "
