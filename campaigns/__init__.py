@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "every"]
 
-MODULES: Final[tuple[str, ...]] = ("caches", "dga_bots")
+MODULES: Final[tuple[str, ...]] = (
+    "caches",
+    "dga_bots",
+    "half_life",
+    "verdicts",
+    "pooling",
+)
 """The modules that are campaigns, in the order of the page."""
 
 

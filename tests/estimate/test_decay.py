@@ -83,9 +83,9 @@ def test_quasi_likelihood_equals_a_negative_binomial_glm() -> None:
     when = days(90)
     mean = 40 * np.exp(-0.015 * np.arange(90))
     values = rng.negative_binomial(12, 12 / (12 + mean)).astype(np.float64)
-    design, _ = decay._design(when, float(when.mean()))
+    design, _ = decay.design_of(when, float(when.mean()))
 
-    ours, dispersion = decay._quasi_likelihood(design, values, np.zeros(90))
+    ours, dispersion = decay.quasi_likelihood(design, values, np.zeros(90))
     family = sm.families.NegativeBinomial(alpha=dispersion)
     theirs = sm.GLM(values, design, family=family).fit()
 
@@ -99,8 +99,8 @@ def test_without_memory_the_interval_is_that_of_the_glm() -> None:
 
     when = days(100)
     values = 300 * noise(100, 3) * np.exp(-0.004 * np.arange(100))
-    design, _ = decay._design(when, float(when.mean()))
-    mean, dispersion = decay._quasi_likelihood(design, values, np.zeros(100))
+    design, _ = decay.design_of(when, float(when.mean()))
+    mean, dispersion = decay.quasi_likelihood(design, values, np.zeros(100))
     weight = 1 / (1 / mean + dispersion)
     working = np.log(mean) + (values - mean) / mean
 
@@ -116,11 +116,11 @@ def test_with_memory_slope_and_error_are_those_of_generalised_least_squares() ->
 
     when = days(70)[np.r_[0:30, 33:70]]
     values = 300 * noise(67, 3, phi=0.6)
-    design, _ = decay._design(when, float(when.mean()))
+    design, _ = decay.design_of(when, float(when.mean()))
     weight = np.linspace(0.5, 2, 67)
     working = np.log(values)
     place = 17
-    phi = float(decay._PHI[place])
+    phi = float(decay.PHI[place])
     apart = np.abs(np.subtract.outer(when, when))
     covariance = phi**apart / np.sqrt(np.outer(weight, weight))
 
@@ -136,7 +136,7 @@ def test_quantiles_leave_the_right_probability_outside() -> None:
 
     when = days(60)
     values = 100 * noise(60, 5, phi=0.5)
-    design, _ = decay._design(when, float(when.mean()))
+    design, _ = decay.design_of(when, float(when.mean()))
     mixture = decay._integrate_memory(design, np.log(values), np.ones(60), when)
 
     for probability in (0.001, 0.025, 0.5, 0.975):

@@ -31,8 +31,8 @@ class Part:
     """One estimator.
 
     Attributes:
-        module: of this package; it has ``QUANTITIES`` and ``estimates(basis)``, and may have
-            ``by_network(basis)`` and ``by_country(basis)``.
+        module: of this package; it has ``QUANTITIES`` and ``estimates(basis)``, or ``by_network``
+            and ``by_country`` of a basis, or all of them.
         where: at the chosen vantage only (``chosen``), wherever a client is a host (``hosts``) or a
             resolver (``caches``), at all of these (``any``), or once, over all vantages (``once``).
     """
@@ -52,6 +52,8 @@ class Part:
 PARTS: Final[tuple[Part, ...]] = (
     Part("behind_caches", "caches"),
     Part("dga_sightings", "any"),
+    Part("recent", "chosen"),
+    Part("pooling", "chosen"),
 )
 """All of them, in the order in which they are shown."""
 
@@ -60,7 +62,7 @@ def quantities() -> dict[str, str]:
     """Return every quantity that is concluded, and what it is."""
     found: dict[str, str] = {}
     for part in PARTS:
-        found |= _load(part).QUANTITIES
+        found |= getattr(_load(part), "QUANTITIES", {})
     return found
 
 
@@ -72,12 +74,13 @@ def conclusions(basis: Basis, present: Sequence[str]) -> list[Estimate]:
         present: the vantages at which it may be put as well; the chosen one alone where a person
             chose it.
     """
-    return [
-        estimate
-        for part in PARTS
-        for vantage in part.at(basis.vantage, present)
-        for estimate in _load(part).estimates(basis.at(vantage))
-    ]
+    found: list[Estimate] = []
+    for part in PARTS:
+        made = getattr(_load(part), "estimates", None)
+        if made is not None:
+            for vantage in part.at(basis.vantage, present):
+                found += made(basis.at(vantage))
+    return found
 
 
 def of_places(basis: Basis, by: Literal["network", "country"]) -> list[Estimate]:

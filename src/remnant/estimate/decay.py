@@ -36,7 +36,20 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Days = NDArray[np.int64]
 
-__all__ = ["MINIMUM_FIT_DAYS", "Trend", "days_needed", "detectable", "fit", "half_life"]
+__all__ = [
+    "ETA_RANGE",
+    "FLOOR",
+    "MINIMUM_FIT_DAYS",
+    "PHI",
+    "Trend",
+    "days_needed",
+    "design_of",
+    "detectable",
+    "dispersion_of",
+    "fit",
+    "half_life",
+    "quasi_likelihood",
+]
 
 MINIMUM_FIT_DAYS: Final = 5
 """Fewer days leave no freedom to estimate noise and memory beside level and trend."""
@@ -44,10 +57,16 @@ MINIMUM_FIT_DAYS: Final = 5
 WEEKDAY_DAYS: Final = 21
 """Weekday effects need three weeks."""
 
-_PHI: Final = np.linspace(0.0, 0.98, 40)
-_ETA_RANGE: Final = 30.0
+PHI: Final = np.linspace(0.0, 0.98, 40)
+"""The lag-1 correlations over which the noise is averaged."""
+
+ETA_RANGE: Final = 30.0
+"""Means are kept within exp(30) times the average, so that no step of a fit overflows."""
+
+FLOOR: Final = 1e-6
+"""Least residual, on the log scale: a series without any noise stays solvable."""
+
 _LONG: Final = 1e6
-_FLOOR: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +121,7 @@ class Trend:
     def error_of_mean(self, days: Days) -> float:
         """Return the standard error of the mean log noise over some days, memory included."""
         apart = np.abs(np.subtract.outer(days, days)).astype(np.float64)
-        shared = np.power(_PHI[:, None, None], apart).mean(axis=(1, 2))
+        shared = np.power(PHI[:, None, None], apart).mean(axis=(1, 2))
         return self.sigma * math.sqrt(float(self.memory @ shared))
 
 
@@ -131,7 +150,7 @@ def fit(
         return None
     offset = np.zeros(len(days)) if exposure is None else np.log(exposure)
     center = float(days.mean())
-    design, weekdays = _design(days, center)
+    design, weekdays = design_of(days, center)
     solved = _solve(design, values, offset, days)
     if solved is None and weekdays:
         design, weekdays = design[:, [0, -1]], False
@@ -153,7 +172,7 @@ def fit(
         last=int(days[-1]),
         weekdays=weekdays,
         sigma=math.sqrt(mixture.scale),
-        phi=float(mixture.weights @ _PHI),
+        phi=float(mixture.weights @ PHI),
         dispersion=dispersion,
         log_level=mixture.intercept + math.log(values.mean()),
         center=center,
@@ -197,7 +216,7 @@ def days_needed(
     return days
 
 
-def _design(days: Days, center: float) -> tuple[Floats, bool]:
+def design_of(days: Days, center: float) -> tuple[Floats, bool]:
     """Return the columns level, weekday contrasts (each sums to zero), and time, in that order."""
     level = np.ones(len(days))
     time = days - center
@@ -217,7 +236,7 @@ def _solve(
 ) -> tuple[_Mixture, float] | None:
     """Return the rate's distribution and 1/k; null where the data leave the model undetermined."""
     try:
-        mean, dispersion = _quasi_likelihood(design, values, offset)
+        mean, dispersion = quasi_likelihood(design, values, offset)
         weight = 1.0 / (1.0 / mean + dispersion)
         working = np.log(mean) - offset + (values - mean) / mean
         # Weights near 1 and a response near 0 keep the factorisation well conditioned.
@@ -230,7 +249,7 @@ def _solve(
     return mixture, dispersion
 
 
-def _quasi_likelihood(design: Floats, values: Floats, offset: Floats) -> tuple[Floats, float]:
+def quasi_likelihood(design: Floats, values: Floats, offset: Floats) -> tuple[Floats, float]:
     """Return fitted means and the dispersion 1/k (0 where the data are not overdispersed)."""
     n, p = design.shape
     average = values.mean()
@@ -242,16 +261,16 @@ def _quasi_likelihood(design: Floats, values: Floats, offset: Floats) -> tuple[F
         working = np.log(mean) - offset + (values - mean) / mean
         weighted = design * weight[:, None]
         beta = np.linalg.lstsq(design.T @ weighted, weighted.T @ working, rcond=None)[0]
-        eta = np.clip(design @ beta + offset, math.log(average) - _ETA_RANGE, None)
-        mean = np.exp(np.minimum(eta, math.log(average) + _ETA_RANGE))
-        dispersion = _dispersion(values, mean, n - p)
+        eta = np.clip(design @ beta + offset, math.log(average) - ETA_RANGE, None)
+        mean = np.exp(np.minimum(eta, math.log(average) + ETA_RANGE))
+        dispersion = dispersion_of(values, mean, n - p)
         if np.abs(beta - previous).max() < 1e-9:
             break
         previous = beta
     return mean, dispersion
 
 
-def _dispersion(values: Floats, mean: Floats, freedom: int) -> float:
+def dispersion_of(values: Floats, mean: Floats, freedom: int) -> float:
     """Return 1/k by moments: Pearson's statistic then equals its degrees of freedom."""
     squares = (values - mean) ** 2
     dispersion = 0.0
@@ -285,16 +304,16 @@ def _integrate_memory(design: Floats, working: Floats, weight: Floats, days: Day
     n, p = design.shape
     freedom = n - p
     rows = np.column_stack([design, working]) * np.sqrt(weight)[:, None]
-    shared = np.power(_PHI[:, None], np.diff(days)[None, :].astype(np.float64))
+    shared = np.power(PHI[:, None], np.diff(days)[None, :].astype(np.float64))
     fresh = 1.0 - shared**2
-    white = np.empty((len(_PHI), n, p + 1))
+    white = np.empty((len(PHI), n, p + 1))
     white[:, 0] = rows[0]
     white[:, 1:] = (rows[None, 1:] - shared[..., None] * rows[None, :-1]) / np.sqrt(fresh)[
         ..., None
     ]
     moments = np.swapaxes(white, 1, 2) @ white
     # A floor under the residuals keeps a series without any noise solvable.
-    moments[:, p, p] += _FLOOR**2 * n
+    moments[:, p, p] += FLOOR**2 * n
     root = np.linalg.cholesky(moments)
     # [design, working] was factored together: the last row holds the solution of the triangle,
     # the last corner the residual norm, the corner before it the information about the slope.

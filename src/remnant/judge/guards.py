@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["GUARDS", "Ground", "Guard", "GuardState", "check"]
+__all__ = ["GUARDS", "Ground", "Guard", "GuardState", "check", "watch_changes"]
 
-GuardState = Literal["passed", "failed", "unavailable"]
+GuardState = Literal["passed", "failed", "unavailable", "info"]
 
 COVERAGE_CHANGE: Final = 0.02
 """Largest change of mean coverage between the halves."""
@@ -67,7 +67,7 @@ class Guard:
 
     Attributes:
         id: stable name.
-        state: passed, failed or unavailable.
+        state: passed, failed or unavailable; info where something is told and nothing judged.
         sentence: what was found, for people.
         clear_from: for a failed guard: from when on its cause is past; null if that is unknown.
         facts: the figures behind the sentence.
@@ -184,7 +184,7 @@ def _sensors(ground: Ground) -> Guard:
 def _watchlist(ground: Ground) -> Guard:
     """Fail if a name was added or lost, or a source was read with another watchlist than now."""
     window = ground.window
-    changes = _watch_changes(ground.case, window)
+    changes = watch_changes(ground.case, window)
     lists = [
         source.watchlist
         for source in ground.view.sources
@@ -426,7 +426,7 @@ def _fitted_coverage(ground: Ground) -> Any:  # noqa: ANN401 - ibis is untyped
     )
 
 
-def _watch_changes(case: Case, window: Window) -> list[tuple[datetime, str]]:
+def watch_changes(case: Case, window: Window) -> list[tuple[datetime, str]]:
     """Return when names were added or lost inside the window; its first day is its base."""
     changes = [
         (event.time, f"{event.kind.replace('_', ' ')} on {event.time:%Y-%m-%d}")

@@ -12,6 +12,8 @@ from remnant.estimate.coverage import COMPLETE, bases, covers_nothing, default_w
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
+from remnant.judge.breaks import check_breaks
+from remnant.judge.confounders import check_confounders
 from remnant.judge.guards import Ground, Guard, check
 from remnant.judge.outlook import Outlook, outlook
 from remnant.judge.rules import RULES_VERSION, Facts, Rule, decide
@@ -83,15 +85,7 @@ class Verdict:
             "can_tell_by": None if self.can_tell_by is None else self.can_tell_by.isoformat(),
             "evidence": [
                 *self.evidence,
-                *(
-                    {
-                        "id": guard.id,
-                        "state": guard.state,
-                        "sentence": guard.sentence,
-                        **guard.facts,
-                    }
-                    for guard in self.guards
-                ),
+                *(_found(guard) for guard in self.guards),
             ],
             "vantage": self.vantage,
             "unit": self.unit,
@@ -180,6 +174,8 @@ def judge(
             *_evidence(view, case, after, trend, rule=rule, slowest=slowest),
             *_age(age),
             *_again(open_until),
+            _found(check_breaks(ground, after, age.added)),
+            *(_found(found) for found in check_confounders(ground)),
         ),
     )
 
@@ -324,6 +320,15 @@ def _events(case: Case, window: Window | None) -> list[dict[str, object]]:
         )
         for event in sorted(inside, key=lambda event: event.time)[:20]
     ]
+
+
+def _found(guard: Guard) -> dict[str, object]:
+    return {
+        "id": guard.id,
+        "state": guard.state,
+        "sentence": guard.sentence,
+        **guard.facts,
+    }
 
 
 def _item(name: str, text: str, **facts: object) -> dict[str, object]:
