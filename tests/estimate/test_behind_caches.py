@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaigns.cache_events import let_through
 
+from campaigns.cache_events import let_through
 from estimate.fakeview import DAY, HOUR, START, FakeView, coverage_row, settings, sighting
 from remnant.cases.model import Case, SinkholeConfig
 from remnant.estimate.basis import Basis

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from campaigns.cache_events import let_through, visible_times
 
+from campaigns.cache_events import let_through, visible_times
 from remnant.estimate.cache_checks import beacon, regularity, two_arms
 from remnant.estimate.cache_farm import close_pairs, farm, pairs_before
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from campaigns.cache_events import let_through
 
+from campaigns.cache_events import let_through
 from remnant.estimate.cache_model import (
     CacheModelError,
     Stream,

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from campaigns.dga_bots import campaign
 
+from campaigns.dga_bots import campaign
 from remnant.estimate.barrels import Round
 from remnant.estimate.dga_population import Seen, by_coverage, in_bursts, of_unit, over_epochs
 

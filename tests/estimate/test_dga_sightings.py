@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaigns.cache_events import let_through
 
+from campaigns.cache_events import let_through
 from estimate.fakeview import DAY, HOUR, FakeView, coverage_row, settings, sighting
 from remnant.cases import dga
 from remnant.cases.model import Case, Watch

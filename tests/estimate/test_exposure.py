@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from campaigns.cache_events import let_through, visible_times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from campaigns.cache_events import let_through, visible_times
 from remnant.estimate.diurnal_rate import daily_shape, fitted_rate
 from remnant.estimate.exposure import Exposure, binned, exposure, rate, total_rate
 
