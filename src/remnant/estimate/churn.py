@@ -32,10 +32,24 @@ if TYPE_CHECKING:
     from remnant.estimate import Estimate
     from remnant.estimate.basis import Basis
     from remnant.estimate.recapture import Recaptures
+    from remnant.windows import Window
 
     Floats = NDArray[np.float64]
+    Network = tuple[Recaptures, "Churn"]
 
-__all__ = ["QUANTITIES", "Churn", "by_network", "churn", "estimates", "jackknife", "quantile", "variance"]
+__all__ = [
+    "QUANTITIES",
+    "Churn",
+    "by_network",
+    "churn",
+    "estimates",
+    "grouped",
+    "jackknife",
+    "networks",
+    "online_mean",
+    "quantile",
+    "variance",
+]
 
 QUANTITIES: Final[dict[str, str]] = {
     "churn_rate": "address changes per host and day, mean over networks weighted by hosts online",
@@ -49,11 +63,22 @@ _MINIMUM_MATCHES: Final = 30.0
 _HOURLY_ABOVE: Final = 0.9
 _RATES: Final = np.geomspace(0.001, 16.0, 160)
 _FIRST_LAG, _LAST_LAG = 12, 47
-_FADED: Final = 4.0
+_FADED: Final = 6.5
 _WIDEST: Final = 0.75
 _FULL: Final = 1.25
 _CLEARLY: Final = 0.25
 _MIDNIGHT_BELOW: Final = 0.5
+_KNOWN: Final = 0.5
+
+_MEMORYLESS: Final = (
+    "within a network addresses change at random times at one rate, or all at a fixed age"
+)
+_LEFT: Final = "a changed address is a new client, whether it stays in the prefix or leaves it"
+_BORN: Final = (
+    "a host seen later was infected before: the rate of new infections is inside the value, that "
+    "of clean-up is not"
+)
+_SWITCHED: Final = "addresses do not depend on a host's being switched on or off"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +92,8 @@ class Churn:
         method: what was compared: days, hours, or period.
         period: hours after which each address is changed, where that is fixed; null otherwise.
         most: no rate above this fits how many addresses stay from hour to hour.
-        chance: 1 / addresses in the pool, from matches long after; 0 where none can be told.
+        chance: float64[1 + groups], as ``replicates``: 1 / addresses in the pool, from matches long
+            after; 0 where none can be told.
         matches: addresses that came back, which the rate rests on.
         refusal: why there is no rate.
     """
@@ -79,7 +105,7 @@ class Churn:
     method: str
     period: float | None
     most: float
-    chance: float
+    chance: Floats
     matches: float
     refusal: str | None = None
 
@@ -106,7 +132,15 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
         rate = 24.0 / period
         flat = np.full(1 + GROUPS, rate)
         return Churn(
-            rate, 24 / (period + 1), 24 / (period - 1), flat, "period", period, most, 0.0, total
+            rate,
+            24 / (period + 1),
+            24 / (period - 1),
+            flat,
+            "period",
+            period,
+            most,
+            0.0 * flat,
+            total,
         )
     rates, chance, mixed = _by_days(matches, later, count, seen)
     if mixed:
@@ -114,7 +148,7 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
     method = "days"
     if rates[0] > _HOURLY_ABOVE:
         method = "hours"
-        rates = _by_hours(met - chance * by_chance, hourly)
+        rates = _by_hours(met - chance[:, None] * by_chance, hourly)
     rate, low, high = jackknife(rates, level)
     if not low < high or (high - low) / 2 > max(_WIDEST * rate, 0.02):
         return _none(most, total, "too few addresses came back for an interval that says anything")
@@ -148,9 +182,114 @@ def quantile(level: float, freedom: int) -> float:
     return float(stats.t.ppf(0.5 + level / 2, freedom))
 
 
+def networks(basis: Basis) -> tuple[Window, list[Network]] | str:
+    """Return the days looked at, and the networks with their churn; or why there are none.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    hidden = hosts_hidden(basis.vantage)
+    if hidden is not None:
+        return hidden
+    span = span_of(basis)
+    if span is None:
+        return "no day in the window is complete (24 hours, 95 % of the expected sensor-hours)"
+    found = [(seen, churn(seen, level=basis.level)) for seen in read(basis, span)]
+    return span.window, found
+
+
+def estimates(basis: Basis) -> list[Estimate]:
+    """Return the churn rate over all networks, weighted by hosts online.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    found = networks(basis)
+    if isinstance(found, str):
+        return [basis.refused("churn_rate", found, unit="per day", population=_who(basis))]
+    window, parts = found
+    return [_combined(basis, window, parts)]
+
+
+def by_network(basis: Basis) -> list[Estimate]:
+    """Return the churn rate of each of the largest networks, largest first.
+
+    Networks without a known AS, and those behind the largest, are left out here.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    found = networks(basis)
+    if isinstance(found, str):
+        return []
+    window, parts = found
+    return [
+        _combined(basis, window, group, asn=asn, country=country)
+        for (asn, country), group in grouped(parts).items()
+    ]
+
+
+def grouped(parts: list[Network]) -> dict[tuple[int, str | None], list[Network]]:
+    """Return the parts of each AS and country: its units. The pooled rest is left out."""
+    groups: dict[tuple[int, str | None], list[Network]] = {}
+    for seen, rate in parts:
+        if seen.asn is not None:
+            groups.setdefault((seen.asn, seen.country), []).append((seen, rate))
+    return groups
+
+
+def online_mean(seen: Recaptures) -> float:
+    """Return distinct clients an hour, mean over the covered hours."""
+    return float(seen.hourly.sum() / max(1, int(seen.covered.sum())))
+
+
+def _combined(
+    basis: Basis,
+    window: Window,
+    parts: list[Network],
+    *,
+    asn: int | None = None,
+    country: str | None = None,
+) -> Estimate:
+    known = [(online_mean(seen), rate) for seen, rate in parts if rate.refusal is None]
+    weight = sum(online for online, _ in known)
+    total = sum(online_mean(seen) for seen, _ in parts)
+    n = int(sum(seen.daily.sum() for seen, _ in parts))
+    where = {"window": window, "unit": "per day", "population": _who(basis), "n": n}
+    where |= {"asn": asn, "country": country}
+    if not known or weight < _KNOWN * total:
+        why = max(parts, key=lambda part: online_mean(part[0]))[1].refusal if parts else None
+        return basis.refused("churn_rate", why or "no client was seen", **where)  # type: ignore[arg-type]
+    value = sum(online * rate.rate for online, rate in known) / weight
+    low, high = (
+        value + sign * math.sqrt(sum((online * (limit - rate.rate)) ** 2 for online, rate, limit in
+        [(online, rate, rate.low if sign < 0 else rate.high) for online, rate in known])) / weight
+        for sign in (-1.0, 1.0)
+    )  # fmt: skip
+    fixed = sum(online for online, rate in known if rate.period is not None) / weight
+    said = [_MEMORYLESS, _LEFT, _BORN, _SWITCHED]
+    if weight < total:
+        said.insert(0, f"{1 - weight / total:.0%} of the hosts are in networks without a rate")
+    if fixed:
+        said.insert(0, f"{fixed:.0%} of the hosts are in networks that renumber at a fixed age")
+    return basis.concluded(
+        "churn_rate",
+        value,
+        (max(0.0, low), high),
+        method="fall of recaptured addresses over days, or over mirrored lags of hours; jackknife "
+        "over groups of clients",
+        assumptions=tuple(said),
+        **where,  # type: ignore[arg-type]
+    )
+
+
+def _who(basis: Basis) -> str:
+    return f"addresses of infected hosts (vantage {basis.vantage})"
+
+
 def _none(most: float, matches: float, why: str) -> Churn:
     empty = np.full(1 + GROUPS, np.nan)
-    return Churn(math.nan, math.nan, math.nan, empty, "none", None, most, 0.0, matches, why)
+    return Churn(math.nan, math.nan, math.nan, empty, "none", None, most, 0.0 * empty, matches, why)
 
 
 def _short(met: Floats, hourly: Floats) -> float:
@@ -191,7 +330,7 @@ def _period(met: Floats, hourly: Floats, most: float) -> float | None:
 
 def _by_days(
     matches: Floats, later: Floats, count: Floats, seen: Recaptures
-) -> tuple[Floats, float, str | None]:
+) -> tuple[Floats, Floats, str | None]:
     """Return the rate from clients seen on two days, the chance to meet an address, and a refusal.
 
     Lag 1 is left out where there are enough others: who is on at midnight is seen on both days.
@@ -202,18 +341,22 @@ def _by_days(
     pairs = np.array([(daily[k:] * daily[:-k]).sum() for k in lags])
     rates, floor = _fit_days(share, lags, count[lags])
     faded = lags * rates[0] > _FADED
-    chance = 0.0
+    # All clients of the earlier day may be met, by the later clients of all groups but one.
+    may_meet = pairs * later[:, lags] / later[0, lags]
+    chance = np.zeros(len(share))
     if floor > 0:
-        chance = floor * float(later[0, lags].sum() / pairs.sum())
+        chance = floor * later[:, lags].sum(axis=1) / may_meet.sum(axis=1)
         # A pool cannot be smaller than what was seen of it.
-        if chance * float(seen.clients.sum()) > _FULL:
-            why = "addresses of some hosts stay and those of others change: two kinds in one network"
-            return rates, 0.0, why
+        if chance[0] * float(seen.clients.sum()) > _FULL:
+            why = (
+                "addresses of some hosts stay and those of others change: two kinds in one network"
+            )
+            return rates, 0.0 * chance, why
     elif faded.any():
-        chance = float(matches[0, lags][faded].sum() / pairs[faded].sum())
-    if chance:
-        # All clients of the earlier day may be met; a group's later clients meet them all.
-        rates, _ = _fit_days(share - chance * pairs / later[0, lags], lags, count[lags], flat=False)
+        chance = matches[:, lags][:, faded].sum(axis=1) / may_meet[:, faded].sum(axis=1)
+    if chance.any():
+        met = matches[:, lags] - chance[:, None] * may_meet
+        rates, _ = _fit_days(met / later[:, lags], lags, count[lags], flat=False)
     return rates, chance, None
 
 

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from remnant.estimate.churn import churn, quantile, variance
+from remnant.estimate.churn import grouped, networks, quantile, variance
+from remnant.estimate.online import Series, day_start, exposure_of, headline
+from remnant.windows import Window, to_us
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,11 +30,22 @@ if TYPE_CHECKING:
     from remnant.estimate import Estimate
     from remnant.estimate.basis import Basis
     from remnant.estimate.churn import Churn
+    from remnant.estimate.online import Level
     from remnant.estimate.recapture import Recaptures
 
     Floats = NDArray[np.float64]
+    Network = tuple[Recaptures, Churn]
 
-__all__ = ["QUANTITIES", "Hosts", "by_network", "estimates", "population"]
+__all__ = [
+    "QUANTITIES",
+    "Hosts",
+    "Online",
+    "by_network",
+    "estimates",
+    "online",
+    "population",
+    "rare_beacons",
+]
 
 QUANTITIES: Final[dict[str, str]] = {
     "infected_online": "infected hosts online in an hour, mean of the last seven complete days",
@@ -42,6 +55,39 @@ QUANTITIES: Final[dict[str, str]] = {
 
 _RARELY: Final = 0.15
 _FASTEST: Final = 1.6
+_SLOW: Final = 0.4
+
+
+_DAY_US: Final = 86_400_000_000
+_SHARED: Final = "hosts behind one address (NAT) count once, so the number of hosts may be larger"
+_VIEW: Final = "only what these sensors saw: infected hosts that use others are not in it"
+_HOURLY: Final = "each online host asks several times an hour: both its addresses show in a change"
+_AR1: Final = "day-to-day noise on the log scale is an AR(1) process around a straight line"
+_ONE_RATE: Final = "within a network addresses change at random times, at one rate for all hosts"
+_ACTIVITY: Final = (
+    "the smallest population whose activity fits: more hosts that are rarely on would not be seen"
+)
+_DUAL: Final = "a host that uses IPv4 and IPv6 counts in both"
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    """The infected hosts online in an hour.
+
+    Attributes:
+        value: how many, those behind one address as one.
+        low, high: limits; null with fewer than 14 complete days.
+        seen: distinct clients an hour, before the correction.
+        unknown: share of the clients in networks whose churn is not known.
+        rate: mean churn of the others, changes per host and day.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    seen: Level
+    unknown: float
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,52 +123,252 @@ def population(seen: Recaptures, rate: Churn, *, level: float = 0.95) -> Hosts:
     if rate.refusal or rate.period is not None or rate.rate > _FASTEST:
         why = rate.refusal or "addresses change too often to be met again on another day"
         return _at_least(seen, rate, why, level)
-    width = seen.left_out(seen.spans)[:, complete].mean(axis=1) / daily
-    rho = rate.replicates
-    changed = np.minimum(rho * width, 0.9)
-    again, middle = _activity(seen, rate)
-    # Of an address's day the share (1 - changed) is a host's first; see the page of this estimator.
-    apart = changed / (1.0 - changed)
-    again = again * np.exp(-apart) * (1.0 + apart)
-    x = np.clip(again * (1 - middle) / np.maximum(1 - again, 1e-9), 1e-9, 1.0)
-    part_time = np.clip((1 - again) / np.maximum(1 - x, 1e-9), 0.0, 1.0)
-    hosts = (1.0 - changed) * (1.0 + part_time * (1 / x - 1))
+    spans = seen.left_out(seen.spans)[:, complete].mean(axis=1)
+    # Every change inside a host's day adds an address, and the parts' spans add up to the host's.
+    active = daily - rate.replicates * spans
+    if not (active > 0).all():
+        return _at_least(seen, rate, "changes add more addresses than were seen", level)
+    part = _part_time(seen, rate, active, spans)
+    x = np.clip(part.again * (1 - part.middle) / np.maximum(1 - part.again, 1e-9), 1e-9, 1.0)
+    rarely = np.clip((1 - part.again) / np.maximum(1 - x, 1e-9), 0.0, 1.0)
+    hosts = part.always + (active - part.always) * (1.0 + rarely * (1 / x - 1))
     if not np.isfinite(hosts).all() or x[0] < _RARELY:
         why = "most part-time hosts do not come back with their address"
         return _at_least(seen, rate, why, level)
-    value = float(daily[0] * hosts[0])
-    spread = variance(hosts) + _daily_noise(seen)
+    value = float(hosts[0])
+    spread = max(variance(hosts / daily), variance(part.plain / daily)) + _daily_noise(seen)
     half = quantile(level, len(hosts) - 2) * math.sqrt(spread)
-    return Hosts(
-        value,
-        value * math.exp(-half),
-        value * math.exp(half),
-        float(daily[0] * (1 - changed[0])),
-        spread,
+    low, high = value * math.exp(-half), value * math.exp(half)
+    return Hosts(value, low, high, float(active[0]), spread)
+
+
+def estimates(basis: Basis) -> list[Estimate]:
+    """Return the hosts online and the hosts alive, in the order of ``QUANTITIES``.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    found = networks(basis)
+    if isinstance(found, str):
+        told = {"unit": "hosts", "population": _who(basis)}
+        return [basis.refused(quantity, found, **told) for quantity in QUANTITIES]
+    window, parts = found
+    return [_online(basis, window, parts), _alive(basis, window, parts)]
+
+
+def by_network(basis: Basis) -> list[Estimate]:
+    """Return the hosts alive of each of the largest networks, largest first.
+
+    Raises:
+        NoData: the case has no traffic, or none of that vantage.
+    """
+    found = networks(basis)
+    if isinstance(found, str):
+        return []
+    window, parts = found
+    return [
+        _alive(basis, window, group, asn=asn, country=country)
+        for (asn, country), group in grouped(parts).items()
+    ]
+
+
+def _online(basis: Basis, window: Window, parts: list[Network]) -> Estimate:
+    population = _who(basis)
+    made = online(parts, to_us(window.since) // _DAY_US, level=basis.level)
+    if made is None:
+        why = "no client was seen on a complete day"
+        return basis.refused("infected_online", why, unit="hosts", population=population)
+    said = [_HOURLY, _SHARED, _VIEW, _DUAL, _AR1]
+    if made.unknown:
+        said.insert(0, f"churn is not known for {made.unknown:.0%} of the clients")
+    low, high, why_not = made.low, made.high, None
+    if low is None:
+        why_not = "fewer than 14 complete days: the noise is not known"
+    elif rare_beacons(parts):
+        high, why_not = None, "hosts ask less than once an hour: those that did not are not counted"
+    return basis.concluded(
+        "infected_online",
+        made.value,
+        (low, high),
+        unit="hosts",
+        population=population,
+        n=made.seen.n,
+        method=f"{made.seen.value:.1f} distinct clients an hour / (1 + rho/24) in each network, "
+        f"rho {made.rate:.2g} a day on average",
+        assumptions=tuple(said),
+        window=Window(made.seen.since, made.seen.until),
+        refusal=why_not,
     )
 
 
-def _activity(seen: Recaptures, rate: Churn) -> tuple[Floats, Floats]:
-    """Return how likely an active host is active again, and one active twice is in between.
+def _alive(
+    basis: Basis,
+    window: Window,
+    parts: list[Network],
+    *,
+    asn: int | None = None,
+    country: str | None = None,
+) -> Estimate:
+    found = [population(seen, rate, level=basis.level) for seen, rate in parts]
+    days = int(parts[0][0].complete.sum()) if parts else 0
+    where = {"window": window, "unit": "hosts", "population": _who(basis), "n": days}
+    where |= {"asn": asn, "country": country}
+    value = sum(part.value for part in found)
+    if not value > 0:
+        return basis.refused("infected_population", "no client was seen", **where)  # type: ignore[arg-type]
+    told = [part for part in found if part.bound is None]
+    bounds = [part for part in found if part.bound is not None]
+    below, above = (
+        math.sqrt(sum((limit - part.value) ** 2 for part, limit in pairs))
+        for pairs in ([(p, p.low) for p in found], [(p, p.high) for p in told])
+    )
+    share = sum(part.value for part in bounds) / value
+    high, why = (value + above if told else None), None
+    said = [_ONE_RATE, _ACTIVITY, _SHARED, _VIEW, _DUAL]
+    if bounds:
+        largest = max(bounds, key=lambda part: part.value)
+        high, why = None, f"no upper limit: {share:.0%} of the hosts are bounds ({largest.bound})"
+    return basis.concluded(
+        "infected_population",
+        value,
+        (max(0.0, value - below), high),
+        method="active a day without churn, and those off by recaptures two and three at a time; "
+        "networks without: the busiest hour or day as a lower bound",
+        assumptions=tuple(said),
+        refusal=why,
+        **where,  # type: ignore[arg-type]
+    )
 
-    float64[1 + groups] each. The first is extrapolated to no days apart by the rate.
+
+def _who(basis: Basis) -> str:
+    return f"infected hosts, those behind one address as one (vantage {basis.vantage})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PartTime:
+    """How hosts are used; float64[1 + groups] each.
+
+    Attributes:
+        always: hosts that are on all day.
+        again: chance that a part-time host active on a day is active on another.
+        middle: chance that one active on two days is active on the day in the middle.
+        plain: hosts from two samples (Lincoln and Petersen), which no limit cuts off: what the
+            error of ``again`` does to the number of hosts.
     """
+
+    always: Floats
+    again: Floats
+    middle: Floats
+    plain: Floats
+
+
+def online(parts: list[Network], first: int, *, level: float = 0.95) -> Online | None:
+    """Return the hosts online in an hour, without what changes within the hour add.
+
+    A change shows a host at two addresses in its hour, so a network's count is too large by the
+    factor 1 + rho / 24. Where rho is not known it is taken for that of the other networks, and the
+    limits allow for none and for the most that fits.
+
+    Args:
+        parts: the networks and their churn.
+        first: the first day, in days since 1970-01-01 UTC.
+        level: confidence level of the limits.
+    """
+    if not parts:
+        return None
+    covered = parts[0][0].covered
+    hourly = np.stack([seen.hourly.sum(axis=0) for seen, _ in parts])
+    seen_all = hourly.sum(axis=0)
+    complete = covered.any(axis=1)
+    days = first + np.arange(len(covered))
+    made = Series(
+        "", "", Window(day_start(first), day_start(first + len(covered))), days,
+        np.where(complete, seen_all.sum(axis=1) / np.maximum(covered.sum(axis=1), 1), np.nan),
+        exposure_of(seen_all, covered), covered.mean(axis=1), complete,
+    )  # fmt: skip
+    found = headline(made, level=level)
+    if found is None or not seen_all.any():
+        return None
+    share = hourly.sum(axis=(1, 2)) / hourly.sum()
+    known = np.array([rate.refusal is None for _, rate in parts])
+    rho = np.array([rate.rate for _, rate in parts])
+    usual = float(np.average(rho[known], weights=share[known])) if known.any() else 0.0
+    most = np.array([min(24.0, rate.most) for _, rate in parts])
+    factor, least, largest = (
+        float((share / (1 + np.where(known, rho, other) / 24.0)).sum())
+        for other in (np.minimum(usual, most), most, np.zeros(len(most)))
+    )
+    error = [
+        part * max(rate.high - rate.rate, rate.rate - rate.low) / 24.0 if told else 0.0
+        for part, told, (_, rate) in zip(share, known, parts, strict=True)
+    ]
+    half = math.sqrt(sum(part**2 for part in error))
+    low = high = None
+    if found.low is not None and found.high is not None:
+        noise = math.log(found.high / found.value) if found.value else 0.0
+        half = math.hypot(half, noise)
+        low = found.value * least * math.exp(-half)
+        high = found.value * largest * math.exp(half)
+    return Online(found.value * factor, low, high, found, float(share[~known].sum()), usual)
+
+
+def rare_beacons(parts: list[Network]) -> bool:
+    """Return whether clients come back less in the next hour than some hours later."""
+    met = sum(seen.lags.sum(axis=0) for seen, _ in parts)
+    later = sum(seen.hour_pairs()[1][0] for seen, _ in parts)
+    share = met / np.maximum(later, 1.0)
+    return bool(share[1] < 0.5 * share[2:7].max())
+
+
+def _part_time(seen: Recaptures, rate: Churn, active: Floats, spans: Floats) -> _PartTime:
+    """Return how hosts are used, with the churn taken out.
+
+    From its last beacon of a day to its first k days later a host that is always on has k - 1 days
+    to change its address, a part-time host k - w, with w the part of a day between its first and
+    its last beacon.
+    """
+    rho = rate.replicates
+    always = np.clip(_always_on(seen, rate), 0.0, np.minimum(active, spans))
+    others = np.maximum(active - always, 1e-9)
+    width = np.clip((spans - always) / others, 0.0, 1.0)
     matches, later, count = seen.day_pairs()
     lags = np.flatnonzero((count > 0) & (later[0] > 0))
     # One lag for each weekday; where addresses fall fast, those that can still be seen.
-    lags = lags[(lags >= 2) & (lags <= 8)] if rate.rate < 0.4 else lags[lags <= 3]
+    # Not lag 1: who is on at midnight is seen on both days.
+    lags = lags[(lags >= 2) & (lags <= (8 if rate.rate < _SLOW else 4))]
     daily = seen.daily.sum(axis=0)
     pairs = np.array([(daily[k:] * daily[:-k]).sum() for k in lags])
-    share = (matches[:, lags] - rate.chance * pairs * later[:, lags] / later[0, lags]) / later[
-        :, lags
-    ]
-    fall = np.exp(-np.outer(rate.replicates, lags))
-    again = (share * fall * count[lags]).sum(axis=1) / (fall**2 * count[lags]).sum(axis=1)
-    triples = seen.left_out(seen.triples)
-    both = seen.left_out(_ends(seen))
-    met = both[:, 1:].sum(axis=1)
-    middle = np.where(met > 0, triples[:, 1:].sum(axis=1) / np.maximum(met, 1.0), np.nan)
-    return np.clip(again, 1e-9, 1.0), np.clip(middle, 0.0, 1.0)
+    met = matches[:, lags] - rate.chance[:, None] * pairs * later[:, lags] / later[0, lags]
+    kept = np.exp(-np.outer(rho, lags))
+    # Mean a day of hosts that were met again, without those that are always on.
+    met = met / count[lags] - always[:, None] * kept * np.exp(rho)[:, None]
+    fall = kept * np.exp(rho * width)[:, None]
+    both = (met * fall * count[lags]).sum(axis=1) / (fall**2 * count[lags]).sum(axis=1)
+    plain = always + others**2 / np.maximum(both, 0.2 * others)
+    both = np.clip(both, 1e-9, others)
+    triples = seen.left_out(seen.triples)[:, 1:].sum(axis=1)
+    ends = seen.left_out(_ends(seen))[:, 1:].sum(axis=1)
+    share = np.where(ends > 0, triples / np.maximum(ends, 1.0), np.nan)
+    # Those always on are in the middle of every triple, and are met more often.
+    sure = always * np.exp(rho * (1 - width))
+    middle = np.clip((share * (sure + both) - sure) / both, 0.0, 1.0)
+    # E[p^3] E[p] >= E[p^2]^2: whoever is seen twice is no less active than who is seen once.
+    again = np.minimum(both / others, middle)
+    return _PartTime(always, again, middle, plain)
+
+
+def _always_on(seen: Recaptures, rate: Churn) -> Floats:
+    """Return the hosts on all day: those seen in two hours about half a day apart, kept address.
+
+    Hosts that are on twelve hours apart by habit count as well; there are few.
+    """
+    met, _, chance = seen.hour_pairs()
+    lags = np.array([11, 12, 13])
+    flat = seen.covered.ravel().astype(np.float64)
+    pairs = np.array([float(flat[k:] @ flat[:-k]) for k in lags])
+    kept = np.exp(np.outer(rate.replicates, lags) / 24.0)
+    share: Floats = ((met - rate.chance[:, None] * chance)[:, lags] * kept / pairs).mean(axis=1)
+    return share
 
 
 def _ends(seen: Recaptures) -> Floats:

@@ -73,10 +73,9 @@ class Span:
     covered: Flags
 
     @property
-    def complete(self) -> Flags:
-        """bool[days], which of the days count."""
-        flags: Flags = self.covered.any(axis=1)
-        return flags
+    def window(self) -> Window:
+        """From the start of the first to the end of the last day (UTC)."""
+        return Window(day_start(self.first), day_start(self.first + len(self.covered)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,9 +224,7 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
 
 def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return a row per client and day: its hours as bits, how many, and the time they span."""
-    days = len(span.covered)
-    window = Window(day_start(span.first), day_start(span.first + days))
-    table = basis.within(window).accepted()
+    table = basis.within(span.window).accepted()
     table = table.mutate(second=table.time.epoch_seconds().cast("int64") - span.first * 86_400)
     table = table.mutate(
         day=(table.second // 86_400).cast("int64"),
