@@ -14,7 +14,7 @@ import numpy as np
 from remnant.estimate.recapture import GROUPS, Recaptures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,7 +71,7 @@ class Seen:
         counts: what an estimator gets.
         addresses: distinct addresses over all days.
         alive: hosts infected, mean over the covered days.
-        online: hosts that sent a beacon in an hour, mean over covered hours.
+        online: hosts that sent a beacon in an hour, mean over the last seven covered days.
         rate: address changes per household and day that took place.
     """
 
@@ -212,9 +212,10 @@ def _online(
         _hours(first[any_], last[any_]),
     )
     repeat, day = key // made.days // made.hosts, key % made.days
-    hours = np.bitwise_count(mask) * covered[repeat, day]
-    total = np.bincount(repeat, hours, minlength=repeats)
-    online: Floats = total / (24.0 * covered.sum(axis=1))
+    # The last seven days that were looked at.
+    week = covered & (covered[:, ::-1].cumsum(axis=1)[:, ::-1] <= 7)
+    total = np.bincount(repeat, np.bitwise_count(mask) * week[repeat, day], minlength=repeats)
+    online: Floats = total / (24.0 * week.sum(axis=1))
     return online
 
 
@@ -237,17 +238,17 @@ def _per_repeat(
     death: Floats,
     when: Floats,
 ) -> list[Seen]:
-    first, last, any_ = (part[on[2]] for part in on)
+    first, last = on[0][on[2]], on[1][on[2]]
     address, host = address[on[2]], host[on[2]]
     repeat = host // made.hosts
     if made.pool is not None:
         given = rng.integers(0, made.pool, int(address.max()) + 1)
         address = given[address] + repeat * made.pool
     day = (first // 24).astype(np.int64)
-    kept = covered[repeat, day]
-    address, day, first, last, repeat = (a[kept] for a in (address, day, first, last, repeat))
-    order = np.lexsort((day, address))
-    address, day, first, last, repeat = (a[order] for a in (address, day, first, last, repeat))
+    kept = np.flatnonzero(covered[repeat, day])
+    kept = kept[np.lexsort((day[kept], address[kept]))]
+    address, day, repeat = address[kept], day[kept], repeat[kept]
+    first, last = first[kept], last[kept]
     key = address * made.days + day
     heads = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
     mask = np.bitwise_or.reduceat(_hours(first, last), heads)
@@ -330,7 +331,7 @@ def tally(
     ]
 
 
-def _summed(cell: Ints, size: int, rows: list[NDArray[np.integer]]) -> Floats:
+def _summed(cell: Ints, size: int, rows: Sequence[NDArray[np.integer]]) -> Floats:
     """Return the bits set in each row, summed by cell: float64[rows, size]."""
     found = np.zeros((len(rows), size))
     if not len(cell):

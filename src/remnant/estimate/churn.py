@@ -61,7 +61,7 @@ MINIMUM_DAYS: Final = 8
 
 _MINIMUM_MATCHES: Final = 30.0
 _HOURLY_ABOVE: Final = 0.9
-_RATES: Final = np.geomspace(0.001, 16.0, 160)
+_RATES: Final = np.geomspace(0.002, 16.0, 96)
 _FIRST_LAG, _LAST_LAG = 12, 47
 _FADED: Final = 6.5
 _WIDEST: Final = 0.75

@@ -150,8 +150,10 @@ def estimates(basis: Basis) -> list[Estimate]:
     """
     found = networks(basis)
     if isinstance(found, str):
-        told = {"unit": "hosts", "population": _who(basis)}
-        return [basis.refused(quantity, found, **told) for quantity in QUANTITIES]
+        who = _who(basis)
+        return [
+            basis.refused(quantity, found, unit="hosts", population=who) for quantity in QUANTITIES
+        ]
     window, parts = found
     return [_online(basis, window, parts), _alive(basis, window, parts)]
 
@@ -279,7 +281,7 @@ def online(parts: list[Network], first: int, *, level: float = 0.95) -> Online |
     covered = parts[0][0].covered
     hourly = np.stack([seen.hourly.sum(axis=0) for seen, _ in parts])
     seen_all = hourly.sum(axis=0)
-    complete = covered.any(axis=1)
+    complete = parts[0][0].complete
     days = first + np.arange(len(covered))
     made = Series(
         "", "", Window(day_start(first), day_start(first + len(covered))), days,

@@ -114,8 +114,7 @@ class Recaptures:
     @property
     def complete(self) -> Flags:
         """bool[days], which of the days count."""
-        flags: Flags = self.covered.any(axis=1)
-        return flags
+        return np.asarray(self.covered.any(axis=1))
 
     def left_out(self, counts: Floats) -> Floats:
         """Return counts of all clients, then of all but each group: float64[1 + groups, ...]."""
@@ -143,12 +142,17 @@ class Recaptures:
         """
         flat = self.covered.ravel().astype(np.float64)
         total = self.left_out(self.hourly).reshape(1 + len(self.hourly), -1) * flat
-        later, chance = (np.zeros((len(total), _LAGS)) for _ in range(2))
-        for k in range(1, min(_LAGS, len(flat))):
-            later[:, k] = total[:, k:] @ flat[:-k]
-            # Any of the kept clients may meet any of all hosts' addresses.
-            chance[:, k] = (total[:, k:] * total[0, :-k]).sum(axis=1)
+        # Any of the kept clients may meet any of all hosts' addresses.
+        later, chance = (total @ _delayed(values) for values in (flat, total[0]))
         return self.left_out(self.lags), later, chance
+
+
+def _delayed(values: Floats) -> Floats:
+    """Return values k steps earlier in column k; zero in column 0 and before the start."""
+    padded = np.concatenate([np.zeros(_LAGS), values])
+    delayed = np.lib.stride_tricks.sliding_window_view(padded, _LAGS)[1:, ::-1].copy()
+    delayed[:, 0] = 0.0
+    return delayed
 
 
 def hosts_hidden(vantage: str) -> str | None:
@@ -387,7 +391,7 @@ def _bits() -> Any:  # noqa: ANN401 - ibis is untyped
     """Return the function that counts the bits of a number: the same name in DuckDB and Spark."""
     import ibis  # noqa: PLC0415 - heavy
 
-    @ibis.udf.scalar.builtin
+    @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]
     def bit_count(x: int) -> int:  # type: ignore[empty-body]
         """Count the bits that are set."""
 
