@@ -43,7 +43,7 @@ class Botnet:
         away: share of the part-time hosts that are off for two weeks.
         household: hosts behind one address.
         pool: addresses of the network; null if none is ever given twice.
-        beacon: hours between two beacons of a host that is on, at most 1.
+        beacon: hours between two beacons of a host that is on, 1/6 to 1.
         cleaned: hazard of being cleaned, per day.
         lost: share of the days without coverage.
     """
@@ -253,8 +253,10 @@ def _per_repeat(
     heads = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
     mask = np.bitwise_or.reduceat(_hours(first, last), heads)
     span = (np.maximum.reduceat(last, heads) - np.minimum.reduceat(first, heads)) / 24.0
+    slots = np.rint((last - first) / made.beacon) + 1
+    slots = np.add.reduceat(slots, heads)
     address, day, repeat = address[heads], day[heads], repeat[heads]
-    counts = tally(address, day, mask, span, repeat, covered)
+    counts = tally(address, day, mask, span, slots, repeat, covered)
     clients = [int(part.clients.sum()) for part in counts]
     homes = -(-made.hosts // made.household)
     alive = np.clip(death.reshape(repeats, -1, 1) - np.arange(made.days), 0.0, 1.0).sum(axis=1)
@@ -268,7 +270,13 @@ def _per_repeat(
 
 
 def tally(
-    client: Ints, day: Ints, mask: Ints, span: Floats, repeat: Ints, covered: Flags
+    client: Ints,
+    day: Ints,
+    mask: Ints,
+    span: Floats,
+    slots: Floats,
+    repeat: Ints,
+    covered: Flags,
 ) -> list[Recaptures]:
     """Return the counts of each repeat from rows of client and day, sorted by both.
 
@@ -277,6 +285,7 @@ def tally(
         day: number of the day.
         mask: hours in which the client was seen, as bits.
         span: time from the first to the last sighting of the day, in days.
+        slots: ten-minute slots with a sighting.
         repeat: which repeat the row belongs to.
         covered: bool[repeats, days], days that were looked at.
     """
@@ -312,6 +321,7 @@ def tally(
         lags[first : first + len(bits)] += _summed(cell[met], size, bits)
     pairs, triples, lags = pairs.T, triples.T, lags.T
     clients = np.bincount(of, minlength=size).astype(np.float64)
+    slot = np.bincount(cell, slots, minlength=size)
     whole = np.repeat(covered[:, :, None], 24, axis=2)
     return [
         Recaptures(
@@ -320,6 +330,7 @@ def tally(
             "ipv4",
             whole[r],
             clients.reshape(repeats, GROUPS)[r],
+            slot.reshape(repeats, GROUPS)[r],
             hourly[r],
             daily.reshape(repeats, GROUPS, days)[r],
             spans.reshape(repeats, GROUPS, days)[r],

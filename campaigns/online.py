@@ -47,7 +47,7 @@ def campaign() -> Campaign:
         ),
         metrics=("bias", "mare", "coverage", "below", "error_cut"),
         cells=tuple(cells),
-        anchor="no figure: that hourly addresses are near the number of bots is told in words only.",
+        anchor="no figure: that hourly addresses are near the bots online is told in words.",
         notes=(
             "The limits are for the level around which the days vary; the truth here is that of "
             "the very week, so they hold it more often than 95 of 100 times."

@@ -68,7 +68,7 @@ def _cell(what: str, goals: tuple[Goal, ...], made: Botnet, *, bound: bool = Fal
     return Cell({"network": what}, _REPEATS, partial(_simulate, made, bound), goals)
 
 
-def _simulate(made: Botnet, bound: bool, rng: np.random.Generator, repeats: int) -> Outcomes:  # noqa: FBT001 - a partial's
+def _simulate(made: Botnet, bound: bool, rng: np.random.Generator, repeats: int) -> Outcomes:
     rows = []
     for seen in botnets(made, rng, repeats):
         found = population(seen.counts, churn(seen.counts))

@@ -66,7 +66,8 @@ _FIRST_LAG, _LAST_LAG = 12, 47
 _FADED: Final = 6.5
 _WIDEST: Final = 0.75
 _FULL: Final = 1.25
-_CLEARLY: Final = 0.25
+_CLEARLY: Final = 0.7
+_GONE: Final = 3.0
 _MIDNIGHT_BELOW: Final = 0.5
 _KNOWN: Final = 0.5
 
@@ -370,13 +371,11 @@ def _fit_days(
     told = (tuple(lags.astype(float).tolist()), tuple(count.tolist()), classes)
     rates, squares = _search(share, *told)
     if flat:
-        _, less = _search(share[:1], *told, flat=True)
-        if less[0] < _CLEARLY * squares[0]:
-            rates, _ = _search(share, *told, flat=True)
-            tail = lags * rates[0] > _FADED
-            if tail.any():
-                return rates, float(np.average(share[0, tail], weights=count[tail]))
-            rates, _ = _search(share, *told)
+        other, less = _search(share[:1], *told, flat=True)
+        if less[0] < _CLEARLY * squares[0] and other[0] * lags[-1] > _GONE:
+            level = _level(share[0], float(other[0]), *told)
+            if level > 0:
+                return _search(share, *told, flat=True)[0], level
     late = lags >= 2
     if rates[0] < _MIDNIGHT_BELOW and late.sum() >= MINIMUM_DAYS:
         told = tuple(tuple(np.array(part)[late].tolist()) for part in told)  # type: ignore[assignment]
@@ -396,6 +395,20 @@ def _by_hours(met: Floats, hourly: Floats) -> Floats:
     mirror = np.minimum(lags % 24, 24 - lags % 24)
     told = (tuple((lags / 24.0).tolist()), (1.0,) * len(lags), tuple(mirror.tolist()))
     return _search(share, *told)[0]
+
+
+def _level(
+    share: Floats,
+    rate: float,
+    lags: tuple[float, ...],
+    weights: tuple[float, ...],
+    classes: tuple[int, ...],
+) -> float:
+    """Return the level that does not fall, at a rate."""
+    member = np.array(classes)[:, None] == np.unique(classes)
+    design = np.column_stack([np.exp(-rate * np.array(lags))[:, None] * member, np.ones(len(lags))])
+    root = np.sqrt(np.array(weights))
+    return float(np.linalg.lstsq(design * root[:, None], share * root, rcond=None)[0][-1])
 
 
 def _search(

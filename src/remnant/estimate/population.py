@@ -56,12 +56,13 @@ QUANTITIES: Final[dict[str, str]] = {
 _RARELY: Final = 0.15
 _FASTEST: Final = 1.6
 _SLOW: Final = 0.4
+_REUSED: Final = 0.02
 
 
 _DAY_US: Final = 86_400_000_000
 _SHARED: Final = "hosts behind one address (NAT) count once, so the number of hosts may be larger"
 _VIEW: Final = "only what these sensors saw: infected hosts that use others are not in it"
-_HOURLY: Final = "each online host asks several times an hour: both its addresses show in a change"
+_HOURLY: Final = "beacons leave at even intervals, at least one an hour from each online host"
 _AR1: Final = "day-to-day noise on the log scale is an AR(1) process around a straight line"
 _ONE_RATE: Final = "within a network addresses change at random times, at one rate for all hosts"
 _ACTIVITY: Final = (
@@ -195,8 +196,8 @@ def _online(basis: Basis, window: Window, parts: list[Network]) -> Estimate:
         unit="hosts",
         population=population,
         n=made.seen.n,
-        method=f"{made.seen.value:.1f} distinct clients an hour / (1 + rho/24) in each network, "
-        f"rho {made.rate:.2g} a day on average",
+        method=f"{made.seen.value:.1f} distinct clients an hour / (1 + (1 - 1/n) rho/24) in each "
+        f"network, n beacons an hour, rho {made.rate:.2g} a day on average",
         assumptions=tuple(said),
         window=Window(made.seen.since, made.seen.until),
         refusal=why_not,
@@ -267,9 +268,10 @@ class _PartTime:
 def online(parts: list[Network], first: int, *, level: float = 0.95) -> Online | None:
     """Return the hosts online in an hour, without what changes within the hour add.
 
-    A change shows a host at two addresses in its hour, so a network's count is too large by the
-    factor 1 + rho / 24. Where rho is not known it is taken for that of the other networks, and the
-    limits allow for none and for the most that fits.
+    With n beacons an hour a change shows a host at two addresses in its hour with chance 1 - 1/n,
+    so a network's count is too large by the factor 1 + (1 - 1/n) rho / 24. Where rho is not known
+    it is taken for that of the other networks, and the limits allow for none and for the most that
+    fits.
 
     Args:
         parts: the networks and their churn.
@@ -296,8 +298,10 @@ def online(parts: list[Network], first: int, *, level: float = 0.95) -> Online |
     rho = np.array([rate.rate for _, rate in parts])
     usual = float(np.average(rho[known], weights=share[known])) if known.any() else 0.0
     most = np.array([min(24.0, rate.most) for _, rate in parts])
+    # A change is seen twice if a beacon leaves on both sides of it in the same hour.
+    twice = np.array([1 - 1 / max(1.0, seen.beacons) for seen, _ in parts])
     factor, least, largest = (
-        float((share / (1 + np.where(known, rho, other) / 24.0)).sum())
+        float((share / (1 + twice * np.where(known, rho, other) / 24.0)).sum())
         for other in (np.minimum(usual, most), most, np.zeros(len(most)))
     )
     error = [
@@ -340,7 +344,9 @@ def _part_time(seen: Recaptures, rate: Churn, active: Floats, spans: Floats) -> 
     lags = lags[(lags >= 2) & (lags <= (8 if rate.rate < _SLOW else 4))]
     daily = seen.daily.sum(axis=0)
     pairs = np.array([(daily[k:] * daily[:-k]).sum() for k in lags])
-    met = matches[:, lags] - rate.chance[:, None] * pairs * later[:, lags] / later[0, lags]
+    # Who kept the address cannot be met by chance as well.
+    chance = rate.chance[:, None] * pairs / later[0, lags]
+    met = (matches[:, lags] - chance * later[:, lags]) / (1 - chance)
     kept = np.exp(-np.outer(rho, lags))
     # Mean a day of hosts that were met again, without those that are always on.
     met = met / count[lags] - always[:, None] * kept * np.exp(rho)[:, None]
@@ -348,14 +354,21 @@ def _part_time(seen: Recaptures, rate: Churn, active: Floats, spans: Floats) -> 
     both = (met * fall * count[lags]).sum(axis=1) / (fall**2 * count[lags]).sum(axis=1)
     plain = always + others**2 / np.maximum(both, 0.2 * others)
     both = np.clip(both, 1e-9, others)
-    triples = seen.left_out(seen.triples)[:, 1:].sum(axis=1)
-    ends = seen.left_out(_ends(seen))[:, 1:].sum(axis=1)
-    share = np.where(ends > 0, triples / np.maximum(ends, 1.0), np.nan)
+    share = _in_between(seen, rate)
     # Those always on are in the middle of every triple, and are met more often.
     sure = always * np.exp(rho * (1 - width))
     middle = np.clip((share * (sure + both) - sure) / both, 0.0, 1.0)
     # E[p^3] E[p] >= E[p^2]^2: whoever is seen twice is no less active than who is seen once.
-    again = np.minimum(both / others, middle)
+    again = both / others if chance[0].max() > _REUSED else np.minimum(both / others, middle)
+    # What chance alone can make of the difference is taken off: the value stays a lower bound.
+    more = middle - again
+    groups = len(more) - 1
+    noise = (groups - 1) / groups * float(((more[1:] - more[1:].mean()) ** 2).sum())
+    sound = max(0.0, 1 - noise / more[0] ** 2) if more[0] > 0 else 0.0
+    if chance[0].max() > _REUSED:
+        # Of three sightings of an address too many are of different hosts.
+        sound = 0.0
+    middle = again + sound * more
     return _PartTime(always, again, middle, plain)
 
 
@@ -373,19 +386,24 @@ def _always_on(seen: Recaptures, rate: Churn) -> Floats:
     return share
 
 
-def _ends(seen: Recaptures) -> Floats:
-    """Return clients seen on two days 2i apart with a day looked at in between, at i: [groups, 8].
+def _in_between(seen: Recaptures, rate: Churn) -> Floats:
+    """Return the share of clients seen on two days 2i apart that are seen in the middle as well.
 
-    Where days were lost it is the share of such pairs of days that is taken.
+    float64[1 + groups], NaN where none was seen twice. Churn is not in it: who has the same address
+    at both ends had it in the middle. Where days were lost, pairs of days without a middle are left
+    out by their share.
     """
+    furthest = int(np.clip(1.0 / rate.rate, 1, seen.triples.shape[1] - 1))
     day = seen.complete.astype(np.float64)
-    ends = np.zeros_like(seen.triples)
-    for i in range(1, ends.shape[1]):
+    pairs, triples = seen.left_out(seen.pairs), seen.left_out(seen.triples)
+    ends, met = np.zeros(len(pairs)), np.zeros(len(pairs))
+    for i in range(1, furthest + 1):
         if 2 * i < len(day):
-            pairs = float((day[2 * i :] * day[: -2 * i]).sum())
-            whole = float((day[2 * i :] * day[i:-i] * day[: -2 * i]).sum())
-            ends[:, i] = seen.pairs[:, 2 * i] * (whole / max(pairs, 1.0))
-    return ends
+            twice = day[2 * i :] * day[: -2 * i]
+            whole = float((twice * day[i:-i]).sum()) / max(float(twice.sum()), 1.0)
+            ends += pairs[:, 2 * i] * whole
+            met += triples[:, i]
+    return np.where(ends > 0, met / np.maximum(ends, 1.0), np.nan)
 
 
 def _daily_noise(seen: Recaptures) -> float:

@@ -88,6 +88,7 @@ class Recaptures:
         unit: what one client is.
         covered: bool[days, 24], as in ``Span``.
         clients: float64[groups], distinct clients.
+        slots: float64[groups], ten-minute slots of a day with a sighting, over clients and days.
         hourly: float64[groups, days, 24], distinct clients an hour.
         daily: float64[groups, days], distinct clients a day.
         spans: float64[groups, days], sum over a day's clients of the time from their first to
@@ -104,6 +105,7 @@ class Recaptures:
     unit: str
     covered: Flags
     clients: Floats
+    slots: Floats
     hourly: Floats
     daily: Floats
     spans: Floats
@@ -115,6 +117,11 @@ class Recaptures:
     def complete(self) -> Flags:
         """bool[days], which of the days count."""
         return np.asarray(self.covered.any(axis=1))
+
+    @property
+    def beacons(self) -> float:
+        """Ten-minute slots with a sighting in a client's hour, on average: 1 to 6."""
+        return float(self.slots.sum() / max(1.0, self.hourly.sum()))
 
     def left_out(self, counts: Floats) -> Floats:
         """Return counts of all clients, then of all but each group: float64[1 + groups, ...]."""
@@ -218,7 +225,13 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
         *((found.unit == unit, len(keys) + index) for index, unit in enumerate(units)), else_=0
     )
     table = found.select(
-        "client", "day", "mask", "bits", "span", network=found.rank.fill_null(rest).cast("int64")
+        "client",
+        "day",
+        "mask",
+        "bits",
+        "slots",
+        "span",
+        network=found.rank.fill_null(rest).cast("int64"),
     )
     table = table.mutate(part=(table.client & _WITHIN_GROUPS) % GROUPS)
     named = [(asn, country or None, unit) for asn, country, unit in keys]
@@ -250,8 +263,18 @@ def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is unt
     ).aggregate(
         mask=(_one() << table.hour).bit_or(),
         span=(table.second.max() - table.second.min()) / 86_400.0,
+        # A day's 144 slots of ten minutes as three numbers.
+        **{
+            f"slots{third}": (_one() << (table.second // 600 % 48))
+            .bit_or(where=(table.second % 86_400) // 28_800 == third)
+            .fill_null(0)
+            for third in range(3)
+        },
     )
-    return grouped.mutate(bits=_bits()(grouped.mask))
+    count = _bits()
+    return grouped.mutate(
+        bits=count(grouped.mask), slots=sum(count(grouped[f"slots{third}"]) for third in range(3))
+    ).drop("slots0", "slots1", "slots2")
 
 
 def _networks(
@@ -267,6 +290,7 @@ def _networks(
         table.group_by("network", "part", "day").aggregate(
             clients=table.count(),
             span=table.span.sum(),
+            slots=table.slots.sum(),
             **{name: ((table.mask >> hour) & 1).sum() for hour, name in enumerate(hour_names)},
         ),
         (*shape, days),
@@ -303,6 +327,7 @@ def _networks(
             unit,
             span.covered,
             came_back["clients"][i],
+            daily["slots"][i].sum(axis=-1),
             hourly[i],
             daily["clients"][i],
             daily["span"][i],
