@@ -71,6 +71,10 @@ _GONE: Final = 3.0
 _MIDNIGHT_BELOW: Final = 0.5
 _KNOWN: Final = 0.5
 
+_TWO_KINDS: Final = (
+    "addresses do not change at random times at one rate: two kinds of hosts in one network, or a "
+    "fixed age of several days"
+)
 _MEMORYLESS: Final = (
     "within a network addresses change at random times at one rate, or all at a fixed age"
 )
@@ -151,7 +155,10 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
         method = "hours"
         rates = _by_hours(met - chance[:, None] * by_chance, hourly)
     rate, low, high = jackknife(rates, level)
-    if not low < high or (high - low) / 2 > max(_WIDEST * rate, 0.02):
+    if rate < 2 * _RATES[0]:
+        # Hardly any address changed at all: no rate can be told from none.
+        low, high = 0.0, max(high, 3 * float(_RATES[0]))
+    elif (high - low) / 2 > max(_WIDEST * rate, 0.02):
         return _none(most, total, "too few addresses came back for an interval that says anything")
     return Churn(rate, low, high, rates, method, None, most, chance, total)
 
@@ -349,9 +356,7 @@ def _by_days(
         chance = floor * later[:, lags].sum(axis=1) / may_meet.sum(axis=1)
         # A pool cannot be smaller than what was seen of it.
         if chance[0] * float(seen.clients.sum()) > _FULL:
-            why = (
-                "addresses of some hosts stay and those of others change: two kinds in one network"
-            )
+            why = _TWO_KINDS
             return rates, 0.0 * chance, why
     elif faded.any():
         chance = matches[:, lags][:, faded].sum(axis=1) / may_meet[:, faded].sum(axis=1)

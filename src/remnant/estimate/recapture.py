@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +21,8 @@ from remnant.estimate.online import day_start, series
 from remnant.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from remnant.estimate.basis import Basis
@@ -236,7 +239,7 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
     table = table.mutate(part=(table.client & _WITHIN_GROUPS) % GROUPS)
     named = [(asn, country or None, unit) for asn, country, unit in keys]
     named += [(None, None, unit) for unit in units]
-    return _networks(table, span, named)
+    return _networks(table, span, named, lambda name, make: view.kept((*key, name), make))
 
 
 def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -281,17 +284,21 @@ def _networks(
     table: Any,  # noqa: ANN401 - ibis is untyped
     span: Span,
     named: list[tuple[int | None, str | None, str]],
+    kept: Callable[[str, Callable[[], Any]], Any],
 ) -> list[Recaptures]:
     """Return the counts of every network that has any, from rows of client and day."""
     days = len(span.covered)
     shape = (len(named), GROUPS)
     hour_names = [f"h{hour}" for hour in range(24)]
     daily = _filled(
-        table.group_by("network", "part", "day").aggregate(
-            clients=table.count(),
-            span=table.span.sum(),
-            slots=table.slots.sum(),
-            **{name: ((table.mask >> hour) & 1).sum() for hour, name in enumerate(hour_names)},
+        kept(
+            "daily",
+            lambda: table.group_by("network", "part", "day").aggregate(
+                clients=table.count(),
+                span=table.span.sum(),
+                slots=table.slots.sum(),
+                **{name: ((table.mask >> hour) & 1).sum() for hour, name in enumerate(hour_names)},
+            ),
         ),
         (*shape, days),
         ("network", "part", "day"),
@@ -301,13 +308,16 @@ def _networks(
         on=(_one() << table.day).bit_or()
     )
     came_back = _filled(
-        client.group_by("network", "part").aggregate(
-            clients=client.count(),
-            **{f"p{k}": count(client.on & (client.on >> k)).sum() for k in range(1, days)},
-            **{
-                f"t{i}": count(client.on & (client.on >> i) & (client.on >> 2 * i)).sum()
-                for i in range(1, _SPREAD + 1)
-            },
+        kept(
+            "came_back",
+            lambda: client.group_by("network", "part").aggregate(
+                clients=client.count(),
+                **{f"p{k}": count(client.on & (client.on >> k)).sum() for k in range(1, days)},
+                **{
+                    f"t{i}": count(client.on & (client.on >> i) & (client.on >> 2 * i)).sum()
+                    for i in range(1, _SPREAD + 1)
+                },
+            ),
         ),
         shape,
         ("network", "part"),
@@ -319,7 +329,7 @@ def _networks(
     triples = np.zeros((*shape, _SPREAD + 1))
     for i in range(1, _SPREAD + 1):
         triples[..., i] = came_back[f"t{i}"]
-    lags = _hour_lags(table, shape)
+    lags = _hour_lags(table, shape, kept)
     return [
         Recaptures(
             asn,
@@ -340,7 +350,11 @@ def _networks(
     ]
 
 
-def _hour_lags(table: Any, shape: tuple[int, int]) -> Floats:  # noqa: ANN401 - ibis is untyped
+def _hour_lags(
+    table: Any,  # noqa: ANN401 - ibis is untyped
+    shape: tuple[int, int],
+    kept: Callable[[str, Callable[[], Any]], Any],
+) -> Floats:
     """Return the clients seen in two hours k apart, float64[networks, groups, 48].
 
     Hour h of a day and hour h + d of the same day are d apart, of the next one 24 + d, and so on:
@@ -367,21 +381,23 @@ def _hour_lags(table: Any, shape: tuple[int, int]) -> Floats:  # noqa: ANN401 - 
         shifts = [
             d for d in range(-23, 24) if 0 < 24 * apart + d < _LAGS and not (apart == 0 and d < 0)
         ]
-        found = _filled(
-            met.group_by("network", "part").aggregate(
-                **{
-                    f"s{i}": count(
-                        met.mask & (met.mask_later >> d if d >= 0 else met.mask_later << -d)
-                    ).sum()
-                    for i, d in enumerate(shifts)
-                }
-            ),
-            shape,
-            ("network", "part"),
+        summed = met.group_by("network", "part").aggregate(
+            **{
+                f"s{i}": count(
+                    met.mask & (met.mask_later >> d if d >= 0 else met.mask_later << -d)
+                ).sum()
+                for i, d in enumerate(shifts)
+            }
         )
+        rows = kept(f"lags{apart}", partial(_same, summed))
+        found = _filled(rows, shape, ("network", "part"))
         for i, d in enumerate(shifts):
             lags[..., 24 * apart + d] += found[f"s{i}"]
     return lags
+
+
+def _same(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    return table
 
 
 def _filled(table: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> dict[str, Floats]:  # noqa: ANN401
