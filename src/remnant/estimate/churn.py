@@ -70,6 +70,7 @@ _CLEARLY: Final = 0.7
 _GONE: Final = 3.0
 _MIDNIGHT_BELOW: Final = 0.5
 _KNOWN: Final = 0.5
+_AGREES: Final = 1.3
 
 _TWO_KINDS: Final = (
     "addresses do not change at random times at one rate: two kinds of hosts in one network, or a "
@@ -155,6 +156,8 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
         method = "hours"
         rates = _by_hours(met - chance[:, None] * by_chance, hourly)
     rate, low, high = jackknife(rates, level)
+    if rate > _AGREES * most:
+        return _none(most, total, "addresses last from hour to hour and not over days: no one rate")
     if rate < 2 * _RATES[0]:
         # Hardly any address changed at all: no rate can be told from none.
         low, high = 0.0, max(high, 3 * float(_RATES[0]))
@@ -312,7 +315,7 @@ def _short(met: Floats, hourly: Floats) -> float:
 
 
 def _period(met: Floats, hourly: Floats, most: float) -> float | None:
-    """Return the hours that every address lives, if that is fixed and a day or less; else null.
+    """Return the hours that every address lives, 24, if that is fixed; else null.
 
     Hosts are on alike 24 - d and 24 + d hours later, so under random changes at no more than
     ``most`` a day at least exp(-most * 2 d / 24) of the matches remain. Fewer than a quarter of
@@ -333,7 +336,7 @@ def _period(met: Floats, hourly: Floats, most: float) -> float | None:
     alive = np.flatnonzero(share[0, 1:] > 0.03 * share[0, 1]) + 1
     last = int(alive[-1]) + 1
     # Published periods are multiples of 24 h; near the end hardly an address is left to be seen.
-    return 24.0 if 19 <= last <= 26 else float(max(last, 2))
+    return 24.0 if 19 <= last <= 26 else None
 
 
 def _by_days(

@@ -139,7 +139,9 @@ def population(seen: Recaptures, rate: Churn, *, level: float = 0.95) -> Hosts:
     value = float(hosts[0])
     spread = max(variance(hosts / daily), variance(part.plain / daily)) + _daily_noise(seen)
     half = quantile(level, len(hosts) - 2) * math.sqrt(spread)
-    low, high = value * math.exp(-half), value * math.exp(half)
+    # What a third sighting added to what two told: a fourth may add as much again.
+    more = max(0.0, float(hosts[0] - part.plain[0]))
+    low, high = value * math.exp(-half), value * math.exp(half) + more
     return Hosts(value, low, high, float(active[0]), spread)
 
 
