@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ from campaigns.hosts import Botnet, Seen, botnets
 
 from remnant.estimate.churn import churn
 from remnant.estimate.population import Hosts, online, population, rare_beacons
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 
 
 def made(botnet: Botnet, seed: int = 1) -> tuple[Seen, Hosts]:
@@ -81,3 +85,36 @@ def test_clients_that_skip_hours_are_noticed() -> None:
 
     assert not rare_beacons([(seen.counts, rate)])
     assert rare_beacons([(replace(seen.counts, lags=lags), rate)])
+
+
+def test_pages_tell_what_the_code_computes() -> None:
+    [seen] = botnets(Botnet(hosts=400, rate=0.3), np.random.default_rng(1), 1)
+    rate = churn(seen.counts)
+    hosts = population(seen.counts, rate)
+    found = online([(seen.counts, rate)], 16_000)
+    matches, later, _ = seen.counts.day_pairs()
+    share = 100 * matches[0, 1:8] / later[0, 1:8]
+    assert found is not None
+
+    told = {
+        "churn": [
+            f"{seen.addresses:,} distinct addresses",
+            f"{share[0]:.0f} % were there the day before, {share[1]:.0f} % two days before",
+            f"{share[6]:.0f} % seven days before",
+            f"{rate.rate:.2f} changes a day ({rate.low:.2f} to {rate.high:.2f})",
+        ],
+        "online-hosts": [
+            f"{found.seen.value:.1f} clients an hour",
+            f"{found.value:.1f} ({found.low:.1f} to {found.high:.1f})",
+            f"is {seen.online:.1f}.",
+        ],
+        "population-over-days": [
+            f"{seen.counts.daily.sum(axis=0).mean():.1f} a day",
+            f"{hosts.active:.1f} hosts active a day",
+            f"{hosts.value:.1f} in all ({hosts.low:.1f} to {hosts.high:.1f})",
+        ],
+    }
+    for page, sentences in told.items():
+        text = (DOCS / f"{page}.md").read_text()
+        for sentence in sentences:
+            assert sentence in text
