@@ -10,7 +10,6 @@ from campaigns.hosts import Botnet, Seen, botnets
 from remnant.estimate.churn import churn
 from remnant.estimate.population import Hosts, online, population, rare_beacons
 
-
 DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import ibis
 import numpy as np
 import pytest
 from campaigns.hosts import tally
@@ -37,7 +38,17 @@ def traffic(seed: int) -> list[tuple[int, int, int]]:
     return sorted(rows)
 
 
-def test_counts_from_sightings_are_those_counted_one_by_one() -> None:
+def test_counts_from_sightings_are_those_counted_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled = []
+    run = ibis.Table.to_pyarrow
+
+    def also_for_spark(table: ibis.Table, **options: Any) -> Any:
+        compiled.append(ibis.to_sql(table, dialect="pyspark"))
+        return run(table, **options)
+
+    monkeypatch.setattr(ibis.Table, "to_pyarrow", also_for_spark)
     rows = traffic(3)
     here = basis([sighting(START + h * HOUR + timedelta(minutes=m), c, asn=7) for c, h, m in rows])
     span = recapture.span_of(here)
@@ -45,6 +56,7 @@ def test_counts_from_sightings_are_those_counted_one_by_one() -> None:
 
     [found] = recapture.read(here, span)
 
+    assert len(compiled) > 5
     seen = {(client, hour) for client, hour, _ in rows}
     for k in (1, 5, 23, 24, 30, 47):
         assert found.lags[:, k].sum() == sum((c, h + k) in seen for c, h in seen)

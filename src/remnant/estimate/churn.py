@@ -161,7 +161,7 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
     if rate < 2 * _RATES[0]:
         # Hardly any address changed at all: no rate can be told from none.
         low, high = 0.0, max(high, 3 * float(_RATES[0]))
-    elif (high - low) / 2 > max(_WIDEST * rate, 0.02):
+    if (high - low) / 2 > max(_WIDEST * rate, 0.02):
         return _none(most, total, "too few addresses came back for an interval that says anything")
     return Churn(rate, low, high, rates, method, None, most, chance, total)
 

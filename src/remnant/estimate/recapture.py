@@ -58,6 +58,7 @@ _SPREAD: Final = 7
 """Steps in days of the triples: one to a week, so that weekdays weigh alike."""
 
 _LAGS: Final = 48
+_DAY_S: Final = 86_400
 _UNKNOWN: Final = -1
 _WITHIN_GROUPS: Final = 0xFFFFF
 
@@ -243,7 +244,7 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
 
 
 def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return a row per client and day: its hours as bits, how many, and the time they span."""
+    """Return a row per client and day: its hours as bits, how many, and the seconds they span."""
     table = basis.within(span.window).accepted()
     table = table.mutate(second=table.time.epoch_seconds().cast("int64") - span.first * 86_400)
     table = table.mutate(
@@ -264,13 +265,15 @@ def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is unt
         asn=table.asn.fill_null(_UNKNOWN),
         country=table.country.cast("string").fill_null(""),
     ).aggregate(
-        mask=(_one() << table.hour).bit_or(),
-        span=(table.second.max() - table.second.min()) / 86_400.0,
+        mask=_any_bit()(_one() << table.hour),
+        span=table.second.max() - table.second.min(),
         # A day's 144 slots of ten minutes as three numbers.
         **{
-            f"slots{third}": (_one() << (table.second // 600 % 48))
-            .bit_or(where=(table.second % 86_400) // 28_800 == third)
-            .fill_null(0)
+            f"slots{third}": _any_bit()(
+                ((table.second % _DAY_S) // 28_800 == third).ifelse(
+                    _one() << (table.second // 600 % 48), 0
+                )
+            )
             for third in range(3)
         },
     )
@@ -305,7 +308,7 @@ def _networks(
     )
     count = _bits()
     client = table.group_by("network", "part", "client").aggregate(
-        on=(_one() << table.day).bit_or()
+        on=_any_bit()(_one() << table.day)
     )
     came_back = _filled(
         kept(
@@ -340,7 +343,7 @@ def _networks(
             daily["slots"][i].sum(axis=-1),
             hourly[i],
             daily["clients"][i],
-            daily["span"][i],
+            daily["span"][i] / _DAY_S,
             pairs[i],
             triples[i],
             lags[i],
@@ -437,3 +440,14 @@ def _bits() -> Any:  # noqa: ANN401 - ibis is untyped
         """Count the bits that are set."""
 
     return bit_count
+
+
+def _any_bit() -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the aggregate that sets the bits that any number has: alike in DuckDB and Spark."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
+    def bit_or(x: int) -> int:  # type: ignore[empty-body]
+        """Combine the bits that are set."""
+
+    return bit_or
