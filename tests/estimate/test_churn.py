@@ -67,7 +67,7 @@ def test_few_days_and_few_hosts_are_refused() -> None:
     assert found(Botnet(hosts=2, rate=5.0, always_on=0.0)).refusal
 
 
-def question(vantage: str = "resolver") -> Basis:
+def question() -> Basis:
     """Three weeks of one network whose 60 hosts are on by day and change address at midnight."""
     rng = np.random.default_rng(9)
     sightings: list[dict[str, Any]] = []
@@ -82,16 +82,15 @@ def question(vantage: str = "resolver") -> Basis:
                     sighting(
                         start + hour * HOUR + timedelta(minutes=minute),
                         address,
-                        vantage=vantage,
                         asn=7,
                         country="NL",
                     )
                     for hour in range(8, 12)
                     for minute in (5, 35)
                 ]
-    looked = [coverage_row(START + h * HOUR, vantage=vantage) for h in range(24 * 21)]
+    looked = [coverage_row(START + h * HOUR) for h in range(24 * 21)]
     window = Window(START, START + 21 * DAY)
-    return Basis(view_of(sightings, looked), CASE, settings(), window, vantage)
+    return Basis(view_of(sightings, looked), CASE, settings(), window, "resolver")
 
 
 def test_estimates_of_a_case_come_from_its_sightings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +117,8 @@ def test_estimates_of_a_case_come_from_its_sightings(monkeypatch: pytest.MonkeyP
 
 
 def test_resolvers_are_no_hosts() -> None:
-    basis = question("authority")
+    view = view_of([sighting(START, 1)], [coverage_row(START, vantage="authority")])
+    basis = Basis(view, CASE, settings(), Window(START, START + DAY), "authority")
 
     told = churn.estimates(basis) + population.estimates(basis)
 
