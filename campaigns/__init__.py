@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["MODULES", "every"]
 
 MODULES: Final[tuple[str, ...]] = (
+    "online",
+    "population",
+    "churn_rates",
     "caches",
     "dga_bots",
     "half_life",

@@ -36,11 +36,15 @@ class FakeView:
     simulated: bool = False
     _tables: dict[str, tuple[list[dict[str, Any]], int, Any]] = field(default_factory=dict)
 
-    def kept(self, _: object, make: Callable[[], Any]) -> Any:
-        return make()
+    _kept: dict[Any, Any] = field(default_factory=dict)
 
-    def is_kept(self, _: object) -> bool:
-        return False
+    def kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = ibis.memtable(make().to_pyarrow())
+        return self._kept[key]
+
+    def is_kept(self, key: Any) -> bool:
+        return key in self._kept
 
     def table(self, table: schema.Table) -> Any:
         rows = self.rows.setdefault(table.name, [])

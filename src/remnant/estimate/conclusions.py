@@ -50,6 +50,8 @@ class Part:
 
 
 PARTS: Final[tuple[Part, ...]] = (
+    Part("population", "hosts"),
+    Part("churn", "hosts"),
     Part("behind_caches", "caches"),
     Part("dga_sightings", "any"),
     Part("recent", "chosen"),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Days = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-__all__ = ["HEADLINE_DAYS", "Level", "Series", "day_start", "headline", "series"]
+__all__ = ["HEADLINE_DAYS", "Level", "Series", "day_start", "exposure_of", "headline", "series"]
 
 HEADLINE_DAYS: Final = 7
 """The headline is a mean over a week, so that no weekday weighs more than another."""
@@ -169,7 +169,7 @@ def series(view: View, window: Window | None = None, vantage: str | None = None)
         window=window,
         days=np.arange(first_day, stop_day, dtype=np.int64),
         values=np.where(complete, mean, np.nan),
-        exposure=_exposure(seen, covered),
+        exposure=exposure_of(seen, covered),
         coverage=coverage,
         complete=complete,
     )
@@ -228,7 +228,7 @@ def _hourly(view: View, vantage: str, start: int, stop: int) -> Floats:
     return clients
 
 
-def _exposure(seen: Floats, covered: Flags) -> Floats:
+def exposure_of(seen: Floats, covered: Flags) -> Floats:
     """Return how busy each day's covered hours are by their time of day, an average hour being 1.
 
     The shape of the day is that of the days with all 24 hours covered.
