@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaigns.hosts import Botnet, botnets
 
+from campaigns.hosts import Botnet, botnets
 from estimate.fakeview import DAY, HOUR, START, coverage_row, settings, sighting, view_of
 from remnant.cases.model import Case
 from remnant.estimate import churn, population

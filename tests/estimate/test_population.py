@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from campaigns.hosts import Botnet, Seen, botnets
 
+from campaigns.hosts import Botnet, Seen, botnets
 from remnant.estimate.churn import churn
 from remnant.estimate.population import Hosts, online, population, rare_beacons
 

@@ -6,8 +6,8 @@ from typing import Any
 import ibis
 import numpy as np
 import pytest
-from campaigns.hosts import tally
 
+from campaigns.hosts import tally
 from estimate.fakeview import DAY, HOUR, START, coverage_row, settings, sighting, view_of
 from remnant.cases.model import Case
 from remnant.estimate import recapture
