@@ -213,6 +213,7 @@ def settings(**judge: Any) -> Any:
     return SimpleNamespace(
         home=Path("no-such-home"),
         estimate=SimpleNamespace(level=0.95),
+        reference=SimpleNamespace(visitors=None),
         judge=SimpleNamespace(
             slowest_half_life_days=judge.get("slowest_half_life_days", 180.0),
             minimum_days=judge.get("minimum_days", 14),

@@ -109,6 +109,7 @@ def make_settings(home: Path, minimum_count: int = 10) -> Any:
     return SimpleNamespace(
         home=home,
         estimate=SimpleNamespace(level=0.95),
+        reference=SimpleNamespace(visitors=None),
         judge=SimpleNamespace(slowest_half_life_days=180.0, minimum_days=14),
         report=SimpleNamespace(minimum_count=minimum_count),
     )
