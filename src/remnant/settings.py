@@ -147,8 +147,8 @@ class ReferenceSettings:
         shown="none",
     )
     visitors: Path | None = _setting(
-        "addresses that are known to be no victims, one to a line: ADDRESS or PREFIX, then scanner, "
-        "crawler, monitor, sandbox, researcher, resolver or sinkhole, with a comma between",
+        "addresses that are known to be no victims, one to a line: ADDRESS or PREFIX, a "
+        "comma, and scanner, crawler, monitor, sandbox, researcher, resolver or sinkhole",
         shown="none",
     )
 

@@ -109,7 +109,7 @@ def _own(path: Path) -> Iterable[tuple[str, str]]:
         parts = [part.strip() for part in line[:_LINE_LIMIT].split(",")]
         if not parts[0] or parts[0].startswith("#"):
             continue
-        if len(parts) < 2 or parts[1] not in KINDS:  # noqa: PLR2004 - address and kind
+        if len(parts) < 2 or parts[1] not in KINDS:
             raise _unusable(path, line[:100], f"ADDRESS,KIND with a kind of {', '.join(KINDS)}")
         rows.append((parts[0], parts[1]))
     return rows

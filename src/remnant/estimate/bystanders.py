@@ -39,8 +39,8 @@ __all__ = [
     "SIGNS",
     "THRESHOLD",
     "Sign",
-    "bystanders",
     "by_kind",
+    "bystanders",
     "estimates",
     "excluded",
     "scored",
@@ -203,7 +203,7 @@ def _scored(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     if not signs:
         signs = [SIGNS[0]]
         found = found.mutate(**{SIGNS[0].id: ibis.literal(value=False)})
-    shows = {sign.id: found[sign.id].fill_null(False) for sign in signs}  # noqa: FBT003 - ibis
+    shows = {sign.id: found[sign.id].fill_null(False) for sign in signs}
     points = sum((shows[sign.id].cast("int64") * sign.weight for sign in signs), 0)
     kind = ibis.cases(*((shows[sign.id], sign.kind) for sign in signs), else_="")
     words = ibis.literal("")
@@ -290,9 +290,5 @@ def _on_lists(basis: Basis) -> pa.Table:
         hit = found >= 0
         clients.append(batch["client"].filter(pa.array(hit)))
         codes.append(pa.array(found[hit], pa.int64()))
-    return pa.table(
-        {
-            "client": pa.chunked_array(clients, pa.int64()),
-            "listed": pa.chunked_array(codes, pa.int64()),
-        }
-    )
+    columns: list[Any] = [pa.chunked_array(part, pa.int64()) for part in (clients, codes)]
+    return pa.Table.from_arrays(columns, names=["client", "listed"])

@@ -62,6 +62,11 @@ _DAY_S: Final = 86_400
 _AGENT: Final = r'"(?:user_agent|agent|http_agent)": ?"([^"]*)'
 _METHOD: Final = r'"(?:method|http_method)": ?"([A-Za-z]{1,16})"'
 _PATH: Final = r'"(?:target|url|http_url)": ?"([^"?#]{0,64})'
+_ASKING: Final = ('"method"', '"http_method"')
+_SECURED: Final = ('"ja3"', '"tls_')
+_READ: Final = 1024
+"""Characters of a detail that are read: the telling facts come first in it."""
+
 _SCANNER: Final = (
     r"censys|shodan|zgrab|masscan|nmap|internet-?measurement|expanse|leakix|onyphe|binaryedge"
     r"|netsystemsresearch|projectdiscovery|nuclei|googlebot|bingbot|ahrefsbot|semrushbot|yandexbot"
@@ -78,7 +83,7 @@ def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     Columns: ``client``; ``sweep``, ``once``, ``bursts``; where the vantage sees connections
     ``ports``; where it sees requests ``asks`` (it sent any), ``says_scanner``, ``says_tool``,
     ``other_shape`` (only where half of those that ask send the same method and path), ``secured``,
-    ``no_server_name``, and ``silent`` on ``sinkhole_tcp``.
+    ``no_server_name``; on ``sinkhole_tcp`` ``silent``.
     """
     daily = _daily(basis)
     found = daily.group_by("client").aggregate(
@@ -86,33 +91,18 @@ def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
         span=daily.day.max() - daily.day.min() + 1,
         longest=daily.longest.max(),
         names=daily.names.max(),
-        **{name: daily[name].sum() for name in _sums(basis.vantage)},
     )
-    flags: dict[str, Any] = {
-        "sweep": found.names >= _most_names(basis),
-        "bursts": (found.days > 1) & (found.span >= 4 * found.days) & (found.longest <= BURST_S),
-    }
-    if basis.vantage in _SERVED:
-        flags |= {
-            "asks": found.asked > 0,
-            "says_scanner": 2 * found.scanner > found.asked,
-            "says_tool": 2 * found.tool > found.asked,
-            "secured": found.tls > 0,
-            "no_server_name": (found.tls > 0) & (found.named == 0),
-        }
-        shape = _usual_shape(basis)
-        if shape is not None:
-            flags["other_shape"] = (found.asked > 0) & (found.usual == 0)
-    if basis.vantage == "sinkhole_tcp":
-        flags["silent"] = found.sent == 0
-    out = found.select("client", **flags)
+    out = found.select(
+        "client",
+        sweep=found.names >= _most_names(basis),
+        bursts=(found.days > 1) & (found.span >= 4 * found.days) & (found.longest <= BURST_S),
+    )
     out = out.left_join(_often(basis, out), "client").drop("client_right")
     out = out.mutate(once=out.sweep & (out.most <= MOST_ASKED)).drop("most")
     if basis.vantage in _CONNECTED:
-        seen = sightings(basis.view, basis.window, basis.vantage)
-        ports = seen.group_by("client").aggregate(different=seen.service_port.nunique())
-        out = out.left_join(ports, "client").drop("client_right")
-        out = out.mutate(ports=out.different >= MANY_PORTS).drop("different")
+        out = out.left_join(_connections(basis), "client").drop("client_right")
+    if basis.vantage in _SERVED:
+        out = out.left_join(_requests(basis), "client").drop("client_right")
     return out
 
 
@@ -137,13 +127,17 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     # Client keys are keyed hashes: a remainder of theirs is a fair sample.
     every = max(1, many // _SAMPLE)
     sample = _equal_gaps(basis, timed.filter(timed.client % every == 0))
-    told = sample.aggregate(n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()).to_pyarrow()
+    told = sample.aggregate(
+        n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()
+    ).to_pyarrow()
     row = told.to_pylist()[0]
     usual = (row["timed"] or 0) > max(1.0, USUAL * row["n"])
     if usual:
         return always.filter(ibis.literal(value=False)).select("client")
     gaps = _equal_gaps(basis, always)
-    kept = gaps.filter(100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS)
+    kept = gaps.filter(
+        100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
+    )
     return kept.select("client")
 
 
@@ -157,19 +151,13 @@ def _visits(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     seen = sightings(basis.view, basis.window, basis.vantage)
     seconds = seen.time.epoch_seconds()
     seen = seen.mutate(day=seconds // _DAY_S, at=seconds, static=_static(basis, seen))
-    if basis.vantage in _SERVED:
-        seen = _told(seen, _usual_shape(basis))
     by_name = seen.group_by("client", "day", "indicator", "static").aggregate(
-        n=seen.count(),
-        first=seen["at"].min(),
-        last=seen["at"].max(),
-        **{name: seen[name].sum() for name in _sums(basis.vantage)},
+        n=seen.count(), first=seen["at"].min(), last=seen["at"].max()
     )
     return by_name.group_by("client", "day").aggregate(
         n=by_name.n.sum(),
         names=by_name.static.sum(),
         longest=by_name["last"].max() - by_name["first"].min(),
-        **{name: by_name[name].sum() for name in _sums(basis.vantage)},
     )
 
 
@@ -185,56 +173,86 @@ def _static(basis: Basis, seen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
     return seen.indicator.isin(names)
 
 
-def _sums(vantage: str) -> tuple[str, ...]:
-    return ("asked", "scanner", "tool", "tls", "named", "sent", "usual") * (vantage in _SERVED)
+def _connections(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client, ``ports`` and, where no request is a sign, ``silent``."""
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    found = seen.group_by("client").aggregate(
+        different=seen.service_port.nunique(), told=seen.detail.count()
+    )
+    flags = {"ports": found.different >= MANY_PORTS}
+    if basis.vantage == "sinkhole_tcp":
+        flags["silent"] = found.told == 0
+    return found.select("client", **flags)
 
 
-def _told(seen: Any, shape: str | None) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return the sightings with what their details say of the request."""
-    import ibis  # noqa: PLC0415 - heavy
+def _requests(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client and what its requests tell, as flags.
 
-    detail = seen.detail.fill_null("")
-    agent = detail.re_extract(_AGENT, 1).lower()
-    asked = detail.contains('"method"') | detail.contains('"http_method"')
-    tls = detail.contains('"ja3"') | detail.contains('"tls_')
-    sent = detail.contains('"payload_') | tls | asked
-    usual = ibis.literal(value=False) if shape is None else _shape(detail) == shape
-    return seen.mutate(
-        asked=asked,
-        scanner=agent.re_search(_SCANNER),
-        tool=agent.re_search(_TOOL),
-        tls=tls,
-        named=detail.contains('"sni"'),
-        sent=sent,
-        usual=usual,
+    Of each client two requests are read, the first and the last in alphabetical order: with many
+    requests they differ as much as any two do, and bots of one family have the same two.
+    """
+    told = basis.view.kept(("requests", basis.window, basis.vantage), lambda: _told(basis))
+    shape = _usual_shape(told)
+    flags: dict[str, Any] = {
+        "asks": told.asks,
+        "says_scanner": told.asks
+        & told.first_agent.re_search(_SCANNER)
+        & told.last_agent.re_search(_SCANNER),
+        "says_tool": told.asks
+        & told.first_agent.re_search(_TOOL)
+        & told.last_agent.re_search(_TOOL),
+        "secured": told.secured,
+        "no_server_name": told.secured & ~told.named,
+    }
+    if shape is not None:
+        flags["other_shape"] = told.asks & (told.first_shape != shape) & (told.last_shape != shape)
+    return told.select("client", **flags)
+
+
+def _told(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return agent and shape of each client's two requests."""
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    seen = seen.filter(seen.detail.notnull()).select("client", "detail")
+    ends = seen.group_by("client").aggregate(first=seen.detail.min(), last=seen.detail.max())
+    first, last = (ends[name].substr(0, _READ) for name in ("first", "last"))
+    return ends.select(
+        "client",
+        asks=_has(first, *_ASKING) | _has(last, *_ASKING),
+        secured=_has(first, *_SECURED) | _has(last, *_SECURED),
+        named=_has(first, '"sni"') | _has(last, '"sni"'),
+        first_agent=first.re_extract(_AGENT, 1).lower(),
+        last_agent=last.re_extract(_AGENT, 1).lower(),
+        first_shape=_shape(first),
+        last_shape=_shape(last),
     )
 
 
+def _has(text: Any, *words: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    found = text.contains(words[0])
+    for word in words[1:]:
+        found |= text.contains(word)
+    return found
+
+
 def _shape(detail: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the method and the path of a request."""
     return detail.re_extract(_METHOD, 1).upper() + " " + detail.re_extract(_PATH, 1)
 
 
-def _usual_shape(basis: Basis) -> str | None:
+def _usual_shape(told: Any) -> str | None:  # noqa: ANN401 - ibis is untyped
     """Return the method and path that at least half of those who ask send; null if there is none.
 
     No case says how its family asks: the clients themselves do.
     """
     import ibis  # noqa: PLC0415 - heavy
 
-    def make() -> Any:  # noqa: ANN401 - ibis is untyped
-        seen = sightings(basis.view, basis.window, basis.vantage)
-        detail = seen.detail.fill_null("")
-        rows = seen.select("client", shape=_shape(detail))
-        rows = rows.filter(rows["shape"] != " ")
-        counts = rows.group_by("shape").aggregate(clients=rows.client.nunique())
-        return counts.order_by(ibis.desc("clients"), "shape").limit(1).mutate(
-            everybody=rows.client.nunique().as_scalar()
-        )
-
-    found = basis.view.kept(("shape", basis.window, basis.vantage), make).to_pyarrow().to_pylist()
-    if not found or 2 * found[0]["clients"] < found[0]["everybody"]:
+    asking = told.filter(told.asks)
+    counts = asking.group_by("last_shape").aggregate(clients=asking.count())
+    top = counts.order_by(ibis.desc("clients"), "last_shape").limit(1).to_pyarrow().to_pylist()
+    everybody = int(asking.count().to_pyarrow().as_py())
+    if not top or 2 * top[0]["clients"] < everybody:
         return None
-    return str(found[0]["shape"])
+    return str(top[0]["last_shape"])
 
 
 def _most_names(basis: Basis) -> int:
@@ -261,7 +279,9 @@ def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is unt
     order = ibis.window(group_by=["client", "indicator", "qtype"], order_by="at")
     gaps = seen.mutate(gap=seen["at"] - seen["at"].lag().over(order))
     gaps = gaps.filter(gaps.gap > 0)
-    middle = gaps.group_by("client").aggregate(middle=gaps.gap.median().cast("int64"), n=gaps.count())
+    middle = gaps.group_by("client").aggregate(
+        middle=gaps.gap.median().cast("int64"), n=gaps.count()
+    )
     middle = middle.filter(middle.middle >= LEAST_PERIOD_S)
     both = gaps.join(middle, "client")
     # Whole numbers: engines agree about them.
