@@ -39,7 +39,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["QUANTITIES", "Cells", "Hosts", "Reach", "estimates", "hosts", "reach", "reach_by_day"]
+__all__ = [
+    "QUANTITIES",
+    "Cells",
+    "Hosts",
+    "Reach",
+    "estimates",
+    "hosts",
+    "last",
+    "reach",
+    "reach_by_day",
+    "told",
+]
 
 QUANTITIES: Final[dict[str, str]] = {
     "seen_at_both": "clients seen by the resolver and by the sinkhole on the same day, mean of the "
@@ -286,7 +297,11 @@ def estimates(basis: Basis) -> list[Estimate]:
     sides = pair(basis.view)
     if sides is None or sides[0] != "resolver":
         return []
-    found = meet(basis, *sides)
+    return told(basis, sides, meet(basis, *sides))
+
+
+def told(basis: Basis, sides: tuple[str, str], found: Meeting | None) -> list[Estimate]:
+    """Return the quantities of who was seen where; refused where no day is complete at both."""
     if found is None:
         why = "no day is complete at both vantages"
         population = _population(sides)
@@ -307,7 +322,7 @@ def _span(days: Ints) -> Window:
     return Window(day_start(int(days.min())), day_start(int(days.max())) + STEPS["day"])
 
 
-def _last(cells: Cells) -> Cells:
+def last(cells: Cells) -> Cells:
     """Return the cells of the last seven days."""
     days = np.unique(cells.day)[-HEADLINE_DAYS:]
     kept = np.isin(cells.day, days)
@@ -319,7 +334,7 @@ def _last(cells: Cells) -> Cells:
 def _both(basis: Basis, found: Meeting) -> Estimate:
     from dataclasses import replace  # noqa: PLC0415 - only here
 
-    recent = _last(found.cells)
+    recent = last(found.cells)
     value = float(recent.both.sum()) / recent.days
     made = basis.concluded(
         "seen_at_both",
@@ -343,7 +358,7 @@ def _reach(basis: Basis, found: Meeting) -> Estimate:
         why = "the resolver has clients in fewer than two prefixes"
         return basis.refused("reach_ratio", why, unit="share", population=population, window=span)
     days, _, shares = reach_by_day(found.cells)
-    told = shares[np.isfinite(shares)]
+    daily = shares[np.isfinite(shares)]
     return basis.concluded(
         "reach_ratio",
         made.value,
@@ -351,15 +366,15 @@ def _reach(basis: Basis, found: Meeting) -> Estimate:
         unit="share",
         population=population,
         n=len(days),
-        method=f"seen at both / seen by the resolver, over {len(days)} days ({told.min():.0%} to "
-        f"{told.max():.0%} a day); interval over prefixes; matched on {found.match}",
+        method=f"seen at both / seen by the resolver, over {len(days)} days ({daily.min():.0%} to "
+        f"{daily.max():.0%} a day); interval over prefixes; matched on {found.match}",
         assumptions=found.assumptions,
         window=span,
     )
 
 
 def _hosts(basis: Basis, found: Meeting) -> Estimate:
-    recent = _last(found.cells)
+    recent = last(found.cells)
     population, span = f"{_population(found.sides)}, per day", _span(recent.day)
     if found.match == "prefixes":
         why = (

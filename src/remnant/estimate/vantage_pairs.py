@@ -11,7 +11,7 @@ from remnant import schema
 from remnant.estimate.coverage import COMPLETE, default_window, hours, vantages
 from remnant.estimate.online import day_start, series
 from remnant.estimate.traffic import unit_of
-from remnant.estimate.two_vantages import Cells
+from remnant.estimate.two_vantages import Cells, last, told
 from remnant.windows import ceil, floor, to_us
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class Comparison:
         days: days since 1970-01-01 UTC, all of the window.
         values: float64[2, days]: mean of the day's shared hours; NaN where they are too few.
         networks: networks that either saw.
+        matched: clients a day at the first, at the second and at both, of those that were
+            matched, mean of the last seven shared days; null where none were.
         estimates: ``seen_at_both``, ``reach_ratio`` and ``two_vantage_hosts``; none where they do
             not apply.
     """
@@ -97,6 +99,7 @@ class Comparison:
     days: Ints
     values: Floats
     networks: int
+    matched: tuple[float, float, float] | None
     estimates: tuple[Estimate, ...]
 
 
@@ -148,7 +151,6 @@ def compare(
     Counts are what was seen, bystanders among them. Vantages are never added together.
     """
     from remnant.estimate.basis import Basis  # noqa: PLC0415 - only where it is asked
-    from remnant.estimate.two_vantages import estimates  # noqa: PLC0415 - it uses this module
 
     sides = pair(view)
     if sides is None:
@@ -178,6 +180,7 @@ def compare(
         for n, side in enumerate(sides)
     )
     basis = Basis(view, case, settings, window, sides[0])
+    found = meet(basis, *sides) if sides[0] == "resolver" else None
     return Comparison(
         window=window,
         scale=SCALE,
@@ -186,8 +189,16 @@ def compare(
         days=np.arange(start // 24, stop // 24, dtype=np.int64),
         values=values,
         networks=either,
-        estimates=tuple(estimates(basis)),
+        matched=None if found is None else _matched(last(found.cells)),
+        estimates=tuple(told(basis, sides, found)) if sides[0] == "resolver" else (),
     )
+
+
+def _matched(cells: Cells) -> tuple[float, float, float]:
+    left, right, both = (
+        float(part.sum()) / cells.days for part in (cells.left, cells.right, cells.both)
+    )
+    return left, right, both
 
 
 def meet(basis: Basis, left: str, right: str) -> Meeting | None:
@@ -207,8 +218,7 @@ def meet(basis: Basis, left: str, right: str) -> Meeting | None:
     )
     matched = 0
     if right in _HOSTS:
-        told = seen.filter(seen.left, seen.right).count().to_pyarrow().as_py()
-        matched = int(told)
+        matched = int(seen.filter(seen.left, seen.right).count().to_pyarrow().as_py())
     assumptions = [
         "names were answered with the sinkhole's address, so that whoever asked could come",
         "a host that speaks IPv6 to one and IPv4 to the other counts as two",
@@ -358,9 +368,9 @@ def _clusters(
         nm=(each.n * each.m).sum(),
         mm=(each.m * each.m).sum(),
     ).to_pyarrow()
-    told = {name: value or 0 for name, value in row.to_pylist()[0].items()}
-    squares = (float(told["nn"]), float(told["nm"]), float(told["mm"]))
-    return int(told["clusters"]), float(told["n"]), float(told["m"]), squares
+    sums = {name: value or 0 for name, value in row.to_pylist()[0].items()}
+    squares = (float(sums["nn"]), float(sums["nm"]), float(sums["mm"]))
+    return int(sums["clusters"]), float(sums["n"]), float(sums["m"]), squares
 
 
 def _shared_hours(
