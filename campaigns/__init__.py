@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "every"]
 
-MODULES: Final[tuple[str, ...]] = ()
+MODULES: Final[tuple[str, ...]] = ("two_vantages", "bystanders")
 """The modules that are campaigns, in the order of the page."""
 
 

@@ -49,6 +49,7 @@ class Total:
         low, high: limits; never below how many were seen.
         seen: how many were on any list.
         model: which lists depend on each other, in words.
+        saturated: every two of them do, so that no data are left to test it.
     """
 
     value: float
@@ -56,6 +57,7 @@ class Total:
     high: float
     seen: float
     model: str
+    saturated: bool = False
 
 
 def quantile(level: float) -> float:
@@ -145,7 +147,7 @@ def log_linear(table: Floats, names: Sequence[str] = (), *, level: float = 0.95)
             low, high = _limits(seen, unseen, variance, level)
             words = ", ".join(f"{names[a]} with {names[b]}" for a, b in chosen)
             model = f"dependent: {words}" if chosen else "all lists independent"
-            fits.append((aic, Total(seen + unseen, low, high, seen, model)))
+            fits.append((aic, Total(seen + unseen, low, high, seen, model, size == len(pairs))))
     if not fits:
         return None
     least = min(aic for aic, _ in fits)
@@ -157,6 +159,7 @@ def log_linear(table: Floats, names: Sequence[str] = (), *, level: float = 0.95)
         max(total.high for total in near),
         seen,
         best.model,
+        best.saturated,
     )
 
 

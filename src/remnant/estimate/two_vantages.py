@@ -172,8 +172,8 @@ def hosts(cells: Cells, *, level: float = 0.95, third: str | None = None) -> Hos
     """Return how many hosts there are a day, or why that cannot be told.
 
     The means over the days are taken for one day's counts: the same hosts are there every day, so
-    more days make the interval no shorter. With three lists the log-linear models say themselves
-    which lists depend on each other, so that nothing is refused for that.
+    more days make the interval no shorter. With three lists the log-linear models say which pairs
+    of them depend on each other.
     """
     days = cells.days
     if not days:
@@ -186,15 +186,21 @@ def hosts(cells: Cells, *, level: float = 0.95, third: str | None = None) -> Hos
     left, right, both = mean(cells.left), mean(cells.right), mean(cells.both)
     if both.sum() < LEAST_BOTH:
         return Hosts(None, f"only {both.sum():.3g} clients a day were seen at both: 7 are needed")
+    refusal = _spread(left, both) or _trend(cells)
+    if refusal is not None:
+        return Hosts(None, f"only the ratio is told: {refusal}")
     if cells.histories is not None:
         table = cells.histories.sum(axis=0) / days
         total = log_linear(table, ("resolver", "sinkhole", third or "third list"), level=level)
         if total is None:
             return Hosts(None, "no log-linear model could be fitted")
+        if total.saturated:
+            return Hosts(
+                None,
+                "only the ratio is told: every two of the three lists depend on each other, so "
+                "that nothing is left to test the model with",
+            )
         return _weighed(total, None)
-    refusal = _spread(left, both) or _trend(cells)
-    if refusal is not None:
-        return Hosts(None, f"only the ratio is told: {refusal}")
     quiet = (left.sum() - mean(cells.left_busy).sum(), both.sum() - mean(cells.both_busy).sum())
     busy = (mean(cells.left_busy).sum(), mean(cells.both_busy).sum())
     change = _activity(quiet, busy)
@@ -228,11 +234,26 @@ def _weighed(total: Total, bound: str | None) -> Hosts:
 
 
 def _spread(left: Floats, both: Floats) -> str | None:
-    """Return why the reach differs between strata by more than chance; null if it does not.
+    """Return why the reach differs between networks by more than chance; null if it does not.
 
     The sinkhole is one place, so it should catch hosts of all networks alike: where it does not,
-    something between the answer and the connection differs. Tested by Cochran's Q, sized by the
-    between-strata deviation of DerSimonian and Laird (Controlled Clinical Trials 7, 1986).
+    something between the answer and the connection differs.
+    """
+    found = _between(left, both)
+    if found is None:
+        return None
+    pooled, between = found
+    return (
+        f"the share that arrives differs between networks ({pooled:.0%} on average, standard "
+        f"deviation {between:.0%}), as blocking resolvers make it"
+    )
+
+
+def _between(left: Floats, both: Floats) -> tuple[float, float] | None:
+    """Return mean and deviation of a share over groups; null where chance may have made it.
+
+    Tested by Cochran's Q, sized by the deviation between groups of DerSimonian and Laird
+    (Controlled Clinical Trials 7, 1986).
     """
     from scipy.stats import chi2  # noqa: PLC0415 - heavy
 
@@ -250,10 +271,7 @@ def _spread(left: Floats, both: Floats) -> str | None:
     between = math.sqrt(excess / float(weights.sum() - (weights**2).sum() / weights.sum()))
     if float(chi2.sf(q, len(n) - 1)) >= SURE or between <= TOLERATED * pooled:
         return None
-    return (
-        f"the share that arrives differs between networks ({pooled:.0%} on average, standard "
-        f"deviation {between:.0%}), as blocking resolvers make it"
-    )
+    return float(pooled), between
 
 
 def _trend(cells: Cells) -> str | None:
@@ -264,7 +282,13 @@ def _trend(cells: Cells) -> str | None:
     kept = left >= _LEAST_LEFT
     if kept.sum() < _LEAST_DAYS:
         return None
-    days, share = days[kept], share[kept]
+    days, left, share = days[kept], left[kept], share[kept]
+    found = _between(left, left * share)
+    if found is not None:
+        return (
+            f"the share that arrives differs between days ({found[0]:.0%} on average, standard "
+            f"deviation {found[1]:.0%})"
+        )
     if np.ptp(share) <= 0:
         return None
     fitted = linregress(days.astype(np.float64), share)
@@ -385,7 +409,7 @@ def _hosts(basis: Basis, found: Meeting) -> Estimate:
             "two_vantage_hosts", why, unit=found.unit, population=population, window=span
         )
     # A change shows better over all days than over the last seven.
-    trend = None if found.third else _trend(found.cells)
+    trend = _trend(found.cells)
     made = hosts(recent, level=basis.level, third=found.third)
     if made.total is None or trend is not None:
         why = made.refusal or f"only the ratio is told: {trend}"
