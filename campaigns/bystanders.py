@@ -68,7 +68,12 @@ def _victim(rng: Rng, *, awake: bool, jitter: float, sweeps: float = 0.0) -> Vis
         times = np.concatenate([times, start + np.arange(_NAMES) * 5.0])
         names = np.concatenate([names, np.arange(_NAMES)])
     # One victim in fifty is a server in a cloud.
-    return times, names, _BOT % rng.integers(1, 1 << 30), _CLOUD if rng.random() < 0.02 else _ACCESS
+    return (
+        np.asarray(times, np.float64),
+        names,
+        _BOT % rng.integers(1, 1 << 30),
+        _CLOUD if rng.random() < 0.02 else _ACCESS,
+    )
 
 
 def _crawler(rng: Rng) -> Visits:
@@ -100,7 +105,7 @@ def _researcher(rng: Rng) -> Visits:
 def _sandbox(rng: Rng) -> Visits:
     """Return runs of the malware itself for some minutes, in a cloud, on a few days."""
     runs = rng.choice(_DAYS, 3, replace=False) * _DAY_S + rng.uniform(0, _DAY_S / 2)
-    times = np.sort((runs[:, None] + np.sort(rng.uniform(0, 300, (3, 4)))).reshape(-1))
+    times: Floats = np.sort((runs[:, None] + np.sort(rng.uniform(0, 300, (3, 4)))).reshape(-1))
     return times, rng.integers(0, 3, times.size), _BOT % rng.integers(1, 1 << 30), _CLOUD
 
 
@@ -127,19 +132,21 @@ def simulate(
     """Return one call for each client of a kind: victims where ``kind`` is null.
 
     A botnet has 400 victims, a third of them never switched off, and 20 bystanders of one kind (of
-    each kind some where victims are scored). It is asked about as often as ``repeats`` clients
-    need.
+    each kind some where victims are scored); a trial of few repeats has a smaller one. There are
+    as many botnets as ``repeats`` clients need. A call is right where a victim is kept or a
+    bystander is found.
     """
+    part = _PART if repeats >= 100 else _PART // 4
     calls: list[NDArray[np.float64]] = []
     found = 0
     while found < repeats:
         visits = [
-            _victim(rng, awake=bool(rng.random() < 1 / 3), **_WORLDS[world]) for _ in range(_PART)
+            _victim(rng, awake=bool(rng.random() < 1 / 3), **_WORLDS[world]) for _ in range(part)
         ]
         made = list(_KINDS.values()) if kind is None else [_KINDS[kind]]
-        visits += [made[n % len(made)](rng) for n in range(_PART // 20)]
+        visits += [made[n % len(made)](rng) for n in range(part // 20)]
         out = _asked(vantage, visits)
-        scored = out[:_PART] if kind is None else out[_PART:]
+        scored = ~out[:part] if kind is None else out[part:]
         calls.append(scored.astype(np.float64))
         found += len(scored)
     joined = np.concatenate(calls)[:repeats]
@@ -152,6 +159,7 @@ def _asked(vantage: str, visits: list[Visits]) -> NDArray[np.bool_]:
     client = np.repeat(np.arange(len(visits)), sizes)
     name = np.concatenate([names for _, names, _, _ in visits])
     time = np.concatenate([times for times, _, _, _ in visits]) + _START
+    index: Any = pa.array(client)
     details = [detail if vantage == "sinkhole_http" else None for _, _, detail, _ in visits]
     texts = pa.array([f"n{n}.example" for n in range(_NAMES)]).take(pa.array(name))
     stamps = pa.array((time * 1e6).astype(np.int64)).cast(pa.timestamp("us", "UTC"))
@@ -164,7 +172,7 @@ def _asked(vantage: str, visits: list[Visits]) -> NDArray[np.bool_]:
             "indicator": texts,
             "qtype": pa.array(np.ones(len(client), np.uint16)),
             "service_port": pa.array(np.full(len(client), 80, np.uint16)),
-            "detail": pa.array(details, pa.string()).take(pa.array(client)),
+            "detail": pa.array(details, pa.string()).take(index),
         }
     )
     clients = pa.table(
@@ -203,7 +211,7 @@ class _Tables:
         return self._kept[key]
 
 
-_FEW: Final = (Goal("wrong", at_most=0.005, source="half a victim in a hundred at most"),)
+_FEW: Final = (Goal("right", at_least=0.995, source="half a victim in a hundred may be left out"),)
 
 
 def campaign() -> Campaign:
@@ -221,7 +229,7 @@ def campaign() -> Campaign:
     cells += [
         Cell(
             {"seen by": vantage, "botnet": "jitter 10 %", "scored": kind},
-            400,
+            100,
             partial(_found, vantage, kind),
             (),
         )
@@ -235,16 +243,17 @@ def campaign() -> Campaign:
             "Botnets of 400 victims over 14 days: a third of them are never switched off, the "
             "others are on for some hours of most days; they come every 20, 30 or 60 minutes with "
             "a jitter of 10 % or none; one in fifty is a server in a cloud. One bystander for "
-            "twenty victims is among them. A wrong call is a victim that is left out; the last "
-            "column is the share of the bystanders of one kind that were found."
+            "twenty victims is among them. A call is right where a victim is kept, or a bystander "
+            "is found."
         ),
-        metrics=("wrong", "right"),
+        metrics=("right",),
         cells=tuple(cells),
         anchor="none: no published share or test of such traffic at sinkholes is known.",
         notes=(
-            "Sandboxes run the malware itself and a monitor at home keeps the times of a machine "
-            "that is always on: what cannot be told from a victim stays one. At a resolver there "
-            "are no requests to tell a scanner or a researcher by."
+            "There is no goal for bystanders: what cannot be told from a victim stays one. "
+            "Sandboxes run the malware itself. At a resolver there are no requests to tell a "
+            "scanner or a researcher by, and a monitor at home keeps the times of a machine that is never "
+            "switched off."
         ),
         small=(0,),
     )

@@ -228,8 +228,8 @@ def clients(
                 choose_vantage(view, vantage),
             )
             found = table(basis, _asked_for(limit, output))
-            columns = _BYSTANDER_COLUMNS if output is Format.CSV else _BYSTANDER_COLUMNS[:-3]
-            _emit_rows(found, output, columns, limit)
+            signs = _BYSTANDER_COLUMNS if output is Format.CSV else _BYSTANDER_COLUMNS[:-3]
+            _emit_rows(found, output, signs, limit)
             _tell_others(others)
             return
         rows = iter_clients(

@@ -34,10 +34,14 @@ class FakeView:
     retired: dict[str, datetime] = field(default_factory=dict)
     sources: list[Any] = field(default_factory=list)
     simulated: bool = False
+    _kept: dict[Any, Any] = field(default_factory=dict)
     _tables: dict[str, tuple[list[dict[str, Any]], int, Any]] = field(default_factory=dict)
 
-    def kept(self, _: object, make: Callable[[], Any]) -> Any:
-        return make()
+    def kept(self, key: object, make: Callable[[], Any]) -> Any:
+        state = (key, *((name, id(rows), len(rows)) for name, rows in sorted(self.rows.items())))
+        if state not in self._kept:
+            self._kept[state] = ibis.memtable(make().to_pyarrow())
+        return self._kept[state]
 
     def is_kept(self, _: object) -> bool:
         return False

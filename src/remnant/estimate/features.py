@@ -121,8 +121,10 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     )
     timed = clocks.filter(clocks.n > REGULAR_GAPS, clocks.days >= REGULAR_DAYS)
     always = timed.filter(timed.days == timed.span)
-    many = int(timed.count().to_pyarrow().as_py())
-    if not many or not int(always.count().to_pyarrow().as_py()):
+    counts = timed.aggregate(many=timed.count(), always=(timed.days == timed.span).sum())
+    row = counts.to_pyarrow().to_pylist()[0]
+    many = int(row["many"])
+    if not row["always"]:
         return always.filter(ibis.literal(value=False)).select("client")
     # Client keys are keyed hashes: a remainder of theirs is a fair sample.
     every = max(1, many // _SAMPLE)

@@ -327,7 +327,7 @@ def estimates(basis: Basis) -> list[Estimate]:
 def told(basis: Basis, sides: tuple[str, str], found: Meeting | None) -> list[Estimate]:
     """Return the quantities of who was seen where; refused where no day is complete at both."""
     if found is None:
-        why = "no day is complete at both vantages"
+        why = "no day is complete at both vantages, or nobody was answered with the sinkhole"
         population = _population(sides)
         return [
             basis.refused(name, why, unit=unit, population=population)

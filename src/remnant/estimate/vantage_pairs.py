@@ -202,7 +202,7 @@ def _matched(cells: Cells) -> tuple[float, float, float]:
 
 
 def meet(basis: Basis, left: str, right: str) -> Meeting | None:
-    """Return who was seen at both; null where no day is complete at both."""
+    """Return who was seen at both; null where no day is complete at both, or nobody asked."""
     view = basis.view
     third = "flow" if right in _HOSTS and "flow" in vantages(view) else None
     days = _complete(basis, (left, right))
@@ -232,6 +232,8 @@ def meet(basis: Basis, left: str, right: str) -> Meeting | None:
         cells = _cells(seen, None)
         match, unit, third = "prefixes", "prefixes", None
         assumptions.append("few addresses were seen at both, so routed prefixes stand for them")
+    if not cells.days:
+        return None
     return Meeting(
         (left, right), third, match, unit, cells, _clusters(view, seen, match), tuple(assumptions)
     )
