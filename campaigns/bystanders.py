@@ -78,7 +78,8 @@ def _victim(rng: Rng, *, awake: bool, jitter: float, sweeps: float = 0.0) -> Vis
 
 def _crawler(rng: Rng) -> Visits:
     start = rng.uniform(0, (_DAYS - 1) * _DAY_S)
-    return start + np.arange(_NAMES) * rng.uniform(1, 30), np.arange(_NAMES), _LOOK, _ACCESS
+    times: Floats = np.asarray(start + np.arange(_NAMES) * rng.uniform(1, 30), np.float64)
+    return times, np.arange(_NAMES, dtype=np.int64), _LOOK, _ACCESS
 
 
 def _scanner(rng: Rng) -> Visits:
@@ -87,7 +88,7 @@ def _scanner(rng: Rng) -> Visits:
 
 
 def _monitor(rng: Rng) -> Visits:
-    times = np.arange(rng.uniform(0, 300), _DAYS * _DAY_S, 900.0)
+    times: Floats = np.arange(rng.uniform(0, 300), _DAYS * _DAY_S, 900.0)
     times = times + rng.normal(0, 0.5, times.size)  # what a scheduler adds
     return times, np.full(times.size, int(rng.integers(0, _NAMES))), _LOOK, _CLOUD
 
@@ -252,8 +253,8 @@ def campaign() -> Campaign:
         notes=(
             "There is no goal for bystanders: what cannot be told from a victim stays one. "
             "Sandboxes run the malware itself. At a resolver there are no requests to tell a "
-            "scanner or a researcher by, and a monitor at home keeps the times of a machine that is never "
-            "switched off."
+            "scanner or a researcher by, and a monitor at home keeps the times of a machine that "
+            "is never switched off."
         ),
         small=(0,),
     )

@@ -79,3 +79,13 @@ def test_a_dependent_pair_among_three_lists_is_found() -> None:
 
 def test_an_empty_table_has_no_model() -> None:
     assert log_linear(np.zeros((2, 2, 2))) is None
+
+
+def test_the_example_of_the_page_holds() -> None:
+    told, refused = chapman(*one(200, 150, 60)), chapman(*one(200, 150, 40))
+
+    assert told is not None
+    assert (round(told.value, 1), round(told.low), round(told.high)) == (496.6, 431, 593)
+    assert round(1 - told.seen / told.value, 2) == 0.42
+    assert refused is not None
+    assert (round(refused.value), round(1 - refused.seen / refused.value, 2)) == (739, 0.58)
