@@ -123,15 +123,15 @@ def test_a_day_that_one_of_them_misses_is_left_out_and_none_is_a_refusal() -> No
 
 
 def test_names_answered_with_another_address_cannot_reach_the_sinkhole() -> None:
-    made = view()
-    made.rows["answers"] = [
+    made, other = view(), view()
+    made.rows["answers"] = other.rows["answers"] = [
         {"rrname": "evil.example", "rrtype": 1, "rdata": "203.0.113.9", "time_first": START,
          "time_last": START, "count": 1, "sensor": "a", "source": "s1"}
     ]  # fmt: skip
     case = Case("test", "T", START, sinkhole=SinkholeConfig(addresses=("192.0.2.53",)))
 
     assert asked(made)["seen_at_both"].value > 0
-    assert asked(made, case)["seen_at_both"].value is None
+    assert asked(other, case)["seen_at_both"].value is None
 
 
 def test_blocking_in_some_networks_leaves_only_the_ratio() -> None:
