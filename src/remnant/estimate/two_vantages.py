@@ -24,7 +24,7 @@ import numpy as np
 
 from remnant.estimate.measures import who
 from remnant.estimate.online import HEADLINE_DAYS, day_start
-from remnant.estimate.recapture import LEAST_BOTH, Total, chapman, log_linear, quantile
+from remnant.estimate.capture_recapture import LEAST_BOTH, Total, chapman, log_linear, quantile
 from remnant.windows import STEPS, Window
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remnant.estimate.recapture import chapman, log_linear
+from remnant.estimate.capture_recapture import chapman, log_linear
 
 
 def one(left: float, right: float, both: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
