@@ -17,6 +17,8 @@ MODULES: Final[tuple[str, ...]] = (
     "online",
     "population",
     "churn_rates",
+    "two_vantages",
+    "bystanders",
     "caches",
     "dga_bots",
     "half_life",

@@ -90,6 +90,19 @@ _CLIENT_COLUMNS = (
 )
 
 
+_BYSTANDER_COLUMNS = (
+    "address",
+    "kind",
+    "score",
+    "excluded",
+    "reason",
+    "asn",
+    "as_name",
+    "country",
+    "vantage",
+)
+
+
 def traffic(
     case: CaseArgument,
     *,
@@ -191,19 +204,45 @@ def clients(
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = None,
+    bystanders: Annotated[
+        bool,
+        typer.Option(
+            "--bystanders",
+            help="Those that show signs of being no victims instead: kind, score and reasons; from "
+            "70 points on they are left out of the estimates of hosts.",
+        ),
+    ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """List the addresses that were seen, with first and last time.
 
     A client is an address. It may stand for one infected host, several, or a resolver.
     """
+    if bystanders and network is not None:
+        raise typer.BadParameter("it does not go with --bystanders", param_hint="--network")
     from remnant.enrich.clients import iter_clients
-    from remnant.estimate.coverage import choose_vantage
+    from remnant.estimate.coverage import choose_vantage, default_window
 
     settings = open_settings()
     with open_store(settings) as store:
         loaded, view = open_view(settings, store, case)
         others = _others(view, vantage)
+        if bystanders:
+            from remnant.estimate.basis import Basis
+            from remnant.estimate.bystanders import table
+
+            basis = Basis(
+                view,
+                loaded,
+                settings,
+                window_of(view, since, until) or default_window(view),
+                choose_vantage(view, vantage),
+            )
+            found = table(basis, _asked_for(limit, output))
+            signs = _BYSTANDER_COLUMNS if output is Format.CSV else _BYSTANDER_COLUMNS[:-3]
+            _emit_rows(found, output, signs, limit)
+            _tell_others(others)
+            return
         rows = iter_clients(
             view,
             network=network,

@@ -146,6 +146,11 @@ class ReferenceSettings:
         "names the AS",
         shown="none",
     )
+    visitors: Path | None = _setting(
+        "addresses that are known to be no victims, one to a line: ADDRESS or PREFIX, a "
+        "comma, and scanner, crawler, monitor, sandbox, researcher, resolver or sinkhole",
+        shown="none",
+    )
 
 
 @dataclass(frozen=True, slots=True)

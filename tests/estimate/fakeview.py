@@ -34,17 +34,20 @@ class FakeView:
     retired: dict[str, datetime] = field(default_factory=dict)
     sources: list[Any] = field(default_factory=list)
     simulated: bool = False
+    _kept: dict[Any, Any] = field(default_factory=dict)
     _tables: dict[str, tuple[list[dict[str, Any]], int, Any]] = field(default_factory=dict)
 
-    _kept: dict[Any, Any] = field(default_factory=dict)
+    def kept(self, key: object, make: Callable[[], Any]) -> Any:
+        state = self._state(key)
+        if state not in self._kept:
+            self._kept[state] = ibis.memtable(make().to_pyarrow())
+        return self._kept[state]
 
-    def kept(self, key: Any, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = ibis.memtable(make().to_pyarrow())
-        return self._kept[key]
+    def is_kept(self, key: object) -> bool:
+        return self._state(key) in self._kept
 
-    def is_kept(self, key: Any) -> bool:
-        return key in self._kept
+    def _state(self, key: object) -> tuple[Any, ...]:
+        return (key, *((name, id(rows), len(rows)) for name, rows in sorted(self.rows.items())))
 
     def table(self, table: schema.Table) -> Any:
         rows = self.rows.setdefault(table.name, [])
@@ -217,6 +220,7 @@ def settings(**judge: Any) -> Any:
     return SimpleNamespace(
         home=Path("no-such-home"),
         estimate=SimpleNamespace(level=0.95),
+        reference=SimpleNamespace(visitors=None),
         judge=SimpleNamespace(
             slowest_half_life_days=judge.get("slowest_half_life_days", 180.0),
             minimum_days=judge.get("minimum_days", 14),

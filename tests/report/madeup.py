@@ -33,9 +33,12 @@ class MadeUpView:
     retired: dict[str, datetime] = field(default_factory=dict)
     sources: list[Any] = field(default_factory=list)
     simulated: bool = False
+    _kept: dict[Any, Any] = field(default_factory=dict)
 
-    def kept(self, _: object, make: Callable[[], Any]) -> Any:
-        return make()
+    def kept(self, key: object, make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            self._kept[key] = ibis.memtable(make().to_pyarrow())
+        return self._kept[key]
 
     def is_kept(self, _: object) -> bool:
         return False
@@ -109,6 +112,7 @@ def make_settings(home: Path, minimum_count: int = 10) -> Any:
     return SimpleNamespace(
         home=home,
         estimate=SimpleNamespace(level=0.95),
+        reference=SimpleNamespace(visitors=None),
         judge=SimpleNamespace(slowest_half_life_days=180.0, minimum_days=14),
         report=SimpleNamespace(minimum_count=minimum_count),
     )

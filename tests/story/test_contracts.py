@@ -142,6 +142,14 @@ def test_clients(small: Place) -> None:
     assert small.ask("clients", CASE, "--vantage", "resolver", "--limit", 20) == rows
 
 
+def test_clients_that_show_signs(small: Place) -> None:
+    rows = small.ask("clients", CASE, "--bystanders")
+
+    assert all(row["excluded"] == (row["score"] >= 70) for row in rows)
+    assert all(row["reason"] and row["kind"] for row in rows)
+    assert sum(row["excluded"] for row in rows) <= 0.05 * len(small.ask("clients", CASE))
+
+
 def test_measure(whole: Place) -> None:
     rows = whole.ask("measure", CASE)
 

@@ -28,6 +28,8 @@ class Basis:
         settings: the level of every interval among them.
         window: the half-open UTC window that the question is about.
         vantage: where the sightings were made; vantages are never added together.
+        scored: over which window it is told who is no victim; null for the question's own. A
+            question about a part of a window keeps that of the whole.
     """
 
     view: View
@@ -35,6 +37,7 @@ class Basis:
     settings: Settings
     window: Window
     vantage: str
+    scored: Window | None = None
 
     @property
     def level(self) -> float:
@@ -47,7 +50,7 @@ class Basis:
 
     def within(self, window: Window) -> Basis:
         """Return the same question about another window."""
-        return replace(self, window=window)
+        return replace(self, window=window, scored=self.scored or self.window)
 
     def accepted(self) -> Any:  # noqa: ANN401 - ibis is untyped
         """Return the sightings (an Ibis table, columns of ``schema.SIGHTINGS``) that count.
@@ -55,7 +58,10 @@ class Basis:
         Those of the window at the vantage, without the clients that are no victims and without
         generated names that somebody else uses.
         """
-        return sightings(self.view, self.window, self.vantage)
+        from remnant.estimate.bystanders import excluded  # noqa: PLC0415 - it needs a basis
+
+        seen = sightings(self.view, self.window, self.vantage)
+        return seen.anti_join(excluded(self), "client")
 
     def coverage(self, window: Window | None = None) -> float | None:
         """Return the coverage of a window (default: the question's) at the vantage, 0 to 1."""

@@ -52,6 +52,8 @@ class Part:
 PARTS: Final[tuple[Part, ...]] = (
     Part("population", "hosts"),
     Part("churn", "hosts"),
+    Part("bystanders", "hosts"),
+    Part("two_vantages", "once"),
     Part("behind_caches", "caches"),
     Part("dga_sightings", "any"),
     Part("recent", "chosen"),

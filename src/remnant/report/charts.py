@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remnant.report.timeline import Label
     from remnant.windows import Window
 
-__all__ = ["bars", "coverage_bars", "curve", "ladder"]
+__all__ = ["bars", "coverage_bars", "curve", "curves", "ladder"]
 
 
 _TOLD: Final = [
@@ -74,6 +74,32 @@ def curve(
     if band:
         _trend(sheet, band, x, y)
     _labels(sheet, placed, x)
+    return sheet
+
+
+def curves(
+    lines: tuple[Sequence[tuple[datetime, float | None]], Sequence[tuple[datetime, float | None]]],
+    window: Window,
+    frame: Frame,
+    *,
+    gaps: Iterable[tuple[datetime, datetime]] = (),
+) -> Sheet:
+    """Return two curves on one axis from zero: the first in colour, the second dashed and in ink.
+
+    Both are broken at nulls; gaps are shaded.
+    """
+    top = max((value for line in lines for _, value in line if value is not None), default=0.0)
+    y = alt.Y(
+        "value:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, 1.05 * (top or 1.0)], nice=False, zero=True),
+        axis=alt.Axis(labelExpr=_COUNT_TICKS, tickCount=5, tickMinStep=1 if top < 5 else 0),
+    )
+    x = _time_axis(window, frame)
+    sheet = Sheet()
+    _gaps(sheet, gaps, window, x)
+    _line(sheet, lines[0], x, y, width=1.9)
+    _line(sheet, lines[1], x, y, width=1.6, ink="ink", dashed=True)
     return sheet
 
 
@@ -266,7 +292,10 @@ def _line(
     y: alt.Y,
     *,
     width: float,
+    ink: str = "accent",
+    dashed: bool = False,
 ) -> None:
+    style: dict[str, Any] = {"strokeDash": [5, 3]} if dashed else {}
     segments: list[list[dict[str, Any]]] = [[]]
     for time, value in points:
         if value is None:
@@ -279,10 +308,10 @@ def _line(
     lonely = [segment[0] for segment in segments if len(segment) == 1]
     sheet.layers += [
         sheet.chart(lines)
-        .mark_line(color=LIGHT["accent"], strokeWidth=width, strokeJoin="round")
+        .mark_line(color=LIGHT[ink], strokeWidth=width, strokeJoin="round", **style)
         .encode(x=x, y=y, detail=alt.Detail("segment:N"), tooltip=_TOLD),
         sheet.chart(lonely)
-        .mark_circle(color=LIGHT["accent"], size=26, opacity=1)
+        .mark_circle(color=LIGHT[ink], size=26, opacity=1)
         .encode(x=x, y=y, tooltip=_TOLD),
     ]
 

@@ -162,7 +162,7 @@ def _measure(
 ) -> Measure:
     """Return an estimate without its value where that is small or gives a small count away."""
     value = measure.value
-    if value is None or measure.unit in {"days", "per day"}:
+    if value is None or measure.unit in {"days", "per day", "share"}:
         return measure
     inside = [
         day

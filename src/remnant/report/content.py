@@ -34,6 +34,7 @@ from remnant.report.intake import intake, reference_dates, watchlist_age
 from remnant.report.marks import dated_marks, from_us
 from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden, suppress, suppress_groups
+from remnant.report.views import left_out, two_views
 from remnant.windows import floor, parse_time
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ def gather(
     """
     from remnant.cases.rules import compile_rules  # noqa: PLC0415 - rooms load when used
     from remnant.estimate import coverage, measures, online, traffic  # noqa: PLC0415 - likewise
+    from remnant.estimate.basis import Basis  # noqa: PLC0415 - likewise
+    from remnant.estimate.bystanders import by_kind  # noqa: PLC0415 - likewise
+    from remnant.estimate.vantage_pairs import compare  # noqa: PLC0415 - likewise
 
     chosen, vantage = vantage is not None, coverage.choose_vantage(view, vantage)
     whole = coverage.default_window(view)
@@ -143,6 +147,12 @@ def gather(
         queries_open=days_known and names_known and places.queries_open,
         clients_total=None if places.clients_open or total is None else round(total),
         weeks=_weeks(made, case),
+    )
+    # Behind the closure, so that what is hidden there is hidden here.
+    content = replace(
+        content,
+        views=two_views(compare(view, case, settings, window), content.days, minimum),
+        bystanders=left_out(by_kind(Basis(view, case, settings, window, vantage)), minimum),
     )
     return replace(content, digest=digest(content))
 

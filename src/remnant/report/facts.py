@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from remnant.windows import Window
 
 __all__ = [
+    "Bystanders",
     "Content",
     "Country",
     "Day",
@@ -27,9 +28,12 @@ __all__ = [
     "Network",
     "Pulse",
     "Sensor",
+    "SideFacts",
     "SourceGroup",
     "TrendPoint",
+    "TwoViews",
     "VerdictFacts",
+    "ViewDay",
     "WatchlistAge",
 ]
 
@@ -234,6 +238,62 @@ class WatchlistAge:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewDay:
+    """Mean distinct clients an hour on one day at two vantages; null on a gap of either."""
+
+    start: datetime
+    left: float | Hidden | None
+    right: float | Hidden | None
+
+
+@dataclass(frozen=True, slots=True)
+class SideFacts:
+    """One of two vantages: what it counts, how many an hour, and which share of the networks."""
+
+    vantage: str
+    counts: str
+    unit: str
+    hourly: float | Hidden
+    networks: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TwoViews:
+    """Two vantages on one scale.
+
+    Attributes:
+        scale: what the numbers count, in words.
+        hours: hours that both covered.
+        sides: the two.
+        days: every day of the window.
+        networks: networks that either saw.
+        both: clients a day seen at both; null where they cannot be matched.
+        reach: share of the first's clients that reached the second, with limits; null likewise.
+        hosts: hosts a day, seen or not, with limits; null where that is not identifiable.
+        refusal: why it is not, or why it has no upper limit.
+    """
+
+    scale: str
+    hours: int
+    sides: tuple[SideFacts, SideFacts]
+    days: tuple[ViewDay, ...]
+    networks: int
+    both: float | Hidden | None = None
+    reach: tuple[float, float | None, float | None] | Hidden | None = None
+    hosts: tuple[float, float | None, float | None] | Hidden | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bystanders:
+    """Clients that are no victims: in every count, in no estimate of hosts."""
+
+    total: Count = 0
+    kinds: tuple[tuple[str, Count], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Everything that one report shows."""
 
@@ -265,6 +325,8 @@ class Content:
     reference_dates: tuple[str, ...] = ()
     level: float = 0.95
     slowest_half_life_days: float | None = None
+    views: TwoViews | None = None
+    bystanders: Bystanders | None = None
     version: str = ""
     digest: str = ""
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from remnant.report.drawing import Frame, Sheet
-    from remnant.report.facts import Content
+    from remnant.report.facts import Content, TwoViews
     from remnant.report.suppress import Count
 
 __all__ = ["Figure", "figures"]
@@ -104,6 +104,7 @@ def figures(content: Content) -> list[Figure]:
         by_country(content),
         by_network(content),
         by_name(content),
+        *([] if content.views is None else [two_views(content, content.views)]),
     ]
 
 
@@ -229,6 +230,43 @@ def coverage_by_day(content: Content) -> Figure:
     )
 
 
+def two_views(content: Content, views: TwoViews) -> Figure:
+    """Distinct clients an hour at two vantages, per UTC day, on one axis."""
+    names = [VANTAGE_WORDS.get(side.vantage, (side.vantage, ""))[0] for side in views.sides]
+    lines = (
+        [(row.start + _HALF, _number(row.left)) for row in views.days],
+        [(row.start + _HALF, _number(row.right)) for row in views.days],
+    )
+    gaps: list[tuple[datetime, datetime]] = []
+    for row in views.days:
+        end = row.start + timedelta(days=1)
+        if row.left is not None and row.right is not None:
+            continue
+        if gaps and gaps[-1][1] == row.start:
+            gaps[-1] = (gaps[-1][0], end)
+        else:
+            gaps.append((row.start, end))
+    parts = [views.scale, window_words(content.window), f"seen by: {' and by: '.join(names)}"]
+    if content.simulated:
+        parts.insert(0, "SIMULATED")
+    return Figure(
+        key="views",
+        title="Two views of the same botnet",
+        facts=" · ".join(parts),
+        label=" ".join(
+            _curve_label(f"{name}, clients an hour", line)
+            for name, line in zip(names, lines, strict=True)
+        ),
+        columns=("day", *(side.vantage for side in views.sides)),
+        rows=tuple(
+            (_date(row.start), _cell(row.left, content), _cell(row.right, content))
+            for row in views.days
+        ),
+        draw=lambda frame: charts.curves(lines, content.window, frame, gaps=gaps),
+        note=f"line: {names[0]} · dashed: {names[1]} · shaded: not covered by both",
+    )
+
+
 def by_country(content: Content) -> Figure:
     """Distinct clients per country over the window."""
     return _bars(
@@ -340,11 +378,11 @@ def _drawn(count: Count | float, *, gap: bool) -> float | None:
     return None if gap else _number(count)
 
 
-def _number(count: Count | float) -> float | None:
+def _number(count: Count | float | None) -> float | None:
     return None if count is None or isinstance(count, Hidden) else float(count)
 
 
-def _cell(count: Count | float, content: Content) -> str | float | None:
+def _cell(count: Count | float | None, content: Content) -> str | float | None:
     return published(count, content.minimum_count) if isinstance(count, Hidden) else count
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from remnant.report.facts import Content, Measure, Network
+    from remnant.report.facts import Bystanders, Content, Measure, Network, TwoViews
     from remnant.report.suppress import Count
 
 __all__ = ["POLICY", "render", "write"]
@@ -50,7 +50,7 @@ _TILES: Final = (
     "footprint",
     "queries",
 )
-_DRAWN: Final = frozenset({*CURVES, "how_many"})
+_DRAWN: Final = frozenset({*CURVES, "how_many", "views"})
 """Figures that stand in the page as drawings; the others stand there as tables."""
 _COUNTED: Final = frozenset({"queries", "ipv4", "ipv6_64", "mixed"})
 _SIGNS: Final = {"failed": "✗", "passed": "✓", "unavailable": "○"}
@@ -143,6 +143,9 @@ def _environment() -> jinja2.Environment:
         "country": wording.country_name,
         "mark": wording.mark_words,
         "network": _network,
+        "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        "two_views": _two_views,
+        "left_out": _left_out,
         "count": _count,
     }
     env.globals |= {"sparkline": sparkline, "number_of": shown}
@@ -153,6 +156,18 @@ def _environment() -> jinja2.Environment:
 def _count(context: jinja2.runtime.Context, count: Count | float) -> str:
     """Return a count as this report publishes it."""
     return wording.published(count, context["c"].minimum_count)
+
+
+@jinja2.pass_context
+def _two_views(context: jinja2.runtime.Context, views: TwoViews) -> str:
+    """Return what the two views say together, in sentences."""
+    return wording.two_views(views, context["c"].minimum_count)
+
+
+@jinja2.pass_context
+def _left_out(context: jinja2.runtime.Context, found: Bystanders) -> str:
+    """Return how many clients were left out of the estimates, in a sentence."""
+    return wording.left_out(found, context["c"].minimum_count)
 
 
 def _network(row: Network) -> str:

@@ -18,7 +18,7 @@ from remnant.report.suppress import Hidden
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from remnant.report.facts import Mark
+    from remnant.report.facts import Bystanders, Mark, TwoViews
     from remnant.report.suppress import Count
     from remnant.windows import Window
 
@@ -33,6 +33,7 @@ __all__ = [
     "day",
     "findings",
     "interval",
+    "left_out",
     "legible",
     "limits_words",
     "mark_words",
@@ -43,6 +44,7 @@ __all__ = [
     "percent",
     "published",
     "rate",
+    "two_views",
     "unit_word",
     "window_words",
     "would_change",
@@ -128,6 +130,7 @@ _COUNTED_IN: Final = {
     "ipv6_64": "clients (IPv6 /64)",
     "mixed": "clients (IPv4 and IPv6 /64)",
     "hosts": "machines",
+    "share": "of 1",
 }
 
 _CHECK_STATES: Final = ("failed", "passed", "unavailable")
@@ -151,9 +154,9 @@ _MEASURES: Final = {
     "dga_bots": "Machines a day that meet a seized generated name",
     "sinkhole_share": "Share of them that meets one",
     "dga_bots_whole": "Machines a day that look for generated names",
-    "seen_at_both": "Seen from both views",
+    "seen_at_both": "Seen at both vantages a day",
     "reach_ratio": "Share that reaches the sinkhole",
-    "two_vantage_hosts": "Machines, from two views",
+    "two_vantage_hosts": "Machines a day, from two views",
     "recent_decay_rate": "Decline a day, lately",
     "recent_half_life": "Half-life, lately",
     "floor_hosts": "Level that it falls towards",
@@ -407,3 +410,43 @@ def would_change(state: str, slowest_half_life_days: float | None) -> str:
             "It changes with more complete days of data, and when no check below has failed."
         ),
     }.get(state, "")
+
+
+def two_views(views: TwoViews, minimum: int) -> str:
+    """Return what two vantages say together, and which of them counts what."""
+    first, second = (VANTAGE_WORDS.get(side.vantage, (side.vantage, ""))[0] for side in views.sides)
+    told = []
+    if views.both is not None:
+        told.append(f"Seen at both on the same day: {published(views.both, minimum)} clients.")
+    if isinstance(views.reach, Hidden):
+        told.append("The share that arrives is hidden: a small count would follow from it.")
+    elif views.reach is not None:
+        value, low, high = views.reach
+        limits = f" ({percent(low)} to {percent(high)})" if low is not None else ""
+        told.append(
+            f"Of the clients of the {first}, {percent(value)}{limits} also reached the {second}."
+        )
+    if isinstance(views.hosts, Hidden):
+        told.append("How many there are in all is hidden with it.")
+    elif views.hosts is not None:
+        value, low, high = views.hosts
+        told.append(
+            "Seen or not, the networks that both see hold "
+            f"{number(value)} hosts a day ({interval(low, high)})."
+        )
+    if views.refusal:
+        told.append(f"{views.refusal[0].upper()}{legible(views.refusal[1:], 400)}.")
+    if not told:
+        told.append("Who is seen at both cannot be told: these vantages do not see the same hosts.")
+    return " ".join(told)
+
+
+def left_out(found: Bystanders, minimum: int) -> str:
+    """Return how many clients were taken for bystanders, in one sentence."""
+    if not found.kinds:
+        return "None was so clearly one of them that it was left out of the estimates of hosts."
+    kinds = ", ".join(f"{legible(kind, 20)} {published(n, minimum)}" for kind, n in found.kinds)
+    return (
+        f"Clients that clearly are no victims: {published(found.total, minimum)} ({kinds}); they "
+        "are in every count, and in no estimate of hosts."
+    )

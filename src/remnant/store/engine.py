@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from remnant.store.files import Folder
     from remnant.store.records import FileRecord
 
-__all__ = ["Engine", "activity_schema", "ibis_schema", "rows_of"]
+__all__ = ["Engine", "activity_schema", "batches_of", "ibis_schema", "rows_of"]
 
 _BATCH_ROWS: Final = 20_000
 
@@ -123,13 +123,14 @@ class Engine:
 def rows_of(table: Table) -> Iterator[dict[str, Any]]:
     """Yield the rows of an expression in order; only a bounded number of them is held."""
     types = table.schema().to_pyarrow()
-    for batch in _batches(table):
+    for batch in batches_of(table):
         # An engine may return larger batches than it is asked for.
         for start in range(0, batch.num_rows, _BATCH_ROWS):
             yield from batch.slice(start, _BATCH_ROWS).cast(types).to_pylist()
 
 
-def _batches(table: Table) -> Iterator[pa.RecordBatch]:
+def batches_of(table: Table) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an expression in order, in bounded batches of Arrow."""
     # Ibis asks DuckDB 2.0 for batches by a name that it does not have any more.
     relation = getattr(table.get_backend(), "_to_duckdb_relation", None)
     if relation is None:

@@ -1,0 +1,296 @@
+"""What each client does, in columns: one row for each client, computed by the query engine.
+
+The columns are flags that ``bystanders`` weighs. Text in ``detail`` is a stranger's: it is only
+matched against fixed patterns, never read as anything else, and what does not match is no fact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from remnant.estimate.traffic import sightings
+
+if TYPE_CHECKING:
+    from remnant.estimate.basis import Basis
+
+__all__ = ["ACCESS", "features", "regular"]
+
+ACCESS: Final = frozenset({"resolver", "sinkhole_http", "sinkhole_tcp", "flow", "report"})
+"""Vantages at which a client is the address of a household or a machine, not of a resolver."""
+
+_SERVED: Final = frozenset({"sinkhole_http", "sinkhole_tcp", "report"})
+"""Vantages whose ``detail`` tells of a request."""
+
+_CONNECTED: Final = frozenset({"sinkhole_http", "sinkhole_tcp", "flow"})
+
+LEAST_NAMES: Final = 8
+"""Names that must have been asked for, by anybody, before asking for all of them is a sign."""
+
+SWEPT: Final = 0.8
+"""Share of the names that a sweep asks for in one day."""
+
+MOST_ASKED: Final = 2
+"""Times that a name is asked for by who only looks (an A and an AAAA, say)."""
+
+MANY_PORTS: Final = 5
+BURST_S: Final = 900
+"""Longest time that a burst lasts, in seconds."""
+
+REGULAR_DAYS: Final = 7
+REGULAR_GAPS: Final = 100
+LEAST_PERIOD_S: Final = 60
+TOLERANCE: Final = 50
+"""A gap counts as equal within this part of its median (2 %); bots scatter theirs by a tenth."""
+
+REGULAR: Final = 95
+"""Per cent of equal gaps of a machine that keeps time."""
+
+TIMED: Final = 50
+"""Per cent of equal gaps from which a bot's timer has no scatter."""
+
+SLACK_S: Final = 2
+"""A gap counts as equal within these seconds of its median, too."""
+
+USUAL: Final = 0.1
+"""Share of the clients with such timers above which they are the family's own."""
+
+_SAMPLE: Final = 1000
+_MOST_LISTED: Final = 5000
+_ALL_HOURS: Final = 24
+_DAY_S: Final = 86_400
+
+_AGENT: Final = r'"(?:user_agent|agent|http_agent)": ?"([^"]*)'
+_METHOD: Final = r'"(?:method|http_method)": ?"([A-Za-z]{1,16})"'
+_PATH: Final = r'"(?:target|url|http_url)": ?"([^"?#]{0,64})'
+_ASKING: Final = ('"method"', '"http_method"')
+_SECURED: Final = ('"ja3"', '"tls_')
+_READ: Final = 1024
+"""Characters of a detail that are read: the telling facts come first in it."""
+
+_SCANNER: Final = (
+    r"censys|shodan|zgrab|masscan|nmap|internet-?measurement|expanse|leakix|onyphe|binaryedge"
+    r"|netsystemsresearch|projectdiscovery|nuclei|googlebot|bingbot|ahrefsbot|semrushbot|yandexbot"
+    r"|urlscan|virustotal|dnsresearch"
+)
+_TOOL: Final = (
+    r"^(curl|wget|python|go-http-client|java/|libwww-perl|okhttp|axios|node-fetch|httpie|aiohttp)"
+)
+
+
+def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return one row for each client of the question (an Ibis table).
+
+    Columns: ``client``; ``sweep``, ``once``, ``bursts``; where the vantage sees connections
+    ``ports``; where it sees requests ``asks`` (it sent any), ``says_scanner``, ``says_tool``,
+    ``other_shape`` (only where half of those that ask send the same method and path), ``secured``,
+    ``no_server_name``; on ``sinkhole_tcp`` ``silent``.
+    """
+    daily = _daily(basis)
+    found = daily.group_by("client").aggregate(
+        days=daily.count(),
+        span=daily.day.max() - daily.day.min() + 1,
+        longest=daily.longest.max(),
+        names=daily.names.max(),
+    )
+    out = found.select(
+        "client",
+        sweep=found.names >= _most_names(basis),
+        bursts=(found.days > 1) & (found.span >= 4 * found.days) & (found.longest <= BURST_S),
+    )
+    out = out.left_join(_often(basis, out), "client").drop("client_right")
+    out = out.mutate(once=out.sweep & (out.most <= MOST_ASKED)).drop("most")
+    if basis.vantage in _CONNECTED:
+        out = out.left_join(_connections(basis), "client").drop("client_right")
+    if basis.vantage in _SERVED:
+        out = out.left_join(_requests(basis), "client").drop("client_right")
+    return out
+
+
+def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the clients that come at fixed times, day and night, every day (column ``client``).
+
+    None where the family's own bots keep such times.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    daily = _daily(basis)
+    clocks = daily.group_by("client").aggregate(
+        n=daily.n.sum(),
+        days=daily.count(),
+        span=daily.day.max() - daily.day.min() + 1,
+    )
+    timed = clocks.filter(clocks.n > REGULAR_GAPS, clocks.days >= REGULAR_DAYS)
+    always = timed.filter(timed.days == timed.span)
+    counts = timed.aggregate(many=timed.count(), always=(timed.days == timed.span).sum())
+    row = counts.to_pyarrow().to_pylist()[0]
+    many = int(row["many"])
+    if not row["always"]:
+        return always.filter(ibis.literal(value=False)).select("client")
+    # Client keys are keyed hashes: a remainder of theirs is a fair sample.
+    every = max(1, many // _SAMPLE)
+    sample = _equal_gaps(basis, timed.filter(timed.client % every == 0))
+    told = sample.aggregate(
+        n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()
+    ).to_pyarrow()
+    row = told.to_pylist()[0]
+    usual = (row["timed"] or 0) > max(1.0, USUAL * row["n"])
+    if usual:
+        return always.filter(ibis.literal(value=False)).select("client")
+    gaps = _equal_gaps(basis, always)
+    kept = gaps.filter(
+        100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
+    )
+    return kept.select("client")
+
+
+def _daily(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return one row for each client and day, computed once."""
+    key = ("visits", basis.window, basis.vantage)
+    return basis.view.kept(key, lambda: _visits(basis))
+
+
+def _visits(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    seconds = seen.time.epoch_seconds()
+    seen = seen.mutate(day=seconds // _DAY_S, at=seconds.cast("int64"), static=_static(basis, seen))
+    by_name = seen.group_by("client", "day", "indicator", "static").aggregate(
+        n=seen.count(), first=seen["at"].min(), last=seen["at"].max()
+    )
+    return by_name.group_by("client", "day").aggregate(
+        n=by_name.n.sum(),
+        names=by_name.static.sum(),
+        longest=by_name["last"].max() - by_name["first"].min(),
+    )
+
+
+def _static(basis: Basis, seen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return whether a sighting is of a listed name: bots ask for all generated ones, once."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    if not any(watch.dga for watch in basis.case.watches):
+        return ibis.literal(value=True)
+    names = [name for watch in basis.case.watches for name in watch.names]
+    if not names or len(names) > _MOST_LISTED:
+        return ibis.literal(value=False)
+    return seen.indicator.isin(names)
+
+
+def _connections(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client, ``ports`` and, where no request is a sign, ``silent``."""
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    found = seen.group_by("client").aggregate(
+        different=seen.service_port.nunique(), told=seen.detail.count()
+    )
+    flags = {"ports": found.different >= MANY_PORTS}
+    if basis.vantage == "sinkhole_tcp":
+        flags["silent"] = found.told == 0
+    return found.select("client", **flags)
+
+
+def _requests(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client and what its requests tell, as flags.
+
+    Of each client two requests are read, the first and the last in alphabetical order: with many
+    requests they differ as much as any two do, and bots of one family have the same two.
+    """
+    told = basis.view.kept(("requests", basis.window, basis.vantage), lambda: _told(basis))
+    shape = _usual_shape(told)
+    flags: dict[str, Any] = {
+        "asks": told.asks,
+        "says_scanner": told.asks
+        & told.first_agent.re_search(_SCANNER)
+        & told.last_agent.re_search(_SCANNER),
+        "says_tool": told.asks
+        & told.first_agent.re_search(_TOOL)
+        & told.last_agent.re_search(_TOOL),
+        "secured": told.secured,
+        "no_server_name": told.secured & ~told.named,
+    }
+    if shape is not None:
+        flags["other_shape"] = told.asks & (told.first_shape != shape) & (told.last_shape != shape)
+    return told.select("client", **flags)
+
+
+def _told(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return agent and shape of each client's two requests."""
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    seen = seen.filter(seen.detail.notnull()).select("client", "detail")
+    ends = seen.group_by("client").aggregate(first=seen.detail.min(), last=seen.detail.max())
+    first, last = (ends[name].substr(0, _READ) for name in ("first", "last"))
+    return ends.select(
+        "client",
+        asks=_has(first, *_ASKING) | _has(last, *_ASKING),
+        secured=_has(first, *_SECURED) | _has(last, *_SECURED),
+        named=_has(first, '"sni"') | _has(last, '"sni"'),
+        first_agent=first.re_extract(_AGENT, 1).lower(),
+        last_agent=last.re_extract(_AGENT, 1).lower(),
+        first_shape=_shape(first),
+        last_shape=_shape(last),
+    )
+
+
+def _has(text: Any, *words: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    found = text.contains(words[0])
+    for word in words[1:]:
+        found |= text.contains(word)
+    return found
+
+
+def _shape(detail: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the method and the path of a request."""
+    return detail.re_extract(_METHOD, 1).upper() + " " + detail.re_extract(_PATH, 1)
+
+
+def _usual_shape(told: Any) -> str | None:  # noqa: ANN401 - ibis is untyped
+    """Return the method and path that at least half of those who ask send; null if there is none.
+
+    No case says how its family asks: the clients themselves do.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    asking = told.filter(told.asks)
+    counts = asking.group_by("last_shape").aggregate(clients=asking.count())
+    top = counts.order_by(ibis.desc("clients"), "last_shape").limit(1).to_pyarrow().to_pylist()
+    everybody = int(asking.count().to_pyarrow().as_py())
+    if not top or 2 * top[0]["clients"] < everybody:
+        return None
+    return str(top[0]["last_shape"])
+
+
+def _most_names(basis: Basis) -> int:
+    """Return how many names in a day are a sweep: more than there are where there are few."""
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    names = seen.filter(_static(basis, seen)).indicator.nunique().to_pyarrow().as_py()
+    return max(LEAST_NAMES, -int(-SWEPT * names // 1))
+
+
+def _often(basis: Basis, found: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return how often each client that swept asked for the name that it asked for most."""
+    seen = sightings(basis.view, basis.window, basis.vantage)
+    seen = seen.semi_join(found.filter(found.sweep), "client")
+    each = seen.group_by("client", "name").aggregate(n=seen.count())
+    return each.group_by("client").aggregate(most=each.n.max())
+
+
+def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client, n (gaps between its questions of one kind), equal (of those) and hours."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    seen = sightings(basis.view, basis.window, basis.vantage).semi_join(chosen, "client")
+    seen = seen.select("client", "indicator", "qtype", at=seen.time.epoch_seconds().cast("int64"))
+    order = ibis.window(group_by=["client", "indicator", "qtype"], order_by="at")
+    gaps = seen.mutate(gap=seen["at"] - seen["at"].lag().over(order))
+    gaps = gaps.filter(gaps.gap > 0)
+    middle = gaps.group_by("client").aggregate(
+        middle=gaps.gap.median().cast("int64"), n=gaps.count()
+    )
+    middle = middle.filter(middle.middle >= LEAST_PERIOD_S)
+    both = gaps.join(middle, "client")
+    # Whole numbers: engines agree about them.
+    off = (both.gap - both.middle).abs()
+    near = (TOLERANCE * off <= both.middle) | (off <= SLACK_S)
+    return both.group_by("client").aggregate(
+        equal=near.sum(),
+        n=both.n.max(),
+        hours=((both["at"] // 3600) % 24).nunique(),
+    )
