@@ -61,6 +61,12 @@ class Basis:
         from remnant.estimate.bystanders import excluded  # noqa: PLC0415 - it needs a basis
 
         seen = sightings(self.view, self.window, self.vantage)
+        if any(watch.dga is not None for watch in self.case.watches):
+            from remnant.estimate import collisions  # noqa: PLC0415 - for few cases
+
+            view = self.view
+            collided = view.kept("collided names", lambda: collisions.names(view).select("name"))
+            seen = seen.anti_join(collided, "name")
         return seen.anti_join(excluded(self), "client")
 
     def coverage(self, window: Window | None = None) -> float | None:

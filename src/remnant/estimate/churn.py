@@ -63,6 +63,7 @@ _MINIMUM_MATCHES: Final = 30.0
 _HOURLY_ABOVE: Final = 0.9
 _RATES: Final = np.geomspace(0.002, 16.0, 96)
 _FIRST_LAG, _LAST_LAG = 12, 47
+_TINY: Final = 1e-300
 _FADED: Final = 6.5
 _WIDEST: Final = 0.75
 _FULL: Final = 1.25
@@ -356,16 +357,17 @@ def _by_days(
     may_meet = pairs * later[:, lags] / later[0, lags]
     chance = np.zeros(len(share))
     if floor > 0:
-        chance = floor * later[:, lags].sum(axis=1) / may_meet.sum(axis=1)
+        chance = floor * later[:, lags].sum(axis=1) / np.maximum(may_meet.sum(axis=1), _TINY)
         # A pool cannot be smaller than what was seen of it.
         if chance[0] * float(seen.clients.sum()) > _FULL:
             why = _TWO_KINDS
             return rates, 0.0 * chance, why
     elif faded.any():
-        chance = matches[:, lags][:, faded].sum(axis=1) / may_meet[:, faded].sum(axis=1)
+        met = matches[:, lags][:, faded].sum(axis=1)
+        chance = met / np.maximum(may_meet[:, faded].sum(axis=1), _TINY)
     if chance.any():
         met = matches[:, lags] - chance[:, None] * may_meet
-        rates, _ = _fit_days(met / later[:, lags], lags, count[lags], flat=False)
+        rates, _ = _fit_days(met / np.maximum(later[:, lags], 1.0), lags, count[lags], flat=False)
     return rates, chance, None
 
 

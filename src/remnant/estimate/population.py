@@ -191,6 +191,7 @@ def _online(basis: Basis, window: Window, parts: list[Network]) -> Estimate:
         why_not = "fewer than 14 complete days: the noise is not known"
     elif rare_beacons(parts):
         high, why_not = None, "hosts ask less than once an hour: those that did not are not counted"
+    high, why_not = _bound(high, why_not)
     return basis.concluded(
         "infected_online",
         made.value,
@@ -233,6 +234,7 @@ def _alive(
     if bounds:
         largest = max(bounds, key=lambda part: part.value)
         high, why = None, f"no upper limit: {share:.0%} of the hosts are bounds ({largest.bound})"
+    high, why = _bound(high, why)
     return basis.concluded(
         "infected_population",
         value,
@@ -243,6 +245,14 @@ def _alive(
         refusal=why,
         **where,  # type: ignore[arg-type]
     )
+
+
+def _bound(high: float | None, why: str | None) -> tuple[None, str]:
+    """Return that there is no upper limit, and why: how many share an address is not known."""
+    if why is None and high is not None:
+        why = f"with one host behind each address the upper limit would be {high:,.0f}"
+    text = "lower bound: hosts behind one address (NAT) count once"
+    return None, text if why is None else f"{text}; {why}"
 
 
 def _who(basis: Basis) -> str:

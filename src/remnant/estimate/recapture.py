@@ -211,6 +211,8 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
     seen = view.kept((*key, "seen"), lambda: _client_days(basis, span))
     size = seen.group_by("asn", "country", "unit").aggregate(size=seen.bits.sum())
     size = size.order_by(ibis.desc("size"), "asn", "country", "unit").to_pyarrow().to_pylist()
+    if not size:
+        return []
     large = [row for row in size if row["asn"] != _UNKNOWN][:NETWORKS]
     units = sorted({row["unit"] for row in size})
     keys = [(row["asn"], row["country"], row["unit"]) for row in large]
