@@ -35,5 +35,5 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> simulate.SimulationResult
 @pytest.fixture(scope="session")
 def read(short: simulate.SimulationResult) -> dict[Path, list[Frame]]:
     """Every frame of every file, read by the slow decoder."""
-    files = sorted(short.traffic.rglob("*.zst"))
+    files = sorted(short.traffic.rglob("*.dnstap.zst"))
     return {path.relative_to(short.out): frames_of(path) for path in files}

@@ -63,7 +63,7 @@ def test_no_hour_is_silent_however_small_the_scale(tmp_path: Path) -> None:
 
     result = simulate.run(SHORT, tmp_path / "tiny", scale=1e-5)
 
-    for path in result.traffic.rglob("*.zst"):
+    for path in result.traffic.rglob("*.dnstap.zst"):
         assert {frame.time_us // 3_600_000_000 % 24 for frame in frames_of(path)} == set(range(24))
 
 

@@ -32,12 +32,13 @@ class SimulationResult:
         scenario, scale, seed: what it was made from.
         case: name of the case in ``case_file``.
         out: the folder.
-        traffic: folder with one folder of dnstap files per resolver.
+        traffic: folder with one folder of dnstap files per resolver, and one of segments.
         case_file: the case to import.
         prefixes: the table that names the networks (iptoasn.com's columns).
         truth: folder that nobody but a test may read.
         messages: dnstap messages written.
         sightings: of them, client queries for watched names.
+        events: events at the sinkhole, in segments.
         files: traffic files.
         written_bytes: their size, compressed.
     """
@@ -53,6 +54,7 @@ class SimulationResult:
     truth: Path
     messages: int
     sightings: int
+    events: int
     files: int
     written_bytes: int
 
@@ -109,7 +111,7 @@ def run(
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        totals = days.make(chosen, out, factor, seed, progress)
+        totals = days.make(chosen, out, factor, seed, progress, papers.case_name(chosen))
         papers.write(chosen, out, factor, seed, totals)
     except OSError as error:
         raise SimulationError(
@@ -127,6 +129,7 @@ def run(
         truth=out / "truth",
         messages=totals.messages,
         sightings=totals.sightings,
+        events=totals.events,
         files=totals.files,
         written_bytes=totals.written_bytes,
     )

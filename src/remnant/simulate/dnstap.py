@@ -77,7 +77,7 @@ class Messages(NamedTuple):
         time: UTC microseconds.
         unit: unit number of the client (see ``addresses``).
         name, qtype: what is asked.
-        after: 1 after the takedown, else 0.
+        after: 1 after the takedown, 2 where the resolver blocks the name, else 0.
         mark: 0; 1 no response; from 2 on: broken, and how.
         habits: bits 1 mixed case, 2 EDNS, 4 client subnet.
         device: picks the interface identifier of IPv6 addresses.
@@ -85,7 +85,7 @@ class Messages(NamedTuple):
 
     time: npt.NDArray[np.int64]
     unit: npt.NDArray[np.int64]
-    name: npt.NDArray[np.int16]
+    name: npt.NDArray[np.int32]
     qtype: npt.NDArray[np.uint16]
     after: npt.NDArray[np.uint8]
     mark: npt.NDArray[np.uint8]

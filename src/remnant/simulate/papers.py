@@ -76,6 +76,7 @@ def write(scenario: Scenario, out: Path, scale: float, seed: int, totals: Totals
         "case": case_name(scenario),
         "messages": totals.messages,
         "sightings": totals.sightings,
+        "events": totals.events,
         "files": totals.files,
         "parameters": asdict(scenario),
     }
