@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from remnant.simulate.sightings import Observed
     from remnant.simulate.scenario import Scenario
 
-__all__ = ["LARGEST_SCALE", "SimulationResult", "run", "scenarios"]
+__all__ = ["LARGEST_SCALE", "SimulationResult", "observed", "run", "scenarios"]
 
 LARGEST_SCALE: Final = 8.0
 """Above it the networks no longer fit into 10.0.0.0/8."""
@@ -63,7 +64,10 @@ def scenarios() -> dict[str, Scenario]:
     """Return all scenarios by name."""
     from remnant.simulate.beebone import BEEBONE  # noqa: PLC0415 - the room stays light to import
 
-    return {BEEBONE.name: BEEBONE}
+    from remnant.simulate.kelihos import KELIHOS  # noqa: PLC0415
+    from remnant.simulate.zbot import ZBOT  # noqa: PLC0415
+
+    return {scenario.name: scenario for scenario in (BEEBONE, KELIHOS, ZBOT)}
 
 
 def run(
@@ -91,16 +95,7 @@ def run(
         SimulationError: an unknown scenario, a scale or seed out of range, or a folder that is not
             empty or cannot be written.
     """
-    chosen = _known(scenario) if isinstance(scenario, str) else scenario
-    factor = chosen.default_scale if scale is None else scale
-    if not (isfinite(factor) and 0 < factor <= LARGEST_SCALE):
-        raise SimulationError(
-            "this scale cannot be simulated",
-            got=factor,
-            expected=f"a number above 0, at most {LARGEST_SCALE:g}",
-        )
-    if not 0 <= seed < 1 << 63:
-        raise SimulationError("this seed cannot be used", got=seed, expected="0 or more")
+    chosen, factor = _chosen(scenario, scale, seed)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SimulationError(
             "the place for the simulation is not an empty folder",
@@ -133,6 +128,39 @@ def run(
         files=totals.files,
         written_bytes=totals.written_bytes,
     )
+
+
+def observed(
+    scenario: str | Scenario, *, scale: float | None = None, seed: int = 1
+) -> Observed:
+    """Return what Remnant would hold of a run after ingesting it, and the truth, in memory.
+
+    Args:
+        scenario: name of a scenario, see ``scenarios``; or one of one's own.
+        scale: as for ``run``.
+        seed: as for ``run``: the same three give the same sightings.
+
+    Raises:
+        SimulationError: an unknown scenario, or a scale or seed out of range.
+    """
+    from remnant.simulate.sightings import observe  # noqa: PLC0415 - loads Numba
+
+    return observe(*_chosen(scenario, scale, seed), seed)
+
+
+def _chosen(scenario: str | Scenario, scale: float | None, seed: int) -> tuple[Scenario, float]:
+    """Return scenario and scale, if they and the seed can be used."""
+    chosen = _known(scenario) if isinstance(scenario, str) else scenario
+    factor = chosen.default_scale if scale is None else scale
+    if not (isfinite(factor) and 0 < factor <= LARGEST_SCALE):
+        raise SimulationError(
+            "this scale cannot be simulated",
+            got=factor,
+            expected=f"a number above 0, at most {LARGEST_SCALE:g}",
+        )
+    if not 0 <= seed < 1 << 63:
+        raise SimulationError("this seed cannot be used", got=seed, expected="0 or more")
+    return chosen, factor
 
 
 def _known(name: str) -> Scenario:

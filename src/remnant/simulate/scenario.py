@@ -122,6 +122,7 @@ class Scenario:
         innocent_queries: their and the bots' households' other queries a day.
         malformed: share of innocent messages that are broken.
         resolvers: identity and share of the networks each serves: the observed ones.
+        names_source: where the names are from, for the case file.
         most_carrier_nat_bots: above 0: bots behind one address of such a network are drawn between
             ``carrier_nat_bots`` and this (evenly in the logarithm), once per address.
         recursion: the resolvers that nobody observes, and how all of them cache.
@@ -180,6 +181,7 @@ class Scenario:
     innocent_queries: float
     malformed: float
     resolvers: tuple[tuple[str, float], ...]
+    names_source: str = "stamparm/maltrail changeup.txt; state invented"
     most_retries: int = 1
     most_carrier_nat_bots: int = 0
     recursion: Resolvers = Resolvers()
