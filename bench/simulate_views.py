@@ -34,7 +34,8 @@ def main() -> None:
     cpu = time.process_time()
     seen = simulate.observed(name, scale=made.scale, seed=made.seed)
     cpu = time.process_time() - cpu
-    print(f"  in memory: {len(seen.sightings):,} sightings, {len(seen.sightings) / cpu / 1e6:.2f} million a second")
+    rate = len(seen.sightings) / cpu / 1e6
+    print(f"  in memory: {len(seen.sightings):,} sightings, {rate:.2f} million a second")
 
 
 if __name__ == "__main__":

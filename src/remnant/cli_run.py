@@ -585,8 +585,8 @@ def demo(
         say(f"1/4  Simulating the {scenario} botnet, two resolvers and the sinkhole …")
         made = _simulate(scenario, place, scale, seed)
         say(
-            f"     {made.messages:,} DNS messages and {made.events:,} events at the sinkhole, scale "
-            f"{made.scale:g} of the real botnet, seed {made.seed}"
+            f"     {made.messages:,} DNS messages, {made.events:,} events at the sinkhole, "
+            f"scale {made.scale:g} of the real botnet, seed {made.seed}"
         )
         library = open_library(settings)
         with open_store(settings, write=True) as store:

@@ -6,7 +6,7 @@ import pytest
 
 from remnant import simulate
 from remnant.schema import COVERAGE, SIGHTINGS
-from simulate.conftest import SCALE, SHORT
+from simulate.conftest import SCALE, SEED, SHORT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,21 +32,21 @@ def test_memory_holds_what_ingesting_the_files_gives(
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code in {0, None}
-    held = simulate.observed(SHORT, scale=SCALE, seed=7)
+    held = simulate.observed(SHORT, scale=SCALE, seed=SEED)
 
     assert held.sightings.schema == SIGHTINGS.arrow
     assert held.coverage.schema == COVERAGE.arrow
-    files = str(tmp_path / "home" / "**" / "sightings" / "**" / "*.parquet")
+    files = [str(path) for path in (tmp_path / "home").rglob("sightings/**/*.parquet")]
     memory = held.sightings
     keys = ", ".join(GROUPS)
     query = (
-        f"SELECT {keys}, detail, count(*), count(DISTINCT client), count(DISTINCT ecs), "  # noqa: S608
+        f"SELECT {keys}, detail, count(*), count(DISTINCT client), count(DISTINCT ecs), "
         "min(time), max(time) FROM (SELECT *, time::DATE AS day FROM {}) GROUP BY ALL ORDER BY ALL"
     )
     with duckdb.connect() as base:
         base.execute("SET TimeZone = 'UTC'")
         stored = base.sql(
-            query.format(f"read_parquet('{files}', union_by_name=true, hive_partitioning=false)")
+            query.format(f"read_parquet({files}, union_by_name=true, hive_partitioning=false)")
         ).fetchall()
         made = base.sql(query.format("memory")).fetchall()
     assert len(memory) > 5_000

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from remnant.simulate.sightings import Observed
     from remnant.simulate.scenario import Scenario
+    from remnant.simulate.sightings import Observed
 
 __all__ = ["LARGEST_SCALE", "SimulationResult", "observed", "run", "scenarios"]
 
@@ -63,7 +63,6 @@ class SimulationResult:
 def scenarios() -> dict[str, Scenario]:
     """Return all scenarios by name."""
     from remnant.simulate.beebone import BEEBONE  # noqa: PLC0415 - the room stays light to import
-
     from remnant.simulate.kelihos import KELIHOS  # noqa: PLC0415
     from remnant.simulate.zbot import ZBOT  # noqa: PLC0415
 
@@ -130,9 +129,7 @@ def run(
     )
 
 
-def observed(
-    scenario: str | Scenario, *, scale: float | None = None, seed: int = 1
-) -> Observed:
+def observed(scenario: str | Scenario, *, scale: float | None = None, seed: int = 1) -> Observed:
     """Return what Remnant would hold of a run after ingesting it, and the truth, in memory.
 
     Args:

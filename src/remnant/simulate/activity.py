@@ -166,12 +166,15 @@ class Activity:
                 found[name] = pa.concat_tables(parts).unify_dictionaries()
         if "noise" in found:
             noise = found["noise"]
-            texts = [unit_text(unit) for unit in noise["unit"].to_pylist()]
+            units: list[Any] = noise["unit"].to_pylist()
+            texts = [unit_text(unit) for unit in units]
             found["noise"] = noise.append_column("address", pa.array(texts))
         for name, rows in (("vantages", self._vantages), ("dga", self._dga)):
             if rows:
                 table = pa.Table.from_pylist(rows)
-                found[name] = table.set_column(0, "day", table["day"].cast(pa.int32()).cast(pa.date32()))
+                found[name] = table.set_column(
+                    0, "day", table["day"].cast(pa.int32()).cast(pa.date32())
+                )
         rates = np.array([churn.changes_a_day for churn in self._scenario.churn])
         networks = self._networks
         found["churn"] = pa.table(
@@ -251,7 +254,7 @@ def unit_text(unit: int) -> str:
 
 
 def _repeated(word: str, count: int) -> Any:  # noqa: ANN401 - Arrow
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([word]))
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([word]))
 
 
 def _table(day: int, behind: str | None, columns: dict[str, Any]) -> pa.Table:

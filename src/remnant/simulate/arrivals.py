@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from remnant.simulate.recursion import Lookups
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from remnant.simulate.behaviour import Rows
     from remnant.simulate.questions import Questions
     from remnant.simulate.recursion import Recursion, Visible
+    from remnant.simulate.rows import Rows
 
 __all__ = [
     "BOT",
@@ -82,8 +82,8 @@ class Arrivals(NamedTuple):
         """Return rows from columns and from values that all of them share."""
         count = time.size
 
-        def column(value: object, kind: type) -> npt.NDArray[np.generic]:
-            return np.full(count, value, kind) if isinstance(value, int) else np.asarray(value, kind)
+        def column(value: object, kind: type) -> npt.NDArray[Any]:
+            return np.full(count, value, kind) if isinstance(value, int) else np.asarray(value)
 
         return cls(
             time,
@@ -100,12 +100,14 @@ class Arrivals(NamedTuple):
 
     def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Arrivals:
         """Return some of the rows."""
-        return Arrivals(*(column[which] for column in self))
+        columns: list[Any] = [column[which] for column in self]
+        return Arrivals(*columns)
 
     @staticmethod
     def joined(parts: list[Arrivals]) -> Arrivals:
         """Return the rows of all parts in time order."""
-        whole = Arrivals(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        columns: list[Any] = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        whole = Arrivals(*columns)
         return whole.take(np.argsort(whole.time, kind="stable"))
 
 

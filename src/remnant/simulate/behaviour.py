@@ -1,9 +1,4 @@
-"""A day's queries: what the bots ask for, and the innocent traffic around it.
-
-The columns of a day's queries, in the order in which all functions here give them: time (UTC
-microseconds), household, host (bot number, or -1), name (row of the name table), qtype, and mark:
-0, ``MARK_LOST``, or from ``FIRST_BROKEN`` on a kind of broken message.
-"""
+"""What the bots ask for on a day, and when they connect to what the answers say."""
 
 from __future__ import annotations
 
@@ -12,7 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from remnant.simulate.draws import STEP, below, bits, normal, stream, unit
-from remnant.simulate.population import DAY_US
+from remnant.simulate.population import DAY_US, local_times
+from remnant.simulate.rows import MARK_LOST, Rows
 from remnant.windows import to_us
 from remnant.wire import Int, Word, kernel
 
@@ -20,84 +16,22 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.simulate.networks import Networks
-    from remnant.simulate.population import Bots, Households
+    from remnant.simulate.population import Bots
     from remnant.simulate.questions import Questions
     from remnant.simulate.scenario import Scenario
 
-__all__ = [
-    "FIRST_BROKEN",
-    "MALFORMED",
-    "MARK_LOST",
-    "BotDays",
-    "InnocentDays",
-    "Rows",
-    "monitor_queries",
-]
-
-MARK_LOST: Final = 1
-"""The query got no response; the machine asked again."""
-
-MALFORMED: Final = ("short", "cut", "loop", "label")
-"""Kinds of broken messages: 5 bytes; a name that runs over the end; a compression pointer to
-itself; a reserved label type."""
-
-FIRST_BROKEN: Final = 2
-"""The mark of the first kind of broken message; the others follow."""
+__all__ = ["BotDays"]
 
 _CONNECTS: Final = 64
 _BARRELS: Final = ("uniform", "randomcut", "sampling", "permutation")
 _RANDOM_CUT: Final = 1
 _SAMPLING: Final = 2
 _BOTS: Final = 2
-_INNOCENT: Final = 3
 _HOUR_US: Final = 3_600_000_000
 _SECOND_US: Final = 1_000_000
-_DAY_S: Final = 86_400
 _RESEND_US: Final = 2_000_000
 _LOSS: Final = 0.01
 _ROWS_PER_BOT: Final = 48
-_QTYPES: Final = np.array([1, 28, 65, 16, 15, 12], np.uint16)
-_QTYPE_CHANCE: Final = np.array([0.64, 0.9, 0.965, 0.985, 0.995, 1.0])
-_ACTIVITY: Final = np.array(
-    [.35, .25, .18, .15, .15, .2, .3, .45, .65, .8, .85, .85,
-     .82, .82, .84, .85, .86, .9, .95, 1., 1., .95, .8, .55]
-)  # fmt: skip
-_MONITOR_US: Final = 300_000_000
-
-
-class Rows(NamedTuple):
-    """Queries, one row each: see the module's description."""
-
-    time: npt.NDArray[np.int64]
-    household: npt.NDArray[np.int32]
-    host: npt.NDArray[np.int32]
-    name: npt.NDArray[np.int32]
-    qtype: npt.NDArray[np.uint16]
-    mark: npt.NDArray[np.uint8]
-
-    @classmethod
-    def empty(cls, count: int) -> Rows:
-        """Return rows without values."""
-        return cls(
-            np.empty(count, np.int64),
-            np.empty(count, np.int32),
-            np.empty(count, np.int32),
-            np.empty(count, np.int32),
-            np.empty(count, np.uint16),
-            np.zeros(count, np.uint8),
-        )
-
-    def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Rows:
-        """Return some of the rows."""
-        time, household, host, name, qtype, mark = self
-        return Rows(
-            time[which], household[which], host[which], name[which], qtype[which], mark[which]
-        )
-
-    @staticmethod
-    def joined(parts: list[Rows]) -> Rows:
-        """Return the rows of all parts, one part after the other."""
-        return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class _BotColumns(NamedTuple):
@@ -183,7 +117,7 @@ class BotDays:
         questions: Questions,
         seed: np.uint64,
     ) -> None:
-        offset, rest = _local_times(scenario)
+        offset, rest = local_times(scenario)
         country = networks.country[bots.network]
         self._columns = _BotColumns(
             bots.birth,
@@ -517,116 +451,3 @@ def _bot_day(
             hour = (rows.time[row] - start) // _HOUR_US
             seen.beacons[bot] |= np.uint64(1) << np.uint64(hour)
     return count
-
-
-class InnocentDays:
-    """The innocent traffic from day to day, traps and broken messages among it."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        networks: Networks,
-        households: Households,
-        questions: Questions,
-        scale: float,
-        seed: np.uint64,
-    ) -> None:
-        offset, _ = _local_times(scenario)
-        self._offset_us = offset[networks.country[households.network]]
-        self._since = households.since
-        self._malformed = scenario.malformed
-        self._mean = scenario.innocent_queries * scale
-        self._seed = seed
-        self._ends = np.array(
-            [questions.watched, questions.popular, questions.missing, questions.traps]
-        )
-
-    def queries(self, day: int, start: int) -> Rows:
-        """Return the queries of a day (its number, and its midnight in UTC microseconds)."""
-        random = np.random.Generator(np.random.PCG64([int(self._seed), _INNOCENT, day]))
-        rows = Rows.empty(int(random.poisson(self._mean)))
-        _innocent_day(
-            self._seed, day, start, self._since, self._offset_us, self._malformed, self._ends, rows
-        )
-        return rows
-
-
-def _local_times(
-    scenario: Scenario,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return each country's local time minus UTC (microseconds), and its days of rest (bits)."""
-    offset = [round(country.offset_hours * _HOUR_US) for country in scenario.countries]
-    rest = [sum(1 << day for day in country.weekend) for country in scenario.countries]
-    return np.array(offset, np.int64), np.array(rest, np.int64)
-
-
-@kernel
-def _innocent_day(
-    seed: Word,
-    day: Int,
-    start: Int,
-    since: npt.NDArray[np.int64],
-    offset_us: npt.NDArray[np.int64],
-    malformed: float,
-    ends: npt.NDArray[np.int64],
-    rows: Rows,
-) -> None:
-    homes = since.size
-    for row in range(rows.time.size):
-        state = stream(seed, _INNOCENT, day, row)
-        # The last household is there from the beginning and stands in when 20 tries fail.
-        home = homes - 1
-        at = start + below(state, _DAY_S) * _SECOND_US
-        for _ in range(20):
-            state += STEP
-            other = below(state, homes)
-            hour = ((at + offset_us[other]) // _HOUR_US) % 24
-            state += STEP
-            if since[other] <= at and unit(state) < _ACTIVITY[hour]:
-                home = other
-                break
-            state += STEP
-            at = start + below(state, _DAY_S) * _SECOND_US
-        state += STEP
-        at += below(state, _SECOND_US)
-        state += STEP
-        kind = unit(state)
-        state += STEP
-        if kind < 0.06:
-            name = ends[1] + below(state, ends[2] - ends[1])
-        elif kind < 0.07:
-            name = ends[2] + below(state, ends[3] - ends[2])
-        else:
-            name = ends[0] + np.int64(unit(state) ** 3 * (ends[1] - ends[0]))
-        state += STEP
-        wish = unit(state)
-        qtype = 0
-        while wish >= _QTYPE_CHANCE[qtype]:
-            qtype += 1
-        mark = np.int64(0)
-        state += STEP
-        if unit(state) < malformed:
-            mark = FIRST_BROKEN + np.int64(bits(state) & np.uint64(3))
-            # Broken messages carry the beginning of a watched name: they are no observations.
-            name = below(state + STEP, ends[0])
-        rows.time[row] = at
-        rows.household[row] = home
-        rows.host[row] = -1
-        rows.name[row] = name
-        rows.qtype[row] = _QTYPES[qtype]
-        rows.mark[row] = mark
-
-
-def monitor_queries(questions: Questions, resolver: int, start: int) -> Rows:
-    """Return the monitoring of a resolver: one query each five minutes, by household -1 - resolver.
-
-    A resolver that works is never silent for an hour, however small the scale.
-    """
-    count = DAY_US // _MONITOR_US
-    rows = Rows.empty(count)
-    rows.time[:] = start + 1_000_003 * (resolver + 1) + np.arange(count) * _MONITOR_US
-    rows.household[:] = -1 - resolver
-    rows.host[:] = -1
-    rows.name[:] = questions.monitor
-    rows.qtype[:] = 1
-    return rows

@@ -8,8 +8,8 @@ import numpy as np
 import zstandard
 
 from remnant.simulate import dnstap
-from remnant.simulate.behaviour import FIRST_BROKEN, MALFORMED
 from remnant.simulate.population import DAY_US
+from remnant.simulate.rows import FIRST_BROKEN, MALFORMED
 from remnant.simulate.segments import SegmentFiles
 from remnant.simulate.world import World
 

@@ -159,9 +159,7 @@ def noise_of(
     empty = Arrivals.of(
         np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int32), proof=TCP
     )
-    key = np.concatenate(
-        [np.empty(0, np.int64), *(unit << 3 | kind for kind, unit in parts)]
-    )
+    key = np.concatenate([np.empty(0, np.int64), *(unit << 3 | kind for kind, unit in parts)])
     few, number = np.unique(key, return_counts=True)
     return NoiseDay(
         Arrivals.joined([empty, *dns]),

@@ -28,6 +28,7 @@ __all__ = [
     "Bots",
     "Households",
     "clean_up_rates",
+    "local_times",
     "populate",
     "waves",
 ]
@@ -39,7 +40,7 @@ NEVER: Final = 1 << 62
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 _SILVER: Final = 2**0.5 - 1
-_BEFORE_US: Final = 6 * HOUR_US
+_BEFORE_US: Final = 10 * HOUR_US
 """So long before the midnight of a curve's day the bots of that day are born, at the earliest."""
 
 _JOIN: Final = 0.3
@@ -351,3 +352,12 @@ def _households(
             known.append(len(homes))
             homes.append(place)
     return household, np.array(homes, np.int32)
+
+
+def local_times(
+    scenario: Scenario,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return each country's local time minus UTC (microseconds), and its days of rest (bits)."""
+    offset = [round(country.offset_hours * HOUR_US) for country in scenario.countries]
+    rest = [sum(1 << day for day in country.weekend) for country in scenario.countries]
+    return np.array(offset, np.int64), np.array(rest, np.int64)

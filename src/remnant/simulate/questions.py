@@ -47,8 +47,9 @@ VERSIONS: Final = 16
 
 
 class NameTable(NamedTuple):
-    """The names as kernels read them; in the second axis 0 is before, 1 after the takedown, 2
-    what a resolver answers that blocks them.
+    """The names as kernels read them; in the second axis 0 is before, 1 after the takedown.
+
+    2 is what a resolver answers that blocks them.
 
     Attributes:
         wire: all names in wire form, end to end.
@@ -142,7 +143,9 @@ def questions(scenario: Scenario, random: np.random.Generator | None = None) -> 
         row = len(watched) + i
         gone = len(watched) + len(popular) <= row < len(watched) + len(popular) + len(missing)
         answers.append((_Answer(),) * 3 if gone else (here,) * 3)
-    answers += [(_Answer(f"{_C2_V4}{220 + i % 30}", None, scenario.c2_ttl),) * 3 for i in range(len(back))]
+    answers += [
+        (_Answer(f"{_C2_V4}{220 + i % 30}", None, scenario.c2_ttl),) * 3 for i in range(len(back))
+    ]
     reached = [3 if name.after == "sinkhole" else 0 for name in scenario.names]
     reached += [0] * (len(names) - len(watched))
     unlisted = len(names)

@@ -308,11 +308,9 @@ def _through(
         at = _slot(keys, key)
         left = until[at] - now
         if keys[at] == key and left > 0:
-            again = False
-            if prefetch == _BIND:
-                again = left <= _BIND_TRIGGER_US and given[at] >= _BIND_ELIGIBLE
-            elif prefetch == _UNBOUND:
-                again = left <= given[at] * (_SECOND_US // 10)
+            again = (
+                prefetch == _BIND and left <= _BIND_TRIGGER_US and given[at] >= _BIND_ELIGIBLE
+            ) or (prefetch == _UNBOUND and left <= given[at] * (_SECOND_US // 10))
             if not again:
                 continue
         out.asked[row] = True

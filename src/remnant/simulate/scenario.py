@@ -5,7 +5,7 @@ Every count is *at scale 1*; a run multiplies bots, innocent clients and address
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from remnant.simulate.surroundings import Blocking, Dga, Loss, Noise, Outage, Resolvers, Return
@@ -184,10 +184,10 @@ class Scenario:
     names_source: str = "stamparm/maltrail changeup.txt; state invented"
     most_retries: int = 1
     most_carrier_nat_bots: int = 0
-    recursion: Resolvers = Resolvers()
+    recursion: Resolvers = field(default_factory=Resolvers)
     second_ttl: int | None = None
-    blocking: Blocking = Blocking()
-    noise: Noise = Noise()
+    blocking: Blocking = field(default_factory=Blocking)
+    noise: Noise = field(default_factory=Noise)
     losses: tuple[Loss, ...] = ()
     outages: tuple[Outage, ...] = ()
     clock_skew: float = 0.0

@@ -71,8 +71,9 @@ class SegmentFiles:
         self._ttls = ttls
         self._seed = seed
         wire, offsets = asked.table.wire, asked.table.offsets
-        spans: list[Any] = [pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(wire)]
-        wires = pa.Array.from_buffers(pa.binary(), offsets.size - 1, [None, *spans])
+        spans: list[Any] = [offsets.astype(np.int32), wire]
+        buffers = [None, *map(pa.py_buffer, spans)]
+        wires = pa.Array.from_buffers(pa.binary(), offsets.size - 1, buffers)
         # Without a name, what stands last: nothing.
         self._wires: Any = pa.concat_arrays([wires, pa.array([b""], pa.binary())])
         self.events = self.files = self.bytes = 0
@@ -194,7 +195,9 @@ def _addresses(
 ) -> npt.NDArray[np.uint8]:
     """Return unit numbers as addresses of 16 bytes; an IPv6 one gets the device's identifier."""
     six = (units & IPV6_BIT) != 0
-    identifier = mixed(device.astype(np.int64).astype(np.uint64) ^ (units.astype(np.uint64) << np.uint64(20)))
+    identifier = mixed(
+        device.astype(np.int64).astype(np.uint64) ^ (units.astype(np.uint64) << np.uint64(20))
+    )
     low = units.astype(np.uint64) & np.uint64(0xFFFFFFFF)
     words = np.zeros((units.size, 4), ">u4")
     words[:, 0] = np.where(six, V6_TOP, 0)
@@ -220,7 +223,9 @@ def _subnets(ecs: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401 - Arrow
 def _fixed(values: npt.NDArray[np.uint8], null: npt.NDArray[np.bool_] | None = None) -> Any:  # noqa: ANN401 - Arrow
     """Return uint8[n, width] as a column of fixed width."""
     width = values.shape[1]
-    data: list[Any] = [None, pa.py_buffer(np.ascontiguousarray(values))]
+    data: Any = np.ascontiguousarray(values)
+    valid: Any = None
     if null is not None and null.any():
-        data[0] = pa.py_buffer(np.packbits(~null, bitorder="little"))
-    return pa.Array.from_buffers(pa.binary(width), values.shape[0], data)
+        valid = np.packbits(~null, bitorder="little")
+    buffers = [None if valid is None else pa.py_buffer(valid), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(width), values.shape[0], buffers)

@@ -19,12 +19,12 @@ from remnant.simulate import dnstap
 from remnant.simulate.activity import unit_text
 from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.arrivals import DNS_UDP, HTTP, NONE
-from remnant.simulate.behaviour import MARK_LOST
 from remnant.simulate.draws import mixed
 from remnant.simulate.networks import registry
 from remnant.simulate.noise import code_of, facts_of
 from remnant.simulate.population import DAY_US, HOUR_US
 from remnant.simulate.questions import NXDOMAIN, SINKHOLE_V4, SINKHOLE_V6
+from remnant.simulate.rows import MARK_LOST
 from remnant.simulate.segments import SENSOR
 from remnant.simulate.world import World
 from remnant.watchlist import SINKHOLE
@@ -107,9 +107,7 @@ class _Tables:
             self._cover(SENSOR, vantage, rows.time, rows.time, day.listens, stated=True)
         return found
 
-    def _resolver(
-        self, day: Day, index: int, identity: str, table: dnstap.Messages
-    ) -> pa.Table:
+    def _resolver(self, day: Day, index: int, identity: str, table: dnstap.Messages) -> pa.Table:
         mine = self._asked.of_case(table.name) & (table.mark <= MARK_LOST)
         rows = np.flatnonzero(mine)
         name, mark = table.name[rows], table.mark[rows]
@@ -168,9 +166,10 @@ class _Tables:
         named = name >= 0
         texts: Any = self._names.take(pa.array(np.maximum(name, 0)))
         if not named.all():
-            sinks = pa.array([SINKHOLE_V4, SINKHOLE_V6]).take(pa.array(six.astype(np.int8)))
+            which: Any = pa.array(six.astype(np.int8))
+            sinks = pa.array([SINKHOLE_V4, SINKHOLE_V6]).take(which)
             texts = pc.if_else(pa.array(named), texts, sinks)
-        rule = np.where(named, name, len(self._asked.names))
+        rule: Any = pa.array(np.where(named, name, len(self._asked.names)))
         dns_tcp = proof == PROOFS.index("dns_tcp")
         overall = vantage in {"sinkhole_http", "sinkhole_tcp"}
         columns: dict[str, Any] = {
@@ -191,7 +190,7 @@ class _Tables:
             "case_bits": pa.nulls(count, pa.int64()),
             "qtype": qtype,
             "rcode": rcode,
-            "indicator": self._indicators.take(pa.array(rule)),
+            "indicator": self._indicators.take(rule),
             "proof": _words(PROOFS, proof.astype(np.int32)),
             "weight": pa.array(np.ones(count, np.int64)),
             "detail": detail,
@@ -259,7 +258,9 @@ class _Tables:
             values: Any = [row[field.name] for row in rows]
             made: Any = pa.array(values, pa.int64()) if field.type == TIME else pa.array(values)
             columns.append(
-                made.dictionary_encode() if pa.types.is_dictionary(field.type) else made.cast(field.type)
+                made.dictionary_encode()
+                if pa.types.is_dictionary(field.type)
+                else made.cast(field.type)
             )
         return pa.table(columns, schema=schema)
 
@@ -309,4 +310,4 @@ def _repeated(word: str, count: int) -> Any:  # noqa: ANN401 - Arrow
 
 
 def _words(words: tuple[str, ...], index: npt.NDArray[np.int32]) -> Any:  # noqa: ANN401 - Arrow
-    return pa.DictionaryArray.from_arrays(pa.array(index), pa.array(words, pa.string()))
+    return pa.DictionaryArray.from_arrays(index, pa.array(words, pa.string()))

@@ -1,4 +1,4 @@
-"""What stands around the bots of a scenario: resolvers, blocking, noise, losses, generated names."""
+"""What stands around the bots of a scenario: resolvers, noise, losses, generated names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Resolvers:
         isp, farm, own: how these are divided (any positive scale): the resolver of their network,
             a public farm, a resolver of their own.
         observed_caches: caches behind the address of an observed resolver.
-        isp_caches: the most caches behind the address of a network's resolver; 1 to this, as likely.
+        isp_caches: the most caches behind the address of a network's resolver; each number is as
+            likely.
         farms: number of public farms; each sends the client's /24 (IPv6: /56) and caches by it.
         farm_caches: fewest and most caches of a farm.
         unbound: share of the networks' resolvers that keep answers as Unbound does (at most a day,

@@ -13,12 +13,14 @@ import numpy as np
 from remnant.simulate import arrivals, dnstap
 from remnant.simulate.addresses import AddressPlan
 from remnant.simulate.arrivals import Arrivals
-from remnant.simulate.behaviour import MARK_LOST, BotDays, InnocentDays, Rows, monitor_queries
+from remnant.simulate.behaviour import BotDays
+from remnant.simulate.innocents import InnocentDays, monitor_queries
 from remnant.simulate.networks import MONITOR_V4, build
 from remnant.simulate.noise import noise_of
 from remnant.simulate.population import DAY_US, populate
 from remnant.simulate.questions import questions
 from remnant.simulate.recursion import Recursion
+from remnant.simulate.rows import MARK_LOST, Rows
 from remnant.simulate.truth import Truth
 from remnant.windows import to_us
 
@@ -72,9 +74,7 @@ class World:
         self.bots, self.households = populate(scenario, self.networks, scale, random)
         self.asked = questions(scenario, random)
         self.recursion = Recursion(scenario, self.networks, self.households, random, key)
-        self.keys = [
-            np.uint64((int(key) + i) % (1 << 64)) for i in range(len(scenario.resolvers))
-        ]
+        self.keys = [np.uint64((int(key) + i) % (1 << 64)) for i in range(len(scenario.resolvers))]
         self.truth = Truth(scenario, self.networks, self.bots, self.households, self.asked)
         self._seed = seed
         self._plan = AddressPlan(scenario, self.networks, self.households, key)
@@ -90,9 +90,7 @@ class World:
             sensor: [(since, until) for name, since, until in losses if name == sensor]
             for sensor in (*(name for name, _ in scenario.resolvers), "sinkhole")
         }
-        self.skew = {
-            loss.sensor: round(loss.skew_seconds * 1_000_000) for loss in scenario.losses
-        }
+        self.skew = {loss.sensor: round(loss.skew_seconds * 1_000_000) for loss in scenario.losses}
 
     def days(self) -> Iterator[Day]:
         """Yield the days in order; each can be asked for once."""
@@ -125,9 +123,7 @@ class World:
         for index in range(len(self.keys)):
             mine = delivered & (self.networks.resolver[network] == index)
             part = rows.take(mine)
-            messages.append(
-                self._messages(index, part, units[mine], after[mine], start)
-            )
+            messages.append(self._messages(index, part, units[mine], after[mine], start))
         listens, dns, tcp = self._sinkhole(number, start, bot_rows, bot_units, connects)
         self.truth.activity.add_day(
             start, hours, beacons, behaviour.searches, behaviour.lookups, dns, tcp
@@ -196,9 +192,7 @@ class World:
             lost |= networks[network] & (rows.time >= since) & (rows.time < until)
         return rows.take(~lost) if lost.any() else rows
 
-    def _hours(
-        self, start: int, hours: npt.NDArray[np.uint64]
-    ) -> npt.NDArray[np.uint64]:
+    def _hours(self, start: int, hours: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         """Return hours as bits without those in which a bot's network is cut off."""
         for networks, since, until in self._cut_off:
             gone = np.uint64(0)
@@ -209,9 +203,7 @@ class World:
             hours = np.where(networks[self.bots.network], hours & ~gone, hours)
         return hours
 
-    def _delivered(
-        self, rows: Rows, network: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
+    def _delivered(self, rows: Rows, network: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which queries an observed resolver gets while its sensor works."""
         here = self.recursion.observed[rows.household]
         for index, (identity, _) in enumerate(self.scenario.resolvers):
@@ -272,9 +264,7 @@ def _cut_off(
     return found
 
 
-def _within(
-    times: npt.NDArray[np.int64], spans: list[tuple[int, int]]
-) -> npt.NDArray[np.bool_]:
+def _within(times: npt.NDArray[np.int64], spans: list[tuple[int, int]]) -> npt.NDArray[np.bool_]:
     inside = np.zeros(times.size, np.bool_)
     for since, until in spans:
         inside |= (times >= since) & (times < until)
