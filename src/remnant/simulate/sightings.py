@@ -164,7 +164,8 @@ class _Tables:
         index: Any = pa.array(np.maximum(entry, 0), mask=entry < 0)
         six = (unit & IPV6_BIT) != 0
         named = name >= 0
-        texts: Any = self._names.take(pa.array(np.maximum(name, 0)))
+        asked: Any = pa.array(np.maximum(name, 0))
+        texts: Any = self._names.take(asked)
         if not named.all():
             which: Any = pa.array(six.astype(np.int8))
             sinks = pa.array([SINKHOLE_V4, SINKHOLE_V6]).take(which)
