@@ -552,9 +552,7 @@ def _simulate(scenario: str, out: Path, scale: float | None, seed: int) -> Any:
 
 
 def demo(
-    scenario: Annotated[
-        str, typer.Argument(help=_WHICH, metavar="SCENARIO")
-    ] = "beebone",
+    scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")] = "beebone",
     *,
     scale: Annotated[
         float | None,

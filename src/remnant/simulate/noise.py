@@ -25,7 +25,7 @@ __all__ = ["KINDS", "NoiseDay", "code_of", "facts_of", "noise_of"]
 KINDS: Final = ("scanner", "crawler", "sandbox", "researcher", "monitor", "spoofed")
 _STYLES: Final = (
     # Method, target and user agent of bots, crawlers and monitors.
-    ("GET", "/qzwxkd/?a", "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 6.0)"),
+    ("GET", "/qzwxkd/?a", "Mozilla/4.0 (MSIE 7.0)"),
     ("GET", "/robots.txt", "Mozilla/5.0 (compatible; examplecrawler/1.0)"),
     ("HEAD", "/", "examplemonitor/2.1"),
 )

@@ -41,7 +41,7 @@ __all__ = ["SENSOR", "SegmentFiles"]
 SENSOR: Final = "sinkhole"
 """The sensor's name, and its folder's."""
 
-_LEVEL: Final = -1
+_LEVEL: Final = -3
 _FRAME_ROWS: Final = 1 << 16
 _V4_MAPPED: Final = 0xFFFF
 
@@ -125,6 +125,8 @@ class SegmentFiles:
                 sequence += 1
 
             put(HEAD, head.to_json())
+            # Made at once, written in slices: most hours have few rows.
+            batch = self._batch(arrivals)
             since = start
             end = start // DAY_US * DAY_US + DAY_US
             for begin in range(start // HOUR_US * HOUR_US, end, HOUR_US):
@@ -134,8 +136,8 @@ class SegmentFiles:
                     since = max(until for _, until in gap)
                 facts = {"at": begin + HOUR_US, "since": since, "counts": [0, 0, 0, 0]}
                 for at in range(int(low), int(high), _FRAME_ROWS):
-                    part = arrivals.take(slice(at, min(at + _FRAME_ROWS, int(high))))
-                    put(ROWS, {**facts, "rows": part.time.size}, self._batch(part).serialize())
+                    part = batch.slice(at, min(_FRAME_ROWS, int(high) - at))
+                    put(ROWS, {**facts, "rows": len(part)}, part.serialize())
                 if since <= begin + HOUR_US:
                     put(ALIVE, facts)
             put(END, {"at": end, "since": min(since, end), "clock": {}})
