@@ -43,6 +43,7 @@ bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratio
 	$(BIN)/python bench/sink_loss.py
 	$(BIN)/python bench/sink_connections.py
 	$(BIN)/python bench/simulate_dnstap.py
+	$(BIN)/python bench/simulate_views.py
 	$(BIN)/python bench/enrich_lookup.py
 
 docs: $(VENV)/.dev ## write the reference pages that are generated from code

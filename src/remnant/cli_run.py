@@ -517,8 +517,11 @@ def _written(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+_WHICH = "Which botnet: beebone, kelihos, zbot."
+
+
 def simulate(
-    scenario: Annotated[str, typer.Argument(help="Which botnet: beebone.", metavar="SCENARIO")],
+    scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")],
     *,
     out: Annotated[Path, typer.Option("-o", "--output", help="A new or empty folder.")],
     scale: Annotated[
@@ -527,12 +530,13 @@ def simulate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
 ) -> None:
-    """Make up the traffic of a botnet, as dnstap files, with a truth to compare with."""
+    """Make up a botnet's traffic at resolvers and at a sinkhole, and the truth to compare with."""
     result = _simulate(scenario, out, scale, seed)
     say(
         f"{result.messages:,} messages in {result.files} files "
         f"({result.written_bytes / 1e6:,.0f} MB), {result.sightings:,} of them queries for watched "
-        f"names; scale {result.scale:g}, seed {result.seed}"
+        f"names; {result.events:,} events at the sinkhole; scale {result.scale:g}, seed "
+        f"{result.seed}"
     )
     say(
         f"Next: remnant case import {result.case_file} --prefixes {result.prefixes} && "
@@ -548,9 +552,7 @@ def _simulate(scenario: str, out: Path, scale: float | None, seed: int) -> Any:
 
 
 def demo(
-    scenario: Annotated[
-        str, typer.Argument(help="Which botnet: beebone.", metavar="SCENARIO")
-    ] = "beebone",
+    scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")] = "beebone",
     *,
     scale: Annotated[
         float | None,
@@ -578,11 +580,11 @@ def demo(
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        say(f"1/4  Simulating the {scenario} botnet and the traffic of two resolvers …")
+        say(f"1/4  Simulating the {scenario} botnet, two resolvers and the sinkhole …")
         made = _simulate(scenario, place, scale, seed)
         say(
-            f"     {made.messages:,} DNS messages, scale {made.scale:g} of the real botnet, "
-            f"seed {made.seed}"
+            f"     {made.messages:,} DNS messages, {made.events:,} events at the sinkhole, "
+            f"scale {made.scale:g} of the real botnet, seed {made.seed}"
         )
         library = open_library(settings)
         with open_store(settings, write=True) as store:

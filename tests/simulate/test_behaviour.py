@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from remnant.simulate.beebone import BEEBONE
-from remnant.simulate.behaviour import MARK_LOST, BotDays, InnocentDays, Rows
+from remnant.simulate.behaviour import BotDays
+from remnant.simulate.innocents import InnocentDays
 from remnant.simulate.networks import Networks, build
 from remnant.simulate.population import DAY_US, Bots, Households, populate
 from remnant.simulate.questions import Questions, questions
+from remnant.simulate.rows import MARK_LOST, Rows
 from remnant.windows import to_us
 
 SCENARIO = replace(BEEBONE, since=BEEBONE.takedown - timedelta(days=2))

@@ -12,6 +12,7 @@ import pytest
 from remnant import simulate
 from remnant.errors import SimulationError
 from remnant.simulate.beebone import BEEBONE
+from simulate.conftest import SEED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,7 @@ def test_the_folder_says_how_it_was_made(short: simulate.SimulationResult) -> No
     made = json.loads((short.out / "scenario.json").read_text())
 
     assert made["simulated"] is True
-    assert (made["scale"], made["seed"]) == (short.scale, 7)
+    assert (made["scale"], made["seed"]) == (short.scale, SEED)
     assert (made["messages"], made["sightings"]) == (short.messages, short.sightings)
     assert made["parameters"]["half_life_days"] == 340
 

@@ -125,4 +125,4 @@ def test_bots_ask_only_while_they_live(short: SimulationResult) -> None:
     bots = truth(short, "bots")
 
     assert all(bot["clean"] is None or bot["clean"] > bot["birth"] for bot in bots)
-    assert {bot["resolver"] for bot in bots} == {"resolver-a", "resolver-b"}
+    assert {bot["resolver"] for bot in bots} == {"resolver-a", "resolver-b", "unobserved"}

@@ -48,7 +48,7 @@ def mine(tmp_path: Path, small: Place) -> Place:
 def whole(tmp_path_factory: pytest.TempPathFactory, made: Made) -> Place:
     """All days, piped in as one stream; for reading only."""
     place = _with_case(Place(tmp_path_factory.mktemp("whole")), made)
-    files = sorted((made.folder / "traffic").rglob("*.zst"), key=lambda path: path.name)
+    files = sorted((made.folder / "traffic").rglob("*.dnstap.zst"), key=lambda path: path.name)
     place.ingest("-", stdin=joined([plain(path) for path in files]))
     return place
 

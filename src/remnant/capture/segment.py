@@ -54,6 +54,8 @@ _LOOKED_AHEAD: Final = 2 * MAX_PAYLOAD
 _TRIED: Final = 1 << 30
 """Bytes that are searched for frames behind damage, in all."""
 _MANY: Final = 1 << 40
+SIMULATED: Final = "simulated"
+"""The note of a segment that a simulation wrote, as readers of dnstap give it."""
 
 
 @dataclass(slots=True)
@@ -262,6 +264,7 @@ def batch_of(
         quarantine=_quarantine(bad[:QUARANTINE_LIMIT]),
         records=records,
         query_messages=sum(map(len, parts)),
+        notes=(SIMULATED,) if head is not None and head.simulated else (),
         listened=tuple(tally.listened),
     )
 

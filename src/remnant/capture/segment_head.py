@@ -33,6 +33,7 @@ class SegmentHead:
         created: when it began (UTC microseconds).
         clock: what the system knew of its clock then; empty if nothing.
         events: version of the table of events.
+        simulated: a simulation wrote it.
     """
 
     segment: str
@@ -46,10 +47,14 @@ class SegmentHead:
     created: int
     clock: dict[str, Any]
     events: int = EVENTS.version
+    simulated: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the facts as plain data."""
-        return asdict(self)
+        """Return the facts as plain data; only a simulation says that it is one."""
+        facts = asdict(self)
+        if not self.simulated:
+            del facts["simulated"]
+        return facts
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> Self | None:
@@ -68,6 +73,7 @@ class SegmentHead:
                 created=int(facts["created"]),
                 clock=dict(facts["clock"]),
                 events=int(facts["events"]),
+                simulated=facts.get("simulated") is True,
             )
             usable = (
                 len(head.segment) == _ID_DIGITS

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remnant.simulate.scenario import Scenario
+    from remnant.simulate.sightings import Observed
 
-__all__ = ["LARGEST_SCALE", "SimulationResult", "run", "scenarios"]
+__all__ = ["LARGEST_SCALE", "SimulationResult", "observed", "run", "scenarios"]
 
 LARGEST_SCALE: Final = 8.0
 """Above it the networks no longer fit into 10.0.0.0/8."""
@@ -32,12 +33,13 @@ class SimulationResult:
         scenario, scale, seed: what it was made from.
         case: name of the case in ``case_file``.
         out: the folder.
-        traffic: folder with one folder of dnstap files per resolver.
+        traffic: folder with one folder of dnstap files per resolver, and one of segments.
         case_file: the case to import.
         prefixes: the table that names the networks (iptoasn.com's columns).
         truth: folder that nobody but a test may read.
         messages: dnstap messages written.
         sightings: of them, client queries for watched names.
+        events: events at the sinkhole, in segments.
         files: traffic files.
         written_bytes: their size, compressed.
     """
@@ -53,6 +55,7 @@ class SimulationResult:
     truth: Path
     messages: int
     sightings: int
+    events: int
     files: int
     written_bytes: int
 
@@ -60,8 +63,10 @@ class SimulationResult:
 def scenarios() -> dict[str, Scenario]:
     """Return all scenarios by name."""
     from remnant.simulate.beebone import BEEBONE  # noqa: PLC0415 - the room stays light to import
+    from remnant.simulate.kelihos import KELIHOS  # noqa: PLC0415
+    from remnant.simulate.zbot import ZBOT  # noqa: PLC0415
 
-    return {BEEBONE.name: BEEBONE}
+    return {scenario.name: scenario for scenario in (BEEBONE, KELIHOS, ZBOT)}
 
 
 def run(
@@ -89,16 +94,7 @@ def run(
         SimulationError: an unknown scenario, a scale or seed out of range, or a folder that is not
             empty or cannot be written.
     """
-    chosen = _known(scenario) if isinstance(scenario, str) else scenario
-    factor = chosen.default_scale if scale is None else scale
-    if not (isfinite(factor) and 0 < factor <= LARGEST_SCALE):
-        raise SimulationError(
-            "this scale cannot be simulated",
-            got=factor,
-            expected=f"a number above 0, at most {LARGEST_SCALE:g}",
-        )
-    if not 0 <= seed < 1 << 63:
-        raise SimulationError("this seed cannot be used", got=seed, expected="0 or more")
+    chosen, factor = _chosen(scenario, scale, seed)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SimulationError(
             "the place for the simulation is not an empty folder",
@@ -109,7 +105,7 @@ def run(
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        totals = days.make(chosen, out, factor, seed, progress)
+        totals = days.make(chosen, out, factor, seed, progress, papers.case_name(chosen))
         papers.write(chosen, out, factor, seed, totals)
     except OSError as error:
         raise SimulationError(
@@ -127,9 +123,41 @@ def run(
         truth=out / "truth",
         messages=totals.messages,
         sightings=totals.sightings,
+        events=totals.events,
         files=totals.files,
         written_bytes=totals.written_bytes,
     )
+
+
+def observed(scenario: str | Scenario, *, scale: float | None = None, seed: int = 1) -> Observed:
+    """Return what Remnant would hold of a run after ingesting it, and the truth, in memory.
+
+    Args:
+        scenario: name of a scenario, see ``scenarios``; or one of one's own.
+        scale: as for ``run``.
+        seed: as for ``run``: the same three give the same sightings.
+
+    Raises:
+        SimulationError: an unknown scenario, or a scale or seed out of range.
+    """
+    from remnant.simulate.sightings import observe  # noqa: PLC0415 - loads Numba
+
+    return observe(*_chosen(scenario, scale, seed), seed)
+
+
+def _chosen(scenario: str | Scenario, scale: float | None, seed: int) -> tuple[Scenario, float]:
+    """Return scenario and scale, if they and the seed can be used."""
+    chosen = _known(scenario) if isinstance(scenario, str) else scenario
+    factor = chosen.default_scale if scale is None else scale
+    if not (isfinite(factor) and 0 < factor <= LARGEST_SCALE):
+        raise SimulationError(
+            "this scale cannot be simulated",
+            got=factor,
+            expected=f"a number above 0, at most {LARGEST_SCALE:g}",
+        )
+    if not 0 <= seed < 1 << 63:
+        raise SimulationError("this seed cannot be used", got=seed, expected="0 or more")
+    return chosen, factor
 
 
 def _known(name: str) -> Scenario:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.simulate.draws import STEP, below, bits, stream, unit
+from remnant.simulate.networks import RESERVED
 from remnant.simulate.population import DAY_US
 from remnant.wire import Int, Word, kernel
 
@@ -72,7 +73,7 @@ class AddressPlan:
             self._rate,
             self._forced,
             self._networks.first,
-            self._networks.pool,
+            self._networks.pool - RESERVED,
             self._base,
             self._slot,
             self._busy_until,

@@ -1,9 +1,4 @@
-"""A day's queries: what the bots ask for, and the innocent traffic around it.
-
-The columns of a day's queries, in the order in which all functions here give them: time (UTC
-microseconds), household, host (bot number, or -1), name (row of the name table), qtype, and mark:
-0, ``MARK_LOST``, or from ``FIRST_BROKEN`` on a kind of broken message.
-"""
+"""What the bots ask for on a day, and when they connect to what the answers say."""
 
 from __future__ import annotations
 
@@ -12,7 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from remnant.simulate.draws import STEP, below, bits, normal, stream, unit
-from remnant.simulate.population import DAY_US
+from remnant.simulate.population import DAY_US, local_times
+from remnant.simulate.rows import MARK_LOST, Rows
 from remnant.windows import to_us
 from remnant.wire import Int, Word, kernel
 
@@ -20,80 +16,22 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.simulate.networks import Networks
-    from remnant.simulate.population import Bots, Households
+    from remnant.simulate.population import Bots
     from remnant.simulate.questions import Questions
     from remnant.simulate.scenario import Scenario
 
-__all__ = [
-    "FIRST_BROKEN",
-    "MALFORMED",
-    "MARK_LOST",
-    "BotDays",
-    "InnocentDays",
-    "Rows",
-    "monitor_queries",
-]
+__all__ = ["BotDays"]
 
-MARK_LOST: Final = 1
-"""The query got no response; the machine asked again."""
-
-MALFORMED: Final = ("short", "cut", "loop", "label")
-"""Kinds of broken messages: 5 bytes; a name that runs over the end; a compression pointer to
-itself; a reserved label type."""
-
-FIRST_BROKEN: Final = 2
-"""The mark of the first kind of broken message; the others follow."""
-
+_CONNECTS: Final = 64
+_BARRELS: Final = ("uniform", "randomcut", "sampling", "permutation")
+_RANDOM_CUT: Final = 1
+_SAMPLING: Final = 2
 _BOTS: Final = 2
-_INNOCENT: Final = 3
 _HOUR_US: Final = 3_600_000_000
 _SECOND_US: Final = 1_000_000
-_DAY_S: Final = 86_400
 _RESEND_US: Final = 2_000_000
 _LOSS: Final = 0.01
 _ROWS_PER_BOT: Final = 48
-_QTYPES: Final = np.array([1, 28, 65, 16, 15, 12], np.uint16)
-_QTYPE_CHANCE: Final = np.array([0.64, 0.9, 0.965, 0.985, 0.995, 1.0])
-_ACTIVITY: Final = np.array(
-    [.35, .25, .18, .15, .15, .2, .3, .45, .65, .8, .85, .85,
-     .82, .82, .84, .85, .86, .9, .95, 1., 1., .95, .8, .55]
-)  # fmt: skip
-_MONITOR_US: Final = 300_000_000
-
-
-class Rows(NamedTuple):
-    """Queries, one row each: see the module's description."""
-
-    time: npt.NDArray[np.int64]
-    household: npt.NDArray[np.int32]
-    host: npt.NDArray[np.int32]
-    name: npt.NDArray[np.int16]
-    qtype: npt.NDArray[np.uint16]
-    mark: npt.NDArray[np.uint8]
-
-    @classmethod
-    def empty(cls, count: int) -> Rows:
-        """Return rows without values."""
-        return cls(
-            np.empty(count, np.int64),
-            np.empty(count, np.int32),
-            np.empty(count, np.int32),
-            np.empty(count, np.int16),
-            np.empty(count, np.uint16),
-            np.zeros(count, np.uint8),
-        )
-
-    def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Rows:
-        """Return some of the rows."""
-        time, household, host, name, qtype, mark = self
-        return Rows(
-            time[which], household[which], host[which], name[which], qtype[which], mark[which]
-        )
-
-    @staticmethod
-    def joined(parts: list[Rows]) -> Rows:
-        """Return the rows of all parts, one part after the other."""
-        return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class _BotColumns(NamedTuple):
@@ -106,6 +44,10 @@ class _BotColumns(NamedTuple):
     away_until: npt.NDArray[np.int64]
     version: npt.NDArray[np.int16]
     aaaa: npt.NDArray[np.bool_]
+    later: npt.NDArray[np.int16]
+    switch: npt.NDArray[np.int64]
+    dga: npt.NDArray[np.bool_]
+    skew: npt.NDArray[np.int64]
     offset_us: npt.NDArray[np.int64]
     rest_days: npt.NDArray[np.int64]
 
@@ -117,6 +59,43 @@ class _Habits(NamedTuple):
     period_us: float
     more_names: float
     retry: float
+    most_retries: int
+
+
+class _Names(NamedTuple):
+    """What a bot knows of names.
+
+    Attributes:
+        of_version: see ``Questions.version_names``.
+        ttl, answer: see ``NameTable``.
+        reached: see ``Questions``.
+        generated: see ``Questions``.
+        first_day: see ``Questions``.
+        barrel: see ``_BARRELS``.
+        lookups: most names of one activation.
+        again: search again after a search that found nothing.
+        pause_us: mean time between two lookups of a search.
+    """
+
+    of_version: npt.NDArray[np.int32]
+    ttl: npt.NDArray[np.int64]
+    answer: npt.NDArray[np.uint8]
+    reached: npt.NDArray[np.uint8]
+    generated: npt.NDArray[np.int32]
+    first_day: int
+    barrel: int
+    lookups: int
+    again: bool
+    pause_us: float
+
+
+class _Seen(NamedTuple):
+    """What one day adds to the truth about each bot: hours as bits, searches, and lookups."""
+
+    hours: npt.NDArray[np.uint64]
+    beacons: npt.NDArray[np.uint64]
+    searches: npt.NDArray[np.int32]
+    lookups: npt.NDArray[np.int32]
 
 
 class BotDays:
@@ -124,6 +103,10 @@ class BotDays:
 
     Attributes:
         hours: bit ``h`` is set when the bot was running in hour ``h`` of the day (uint64 per bot).
+        beacons: the same for hours in which it asked for a name or connected to the sinkhole.
+        searches: activations of each bot in sessions of this day that looked for generated names.
+        lookups: how many they looked up.
+        connections: attempts to reach an address of the sinkhole, as rows without a qtype.
     """
 
     def __init__(
@@ -134,7 +117,7 @@ class BotDays:
         questions: Questions,
         seed: np.uint64,
     ) -> None:
-        offset, rest = _local_times(scenario)
+        offset, rest = local_times(scenario)
         country = networks.country[bots.network]
         self._columns = _BotColumns(
             bots.birth,
@@ -146,6 +129,10 @@ class BotDays:
             bots.away_until,
             bots.version,
             bots.aaaa,
+            bots.later,
+            bots.switch,
+            bots.dga,
+            bots.skew,
             offset[country],
             rest[country],
         )
@@ -156,13 +143,35 @@ class BotDays:
             scenario.period_minutes * 60 * _SECOND_US,
             scenario.more_names,
             scenario.retry,
+            scenario.most_retries,
         )
-        self._questions = questions
+        given = scenario.dga
+        self._names = _Names(
+            questions.version_names,
+            questions.table.ttl,
+            questions.table.answer,
+            questions.reached,
+            questions.generated,
+            questions.first_day,
+            0 if given is None else _BARRELS.index(given.barrel),
+            0 if given is None else given.lookups,
+            given is not None and given.again,
+            0.0 if given is None else given.pause_seconds * _SECOND_US,
+        )
         self._seed = seed
         self._later = Rows.empty(0)
         self._cached = np.zeros((scenario.names_per_bot, 2), np.int64)
-        self._hours = np.zeros(len(bots), np.uint64)
+        # The order in which names are drawn, and what was swapped to draw them.
+        self._order = np.arange(max(1, questions.generated.shape[1]))
+        self._swapped = np.zeros(self._order.size, np.int64)
+        self._room = 1024 + _ROWS_PER_BOT * len(bots)
+        count = len(bots)
+        self._hours = np.zeros(count, np.uint64)
+        self._beacons = np.zeros(count, np.uint64)
         self.hours = self._hours
+        self.beacons = self._beacons
+        self.searches = self.lookups = np.zeros(count, np.int32)
+        self.connections = Rows.empty(0)
 
     def advance(self, day: int, start: int) -> Rows:
         """Return the queries of a day (its number, and its midnight in UTC microseconds).
@@ -170,31 +179,115 @@ class BotDays:
         A session may run past midnight; its later queries come with the next day.
         """
         self._hours >>= np.uint64(24)
-        count = -1
-        # Few bots live on every day; the room doubles in the rare case that it is too small.
-        room = 1024 + _ROWS_PER_BOT * len(self._columns.birth)
-        while count < 0:
-            rows = Rows.empty(room)
-            hours = self._hours.copy()
+        self._beacons >>= np.uint64(24)
+        bots = self._hours.size
+        while True:
+            rows = Rows.empty(self._room)
+            seen = _Seen(
+                self._hours.copy(),
+                self._beacons.copy(),
+                np.zeros(bots, np.int32),
+                np.zeros(bots, np.int32),
+            )
             count = _bot_day(
                 self._seed,
                 day,
                 start,
                 self._columns,
                 self._habits,
-                self._questions.version_names,
-                self._questions.table.ttl,
+                self._names,
                 rows,
-                hours,
+                seen,
                 self._cached,
+                self._order,
+                self._swapped,
             )
-            room *= 2
-        self._hours = hours
-        self.hours = hours & np.uint64((1 << 24) - 1)
+            if count >= 0:
+                break
+            # Few bots live on every day: the room doubles in the rare case that it is too small.
+            self._room *= 2
+        self._hours, self._beacons = seen.hours, seen.beacons
+        today = np.uint64((1 << 24) - 1)
+        self.hours, self.beacons = seen.hours & today, seen.beacons & today
+        self.searches, self.lookups = seen.searches, seen.lookups
         rows = Rows.joined([self._later, rows.take(slice(count))])
-        today = rows.time < start + DAY_US
-        self._later = rows.take(~today)
-        return rows.take(today)
+        now = rows.time < start + DAY_US
+        self._later = rows.take(~now)
+        rows = rows.take(now)
+        connects = rows.mark == _CONNECTS
+        self.connections = rows.take(connects)
+        return rows.take(~connects)
+
+
+@kernel
+def _put(
+    rows: Rows, at: Int, when: Int, household: Int, bot: Int, name: Int, qtype: Int, mark: Int
+) -> Int:
+    rows.time[at] = when
+    rows.household[at] = household
+    rows.host[at] = bot
+    rows.name[at] = name
+    rows.qtype[at] = qtype
+    rows.mark[at] = mark
+    return at + 1
+
+
+@kernel
+def _search(
+    key: Word,
+    day: Int,
+    bot: Int,
+    household: Int,
+    at: Int,
+    end: Int,
+    phase: Int,
+    names: _Names,
+    rows: Rows,
+    count: Int,
+    order: npt.NDArray[np.int64],
+    swapped: npt.NDArray[np.int64],
+) -> tuple[Int, Int, Int]:
+    """Look up the generated names of a day until one exists.
+
+    Returns:
+        The number of rows (-1: no room), the name that exists (-1: none met), and when it was met.
+    """
+    every = names.generated.shape[1]
+    most = min(names.lookups, every)
+    if count + most + 2 >= rows.time.size:
+        return -1, -1, at
+    first = below(key, every)
+    found = np.int64(-1)
+    done = 0
+    state = key
+    when = at
+    while done < most and when < end:
+        index = done
+        if names.barrel == _RANDOM_CUT:
+            index = (first + done) % every
+        elif names.barrel >= _SAMPLING:
+            # One step of a shuffle (Fisher and Yates); undone below, so that draws stay apart.
+            state += STEP
+            other = done + below(state, every - done)
+            index = order[other]
+            order[other] = order[done]
+            order[done] = index
+            swapped[done] = other
+        name = np.int64(names.generated[day, index])
+        count = _put(rows, count, when, household, bot, name, 1, 0)
+        done += 1
+        if names.answer[name, phase] & 2:
+            found = name
+            break
+        state += STEP
+        when += np.int64(names.pause_us * (0.5 + unit(state)))
+    if names.barrel >= _SAMPLING:
+        for back in range(done - 1, -1, -1):
+            other = swapped[back]
+            index = order[other]
+            order[other] = order[back]
+            order[back] = index
+    return count, found, when
 
 
 @kernel
@@ -204,18 +297,19 @@ def _bot_day(
     start: Int,
     bots: _BotColumns,
     habits: _Habits,
-    version_names: npt.NDArray[np.int16],
-    ttl: npt.NDArray[np.int64],
+    names: _Names,
     rows: Rows,
-    hours: npt.NDArray[np.uint64],
+    seen: _Seen,
     cached: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    swapped: npt.NDArray[np.int64],
 ) -> Int:
     """Fill in the queries of the sessions that begin on a day.
 
     Returns:
         The number of rows, or -1 when there is no room for them.
     """
-    width = version_names.shape[1]
+    width = names.of_version.shape[1]
     room = rows.time.size - 8
     count = 0
     for bot in range(bots.birth.size):
@@ -258,10 +352,48 @@ def _bot_day(
         first = (begin - start) // _HOUR_US
         last = (end - 1 - start) // _HOUR_US
         for hour in range(first, last + 1):
-            hours[bot] |= np.uint64(1) << np.uint64(hour)
+            seen.hours[bot] |= np.uint64(1) << np.uint64(hour)
+        before = count
+        household = np.int64(bots.household[bot])
         cached[:] = 0
         turn = np.int64(0)
+        epoch = np.int64(-1)
+        found = np.int64(-1)
         while at < end:
+            phase = 1 if at >= habits.takedown else 0
+            if bots.dga[bot]:
+                today = (at + bots.skew[bot]) // DAY_US - names.first_day
+                fresh = today != epoch
+                if fresh:
+                    found = np.int64(-1)
+                    epoch = today
+                when = at
+                state += STEP
+                known = 0 <= today < names.generated.shape[0] and at >= bots.birth[bot]
+                if found < 0 and known and (fresh or names.again):
+                    was = count
+                    count, found, when = _search(
+                        bits(state), today, bot, household, at, end, phase, names, rows, count,
+                        order, swapped,
+                    )  # fmt: skip
+                    if count < 0:
+                        return -1
+                    seen.searches[bot] += 1
+                    seen.lookups[bot] += count - was
+                    cached[0, 0] = when + names.ttl[found, phase] * _SECOND_US
+                elif found >= 0 and when >= cached[0, 0]:
+                    if count >= room:
+                        return -1
+                    count = _put(rows, count, when, household, bot, found, 1, 0)
+                    cached[0, 0] = when + names.ttl[found, phase] * _SECOND_US
+                if found >= 0 and phase == 1 and names.reached[found] & 1 and count < room:
+                    state += STEP
+                    when += np.int64((0.05 + 0.4 * unit(state)) * _SECOND_US)
+                    if when < end:
+                        count = _put(rows, count, when, household, bot, found, 0, _CONNECTS)
+                state += STEP
+                at += np.int64(habits.period_us * (0.9 + 0.2 * unit(state)))
+                continue
             state += STEP
             wanted = width if boot else 1
             while wanted < width and unit(state) < habits.more_names:
@@ -270,15 +402,22 @@ def _bot_day(
             boot = False
             when = at
             state += STEP
-            phase = 1 if at >= habits.takedown else 0
+            version = bots.version[bot] if at < bots.switch[bot] else bots.later[bot]
             again = phase == 1 and unit(state) < habits.retry
-            for attempt in range(2 if again else 1):
-                if attempt == 1:
+            attempts = 1
+            if again:
+                attempts = 2
+                if habits.most_retries > 1:
                     state += STEP
-                    when = at + np.int64((60.0 + 180.0 * unit(state)) * _SECOND_US)
+                    attempts += below(state, habits.most_retries)
+            for attempt in range(attempts):
+                if attempt > 0:
+                    state += STEP
+                    later = np.int64((60.0 + 180.0 * unit(state)) * _SECOND_US)
+                    when = later + (at if attempt == 1 else when)
                 for i in range(wanted):
                     place = (turn + i) % width
-                    name = version_names[bots.version[bot], place]
+                    name = np.int64(names.of_version[version, place])
                     for family in range(2 if bots.aaaa[bot] else 1):
                         if when < bots.birth[bot] or when >= end or when < cached[place, family]:
                             continue
@@ -290,134 +429,25 @@ def _bot_day(
                         for _ in range(2 if lost else 1):
                             if asked >= end:
                                 break
-                            rows.time[count] = asked
-                            rows.household[count] = bots.household[bot]
-                            rows.host[count] = bot
-                            rows.name[count] = name
-                            rows.qtype[count] = 28 if family else 1
-                            rows.mark[count] = MARK_LOST if lost else 0
+                            mark = MARK_LOST if lost else 0
+                            qtype = 28 if family else 1
+                            count = _put(rows, count, asked, household, bot, name, qtype, mark)
                             lost = False
                             asked += _RESEND_US
-                            count += 1
-                        cached[place, family] = asked + ttl[name, phase] * _SECOND_US
+                        cached[place, family] = asked + names.ttl[name, phase] * _SECOND_US
                     state += STEP
+                    if phase == 1 and names.reached[name] & 1 and count < room:
+                        # The answer, the handshake, the request.
+                        there = when + np.int64((0.05 + 0.4 * unit(state)) * _SECOND_US)
+                        if there >= bots.birth[bot] and there < end:
+                            count = _put(rows, count, there, household, bot, name, 0, _CONNECTS)
                     # Before the takedown the first address answers at once; later each times out.
                     pause = 1.0 if phase == 0 else 12.0
                     when += np.int64((0.1 + pause * unit(state)) * _SECOND_US)
             turn = (turn + wanted) % width
             state += STEP
             at += np.int64(habits.period_us * (0.9 + 0.2 * unit(state)))
+        for row in range(before, count):
+            hour = (rows.time[row] - start) // _HOUR_US
+            seen.beacons[bot] |= np.uint64(1) << np.uint64(hour)
     return count
-
-
-class InnocentDays:
-    """The innocent traffic from day to day, traps and broken messages among it."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        networks: Networks,
-        households: Households,
-        questions: Questions,
-        scale: float,
-        seed: np.uint64,
-    ) -> None:
-        offset, _ = _local_times(scenario)
-        self._offset_us = offset[networks.country[households.network]]
-        self._since = households.since
-        self._malformed = scenario.malformed
-        self._mean = scenario.innocent_queries * scale
-        self._seed = seed
-        self._ends = np.array(
-            [questions.watched, questions.popular, questions.missing, questions.traps]
-        )
-
-    def queries(self, day: int, start: int) -> Rows:
-        """Return the queries of a day (its number, and its midnight in UTC microseconds)."""
-        random = np.random.Generator(np.random.PCG64([int(self._seed), _INNOCENT, day]))
-        rows = Rows.empty(int(random.poisson(self._mean)))
-        _innocent_day(
-            self._seed, day, start, self._since, self._offset_us, self._malformed, self._ends, rows
-        )
-        return rows
-
-
-def _local_times(
-    scenario: Scenario,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return each country's local time minus UTC (microseconds), and its days of rest (bits)."""
-    offset = [round(country.offset_hours * _HOUR_US) for country in scenario.countries]
-    rest = [sum(1 << day for day in country.weekend) for country in scenario.countries]
-    return np.array(offset, np.int64), np.array(rest, np.int64)
-
-
-@kernel
-def _innocent_day(
-    seed: Word,
-    day: Int,
-    start: Int,
-    since: npt.NDArray[np.int64],
-    offset_us: npt.NDArray[np.int64],
-    malformed: float,
-    ends: npt.NDArray[np.int64],
-    rows: Rows,
-) -> None:
-    homes = since.size
-    for row in range(rows.time.size):
-        state = stream(seed, _INNOCENT, day, row)
-        # The last household is there from the beginning and stands in when 20 tries fail.
-        home = homes - 1
-        at = start + below(state, _DAY_S) * _SECOND_US
-        for _ in range(20):
-            state += STEP
-            other = below(state, homes)
-            hour = ((at + offset_us[other]) // _HOUR_US) % 24
-            state += STEP
-            if since[other] <= at and unit(state) < _ACTIVITY[hour]:
-                home = other
-                break
-            state += STEP
-            at = start + below(state, _DAY_S) * _SECOND_US
-        state += STEP
-        at += below(state, _SECOND_US)
-        state += STEP
-        kind = unit(state)
-        state += STEP
-        if kind < 0.06:
-            name = ends[1] + below(state, ends[2] - ends[1])
-        elif kind < 0.07:
-            name = ends[2] + below(state, ends[3] - ends[2])
-        else:
-            name = ends[0] + np.int64(unit(state) ** 3 * (ends[1] - ends[0]))
-        state += STEP
-        wish = unit(state)
-        qtype = 0
-        while wish >= _QTYPE_CHANCE[qtype]:
-            qtype += 1
-        mark = np.int64(0)
-        state += STEP
-        if unit(state) < malformed:
-            mark = FIRST_BROKEN + np.int64(bits(state) & np.uint64(3))
-            # Broken messages carry the beginning of a watched name: they are no observations.
-            name = below(state + STEP, ends[0])
-        rows.time[row] = at
-        rows.household[row] = home
-        rows.host[row] = -1
-        rows.name[row] = name
-        rows.qtype[row] = _QTYPES[qtype]
-        rows.mark[row] = mark
-
-
-def monitor_queries(questions: Questions, resolver: int, start: int) -> Rows:
-    """Return the monitoring of a resolver: one query each five minutes, by household -1 - resolver.
-
-    A resolver that works is never silent for an hour, however small the scale.
-    """
-    count = DAY_US // _MONITOR_US
-    rows = Rows.empty(count)
-    rows.time[:] = start + 1_000_003 * (resolver + 1) + np.arange(count) * _MONITOR_US
-    rows.household[:] = -1 - resolver
-    rows.host[:] = -1
-    rows.name[:] = questions.traps
-    rows.qtype[:] = 1
-    return rows

@@ -8,30 +8,16 @@ import numpy as np
 import zstandard
 
 from remnant.simulate import dnstap
-from remnant.simulate.addresses import AddressPlan
-from remnant.simulate.behaviour import (
-    FIRST_BROKEN,
-    MALFORMED,
-    MARK_LOST,
-    BotDays,
-    InnocentDays,
-    Rows,
-    monitor_queries,
-)
-from remnant.simulate.networks import MONITOR_V4, build
-from remnant.simulate.population import DAY_US, populate
-from remnant.simulate.questions import questions
-from remnant.simulate.truth import Truth
-from remnant.windows import to_us
+from remnant.simulate.population import DAY_US
+from remnant.simulate.rows import FIRST_BROKEN, MALFORMED
+from remnant.simulate.segments import SegmentFiles
+from remnant.simulate.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy.typing as npt
-
     from remnant.simulate.networks import Networks
-    from remnant.simulate.population import Households
     from remnant.simulate.questions import Questions
     from remnant.simulate.scenario import Scenario
 
@@ -49,6 +35,7 @@ class Totals(NamedTuple):
 
     messages: int
     sightings: int
+    events: int
     files: int
     written_bytes: int
     networks: Networks
@@ -60,64 +47,36 @@ def make(
     scale: float,
     seed: int,
     progress: Callable[[int, int], None] | None,
+    case: str,
 ) -> Totals:
     """Write ``traffic/`` and ``truth/`` of a scenario."""
-    random = np.random.Generator(np.random.PCG64(seed))
-    key = random.integers(0, 1 << 64, dtype=np.uint64)
-    homes = scenario.clients_a_day * scenario.bots_per_client + scenario.innocent_households
-    networks = build(scenario, homes * scale, random)
-    bots, households = populate(scenario, networks, scale, random)
-    asked = questions(scenario)
-    plan = AddressPlan(scenario, networks, households, key)
-    innocents = InnocentDays(scenario, networks, households, asked, scale, key)
-    behaviour = BotDays(scenario, networks, bots, asked, key)
-    truth = Truth(scenario, networks, bots, asked)
-    habits = _habits(households)
+    world = World(scenario, scale, seed)
     resolvers = [
-        _Resolver(i, identity, out, asked, np.uint64((int(key) + i) % (1 << 64)))
+        _Resolver(i, identity, out, world.asked, world.keys[i])
         for i, (identity, _) in enumerate(scenario.resolvers)
     ]
-    takedown = to_us(scenario.takedown)
-    for day in range(scenario.days):
-        start = to_us(scenario.since) + day * DAY_US
-        plan.advance(day, start)
-        rows = Rows.joined([behaviour.advance(day, start), innocents.queries(day, start)])
-        units = plan.at(rows.household, rows.time)
-        network = households.network[rows.household].astype(np.int64)
-        seen = (rows.name < asked.watched) & (rows.mark <= MARK_LOST)
-        truth.add_day(
-            start,
-            time=rows.time[seen],
-            unit=units[seen],
-            name=rows.name[seen],
-            network=network[seen],
-            hours=behaviour.hours,
-        )
-        for resolver in resolvers:
-            mine = networks.resolver[network] == resolver.index
-            part = rows.take(mine)
-            table = resolver.messages(part, units[mine], habits[part.household], start, takedown)
-            path, counts = resolver.write(table, day, start)
-            truth.add_file(start, resolver.identity, path, counts)
+    ttls = {scenario.sinkhole_ttl, scenario.second_ttl or scenario.sinkhole_ttl}
+    segments = SegmentFiles(out, case, world.asked, tuple(sorted(ttls)), seed)
+    for day in world.days():
+        for resolver, table in zip(resolvers, day.messages, strict=True):
+            path, counts = resolver.write(table, day.number, day.start)
+            world.truth.add_file(day.start, resolver.identity, path, counts)
+        if day.listens is not None:
+            silent = world.silent["sinkhole"]
+            segments.write("udp-0", ("sinkhole_dns",), day.dns, day.listens, silent)
+            vantages = ("sinkhole_http", "sinkhole_tcp")
+            segments.write("tcp-0", vantages, day.tcp, day.listens, silent)
         if progress is not None:
-            progress(day + 1, scenario.days)
-    truth.write(out / "truth")
+            progress(day.number + 1, scenario.days)
+    world.truth.write(out / "truth")
     return Totals(
         messages=sum(resolver.messages_written for resolver in resolvers),
-        sightings=truth.queries,
-        files=len(resolvers) * scenario.days,
-        written_bytes=sum(resolver.bytes_written for resolver in resolvers),
-        networks=networks,
+        sightings=world.truth.queries,
+        events=segments.events,
+        files=len(resolvers) * scenario.days + segments.files,
+        written_bytes=sum(resolver.bytes_written for resolver in resolvers) + segments.bytes,
+        networks=world.networks,
     )
-
-
-def _habits(households: Households) -> npt.NDArray[np.uint8]:
-    """Return the bits of ``dnstap.Messages.habits`` of each household."""
-    return (
-        households.mixed_case.astype(np.uint8)
-        | households.edns.astype(np.uint8) << 1
-        | households.ecs.astype(np.uint8) << 2
-    ).astype(np.uint8)
 
 
 class _Resolver:
@@ -144,31 +103,6 @@ class _Resolver:
         )
         self._buffer = np.empty(_BLOCK * dnstap.MOST_BYTES, np.uint8)
         (out / "traffic" / identity).mkdir(parents=True)
-
-    def messages(
-        self,
-        rows: Rows,
-        units: npt.NDArray[np.int64],
-        habits: npt.NDArray[np.uint8],
-        start: int,
-        takedown: int,
-    ) -> dnstap.Messages:
-        """Return the messages of a day: its clients' and its monitoring."""
-        monitor = monitor_queries(self._asked, self.index, start)
-        every = Rows.joined([rows, monitor])
-        count = monitor.time.size
-        address = np.full(count, MONITOR_V4 + self.index, np.int64)
-        return dnstap.Messages(
-            time=every.time,
-            unit=np.concatenate([units, address]),
-            name=every.name,
-            qtype=every.qtype,
-            after=(every.time >= takedown).astype(np.uint8),
-            mark=every.mark,
-            habits=np.concatenate([habits, np.zeros(count, np.uint8)]),
-            # A machine without a bot is known by its household.
-            device=np.where(every.host < 0, -1 - every.household, every.host),
-        )
 
     def write(self, table: dnstap.Messages, day: int, start: int) -> tuple[str, dict[str, int]]:
         """Write a day's compressed file block by block; return its path and what is in it."""

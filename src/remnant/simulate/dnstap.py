@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from remnant.simulate.addresses import IPV6_BIT
-from remnant.simulate.draws import STEP, bits, stream, unit
+from remnant.simulate.draws import STEP, bits, mixed, stream, unit
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.questions import NXDOMAIN, NameTable
 from remnant.wire import Bytes, Int, Word, kernel
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
+    "ECS",
     "MOST_BYTES",
     "START",
     "STOP",
@@ -35,6 +36,7 @@ __all__ = [
     "Messages",
     "Sensor",
     "encode",
+    "fates",
     "schedule",
     "sensor",
 ]
@@ -63,7 +65,7 @@ _SERVFAIL: Final = 0.003
 _TCP: Final = 0.005
 _MIXED: Final = 1
 _EDNS: Final = 2
-_ECS: Final = 4
+ECS: Final = 4
 _OVER_TCP: Final = 8
 _FAILS: Final = 16
 _MINUTE_US: Final = 60_000_000
@@ -77,7 +79,7 @@ class Messages(NamedTuple):
         time: UTC microseconds.
         unit: unit number of the client (see ``addresses``).
         name, qtype: what is asked.
-        after: 1 after the takedown, else 0.
+        after: 1 after the takedown, 2 where the resolver blocks the name, else 0.
         mark: 0; 1 no response; from 2 on: broken, and how.
         habits: bits 1 mixed case, 2 EDNS, 4 client subnet.
         device: picks the interface identifier of IPv6 addresses.
@@ -85,7 +87,7 @@ class Messages(NamedTuple):
 
     time: npt.NDArray[np.int64]
     unit: npt.NDArray[np.int64]
-    name: npt.NDArray[np.int16]
+    name: npt.NDArray[np.int32]
     qtype: npt.NDArray[np.uint16]
     after: npt.NDArray[np.uint8]
     mark: npt.NDArray[np.uint8]
@@ -210,6 +212,25 @@ def encode(
     return out[: _encode(frames, messages, names, resolver, seed, day, out, dns, address)]
 
 
+def fates(
+    seed: np.uint64, day: int, rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return of some messages whether they end in SERVFAIL, and whether they come over TCP.
+
+    These are the draws that ``encode`` makes.
+    """
+    # Arrays, not numbers: their products wrap around without a warning.
+    state = np.array([seed])
+    for part in (np.array([_DRESS]), np.array([day]), rows):
+        state = mixed(state + STEP * (part.astype(np.uint64) + np.uint64(1)))
+
+    def chance(step: int) -> npt.NDArray[np.float64]:
+        drawn = mixed(state + STEP * np.array([step], np.uint64))
+        return (drawn >> np.uint64(11)) / 9007199254740992.0
+
+    return chance(1) < _SERVFAIL, chance(2) < _TCP
+
+
 @kernel
 def _put16(out: Bytes, at: Int, value: Int) -> Int:
     out[at] = (value >> 8) & 0xFF
@@ -311,7 +332,7 @@ def _opt(habits: Int, address: Bytes, size: Int, at: Int, out: Bytes) -> Int:
     out[at] = 0
     at = _put16(out, at + 1, 41)
     at = _put32(out, _put16(out, at, 1232), 0)
-    if not habits & _ECS:
+    if not habits & ECS:
         return _put16(out, at, 0)
     count = 3 if size == 4 else 7
     at = _put16(out, at, 8 + count)
@@ -415,7 +436,7 @@ def _encode(
                 dns[3] |= 2
             else:
                 end = _answer(names, name, qtype, np.int64(messages.after[row]), end, dns)
-        if habits & (_EDNS | _ECS) and not to_authority:
+        if habits & (_EDNS | ECS) and not to_authority:
             dns[11] = 1
             end = _opt(habits, address, size, end, dns)
         if messages.mark[row] >= 2:

@@ -11,13 +11,16 @@ References:
 from __future__ import annotations
 
 from math import cos, log, sqrt, tau
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from remnant.wire import Int, Word, kernel
 
-__all__ = ["STEP", "below", "bits", "normal", "stream", "unit"]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["STEP", "below", "bits", "mixed", "normal", "stream", "unit"]
 
 STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
@@ -63,3 +66,11 @@ def stream(seed: Word, purpose: Int, first: Int, second: Int) -> Word:
     state = bits(seed + STEP * np.uint64(purpose + 1))
     state = bits(state + STEP * np.uint64(first + 1))
     return bits(state + STEP * np.uint64(second + 1))
+
+
+def mixed(states: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return what ``bits`` gives for each state of an array."""
+    z = (states ^ (states >> _S30)) * _FIRST
+    z = (z ^ (z >> _S27)) * _SECOND
+    found: npt.NDArray[np.uint64] = z ^ (z >> _S31)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from remnant.simulate.networks import prefix_rows
@@ -40,7 +40,7 @@ def case_text(scenario: Scenario, scale: float, seed: int) -> str:
         f"title    = {_quoted(f'{scenario.title} ({made})')}",
         f"takedown = {iso(scenario.takedown)}",
     ]
-    source = 'source = "stamparm/maltrail changeup.txt; state invented"'
+    source = f"source = {_quoted(scenario.names_source)}"
     for outcome, state in _STATES.items():
         names = [name.name for name in scenario.names if name.after == outcome]
         whole = [f"*.{zone}" for zone in scenario.below] if state == "seized" else []
@@ -55,6 +55,11 @@ def case_text(scenario: Scenario, scale: float, seed: int) -> str:
         if state != "live":
             parts.append(f"from  = {scenario.takedown.date().isoformat()}")
         parts.append(source)
+    if scenario.dga is not None:
+        first = scenario.curve[0][0] if scenario.curve else scenario.since
+        last = scenario.until - timedelta(days=1)
+        parts += ["", "[[watch]]", f"dga    = {_quoted(scenario.dga.family)}", 'state  = "unknown"']
+        parts += [f"from   = {first.date().isoformat()}", f"until  = {last.date().isoformat()}"]
     for event in scenario.events:
         parts += ["", "[[event]]", f"time = {iso(event.time)}", f"kind = {_quoted(event.kind)}"]
         parts.append(f"note = {_quoted(event.note)}")
@@ -76,6 +81,7 @@ def write(scenario: Scenario, out: Path, scale: float, seed: int, totals: Totals
         "case": case_name(scenario),
         "messages": totals.messages,
         "sightings": totals.sightings,
+        "events": totals.events,
         "files": totals.files,
         "parameters": asdict(scenario),
     }

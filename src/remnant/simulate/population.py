@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from remnant.cases.dga import family
 from remnant.errors import SimulationError
 from remnant.simulate.questions import VERSIONS
 from remnant.windows import to_us
@@ -20,13 +21,28 @@ if TYPE_CHECKING:
     from remnant.simulate.networks import Networks
     from remnant.simulate.scenario import Scenario
 
-__all__ = ["DAY_US", "NEVER", "Bots", "Households", "clean_up_rates", "populate"]
+__all__ = [
+    "DAY_US",
+    "HOUR_US",
+    "NEVER",
+    "Bots",
+    "Households",
+    "clean_up_rates",
+    "local_times",
+    "populate",
+    "waves",
+]
 
 DAY_US: Final = 86_400_000_000
+HOUR_US: Final = DAY_US // 24
 NEVER: Final = 1 << 62
 """The time (UTC microseconds) at which a machine is cleaned that never is."""
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
+_SILVER: Final = 2**0.5 - 1
+_BEFORE_US: Final = 10 * HOUR_US
+"""So long before the midnight of a curve's day the bots of that day are born, at the earliest."""
+
 _JOIN: Final = 0.3
 """Share of new infections in a household that already has a bot (USB sticks, shares)."""
 
@@ -43,6 +59,10 @@ class Bots:
         away_from, away_until: day numbers of the scenario; equal when never away.
         version: which set of names it carries (row of ``version_names``).
         aaaa: asks for AAAA as well.
+        later, switch: from ``switch`` on (UTC microseconds) it carries the names of version
+            ``later`` instead.
+        dga: looks for generated names, and carries none.
+        skew: what its clock is ahead (microseconds).
     """
 
     birth: npt.NDArray[np.int64]
@@ -55,6 +75,10 @@ class Bots:
     away_until: npt.NDArray[np.int64]
     version: npt.NDArray[np.int16]
     aaaa: npt.NDArray[np.bool_]
+    later: npt.NDArray[np.int16]
+    switch: npt.NDArray[np.int64]
+    dga: npt.NDArray[np.bool_]
+    skew: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return self.birth.size
@@ -71,6 +95,7 @@ class Households:
         hour_us: its hour of a forced change (microseconds after midnight UTC).
         mixed_case: a forwarder that mixes letter case (0x20) stands before it.
         edns, ecs: its queries carry an OPT record, a client subnet.
+        hidden: nobody observes its resolver.
     """
 
     network: npt.NDArray[np.int32]
@@ -80,6 +105,7 @@ class Households:
     mixed_case: npt.NDArray[np.bool_]
     edns: npt.NDArray[np.bool_]
     ecs: npt.NDArray[np.bool_]
+    hidden: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return self.network.size
@@ -98,7 +124,7 @@ def clean_up_rates(
     Raises:
         SimulationError: no rate makes the bots decline so fast.
     """
-    takedown = (scenario.takedown - scenario.since).days
+    takedown = max(0, (scenario.takedown - scenario.since).days)
     target = 2.0 ** (-(scenario.days - takedown) / scenario.half_life_days)
     # Upwards in small steps to the first factor that is enough: much larger ones would only pile up
     # bots that nobody cleans before the takedown.
@@ -128,7 +154,7 @@ def _expected(
     Before the takedown they make up exactly for what is cleaned.
     """
     days = scenario.days
-    takedown = (scenario.takedown - scenario.since).days
+    takedown = max(0, (scenario.takedown - scenario.since).days)
     # Survival at ages 0, 0.5, 1, 1.5 ... days: new infections come at midday on average.
     ages = np.arange(2 * days + 1) / 2
     kept = np.exp(-factor * np.outer(ages, networks.hazard)) @ networks.weight
@@ -146,12 +172,15 @@ def populate(
 ) -> tuple[Bots, Households]:
     """Return the bots that ever live in the period, and all households."""
     rates, expected = clean_up_rates(scenario, networks)
-    first = round(scenario.clients_a_day * scenario.bots_per_client * scale)
+    everywhere = scale * (1 + scenario.recursion.hidden)
+    first = round(scenario.clients_a_day * scenario.bots_per_client * everywhere)
     births = [np.full(first, to_us(scenario.since), np.int64)]
     for day in range(scenario.days):
         new = random.poisson(first * expected[day])
         start = to_us(scenario.since) + day * DAY_US
         births.append(np.sort(random.integers(start, start + DAY_US, new)))
+    known = sum(part.size for part in births)
+    births += waves(scenario, scale, random)
     birth = np.concatenate(births)
     count = birth.size
     network = random.choice(len(networks), count, p=networks.weight).astype(np.int32)
@@ -175,6 +204,14 @@ def populate(
     ends[:first] = np.where(together, ends[head[household[:first]]], ends[:first])
     away = random.random(count) < scenario.away
     away_from = random.integers(0, scenario.days, count)
+    version = (random.random(count) ** 2 * VERSIONS).astype(np.int16)
+    newest = np.arange(count) >= known
+    later, switch = _switches(scenario, version, newest, random)
+    dga = np.zeros(count, np.bool_)
+    if scenario.dga is not None:
+        dga = newest & bool(scenario.curve) | (random.random(count) < scenario.dga.share)
+    wrong = random.random(count) < scenario.clock_skew
+    skew = random.uniform(-1, 1, count) * scenario.clock_skew_hours * HOUR_US
     bots = Bots(
         birth=birth,
         clean=ends,
@@ -184,14 +221,22 @@ def populate(
         always_on=random.random(count) < scenario.always_on,
         away_from=away_from,
         away_until=away_from + np.where(away, random.integers(14, 36, count), 0),
-        version=(random.random(count) ** 2 * VERSIONS).astype(np.int16),
+        version=version,
         aaaa=random.random(count) < scenario.aaaa,
+        later=later,
+        switch=switch,
+        dga=dga,
+        skew=np.where(wrong, skew, 0).astype(np.int64),
     )
     since = np.full(homes.size, NEVER, np.int64)
     np.minimum.at(since, household, birth)
     innocent = max(1, round(scenario.innocent_households * scale))
     place = np.concatenate([homes, random.choice(len(networks), innocent, p=networks.weight)])
     total = place.size
+    # Evenly as well, and by another sequence than lifetimes; innocent ones are all observed.
+    share = scenario.recursion.hidden / (1 + scenario.recursion.hidden)
+    hidden = (np.arange(total) * _SILVER + random.random()) % 1.0 < share
+    hidden[homes.size :] = False
     households = Households(
         network=place.astype(np.int32),
         since=np.concatenate([since, np.full(innocent, to_us(scenario.since), np.int64)]),
@@ -200,8 +245,68 @@ def populate(
         mixed_case=random.random(total) < 0.1,
         edns=random.random(total) < 0.35,
         ecs=random.random(total) < 0.03,
+        hidden=hidden,
     )
     return bots, households
+
+
+def waves(
+    scenario: Scenario, scale: float, random: np.random.Generator
+) -> list[npt.NDArray[np.int64]]:
+    """Return the births (UTC microseconds) of bots that come after the takedown in waves.
+
+    Those of the scenario's curve are so many that the living ones make up its clients; the share
+    of them that meets a name of the sinkhole on a day is taken into account.
+    """
+    found = []
+    if scenario.curve:
+        times = [to_us(time) for time, _ in scenario.curve]
+        counts = [count for _, count in scenario.curve]
+        days = np.arange(scenario.days)
+        middle = to_us(scenario.since) + days * DAY_US
+        wanted = np.exp(np.interp(middle, times, np.log(counts)))
+        wanted[middle < times[0]] = 0.0
+        living = wanted * scale * scenario.bots_per_client / _met(scenario)
+        before = 0
+        for day, target in enumerate(living.tolist()):
+            new = max(0, round(target) - before)
+            before += new
+            start = int(middle[day]) - _BEFORE_US
+            found.append(np.sort(random.integers(start, start + DAY_US, new)))
+    back = scenario.comeback
+    if back is not None and back.new_clients_a_day:
+        mean = back.new_clients_a_day * scenario.bots_per_client * scale
+        first = to_us(back.at)
+        for start in range(first, to_us(scenario.until), DAY_US):
+            new = random.poisson(mean * (1 + scenario.recursion.hidden))
+            found.append(np.sort(random.integers(start, start + DAY_US, new)))
+    return found
+
+
+def _met(scenario: Scenario) -> float:
+    """Return the share of activations that meet a name of the sinkhole."""
+    if scenario.dga is None:
+        return 1.0
+    given, every = scenario.dga, family(scenario.dga.family).per_day
+    reach = min(given.lookups, every) / every
+    registered = given.owned + given.rivals
+    return float((1.0 - (1.0 - reach) ** registered) * given.owned / max(1, registered))
+
+
+def _switches(
+    scenario: Scenario,
+    version: npt.NDArray[np.int16],
+    newest: npt.NDArray[np.bool_],
+    random: np.random.Generator,
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int64]]:
+    """Return which version each bot carries after the update that it gets, and when."""
+    switch = np.full(version.size, NEVER, np.int64)
+    back = scenario.comeback
+    if back is None:
+        return version, switch
+    at = to_us(back.at) + (random.random(version.size) * back.days * DAY_US).astype(np.int64)
+    gets = (random.random(version.size) < back.updated) | newest
+    return np.full(version.size, VERSIONS, np.int16), np.where(gets, at, switch)
 
 
 def _households(
@@ -216,6 +321,9 @@ def _households(
     The first bots are grouped within their network; each later one joins or founds a household.
     """
     sizes = 1 + random.choice(len(scenario.household_sizes), first, p=scenario.household_sizes)
+    low = scenario.carrier_nat_bots
+    high = max(low, scenario.most_carrier_nat_bots)
+    carriers = np.rint(np.exp(random.uniform(np.log(low), np.log(high), first)))
     household = np.empty(network.size, np.int32)
     homes: list[int] = []
     members: dict[int, list[int]] = {}
@@ -227,7 +335,7 @@ def _households(
         place = int(network[index])
         if place != here or room == 0:
             here = place
-            room = scenario.carrier_nat_bots if networks.carrier_nat[place] else int(sizes[index])
+            room = int(carriers[index] if networks.carrier_nat[place] else sizes[index])
             members.setdefault(place, []).append(len(homes))
             homes.append(place)
         household[index] = len(homes) - 1
@@ -244,3 +352,12 @@ def _households(
             known.append(len(homes))
             homes.append(place)
     return household, np.array(homes, np.int32)
+
+
+def local_times(
+    scenario: Scenario,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return each country's local time minus UTC (microseconds), and its days of rest (bits)."""
+    offset = [round(country.offset_hours * HOUR_US) for country in scenario.countries]
+    rest = [sum(1 << day for day in country.weekend) for country in scenario.countries]
+    return np.array(offset, np.int64), np.array(rest, np.int64)

@@ -5,8 +5,10 @@ Every count is *at scale 1*; a run multiplies bots, innocent clients and address
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from remnant.simulate.surroundings import Blocking, Dga, Loss, Noise, Outage, Resolvers, Return
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -112,13 +114,30 @@ class Scenario:
         period_minutes: time between two activations of a running bot (jitter 10 %).
         names_per_bot: names that one version of the bot carries; all are tried at start-up.
         more_names: chance to try each further name at a later activation.
-        retry: chance, after the takedown, to come back once more within four minutes.
+        retry: chance, after the takedown, to come back within four minutes.
+        most_retries: how often it comes back then, at most (1 to 4); each number is as likely.
         aaaa: share of machines that ask for AAAA beside A.
         c2_ttl, sinkhole_ttl, negative_ttl: seconds for which a machine keeps an answer.
         innocent_households: households without a bot.
         innocent_queries: their and the bots' households' other queries a day.
         malformed: share of innocent messages that are broken.
-        resolvers: identity and share of the networks each serves.
+        resolvers: identity and share of the networks each serves: the observed ones.
+        names_source: where the names are from, for the case file.
+        most_carrier_nat_bots: above 0: bots behind one address of such a network are drawn between
+            ``carrier_nat_bots`` and this (evenly in the logarithm), once per address.
+        recursion: the resolvers that nobody observes, and how all of them cache.
+        second_ttl: seconds; the sinkhole answers each query with this or ``sinkhole_ttl``, as a
+            coin falls; ``None``: always with ``sinkhole_ttl``.
+        blocking: resolvers that answer the seized names themselves.
+        noise: what reaches the sinkhole beside bots.
+        losses: hours of a sensor without messages, and its clock.
+        outages: regions that are offline.
+        clock_skew: share of bots whose clock is wrong by up to ``clock_skew_hours`` either way.
+        clock_skew_hours: see there.
+        dga: generated names that some bots look for.
+        comeback: how the botnet comes back with names that the case does not list.
+        curve: distinct clients a day at the sinkhole that the newest bots (those that look for
+            generated names) make up: UTC midnights and counts, exponential in between.
     """
 
     name: str
@@ -162,6 +181,20 @@ class Scenario:
     innocent_queries: float
     malformed: float
     resolvers: tuple[tuple[str, float], ...]
+    names_source: str = "stamparm/maltrail changeup.txt; state invented"
+    most_retries: int = 1
+    most_carrier_nat_bots: int = 0
+    recursion: Resolvers = field(default_factory=Resolvers)
+    second_ttl: int | None = None
+    blocking: Blocking = field(default_factory=Blocking)
+    noise: Noise = field(default_factory=Noise)
+    losses: tuple[Loss, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    clock_skew: float = 0.0
+    clock_skew_hours: float = 12.0
+    dga: Dga | None = None
+    comeback: Return | None = None
+    curve: tuple[tuple[datetime, float], ...] = ()
 
     @property
     def days(self) -> int:

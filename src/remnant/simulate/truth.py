@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from remnant.schema import TIME
+from remnant.simulate.activity import Activity
 from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.population import DAY_US, NEVER
 from remnant.windows import to_us
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from remnant.simulate.networks import Networks
-    from remnant.simulate.population import Bots
+    from remnant.simulate.population import Bots, Households
     from remnant.simulate.questions import Questions
     from remnant.simulate.scenario import Scenario
 
@@ -95,17 +96,29 @@ _FILES: Final = _schema(
 class Truth:
     """Collects the truth day by day and writes it at the end.
 
-    The resolver ``all`` stands for all resolvers together.
+    The resolver ``all`` stands for all observed resolvers together.
+
+    Attributes:
+        queries: client queries for watched names so far.
+        activity: the further truth.
     """
 
     def __init__(
-        self, scenario: Scenario, networks: Networks, bots: Bots, questions: Questions
+        self,
+        scenario: Scenario,
+        networks: Networks,
+        bots: Bots,
+        households: Households,
+        questions: Questions,
     ) -> None:
         self._scenario = scenario
         self._networks = networks
         self._bots = bots
         self._questions = questions
-        self._resolver_of_bot = networks.resolver[bots.network]
+        hidden = households.hidden[bots.household]
+        # Bots behind a resolver that nobody observes have number -2.
+        self._resolver_of_bot = np.where(hidden, -2, networks.resolver[bots.network])
+        self.activity = Activity(scenario, networks, bots, households)
         self._rows: dict[str, list[dict[str, Any]]] = {"daily": [], "hourly": [], "files": []}
         self._parts: dict[str, list[pa.Table]] = {"names": [], "networks": []}
         self.queries = 0
@@ -116,7 +129,7 @@ class Truth:
         *,
         time: npt.NDArray[np.int64],
         unit: npt.NDArray[np.int64],
-        name: npt.NDArray[np.int16],
+        name: npt.NDArray[np.int32],
         network: npt.NDArray[np.int64],
         hours: npt.NDArray[np.uint64],
     ) -> None:
@@ -125,9 +138,10 @@ class Truth:
         resolver = self._networks.resolver[network]
         hour = (time - start) // _HOUR_US
         self.queries += time.size
+        self.activity.add_vantage(start, "resolver", unit)
         for index, word in [*enumerate(r for r, _ in self._scenario.resolvers), (-1, "all")]:
             here = slice(None) if index < 0 else resolver == index
-            mine = slice(None) if index < 0 else self._resolver_of_bot == index
+            mine = self._resolver_of_bot >= 0 if index < 0 else self._resolver_of_bot == index
             distinct = _distinct(unit[here])
             v6 = int((distinct & IPV6_BIT != 0).sum())
             born, gone = self._bots.birth[mine], self._bots.clean[mine]
@@ -181,21 +195,26 @@ class Truth:
     def write(self, folder: Path) -> None:
         """Write the Parquet files of the truth."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name, table in self.tables().items():
+            pq.write_table(table, folder / f"{name}.parquet")
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Return every table of the truth by its name."""
+        found: dict[str, pa.Table] = {}
         for name, schema in (("daily", _DAILY), ("hourly", _HOURLY), ("files", _FILES)):
             rows = self._rows[name]
             columns = {field.name: [row[field.name] for row in rows] for field in schema}
-            pq.write_table(pa.table(columns, schema), folder / f"{name}.parquet")
+            found[name] = pa.table(columns, schema)
         for name, schema in (("names", _NAMES), ("networks", _NETWORKS)):
-            pq.write_table(
-                pa.concat_tables(self._parts[name]).unify_dictionaries().cast(schema),
-                folder / f"{name}.parquet",
-            )
-        pq.write_table(self._bot_table(), folder / "bots.parquet")
+            parts = self._parts[name]
+            found[name] = pa.concat_tables(parts).unify_dictionaries().cast(schema)
+        found["bots"] = self._bot_table()
+        return found | self.activity.tables()
 
     def _bot_table(self) -> pa.Table:
         bots = self._bots
         country = self._networks.country[bots.network]
-        words = [word for word, _ in self._scenario.resolvers]
+        words = [*(word for word, _ in self._scenario.resolvers), "unobserved", "unobserved"]
         churn = [churn.name for churn in self._scenario.churn]
         return pa.table(
             {
@@ -214,6 +233,8 @@ class Truth:
                 "churn": pa.array([churn[c] for c in self._networks.churn[bots.network].tolist()]),
                 "always_on": pa.array(bots.always_on),
                 "online_chance": pa.array(bots.online),
+                "dga": pa.array(bots.dga),
+                "clock_skew_us": pa.array(bots.skew),
             }
         )
 
