@@ -142,3 +142,18 @@ def test_no_complete_day_is_no_span() -> None:
     here = Basis(view, CASE, settings(), Window(START, START + DAY), "resolver")
 
     assert recapture.span_of(here) is None
+
+
+def test_a_client_that_never_rests_has_all_slots_of_the_day() -> None:
+    """144 slots of ten minutes are more than eight bits with a sign hold."""
+    step = timedelta(minutes=10)
+    seen = [sighting(START + i * step, client) for i in range(2 * 144) for client in (1, 2)]
+    view = view_of(seen, [coverage_row(START + h * HOUR) for h in range(48)])
+    basis = Basis(view, CASE, settings(), Window(START, START + 2 * DAY), "resolver")
+    span = recapture.span_of(basis)
+    assert span is not None
+
+    (network,) = recapture.read(basis, span)
+
+    assert network.slots.sum() == 2 * 2 * 144
+    assert network.beacons == 6

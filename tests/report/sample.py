@@ -211,8 +211,9 @@ def make_content(**changes: Any) -> Content:
 
 
 def measure(quantity: str, value: float, low: float, high: float, unit: str) -> Measure:
+    level = None if low == high else 0.95
     return Measure(
-        quantity, value, low, high, 0.95, unit, START, START + timedelta(days=98),
+        quantity, value, low, high, level, unit, START, START + timedelta(days=98),
         "clients that asked resolver-a or resolver-b for a watched name",
         "mean of the last 7 complete days", 84, 0.99,
         ("every online machine asks at least once an hour",),

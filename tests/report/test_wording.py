@@ -71,7 +71,7 @@ def test_intervals_with_infinite_bounds() -> None:
     assert wording.interval(None, None) == "no bound"
     assert wording.interval(239.0, None) == "at least 239"
     assert wording.interval(None, 5.0) == "at most 5"
-    assert wording.interval(-0.001, 0.002, as_percent=True) == "\u22120.10 % to 0.20 %"
+    assert wording.interval(-0.001, 0.002, "per day") == "\u22120.10 % to 0.20 %"
 
 
 def test_a_share_is_never_rounded_up_to_everything() -> None:

@@ -218,7 +218,7 @@ def estimates(basis: Basis) -> list[Estimate]:
     """
     found = networks(basis)
     if isinstance(found, str):
-        return [basis.refused("churn_rate", found, unit="per day", population=_who(basis))]
+        return [basis.refused("churn_rate", found, unit="changes a day", population=_who(basis))]
     window, parts = found
     return [_combined(basis, window, parts)]
 
@@ -267,7 +267,7 @@ def _combined(
     weight = sum(online for online, _ in known)
     total = sum(online_mean(seen) for seen, _ in parts)
     n = int(sum(seen.daily.sum() for seen, _ in parts))
-    where = {"window": window, "unit": "per day", "population": _who(basis), "n": n}
+    where = {"window": window, "unit": "changes a day", "population": _who(basis), "n": n}
     where |= {"asn": asn, "country": country}
     if not known or weight < _KNOWN * total:
         why = max(parts, key=lambda part: online_mean(part[0]))[1].refusal if parts else None

@@ -46,7 +46,16 @@ class Part:
             return [chosen]
         kinds = {"hosts": HOSTS, "caches": CACHES, "any": HOSTS + CACHES}
         kind = kinds[self.where]
-        return [vantage for vantage in dict.fromkeys((chosen, *present)) if vantage in kind]
+        others = [vantage for vantage in present if vantage not in _lesser(present)]
+        return [vantage for vantage in dict.fromkeys((chosen, *others)) if vantage in kind]
+
+
+def _lesser(present: Sequence[str]) -> set[str]:
+    """Return the vantages at which nothing is concluded unless somebody chooses them.
+
+    Beside requests, connections without any are those of others than bots.
+    """
+    return {"sinkhole_tcp"} if "sinkhole_http" in present else set()
 
 
 PARTS: Final[tuple[Part, ...]] = (

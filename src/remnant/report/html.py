@@ -197,16 +197,15 @@ def _tiles(content: Content) -> list[dict[str, str]]:
 
 def _measure(measure: Measure, content: Content) -> dict[str, Any]:
     """Return one estimate in words: name, value, interval."""
-    rate = measure.unit == "per day"
     if measure.hidden is not None:
         value = wording.published(measure.hidden, content.minimum_count)
         small = measure.hidden is Hidden.SMALL
         limits = "too few to publish" if small else "would give a small count away"
     else:
-        value = wording.rate(measure.value) if rate else wording.number(measure.value)
+        value = wording.amount(measure.value, measure.unit)
         if measure.unit == "days" and measure.value is not None:
             value += " days"
-        limits = _limits(measure, rate=rate)
+        limits = _limits(measure)
     return {
         "name": wording.measure_name(measure.quantity),
         "value": value,
@@ -215,13 +214,13 @@ def _measure(measure: Measure, content: Content) -> dict[str, Any]:
     }
 
 
-def _limits(measure: Measure, *, rate: bool) -> str:
+def _limits(measure: Measure) -> str:
     if measure.value is None and measure.low is None and measure.high is None:
         return "cannot be estimated yet"
-    if measure.low == measure.high and measure.low is not None:
+    if measure.low == measure.high and measure.low is not None and measure.level is None:
         return "counted, not estimated"
     level = "" if measure.level is None else f"{wording.percent(measure.level)} interval "
-    return level + wording.interval(measure.low, measure.high, as_percent=rate)
+    return level + wording.interval(measure.low, measure.high, measure.unit)
 
 
 def _assumptions(measures: Sequence[Measure]) -> list[str]:

@@ -150,11 +150,11 @@ def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
             cells.insert(0, _place(row))
         if several:
             cells.append(str(row.get("vantage") or ""))
-        cells += [_amount(row["value"], row["unit"]), _limits(row)]
+        cells += [wording.amount(row["value"], row["unit"]), _limits(row)]
         if tested:
             inside = row.get("inside")
             cells += [
-                _amount(row.get("truth"), row["unit"]),
+                wording.amount(row.get("truth"), row["unit"]),
                 "" if inside is None else "yes" if inside else "NO",
             ]
         cells += [
@@ -178,21 +178,15 @@ def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _amount(value: float | None, unit: str) -> str:
-    if unit == "per day":
-        return wording.rate(value)
-    return wording.percent(value) if unit == "share" else wording.number(value)
-
-
 def _limits(row: Mapping[str, Any]) -> str:
     """Return the interval of an estimate in words."""
     low, high = row["low"], row["high"]
     if row["value"] is None and low is None and high is None:
         return "cannot be estimated"
-    if low == high and low is not None:
+    if low == high and low is not None and row["level"] is None:
         return "counted"
     level = "" if row["level"] is None else f" ({wording.percent(row['level'])})"
-    return wording.interval(low, high, as_percent=row["unit"] in {"per day", "share"}) + level
+    return wording.interval(low, high, row["unit"]) + level
 
 
 def _place(row: Mapping[str, Any]) -> str:
@@ -209,13 +203,13 @@ def verdict_text(verdict: Mapping[str, Any]) -> str:
     if verdict.get("can_tell_by"):
         lines += ["", f"With data as steady as now, this can be told by {verdict['can_tell_by']}."]
     lines += ["", f"Series: {printable(verdict['series'], 400)}"]
-    for key, name, as_percent in (
-        ("rate_per_day", "Decline a day", True),
-        ("half_life_days", "Half-life, days", False),
+    for key, name, unit in (
+        ("rate_per_day", "Decline a day", "per day"),
+        ("half_life_days", "Half-life, days", "days"),
     ):
         value = verdict[key]["value"]
-        shown = wording.rate(value) if as_percent else wording.number(value)
-        limits = wording.interval(verdict[key]["low"], verdict[key]["high"], as_percent=as_percent)
+        shown = wording.amount(value, unit)
+        limits = wording.interval(verdict[key]["low"], verdict[key]["high"], unit)
         lines.append(f"{name}: {shown} ({limits})")
     lines += ["", "Evidence:"]
     for item in wording.findings(verdict["evidence"]):

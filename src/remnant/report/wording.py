@@ -27,6 +27,7 @@ __all__ = [
     "UNIT_WORDS",
     "VANTAGE_WORDS",
     "Finding",
+    "amount",
     "compact",
     "counted_in",
     "country_name",
@@ -130,7 +131,8 @@ _COUNTED_IN: Final = {
     "ipv6_64": "clients (IPv6 /64)",
     "mixed": "clients (IPv4 and IPv6 /64)",
     "hosts": "machines",
-    "share": "of 1",
+    "bots": "machines",
+    "share": "share",
 }
 
 _CHECK_STATES: Final = ("failed", "passed", "unavailable")
@@ -237,20 +239,30 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} %"
 
 
-def interval(low: float | None, high: float | None, *, as_percent: bool = False) -> str:
-    """Return an interval in words; a null bound is infinite.
+def amount(value: float | None, unit: str) -> str:
+    """Return a value of ``remnant measure`` in words: rates and shares in per cent.
+
+    >>> amount(0.002, "per day"), amount(0.995, "share"), amount(347, "days")
+    ('0.20 %', '99.5 %', '347')
+    """
+    if unit == "per day":
+        return rate(value)
+    return percent(value) if unit == "share" else number(value)
+
+
+def interval(low: float | None, high: float | None, unit: str = "") -> str:
+    """Return an interval in words, in the unit of its value; a null bound is infinite.
 
     >>> interval(112.0, None)
     'at least 112'
     """
-    show = rate if as_percent else number
     if low is None and high is None:
         return "no bound"
     if high is None:
-        return f"at least {show(low)}"
+        return f"at least {amount(low, unit)}"
     if low is None:
-        return f"at most {show(high)}"
-    return f"{show(low)} to {show(high)}"
+        return f"at most {amount(high, unit)}"
+    return f"{amount(low, unit)} to {amount(high, unit)}"
 
 
 def limits_words(low: float | None, high: float | None) -> str:

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
     from remnant.estimate import Estimate
 
     Rows = list[dict[str, Any]]
+    Truth = Callable[[dict[str, Rows], Estimate], float]
 
 __all__ = ["compare"]
-
-_DAY_S: Final = 86_400
-_TREND_DAYS: Final = 28
 
 
 def compare(folder: Path, estimates: Sequence[Estimate]) -> list[dict[str, object]]:
@@ -40,13 +38,16 @@ def compare(folder: Path, estimates: Sequence[Estimate]) -> list[dict[str, objec
         SimulationError: the folder holds no truth.
     """
     place = folder / "truth" if (folder / "truth").is_dir() else folder
-    tables = {name: _read(place, name) for name in ("daily", "hourly")}
+    tables = {name: _read(place, name) for name in _TABLES}
     return [_told(tables, estimate) for estimate in estimates]
 
 
 def _read(place: Path, name: str) -> Rows:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
 
+    if name == "dga" and not (place / f"{name}.parquet").exists():
+        # A botnet without a generator.
+        return []
     try:
         rows: Rows = pq.read_table(place / f"{name}.parquet").to_pylist()
     except (OSError, ValueError) as error:
@@ -65,26 +66,26 @@ def _told(tables: dict[str, Rows], estimate: Estimate) -> dict[str, object]:
     truth = None if known is None or apart else known(tables, estimate)
     if truth is None or not math.isfinite(truth):
         return {"truth": None, "inside": None}
-    if estimate.value is None:
+    if estimate.value is None or estimate.level is None:
         return {"truth": truth, "inside": None}
     low = -math.inf if estimate.low is None else estimate.low
     high = math.inf if estimate.high is None else estimate.high
-    counted = estimate.level is None
-    return {"truth": truth, "inside": None if counted else low <= truth <= high}
+    return {"truth": truth, "inside": low <= truth <= high}
 
 
 def _column(rows: Rows, key: str, estimate: Estimate, column: str) -> list[float]:
-    """Return a column of the rows of all resolvers that lie in the estimate's window."""
+    """Return a column of the rows in the estimate's window about the bots that its vantage sees."""
+    behind = _BEHIND.get(estimate.vantage or "", "all")
     found = []
     for row in rows:
         at = row[key]
         time = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day, tzinfo=UTC)
-        if row["resolver"] == "all" and estimate.since <= time < estimate.until:
+        if row.get("behind", behind) == behind and estimate.since <= time < estimate.until:
             found.append(float(row[column]))
     return found
 
 
-def _mean(table: str, key: str, column: str) -> Callable[[dict[str, Rows], Estimate], float]:
+def _mean(table: str, key: str, column: str) -> Truth:
     def truth(tables: dict[str, Rows], estimate: Estimate) -> float:
         found = _column(tables[table], key, estimate, column)
         return sum(found) / len(found) if found else math.nan
@@ -94,7 +95,7 @@ def _mean(table: str, key: str, column: str) -> Callable[[dict[str, Rows], Estim
 
 def _rate(tables: dict[str, Rows], estimate: Estimate) -> float:
     """Return the fall per day of the bots alive: a straight line through their logarithm."""
-    alive = np.array(_column(tables["daily"], "day", estimate, "alive_bots"))
+    alive = np.array(_column(tables["activity_days"], "day", estimate, "alive_bots"))
     if alive.size < 2 or not (alive > 0).all():
         return math.nan
     return -float(np.polyfit(np.arange(alive.size), np.log(alive), 1)[0])
@@ -105,9 +106,23 @@ def _half_life(tables: dict[str, Rows], estimate: Estimate) -> float:
     return math.log(2) / rate if rate > 0 else math.nan
 
 
-_TRUTHS: Final[dict[str, Callable[[dict[str, Rows], Estimate], float]]] = {
-    "infected_online": _mean("hourly", "hour", "online_bots"),
-    "infected_population": _mean("daily", "day", "alive_bots"),
+def _lookups(tables: dict[str, Rows], estimate: Estimate) -> float:
+    """Return the lookups that reached all caches, a day."""
+    days = {row["day"] for row in tables["caches"]}
+    found = _column(tables["caches"], "day", estimate, "lookups")
+    inside = {day for day in days if estimate.since.date() <= day < estimate.until.date()}
+    return sum(found) / len(inside) if inside else math.nan
+
+
+_TABLES: Final = ("activity", "activity_days", "caches", "dga")
+_BEHIND: Final = {"resolver": "observed"}
+"""Which bots a vantage sees, where not all."""
+_TRUTHS: Final[dict[str, Truth]] = {
+    "infected_online": _mean("activity", "hour", "beacon_bots"),
+    "infected_population": _mean("activity_days", "day", "alive_bots"),
     "decay_rate": _rate,
     "half_life": _half_life,
+    "lookups_behind_caches": _lookups,
+    "hosts_behind_caches": _mean("activity_days", "day", "beacon_bots"),
+    "dga_bots_whole": _mean("dga", "day", "bots"),
 }
