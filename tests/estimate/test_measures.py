@@ -152,6 +152,8 @@ def test_every_quantity_and_field_is_documented() -> None:
 
     for quantity, meaning in measures.QUANTITIES.items():
         assert f"| `{quantity}` | {meaning} |" in page
+    for quantity, meaning in conclusions.quantities().items():
+        assert f"| `{quantity}` | {meaning} |" in page
     assert all(f"`{key}`" in page for key in KEYS)
 
 
