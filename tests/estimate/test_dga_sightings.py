@@ -108,7 +108,7 @@ def test_who_comes_back_to_a_found_name_counts_once_where_hosts_are_seen() -> No
     found = estimates(Basis(view, case, settings(), window, "sinkhole_dns"))
 
     whole = {one.quantity: one for one in found}["dga_bots_whole"]
-    assert "2.0 lookups of a bot for a name, as seen at resolver" in whole.method
+    assert "2.0 lookups of a bot for such names a day at resolver" in whole.method
     assert whole.value == pytest.approx(RESOLVERS * BOTS, rel=0.35)
     assert whole.high is None
     assert "lower bound" in str(whole.refusal)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["QUANTITIES", "estimates"]
+__all__ = ["MODEL", "QUANTITIES", "estimates"]
 
 QUANTITIES: Final[dict[str, str]] = {
     "lookups_behind_caches": "lookups a day at all caches, those that the caches answered included",
@@ -49,7 +49,7 @@ _ASSUMED: Final = (
     "published (Fofack, Alouf 2013): prefetching, floors and caps of the TTL",
 )
 
-_MODEL: Final = 0.05
+MODEL: Final = 0.05
 """What the model itself may be off by, on the log scale, as a limit and not a standard error."""
 
 
@@ -114,10 +114,10 @@ def _widened(rate: Rate) -> tuple[float, float | None]:
     if not rate.value:
         return rate.low * _DAY_S, rate.high * _DAY_S
     below = math.log(rate.value / rate.low) if rate.low > 0 else math.inf
-    low = rate.value * math.exp(-math.hypot(below, _MODEL)) * _DAY_S
+    low = rate.value * math.exp(-math.hypot(below, MODEL)) * _DAY_S
     if not math.isfinite(rate.high):
         return low, None
-    above = math.hypot(math.log(rate.high / rate.value), _MODEL)
+    above = math.hypot(math.log(rate.high / rate.value), MODEL)
     return low, rate.value * math.exp(above) * _DAY_S
 
 

@@ -8,7 +8,7 @@ names below the suffixes that it answered for, a resolver everything.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,8 @@ from remnant.cases import dga
 from remnant.cases.rules import generated_days
 from remnant.estimate import cached_items as items
 from remnant.estimate.barrels import BARRELS, Round, asked, meets
+from remnant.estimate.behind_caches import MODEL
+from remnant.estimate.capture_recapture import quantile
 from remnant.estimate.coverage import vantages
 from remnant.estimate.dga_population import Bots, Seen, in_bursts, of_unit, over_epochs
 from remnant.windows import Window, to_us
@@ -68,16 +70,31 @@ _ONCE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """How often a bot asks for one registered name on one day.
+    """How often a bot that meets a registered name on a day asks for such names on that day.
 
     Attributes:
         vantage: where it was seen; null where it is taken to be once.
-        mean, square: of the lookups of one client for one name, and of their square.
+        mean, square: of the lookups of one bot on one day, and of their square.
+        error: standard error of the mean, relative to it.
     """
 
     vantage: str | None
     mean: float
     square: float
+    error: float = 0.0
+
+    def widened(self, found: Bots, level: float) -> Bots:
+        """Return bots with the error of the mean, and of the model of caches, in the limits."""
+        if self.vantage is None or not found.value > 0:
+            return found
+        more = quantile(level) * self.error
+        low, high = (
+            found.value * math.exp(side * math.hypot(math.log(limit / found.value), more, MODEL))
+            if 0 < limit < math.inf
+            else limit
+            for side, limit in ((-1, found.low), (1, found.high))
+        )
+        return replace(found, low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,12 +169,13 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
         values, variances = _units(basis, rows, days)
         # Lookups in clusters of m: as many bots fewer, and the square mean of m more noise.
         values, variances = values / again.mean, variances * again.square / again.mean**3
-        whole = over_epochs(values, variances, level=basis.level)
+        whole = again.widened(over_epochs(values, variances, level=basis.level), basis.level)
         reach = np.array([meets(day.made, day.visible) for day in days])
         bots = over_epochs(values * reach, variances * reach**2, level=basis.level)
+        bots = again.widened(bots, basis.level)
         method = "visible lookups / uncached time, by chance of being asked for, mean over days"
         if again.vantage is not None:
-            method += f"; {again.mean:.1f} lookups of a bot for a name, as seen at {again.vantage}"
+            method += f"; {again.mean:.1f} lookups of a bot for such names a day at {again.vantage}"
     # At a sinkhole no name is denied: what is registered elsewhere is not its business to know.
     blind = basis.vantage == "authority" and any(d.visible.size < d.made.names for d in days)
     guessed = owned and again.vantage is None
@@ -317,32 +335,37 @@ def _again(
     names: dict[int, list[str]],
     rows: Any,  # noqa: ANN401 - ibis is untyped
 ) -> _Again:
-    """Return how often bots come back to a name that answered, from where hosts are seen.
+    """Return how often bots ask for names that answered, from where hosts are seen.
 
-    A bot that found a registered name keeps to it; behind a cache these lookups look like those of
-    other bots.
+    A bot that found a registered name keeps to it, and may look for another one after a new start;
+    behind a cache these lookups look like those of other bots.
     """
     import ibis  # noqa: PLC0415 - heavy
 
     if "resolver" not in vantages(basis.view):
         return _Again(None, 1.0, 1.0)
     owned = rows.filter((rows.rcode == 0).fill_null(False)).select("name").distinct()
-    hosts = _rows(basis.at("resolver"), names).semi_join(owned, "name")
+    every = _rows(basis.at("resolver"), names)
+    hosts = every.semi_join(owned, "name")
     hosts = hosts.filter(hosts.qtype == 1)
+    met = hosts.select("client", "start").distinct()
+    # Who asks for one name alone has found it before, perhaps under another address.
+    looked = every.semi_join(met, ["client", "start"]).group_by(["client", "start"])
+    looked = looked.aggregate(names=ibis._.name.nunique())
+    bots = int(looked.filter(looked.names >= 2).count().to_pyarrow().as_py())
     item = ["client", "name", "start"]
     before = hosts.at.lag().over(ibis.window(group_by=item, order_by="at"))
     hosts = hosts.mutate(before=before)
     hosts = hosts.filter((hosts.at - hosts.before >= items.RETRY_S).fill_null(True))
-    each = hosts.group_by(item).aggregate(n=hosts.count())
-    told = each.aggregate(
-        pairs=each.count(),
-        mean=each.n.cast("float64").mean(),
-        square=(each.n * each.n).cast("float64").mean(),
-    )
+    each = hosts.group_by(["client", "start"]).aggregate(n=hosts.count())
+    told = each.aggregate(lookups=each.n.sum(), squares=(each.n * each.n).sum())
     row = told.to_pyarrow().to_pylist()[0]
-    if not row["pairs"]:
+    if not bots or not row["lookups"]:
         return _Again(None, 1.0, 1.0)
-    return _Again("resolver", float(row["mean"]), float(row["square"]))
+    mean, square = row["lookups"] / bots, row["squares"] / bots
+    # Addresses that changed split a bot's lookups: what is known of the mean is not that good.
+    square = max(square, mean * mean)
+    return _Again("resolver", mean, square, math.sqrt((square / mean**2 - 1) / bots))
 
 
 def _units(
