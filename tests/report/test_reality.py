@@ -30,7 +30,7 @@ def test_counted_sizes_stand_before_concluded_ones_and_each_names_another_view()
     assert [rung.counted for rung in found] == sorted((r.counted for r in found), reverse=True)
     assert [rung.label for rung in found][-3:] == [
         "Infected machines in all",
-        "Infected machines in all (sinkhole, HTTP)",
+        "Infected machines in all (HTTP)",
         "Infected machines at a time",
     ]
 

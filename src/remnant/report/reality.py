@@ -72,7 +72,7 @@ _RUNGS: Final[dict[str, tuple[str, bool, str]]] = {
         "What the requests that pass the resolvers' caches say about those that do not.",
     ),
     "dga_bots_whole": (
-        "Machines that look for generated names",
+        "Machines with the generator",
         False,
         "Machines a day that run the generator, whether or not they meet a seized name.",
     ),
@@ -87,7 +87,7 @@ def rungs(content: Content) -> list[Rung]:
             if measure.quantity != quantity or not _told(measure):
                 continue
             other = measure.vantage not in {None, content.vantage}
-            place = f" ({_place(measure.vantage)})" if other else ""
+            place = f" ({_short(measure.vantage)})" if other else ""
             found.append(Rung(label + place, measure, counted, meaning))
     return found
 
@@ -189,6 +189,10 @@ def _about(measure: Measure) -> str:
 
 def _told(measure: Measure) -> bool:
     return measure.value is not None or measure.hidden is not None
+
+
+def _short(vantage: str | None) -> str:
+    return (vantage or "").replace("sinkhole_", "").replace("dns", "DNS").replace("http", "HTTP")
 
 
 def _place(vantage: str | None) -> str:
