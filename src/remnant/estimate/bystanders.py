@@ -198,6 +198,8 @@ def _scored(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
         tight = regular(basis)
         found = found.left_join(tight.mutate(period=ibis.literal(value=True)), "client")
         found = found.drop("client_right")
+    # Counted below, then read again: the joins above are made once.
+    found = basis.view.kept(("signs", basis.window, basis.vantage), lambda: found)
     signs = [sign for sign in SIGNS if sign.id in found.columns]
     signs = _telling(found, signs)
     if not signs:
