@@ -211,6 +211,9 @@ class _Tables:
             self._kept[key] = ibis.memtable(make().to_pyarrow())
         return self._kept[key]
 
+    def known(self, _: object, make: Callable[[], Any]) -> Any:
+        return make()
+
 
 _FEW: Final = (Goal("right", at_least=0.995, source="half a victim in a hundred may be left out"),)
 

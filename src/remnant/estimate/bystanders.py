@@ -198,6 +198,8 @@ def _scored(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
         tight = regular(basis)
         found = found.left_join(tight.mutate(period=ibis.literal(value=True)), "client")
         found = found.drop("client_right")
+    # Counted below, then read again: the joins above are made once.
+    found = basis.view.kept(("signs", basis.window, basis.vantage), lambda: found)
     signs = [sign for sign in SIGNS if sign.id in found.columns]
     signs = _telling(found, signs)
     if not signs:
@@ -241,7 +243,8 @@ def _placed(basis: Basis, found: Any, *, hosts: bool) -> Any:  # noqa: ANN401 - 
     """Return the features with what is known of each client's address."""
     import ibis  # noqa: PLC0415 - heavy
 
-    lists = _on_lists(basis)
+    # Alike at every vantage: an address is what it is.
+    lists = basis.view.known("addresses on lists", lambda: _on_lists(basis))
     if lists.num_rows:
         memory = ibis.memtable(lists)
         found = found.left_join(memory, "client").drop("client_right")
@@ -251,19 +254,24 @@ def _placed(basis: Basis, found: Any, *, hosts: bool) -> Any:  # noqa: ANN401 - 
     if not hosts:
         # There a client is a resolver that asks for many: what it is says nothing about them.
         return found
+    facts = basis.view.kept("facts about addresses", lambda: _facts(basis))
+    return found.left_join(facts, "client").drop("client_right")
+
+
+def _facts(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return what the network and role of each address say, as flags."""
     known = basis.view.table(schema.CLIENTS)
     known = known.group_by("client").aggregate(
         asn=known.asn.max(), as_name=known.as_name.max(), role=known.role.max()
     )
     name = known.as_name.lower()
-    facts = known.select(
+    return known.select(
         "client",
         public_resolver=known.role == "public_resolver",
         other_sinkhole=known.role == "sinkhole",
         security=name.re_search(_SECURITY),
         cloud=known.asn.isin(clouds()) | name.re_search(_HOSTING),
     )
-    return found.left_join(facts, "client").drop("client_right")
 
 
 _SECURITY: Final = (

@@ -115,10 +115,15 @@ def stated_ttl(table: Any, default: int | None) -> Any:  # noqa: ANN401 - ibis i
 
 
 def misses(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return the visible misses: client, scope, name, qtype, at (seconds), ttl (null: not known).
+    """Return the visible misses: item (a number), at (seconds), ttl (null: not known).
 
     Answers that a rate limit held back fill no cache and are left out, and so are retries.
     """
+    key = ("misses", basis.window, basis.vantage)
+    return basis.view.kept(key, lambda: _misses(basis))
+
+
+def _misses(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     import ibis  # noqa: PLC0415 - heavy
 
     config = basis.case.sinkhole
@@ -127,16 +132,31 @@ def misses(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     seen = seen.filter(seen.qtype.notnull(), ~seen.limited)
     seen = seen.select(
         "client",
-        "name",
         "qtype",
+        name=seen.name.fill_null(""),
         scope=seen.ecs.fill_null(0),
         at=seconds(seen),
         ttl=stated_ttl(seen, default),
     )
-    before = seen.at.lag().over(ibis.window(group_by=list(_KEY), order_by=seen.at))
+    key = list(_KEY)
+    # Numbers are compared and sorted in less than half the time of four columns with a name.
+    items = basis.view.kept(
+        ("cached items", basis.window, basis.vantage), lambda: _numbered(seen.select(key))
+    )
+    seen = seen.inner_join(items, key).select("item", "at", "ttl")
+    before = seen.at.lag().over(ibis.window(group_by="item", order_by=seen.at))
     seen = seen.mutate(before=before)
     again = (seen.at - seen.before < RETRY_S) & (seen.ttl > RETRY_S)
     return seen.filter(~again.fill_null(False)).drop("before")
+
+
+def _numbered(keys: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return each key once, with its place in order."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    keys = keys.distinct()
+    place = ibis.row_number().over(ibis.window(order_by=list(_KEY)))
+    return keys.mutate(item=place.cast("int64"))
 
 
 def ttl_counts(found: Any) -> dict[int | None, int]:  # noqa: ANN401 - ibis is untyped
@@ -158,8 +178,7 @@ def by_item(found: Any, spans: Floats, lead: float) -> Items:  # noqa: ANN401 - 
     import ibis  # noqa: PLC0415 - heavy
 
     rows = _in_spans(found, spans, lead)
-    key = list(_KEY)
-    near = ibis.range_window(preceding=lead, following=0, group_by=[*key, "span"], order_by="at")
+    near = ibis.range_window(preceding=lead, following=0, group_by=["item", "span"], order_by="at")
     rows = rows.mutate(close=rows.at.count().over(near) - 1)
     counted = rows.at >= rows.begin
     low = ibis.greatest(rows.at, rows.begin)
@@ -184,14 +203,14 @@ def by_item(found: Any, spans: Floats, lead: float) -> Items:  # noqa: ANN401 - 
         close=ibis.ifelse(first, rows.close * rows.counted, 0),
         kept=ibis.ifelse(first, rows.kept, 0.0),
     )
-    sums = rows.group_by([*key, "of_day"]).aggregate(
+    sums = rows.group_by("item", "of_day").aggregate(
         n=rows.counted.sum(), held=rows.held.sum(), pairs=rows.close.sum(), kept=rows.kept.sum()
     )
-    rank = ibis.dense_rank().over(ibis.window(order_by=[sums[column] for column in key]))
-    table = sums.select("of_day", "n", "held", "pairs", "kept", item=rank).to_pyarrow()
+    table = sums.to_pyarrow()
     got = {name: table[name].to_numpy() for name in table.column_names}
-    item = got["item"].astype(np.int64)
-    size = int(item.max()) + 1 if item.size else 0
+    known, item = np.unique(got["item"], return_inverse=True)
+    item = item.reshape(-1).astype(np.int64)
+    size = known.size
     return Items(
         item,
         got["of_day"].astype(np.int64),
@@ -207,14 +226,12 @@ def busiest(found: Any, number: int, each: int) -> list[Floats]:  # noqa: ANN401
     """Return the times of the misses of the busiest items, the last ``each`` of every one."""
     import ibis  # noqa: PLC0415 - heavy
 
-    key = list(_KEY)
-    many = found.group_by(key).aggregate(n=found.count())
-    many = many.order_by([ibis.desc("n"), *key]).limit(number)
-    rows = found.semi_join(many, key)
-    place = ibis.row_number().over(ibis.window(group_by=key, order_by=ibis.desc("at")))
+    many = found.group_by("item").aggregate(n=found.count())
+    many = many.order_by([ibis.desc("n"), "item"]).limit(number)
+    rows = found.semi_join(many, "item")
+    place = ibis.row_number().over(ibis.window(group_by="item", order_by=ibis.desc("at")))
     rows = rows.mutate(place=place).filter(ibis._.place < each)
-    rank = ibis.dense_rank().over(ibis.window(order_by=[rows[column] for column in key]))
-    table = rows.select("at", item=rank).order_by(["item", "at"]).to_pyarrow()
+    table = rows.select("at", "item").order_by(["item", "at"]).to_pyarrow()
     item, at = table["item"].to_numpy(), table["at"].to_numpy()
     return np.split(at, np.flatnonzero(np.diff(item)) + 1) if at.size else []
 
@@ -235,7 +252,7 @@ def arm_sums(found: Any, spans: Floats, arms: tuple[int, int]) -> tuple[Ints, Fl
     for place, ttl in enumerate(arms):
         sums[f"n{place}"] = ibis.ifelse(rows.ttl == ttl, ended, 0).sum()
         sums[f"x{place}"] = ibis.ifelse(rows.ttl == ttl, wait, 0.0).sum()
-    table = rows.group_by(list(_KEY)).aggregate(**sums).drop(*_KEY).to_pyarrow()
+    table = rows.group_by("item").aggregate(**sums).drop("item").to_pyarrow()
     n, x = (
         np.column_stack([table[f"{word}{place}"].to_numpy() for place in (0, 1)]) for word in "nx"
     )
@@ -265,7 +282,7 @@ def _in_spans(found: Any, spans: Floats, lead: float) -> Any:  # noqa: ANN401 - 
     )
     rows = found.filter(found.ttl.notnull())
     rows = rows.mutate(clock=(rows.at / _HOUR_S).floor().cast("int64")).inner_join(known, "clock")
-    order = ibis.window(group_by=[*_KEY, "span"], order_by="at")
+    order = ibis.window(group_by=["item", "span"], order_by="at")
     return rows.mutate(following=ibis.coalesce(rows.at.lead().over(order), rows.end))
 
 

@@ -203,6 +203,11 @@ def networks(basis: Basis) -> tuple[Window, list[Network]] | str:
     hidden = hosts_hidden(basis.vantage)
     if hidden is not None:
         return hidden
+    key = ("churn", basis.window, basis.scored, basis.vantage, basis.level)
+    return basis.view.known(key, lambda: _networks(basis))
+
+
+def _networks(basis: Basis) -> tuple[Window, list[Network]] | str:
     span = span_of(basis)
     if span is None:
         return "no day in the window is complete (24 hours, 95 % of the expected sensor-hours)"

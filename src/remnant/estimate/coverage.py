@@ -118,6 +118,10 @@ def vantages(view: View) -> list[str]:
     Those with sightings come first, then those that delivered traffic without any; both in the
     order of ``schema.VANTAGES``.
     """
+    return list(view.known("vantages", lambda: _vantages(view)))
+
+
+def _vantages(view: View) -> list[str]:
     activity = view.table(schema.ACTIVITY)
     seen = set(activity.select("vantage").distinct().to_pyarrow()["vantage"].to_pylist())
     coverage = view.table(schema.COVERAGE)
@@ -154,6 +158,10 @@ def default_window(view: View) -> Window:
     Raises:
         NoData: no sensor of the case ever delivered a message with a usable time.
     """
+    return view.known("default window", lambda: _default_window(view))
+
+
+def _default_window(view: View) -> Window:
     delivered = _present(view)
     span = delivered.aggregate(first=delivered.hour.min(), last=delivered.hour.max()).to_pyarrow()
     first, last = span["first"][0].as_py(), span["last"][0].as_py()
@@ -186,6 +194,10 @@ def hours(view: View, vantage: str) -> Hours:
     Raises:
         NoData: the case has no covered hour at all.
     """
+    return view.known(("hours", vantage), lambda: _hours(view, vantage))
+
+
+def _hours(view: View, vantage: str) -> Hours:
     import pyarrow.compute as pc  # noqa: PLC0415 - heavy
 
     rows = _present(view).select("vantage", "sensor", "hour", "covers").distinct().to_pyarrow()

@@ -128,7 +128,12 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
         return always.filter(ibis.literal(value=False)).select("client")
     # Client keys are keyed hashes: a remainder of theirs is a fair sample.
     every = max(1, many // _SAMPLE)
-    sample = _equal_gaps(basis, timed.filter(timed.client % every == 0))
+    sampled = timed.client % every == 0
+    chosen = timed.filter(sampled | (timed.days == timed.span)).select("client")
+    gaps = basis.view.kept(
+        ("gaps", basis.window, basis.vantage), lambda: _equal_gaps(basis, chosen)
+    )
+    sample = gaps.filter(gaps.client % every == 0)
     told = sample.aggregate(
         n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()
     ).to_pyarrow()
@@ -136,7 +141,7 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     usual = (row["timed"] or 0) > max(1.0, USUAL * row["n"])
     if usual:
         return always.filter(ibis.literal(value=False)).select("client")
-    gaps = _equal_gaps(basis, always)
+    gaps = gaps.semi_join(always, "client")
     kept = gaps.filter(
         100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
     )
@@ -178,8 +183,10 @@ def _static(basis: Basis, seen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
 def _connections(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return client, ``ports`` and, where no request is a sign, ``silent``."""
     seen = sightings(basis.view, basis.window, basis.vantage)
-    found = seen.group_by("client").aggregate(
-        different=seen.service_port.nunique(), told=seen.detail.count()
+    # Grouped twice: to count distinct ports in one group is slow where clients are many.
+    each = seen.group_by("client", "service_port").aggregate(told=seen.detail.count())
+    found = each.group_by("client").aggregate(
+        different=each.service_port.count(), told=each.told.sum()
     )
     flags = {"ports": found.different >= MANY_PORTS}
     if basis.vantage == "sinkhole_tcp":

@@ -140,6 +140,10 @@ def series(view: View, window: Window | None = None, vantage: str | None = None)
     """
     vantage = choose_vantage(view, vantage)
     window = window or default_window(view)
+    return view.known(("series", window, vantage), lambda: _series(view, window, vantage))
+
+
+def _series(view: View, window: Window, vantage: str) -> Series:
     known = hours(view, vantage)
     # Days outside the data are not gaps, and a window may be any length.
     first_day = max(to_us(floor(window.since, "day")) // _DAY_US, known.first // 24)

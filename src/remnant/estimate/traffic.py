@@ -254,6 +254,10 @@ def count(view: View, window: Window, vantage: str) -> Count:
 
 def unit_of(view: View, vantage: str) -> str:
     """Return what one client is at a vantage: ``ipv4``, ``ipv6_64`` or ``mixed``."""
+    return view.known(("unit", vantage), lambda: _unit_of(view, vantage))
+
+
+def _unit_of(view: View, vantage: str) -> str:
     table = view.table(schema.ACTIVITY)
     rows = table.filter(table.vantage == vantage).select("unit").distinct().to_pyarrow()
     return _merge_units(set(rows["unit"].to_pylist()))

@@ -203,6 +203,11 @@ def _matched(cells: Cells) -> tuple[float, float, float]:
 
 def meet(basis: Basis, left: str, right: str) -> Meeting | None:
     """Return who was seen at both; null where no day is complete at both, or nobody asked."""
+    key = ("met", basis.window, basis.scored, left, right)
+    return basis.view.known(key, lambda: _meet(basis, left, right))
+
+
+def _meet(basis: Basis, left: str, right: str) -> Meeting | None:
     view = basis.view
     third = "flow" if right in _HOSTS and "flow" in vantages(view) else None
     days = _complete(basis, (left, right))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import ibis
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from remnant.store.records import FileRecord, SourceRecord
 
 __all__ = ["Everything", "View"]
+
+Answer = TypeVar("Answer")
 
 
 class View:
@@ -53,6 +55,7 @@ class View:
         self.simulated = any(source.simulated for source in self.sources)
         self._tables: dict[str, Table] = {}
         self._kept: dict[Hashable, Table] = {}
+        self._known: dict[Hashable, Any] = {}
 
     @cached_property
     def _engine(self) -> Engine:
@@ -82,6 +85,16 @@ class View:
         if key not in self._kept:
             self._kept[key] = self._engine.kept(make())
         return self._kept[key]
+
+    def known(self, key: Hashable, make: Callable[[], Answer]) -> Answer:
+        """Return what ``make`` returned the first time for this key.
+
+        For small answers that several questions begin with: a view never changes. Nobody may
+        change what is returned.
+        """
+        if key not in self._known:
+            self._known[key] = make()
+        return cast("Answer", self._known[key])
 
     def is_kept(self, key: Hashable) -> bool:
         """Return whether ``kept`` has the rows of this key already."""
