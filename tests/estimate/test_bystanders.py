@@ -139,7 +139,7 @@ def test_lists_roles_and_networks_are_facts_with_weights(tmp_path: Any) -> None:
             known(7),
         ],
     )
-    basis.settings.reference.visitors = file
+    basis.settings.reference.visitors = file  # type: ignore[misc]
 
     rows = found(basis)
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from campaigns.campaign import Outcomes
 from campaigns.dga_bots import campaign
 from remnant.estimate.barrels import Round
 from remnant.estimate.dga_population import Seen, by_coverage, in_bursts, of_unit, over_epochs
@@ -18,6 +19,7 @@ DAY = 86_400.0
 def test_bots_behind_a_cache_are_found(index: int) -> None:
     cell = campaign().cells[index]
     found = cell.simulate(np.random.default_rng(1), 40)
+    assert isinstance(found, Outcomes)
 
     error = (found.value - found.truth) / found.truth
     assert found.low is not None

@@ -79,10 +79,39 @@ def test_bots_behind_resolvers_are_found(vantage: str) -> None:
 
     bots = found["dga_bots_whole"]
     assert bots.value == pytest.approx(RESOLVERS * BOTS, rel=0.3)
-    assert bots.low < RESOLVERS * BOTS < (bots.high or 1e9)
+    if vantage == "authority":
+        assert bots.low < RESOLVERS * BOTS < (bots.high or 1e9)
+    else:
+        # Only registered names are seen, and nobody sees how often a bot comes back to one.
+        assert bots.low is None
+        assert bots.high > RESOLVERS * BOTS * 0.8
+        assert "upper bound" in bots.refusal
     # Every start leads to a registered name, so the owner of all of them meets every bot.
     assert found["sinkhole_share"].value == pytest.approx(1)
     assert "random_cut" in bots.assumptions[0]
+
+
+def test_who_comes_back_to_a_found_name_counts_once_where_hosts_are_seen() -> None:
+    hidden, seen = newgoz("sinkhole_dns"), newgoz("resolver", cached=False)
+    back = timedelta(minutes=61)
+    again = [row | {"time": row["time"] + back} for row in hidden + seen if row["rcode"] == 0]
+    coverage = [
+        coverage_row(START + i * HOUR, vantage=vantage)
+        for vantage in ("sinkhole_dns", "resolver")
+        for i in range(24 * DAYS)
+    ]
+    watch = Watch(dga="newgoz", since=START, until=START + 30 * DAY)
+    view = view_of(hidden + seen + again, coverage)
+    case = Case("test", "Test", START, watches=(watch,))
+    window = Window(START, START + DAYS * DAY)
+
+    found = estimates(Basis(view, case, settings(), window, "sinkhole_dns"))
+
+    whole = {one.quantity: one for one in found}["dga_bots_whole"]
+    assert "2.0 lookups of a bot for a name, as seen at resolver" in whole.method
+    assert whole.value == pytest.approx(RESOLVERS * BOTS, rel=0.35)
+    assert whole.high is None
+    assert "lower bound" in str(whole.refusal)
 
 
 def test_at_a_resolver_hosts_are_counted() -> None:

@@ -54,9 +54,10 @@ def test_each_network_has_its_rate() -> None:
     for (asn, country), rate in NETWORKS.items():
         if asn is not None:
             assert found[asn].country == country
-            assert found[asn].low is not None
-            assert found[asn].high is not None
-            assert found[asn].low <= rate <= found[asn].high
+            low, high = found[asn].low, found[asn].high
+            assert low is not None
+            assert high is not None
+            assert low <= rate <= high
 
 
 def test_countries_stand_for_all_their_networks() -> None:

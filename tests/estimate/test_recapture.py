@@ -67,7 +67,7 @@ def test_counts_from_sightings_are_those_counted_one_by_one(
     assert found.hourly.sum() == len(seen)
     assert found.daily.sum() == len(on)
     assert found.clients.sum() == 30
-    minutes = {(c, h // 24): [] for c, h, _ in rows}
+    minutes: dict[Any, list[int]] = {(c, h // 24): [] for c, h, _ in rows}
     for client, hour, minute in rows:
         minutes[client, hour // 24].append(60 * hour + minute)
     spans = sum(max(times) - min(times) for times in minutes.values()) / 1440

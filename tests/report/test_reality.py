@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remnant.report.reality import paragraphs, rungs
 from remnant.report.suppress import Hidden
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from remnant.report.facts import Content, Measure
 
 
-def changed(quantity: str, **changes: object) -> Content:
+def changed(quantity: str, **changes: Any) -> Content:
     """The sample with one of its measures changed."""
     content = make_content()
 

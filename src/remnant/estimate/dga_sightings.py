@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,8 +19,9 @@ from remnant.cases import dga
 from remnant.cases.rules import generated_days
 from remnant.estimate import cached_items as items
 from remnant.estimate.barrels import BARRELS, Round, asked, meets
+from remnant.estimate.coverage import vantages
 from remnant.estimate.dga_population import Bots, Seen, in_bursts, of_unit, over_epochs
-from remnant.windows import to_us
+from remnant.windows import Window, to_us
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +59,25 @@ _BLIND: Final = (
     "names below other suffixes are not seen here: one that is registered there ends rounds early, "
     "so this is a lower bound"
 )
+_SHARED: Final = "lower bound: bots behind one address (NAT) count once"
+_ONCE: Final = (
+    "upper bound: each bot is taken to ask once for a registered name; how often it comes back to "
+    "it could be seen at the resolver vantage alone"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """How often a bot asks for one registered name on one day.
+
+    Attributes:
+        vantage: where it was seen; null where it is taken to be once.
+        mean, square: of the lookups of one client for one name, and of their square.
+    """
+
+    vantage: str | None
+    mean: float
+    square: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +91,17 @@ class _Day:
 
     @property
     def chances(self) -> Floats:
-        """P(asked for) of the visible names; float64[visible]."""
-        return asked(self.made)[self.visible]
+        """P(asked for) of the counted names; float64[counted]."""
+        return asked(self.made)[self.counted]
+
+    @property
+    def counted(self) -> Ints:
+        """The names whose lookups tell the bots: those not registered, if any can be seen.
+
+        A bot asks for these once in an activation; to a registered one it comes back.
+        """
+        free = np.setdiff1d(self.visible, self.made.registered)
+        return free if free.size else self.visible
 
 
 def estimates(basis: Basis) -> list[Estimate]:
@@ -108,6 +138,7 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
         return refused("nobody asked for a generated name on its day")
     shares = np.array([meets(day.made, day.made.registered) for day in days])
     if basis.vantage == "resolver":
+        owned, again = False, _Again(None, 1.0, 1.0)
         bots = whole = _at_resolver(basis, rows, days)
         method = (
             "clients that asked for at least two names of the day, mean over days; clients that "
@@ -116,13 +147,23 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
     else:
         if not any(day.visible.size for day in days):
             return refused("no answer says which of the names can be seen here")
-        values, variances, _ = _units(basis, rows, days)
+        owned = any(np.isin(day.counted, day.made.registered).any() for day in days)
+        again = _again(basis, names, rows) if owned else _Again(None, 1.0, 1.0)
+        values, variances = _units(basis, rows, days)
+        # Lookups in clusters of m: as many bots fewer, and the square mean of m more noise.
+        values, variances = values / again.mean, variances * again.square / again.mean**3
         whole = over_epochs(values, variances, level=basis.level)
         reach = np.array([meets(day.made, day.visible) for day in days])
         bots = over_epochs(values * reach, variances * reach**2, level=basis.level)
         method = "visible lookups / uncached time, by chance of being asked for, mean over days"
+        if again.vantage is not None:
+            method += f"; {again.mean:.1f} lookups of a bot for a name, as seen at {again.vantage}"
     # At a sinkhole no name is denied: what is registered elsewhere is not its business to know.
     blind = basis.vantage == "authority" and any(d.visible.size < d.made.names for d in days)
+    guessed = owned and again.vantage is None
+    window = Window(
+        datetime.fromtimestamp(starts[0], UTC), datetime.fromtimestamp(starts[-1] + _DAY_S, UTC)
+    )
     found: list[Estimate] = []
     share = float(shares.mean()) if shares.any() else math.nan
     answers = (bots, Bots(share, 0.0, share, share), whole)
@@ -133,13 +174,23 @@ def _of_family(basis: Basis, family: str) -> list[Estimate]:
         if not math.isfinite(answer.value):
             found += refused("nothing could be seen: no visible name is asked for", quantity)
             continue
-        bound = blind and quantity != "sinkhole_share"
+        bots_told = quantity != "sinkhole_share"
+        low: float | None = answer.low
+        high = answer.high if math.isfinite(answer.high) and not (blind and bots_told) else None
+        why = _BLIND if blind and bots_told else None
+        if guessed and bots_told:
+            low, why = None, _ONCE if why is None else f"{why}; {_ONCE}"
+        elif bots_told and (basis.vantage == "resolver" or again.vantage is not None):
+            # Hosts were told apart by their addresses, here or where the lookups of one were seen.
+            one_each = "" if high is None else f"; with one behind each it would be {high:,.0f}"
+            high, why = None, _SHARED + one_each
         found.append(
             basis.concluded(
                 quantity,
                 answer.value,
-                (answer.low, answer.high if math.isfinite(answer.high) and not bound else None),
-                refusal=_BLIND if bound else None,
+                (low, high),
+                refusal=why,
+                window=window,
                 unit=_unit(quantity),
                 population=population,
                 n=total,
@@ -169,8 +220,6 @@ def _barrel(family: str) -> tuple[Barrel | None, int | None]:
 
 
 def _names(family: str, start: int) -> list[str]:
-    from datetime import UTC, datetime  # noqa: PLC0415 - used here alone
-
     return dga.generate(family, datetime.fromtimestamp(start, UTC).date())
 
 
@@ -263,11 +312,44 @@ def _days(
     return days
 
 
+def _again(
+    basis: Basis,
+    names: dict[int, list[str]],
+    rows: Any,  # noqa: ANN401 - ibis is untyped
+) -> _Again:
+    """Return how often bots come back to a name that answered, from where hosts are seen.
+
+    A bot that found a registered name keeps to it; behind a cache these lookups look like those of
+    other bots.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    if "resolver" not in vantages(basis.view):
+        return _Again(None, 1.0, 1.0)
+    owned = rows.filter((rows.rcode == 0).fill_null(False)).select("name").distinct()
+    hosts = _rows(basis.at("resolver"), names).semi_join(owned, "name")
+    hosts = hosts.filter(hosts.qtype == 1)
+    item = ["client", "name", "start"]
+    before = hosts.at.lag().over(ibis.window(group_by=item, order_by="at"))
+    hosts = hosts.mutate(before=before)
+    hosts = hosts.filter((hosts.at - hosts.before >= items.RETRY_S).fill_null(True))
+    each = hosts.group_by(item).aggregate(n=hosts.count())
+    told = each.aggregate(
+        pairs=each.count(),
+        mean=each.n.cast("float64").mean(),
+        square=(each.n * each.n).cast("float64").mean(),
+    )
+    row = told.to_pyarrow().to_pylist()[0]
+    if not row["pairs"]:
+        return _Again(None, 1.0, 1.0)
+    return _Again("resolver", float(row["mean"]), float(row["square"]))
+
+
 def _units(
     basis: Basis,
     rows: Any,  # noqa: ANN401 - ibis is untyped
     days: list[_Day],
-) -> tuple[Floats, Floats, int]:
+) -> tuple[Floats, Floats]:
     """Return bots and variance of every resolver and day; float64[resolvers, days] each."""
     import ibis  # noqa: PLC0415 - heavy
     import pyarrow as pa  # noqa: PLC0415 - heavy
@@ -276,9 +358,9 @@ def _units(
         pa.table(
             {
                 "start": pa.array(
-                    np.repeat([d.start for d in days], [d.visible.size for d in days])
+                    np.repeat([d.start for d in days], [d.counted.size for d in days])
                 ),
-                "position": pa.array(np.concatenate([d.visible for d in days])),
+                "position": pa.array(np.concatenate([d.counted for d in days])),
                 "chance": pa.array(np.concatenate([d.chances for d in days]), pa.float64()),
             }
         )
@@ -311,7 +393,7 @@ def _units(
     )
     kinds = sums.group_by("qtype").aggregate(n=sums.shown.sum()).to_pyarrow().to_pylist()
     if not kinds:
-        return np.zeros((0, len(days))), np.zeros((0, len(days))), 0
+        return np.zeros((0, len(days))), np.zeros((0, len(days)))
     usual = max(kinds, key=lambda row: (row["n"], -row["qtype"]))["qtype"]
     sums = sums.filter(sums.qtype == usual)
     rank = ibis.dense_rank().over(ibis.window(order_by=["client", "scope"]))
@@ -325,7 +407,7 @@ def _units(
     np.add.at(shown, where, got["shown"])
     np.add.at(held, where, got["held"])
     full = np.array([one.chances.sum() for one in days])
-    return *_bots(shown, held, full, days, basis.level), int(shown.sum())
+    return _bots(shown, held, full, days, basis.level)
 
 
 def _bots(
@@ -363,7 +445,7 @@ def _at_resolver(basis: Basis, rows: Any, days: list[_Day]) -> Bots:  # noqa: AN
     table = per_client.group_by("start").aggregate(n=per_client.count()).to_pyarrow().to_pylist()
     counted = {row["start"]: row["n"] for row in table}
     seen = np.array([[float(counted.get(day.start, 0)) for day in days]])
-    values, variances, _ = _units(basis, rows.semi_join(roles, "client"), days)
+    values, variances = _units(basis, rows.semi_join(roles, "client"), days)
     return over_epochs(
         np.vstack([seen, values]), np.vstack([np.zeros_like(seen), variances]), level=basis.level
     )

@@ -3,9 +3,9 @@
 Published: the disruption of late May and 2 June 2014, with 31 % fewer infections by the status
 report of July (US Department of Justice), a half-life of about 73 days; sinkholes of newGOZ names
 counted 127 clients on 14 July, 429 on 21 July and 8,494 on 25 July 2014 (Arbor Networks). newGOZ
-has 1,000 names a day and asks for them in order from a random place on. The names of the old botnet
-are of the list ``zeus`` of stamparm/maltrail. How many names were sinkholed, how many lookups an
-activation makes, what came after 25 July, and all else is invented.
+has 1,000 names a day and asks for them in order from a random place on, all of them if none
+answers (Arbor). The names of the old botnet are of the list ``zeus`` of stamparm/maltrail. How many
+names were sinkholed, what came after 25 July, and all else is invented.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ ZBOT: Final = replace(
     networks=800,
     innocent_households=10_000,
     innocent_queries=60_000,
-    dga=Dga("newgoz", "randomcut", lookups=200, owned=4, share=0.0, again=False),
+    dga=Dga("newgoz", "randomcut", lookups=1000, owned=4, share=0.0, again=False),
     clock_skew=0.02,
     curve=(
         (datetime(2014, 7, 10, tzinfo=UTC), 64),
