@@ -24,6 +24,7 @@ MODULES: Final[tuple[str, ...]] = (
     "half_life",
     "verdicts",
     "pooling",
+    "events",
 )
 """The modules that are campaigns, in the order of the page."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -21,14 +22,17 @@ __all__ = ["MemoryView"]
 
 
 class MemoryView:
-    """Answers as ``remnant.store.View`` does, from Arrow tables by table name."""
+    """Answers as ``remnant.store.View`` does, from Arrow tables by table name.
+
+    All views of a process use one engine, one after the other: close one before the next is made.
+    """
 
     def __init__(self, case: str, tables: dict[str, pa.Table]) -> None:
         self.case = case
         self.sources: list[Any] = []
         self.retired: dict[str, datetime] = {}
         self.simulated = True
-        self._engine = ibis.duckdb.connect(threads=1)
+        self._engine = _engine()
         self._made = 0
         self._kept: dict[Hashable, Any] = {}
         self._tables = {name: self._hold(_plain(rows)) for name, rows in tables.items()}
@@ -58,7 +62,10 @@ class MemoryView:
 
     def close(self) -> None:
         """Forget the rows."""
-        self._engine.disconnect()
+        for number in range(1, self._made + 1):
+            self._engine.con.execute(f"DROP TABLE IF EXISTS held_{number}")
+        self._tables.clear()
+        self._kept.clear()
 
     def _hold(self, rows: pa.Table) -> Any:
         self._made += 1
@@ -69,6 +76,34 @@ class MemoryView:
         raw.execute(f"CREATE TABLE {name} AS SELECT * FROM arrow_{name}")
         raw.unregister(f"arrow_{name}")
         return self._engine.table(name)
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Any:
+    """Return the engine of this process, which writes no query twice.
+
+    The repeats of a cell ask the same questions of tables with the same names, and turning an
+    expression into SQL takes longer than answering it for so few rows.
+    """
+    engine = ibis.duckdb.connect(threads=1)
+    compiled = engine.compile
+    known: dict[Hashable, str] = {}
+
+    def compile_once(expr: Any, /, **options: Any) -> str:
+        if options.get("params"):
+            return str(compiled(expr, **options))
+        key = (expr.op(), tuple(sorted(options.items())))
+        if key not in known:
+            if len(known) >= _MOST_QUERIES:
+                known.clear()
+            known[key] = compiled(expr, **options)
+        return known[key]
+
+    engine.compile = compile_once  # type: ignore[method-assign]
+    return engine
+
+
+_MOST_QUERIES = 2_000
 
 
 def _plain(rows: pa.Table) -> pa.Table:

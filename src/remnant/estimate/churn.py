@@ -132,7 +132,8 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
     if days < MINIMUM_DAYS:
         why = f"only {days} complete days; {MINIMUM_DAYS} are needed"
         return _none(most, total, why)
-    if total < _MINIMUM_MATCHES:
+    if total < _MINIMUM_MATCHES or not (later[0] > 0).any():
+        # Or all came on one day: no later day on which any could have come back.
         return _none(most, total, "too few addresses came back")
     period = _period(met, hourly, most)
     if period is not None:

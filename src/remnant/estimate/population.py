@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from remnant.estimate.recapture import Recaptures
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
     Network = tuple[Recaptures, Churn]
 
 __all__ = [
@@ -124,6 +125,8 @@ def population(seen: Recaptures, rate: Churn, *, level: float = 0.95) -> Hosts:
     if rate.refusal or rate.period is not None or rate.rate > _FASTEST:
         why = rate.refusal or "addresses change too often to be met again on another day"
         return _at_least(seen, rate, why, level)
+    if not _lags(*seen.day_pairs()[1:], rate).size:
+        return _at_least(seen, rate, "no client was seen two days or more after the first", level)
     spans = seen.left_out(seen.spans)[:, complete].mean(axis=1)
     # Every change inside a host's day adds an address, and the parts' spans add up to the host's.
     active = daily - rate.replicates * spans
@@ -350,10 +353,7 @@ def _part_time(seen: Recaptures, rate: Churn, active: Floats, spans: Floats) -> 
     others = np.maximum(active - always, 1e-9)
     width = np.clip((spans - always) / others, 0.0, 1.0)
     matches, later, count = seen.day_pairs()
-    lags = np.flatnonzero((count > 0) & (later[0] > 0))
-    # One lag for each weekday; where addresses fall fast, those that can still be seen.
-    # Not lag 1: who is on at midnight is seen on both days.
-    lags = lags[(lags >= 2) & (lags <= (8 if rate.rate < _SLOW else 4))]
+    lags = _lags(later, count, rate)
     daily = seen.daily.sum(axis=0)
     pairs = np.array([(daily[k:] * daily[:-k]).sum() for k in lags])
     # Who kept the address cannot be met by chance as well.
@@ -382,6 +382,14 @@ def _part_time(seen: Recaptures, rate: Churn, active: Floats, spans: Floats) -> 
         sound = 0.0
     middle = again + sound * more
     return _PartTime(always, again, middle, plain)
+
+
+def _lags(later: Floats, count: Floats, rate: Churn) -> Ints:
+    """Return the lags, in days, over which hosts are met again; none where no such day has any."""
+    lags = np.flatnonzero((count > 0) & (later[0] > 0))
+    # One lag for each weekday; where addresses fall fast, those that can still be seen.
+    # Not lag 1: who is on at midnight is seen on both days.
+    return lags[(lags >= 2) & (lags <= (8 if rate.rate < _SLOW else 4))]
 
 
 def _always_on(seen: Recaptures, rate: Churn) -> Floats:
