@@ -194,7 +194,8 @@ def _per_host(basis: Basis) -> tuple[str, float, float, int] | None:
     """Return (vantage, queries of a client a day, relative error, client-days), or null."""
     for vantage in _DIRECT:
         seen = basis.at(vantage).accepted()
-        seen = seen.mutate(day=seen.time.truncate("D"))
+        # Whole days since 1970-01-01 UTC: several times faster than cutting times with a zone.
+        seen = seen.mutate(day=seen.time.epoch_seconds() // 86_400)
         days = seen.group_by(["client", "day"]).aggregate(n=seen.weight.sum())
         row = days.aggregate(count=days.count(), mean=days.n.mean(), spread=days.n.std())
         got = row.to_pyarrow().to_pylist()[0]
