@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def estimates(basis: Basis) -> list[Estimate]:
     if not ttls:
         return []
     lookups = _lookups(basis, found, ttls)
-    return [lookups, _hosts(basis, lookups, found), _arms(basis, found, ttls)]
+    return [lookups, _hosts(basis, lookups), _arms(basis, found, ttls)]
 
 
 def _lookups(basis: Basis, found: object, ttls: dict[int | None, int]) -> Estimate:
@@ -173,7 +173,7 @@ def _clockwork(found: object, ttl: float) -> str | None:
     )
 
 
-def _hosts(basis: Basis, lookups: Estimate, found: Any) -> Estimate:  # noqa: ANN401
+def _hosts(basis: Basis, lookups: Estimate) -> Estimate:
     quantity, unit = "hosts_behind_caches", "hosts"
     population = f"hosts behind the resolvers that asked (vantage {basis.vantage})"
 
@@ -182,7 +182,7 @@ def _hosts(basis: Basis, lookups: Estimate, found: Any) -> Estimate:  # noqa: AN
 
     if lookups.value is None:
         return refused(f"the lookups are not known: {lookups.refusal}")
-    known = _per_host(basis.within(Window(lookups.since, lookups.until)), found)
+    known = _per_host(basis.within(Window(lookups.since, lookups.until)))
     if known is None:
         return refused(
             "how many lookups one host makes a day is not known: no vantage of the case sees hosts "
@@ -221,18 +221,16 @@ def _hosts(basis: Basis, lookups: Estimate, found: Any) -> Estimate:  # noqa: AN
     )
 
 
-def _per_host(
-    basis: Basis,
-    found: Any,  # noqa: ANN401 - ibis is untyped
-) -> tuple[str, float, float, int] | None:
+def _per_host(basis: Basis) -> tuple[str, float, float, int] | None:
     """Return (vantage, queries of a client a day, relative error, client-days), or null.
 
     Only names count that passed the caches as well: behind them others are not asked for here.
     """
-    names = found.select("name").distinct()
+    names = basis.accepted().select("name").distinct()
     for vantage in _DIRECT:
         seen = basis.at(vantage).accepted().semi_join(names, "name")
-        seen = seen.mutate(day=seen.time.truncate("D"))
+        # Whole days since 1970-01-01 UTC: several times faster than cutting times with a zone.
+        seen = seen.mutate(day=seen.time.epoch_seconds() // 86_400)
         days = seen.group_by(["client", "day"]).aggregate(n=seen.weight.sum())
         row = days.aggregate(count=days.count(), mean=days.n.mean(), spread=days.n.std())
         got = row.to_pyarrow().to_pylist()[0]

@@ -99,7 +99,8 @@ def covered_spans(basis: Basis) -> Floats:
 
 def seconds(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return the time of each sighting in seconds since 1970-01-01 UTC (an Ibis column)."""
-    return table.time.epoch_seconds().cast("float64") + (
+    # An engine may keep the fraction of a second here: it comes from the microseconds alone.
+    return (table.time.epoch_seconds() // 1).cast("float64") + (
         table.time.microsecond().cast("float64") / 1e6
     )
 

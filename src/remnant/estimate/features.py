@@ -156,7 +156,7 @@ def _daily(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
 
 def _visits(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     seen = sightings(basis.view, basis.window, basis.vantage)
-    seconds = seen.time.epoch_seconds()
+    seconds = seen.time.epoch_seconds() // 1
     seen = seen.mutate(day=seconds // _DAY_S, at=seconds.cast("int64"), static=_static(basis, seen))
     by_name = seen.group_by("client", "day", "indicator", "static").aggregate(
         n=seen.count(), first=seen["at"].min(), last=seen["at"].max()
@@ -284,7 +284,9 @@ def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is unt
     import ibis  # noqa: PLC0415 - heavy
 
     seen = sightings(basis.view, basis.window, basis.vantage).semi_join(chosen, "client")
-    seen = seen.select("client", "indicator", "qtype", at=seen.time.epoch_seconds().cast("int64"))
+    seen = seen.select(
+        "client", "indicator", "qtype", at=(seen.time.epoch_seconds() // 1).cast("int64")
+    )
     order = ibis.window(group_by=["client", "indicator", "qtype"], order_by="at")
     gaps = seen.mutate(gap=seen["at"] - seen["at"].lag().over(order))
     gaps = gaps.filter(gaps.gap > 0)

@@ -248,7 +248,9 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
 def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return a row per client and day: its hours as bits, how many, and the seconds they span."""
     table = basis.within(span.window).accepted()
-    table = table.mutate(second=table.time.epoch_seconds().cast("int64") - span.first * 86_400)
+    # An engine may keep the fraction of a second here, and a cast would round it.
+    seconds = (table.time.epoch_seconds() // 1).cast("int64")
+    table = table.mutate(second=seconds - span.first * 86_400)
     table = table.mutate(
         day=(table.second // 86_400).cast("int64"),
         hour=((table.second // 3600) % 24).cast("int64"),
