@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS", "Told", "run"]
 
-_HOUR_US: Final = 3_600_000_000
 _DAY_US: Final = 86_400_000_000
-_MICRO: Final = "int64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class _Run:
     basis: Basis
 
     @property
-    def view(self) -> Any:
+    def view(self) -> Any:  # an ibis view, untyped
         return self.basis.view
 
 
@@ -119,17 +117,26 @@ def _beside(truth: float, estimate: Estimate, baseline: float = np.nan) -> Told:
 
 
 def _hosts(run: _Run) -> dict[str, Told]:
-    return _noise(run) | _online(run) | _alive(run) | _churn(run) | _decay(run)
+    made = _estimates("population", run.basis)
+    return (
+        _noise(run)
+        | _online(run, made["infected_online"])
+        | _alive(run, made["infected_population"])
+        | _churn(run)
+        | _decay(run)
+    )
 
 
-def _online(run: _Run) -> dict[str, Told]:
-    estimate = _estimates("population", run.basis)["infected_online"]
+def _only_online(run: _Run) -> dict[str, Told]:
+    return _online(run, _estimates("population", run.basis)["infected_online"])
+
+
+def _online(run: _Run, estimate: Estimate) -> dict[str, Told]:
     truth = _mean(run, "activity", "hour", "beacon_bots", estimate)
     return {f"infected_online, {_place(run)}": _beside(truth, estimate)}
 
 
-def _alive(run: _Run) -> dict[str, Told]:
-    estimate = _estimates("population", run.basis)["infected_population"]
+def _alive(run: _Run, estimate: Estimate) -> dict[str, Told]:
     truth = _mean(run, "activity_days", "day", "alive_bots", estimate)
     rows = run.view.table(SIGHTINGS)
     inside = (rows.time >= estimate.since) & (rows.time < estimate.until)
@@ -231,7 +238,8 @@ def _place(run: _Run) -> str:
 def _behind(rows: pa.Table, run: _Run) -> Flags:
     """Return the rows about the bots that the vantage can see."""
     who = "observed" if run.basis.vantage == "resolver" else "all"
-    return np.array(rows["behind"].to_pylist()) == who
+    behind: Flags = np.array(rows["behind"].to_pylist()) == who
+    return behind
 
 
 def _inside(rows: pa.Table, key: str, estimate: Estimate) -> Flags:
@@ -249,9 +257,11 @@ def _within(rows: pa.Table, key: str, since: datetime, until: datetime) -> Flags
 
 def _times(rows: pa.Table, key: str) -> NDArray[np.int64]:
     """Return hours or days as microseconds since 1970-01-01 UTC."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
     if key == "day":
-        return np.asarray(rows[key].cast("int32")).astype(np.int64) * _DAY_US
-    return np.asarray(rows[key].cast(_MICRO))
+        return np.asarray(rows[key].cast(pa.int32())).astype(np.int64) * _DAY_US
+    return np.asarray(rows[key].cast(pa.int64()))
 
 
 def _column(rows: pa.Table, name: str) -> NDArray[np.float64]:
@@ -260,8 +270,8 @@ def _column(rows: pa.Table, name: str) -> NDArray[np.float64]:
 
 PARTS: Final[dict[str, tuple[tuple[str, ...], Callable[[_Run], dict[str, Told]]]]] = {
     "hosts": (("sinkhole_http",), _hosts),
-    "noise": (("sinkhole_http",), lambda run: _noise(run) | _online(run)),
-    "resolver": (("resolver",), _online),
+    "noise": (("sinkhole_http",), lambda run: _noise(run) | _only_online(run)),
+    "resolver": (("resolver",), _only_online),
     "caches": (("sinkhole_dns", "sinkhole_http"), _caches),
     "both": (("resolver", "sinkhole_http"), _both),
 }

@@ -12,7 +12,7 @@ import numpy as np
 from campaigns.campaign import Campaign, Cell, Goal, Outcomes
 from campaigns.event_truth import Told, run
 from remnant.simulate.beebone import BEEBONE
-from remnant.simulate.scenario import Churn
+from remnant.simulate.scenario import Churn, WatchedName
 from remnant.simulate.surroundings import Blocking, Loss, Noise
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["campaign"]
 
-_REPEATS: Final = 50
+_REPEATS: Final = 25
 _SCALE: Final = 0.003
-_TAKEDOWN: Final = BEEBONE.takedown
 
 _BASE: Final = replace(
     BEEBONE,
@@ -63,45 +62,58 @@ _REST = (
          quantity="hosts_behind_caches"),
 )  # fmt: skip
 
+_BLOCKED = (
+    Goal("refused", at_least=0.95, source="the views depend on each other",
+         quantity="two_vantage_hosts"),
+)  # fmt: skip
+
+_SEIZED: Final = tuple(WatchedName(name.name) for name in BEEBONE.names)
+_LOST: Final = Loss(
+    "sinkhole", datetime(2015, 4, 20, tzinfo=UTC), datetime(2015, 4, 24, tzinfo=UTC)
+)
+_AHEAD: Final = Loss("sinkhole", BEEBONE.takedown, BEEBONE.takedown, skew_seconds=7_200)
+
 
 def campaign() -> Campaign:
     """Return the campaign of whole botnets."""
-    hosts, caches = ("hosts",), ("caches",)
+    hosts = ("hosts",)
     fast, slow = Churn("fast", 1.0, 3.0), Churn("slow", 1.0, 0.03)
+    forced = Churn("forced", 1.0, 1.0, forced=True)
     cells = [
         _cell("baseline", _BASE, ("hosts", "resolver", "caches", "both")),
-        _cell("0.03 changes a day everywhere", replace(_BASE, churn=(slow,)), hosts),
-        _cell("1 a day", replace(_BASE, churn=(Churn("one", 1.0, 1.0),)), hosts),
-        _cell("3 a day", replace(_BASE, churn=(fast,)), hosts, close=False),
+        _cell("0.03 address changes a day everywhere", replace(_BASE, churn=(slow,)), hosts),
+        _cell("3 a day", replace(_BASE, churn=(fast,)), hosts, goals=_ONLINE + _REST),
+        _cell("forced every 24 h", replace(_BASE, churn=(forced,)), hosts),
         _cell(
-            "forced every 24 h",
-            replace(_BASE, churn=(Churn("forced", 1.0, 1.0, forced=True),)),
-            hosts,
-        ),
-        _cell(
-            "households of 1 to 3 (18 % shared)",
+            "households of 1 to 3",
             replace(_BASE, household_sizes=BEEBONE.household_sizes),
             hosts,
-            close=False,
+            goals=_ONLINE + _REST,
         ),
         _cell(
             "carrier NAT in a quarter of the networks",
             replace(_BASE, carrier_nat=0.25),
             hosts,
-            close=False,
+            goals=_ONLINE + _REST,
         ),
-        _cell("no noise", replace(_BASE, noise=Noise(clients=0.0, events=0.0)), ("noise",)),
+        _cell("all names seized", replace(_BASE, names=_SEIZED), ("noise",)),
         _cell("20 % noise", replace(_BASE, noise=Noise(clients=0.2, events=0.2)), ("noise",)),
-        _cell("sinkhole lost for four days", replace(_BASE, losses=(_lost(),)), hosts),
-        _cell("sensor's clock two hours ahead", replace(_BASE, losses=(_ahead(),)), ("noise",)),
+        _cell("sinkhole lost for four days", replace(_BASE, losses=(_LOST,)), hosts),
+        _cell("sensor's clock two hours ahead", replace(_BASE, losses=(_AHEAD,)), ("noise",)),
         _cell("three of ten hosts away for weeks", replace(_BASE, away=0.3), hosts),
         _cell(
-            "a resolver blocks the names",
-            replace(_BASE, blocking=Blocking(observed=("resolver-b",))),
-            ("both", "resolver"),
+            "a resolver answers with an address of its own",
+            replace(_BASE, blocking=Blocking(observed=("resolver-b",), answer="own")),
+            ("both",),
+            goals=_BLOCKED,
         ),
-        _cell("TTL 300 s", replace(_BASE, sinkhole_ttl=300), caches),
-        _cell("TTL 900 s", replace(_BASE, sinkhole_ttl=900), caches),
+        _cell(
+            "a resolver answers NXDOMAIN",
+            replace(_BASE, blocking=Blocking(observed=("resolver-b",))),
+            ("both",),
+            goals=_BLOCKED,
+        ),
+        _cell("TTL 900 s", replace(_BASE, sinkhole_ttl=900), ("caches",)),
         _cell("scale 0.001", _BASE, hosts, scale=0.001),
         _cell("scale 0.01", _BASE, hosts, scale=0.01),
     ]
@@ -139,19 +151,10 @@ def _cell(
     scenario: Scenario,
     parts: tuple[str, ...],
     *,
-    close: bool = True,
+    goals: tuple[Goal, ...] = _ONLINE + _CLOSE + _REST,
     scale: float = _SCALE,
 ) -> Cell:
-    goals = (*_ONLINE, *(_CLOSE if close else ()), *_REST)
     return Cell({"botnet": what}, _REPEATS, partial(_simulate, scenario, scale, parts), goals)
-
-
-def _lost() -> Loss:
-    return Loss("sinkhole", datetime(2015, 4, 20, tzinfo=UTC), datetime(2015, 4, 24, tzinfo=UTC))
-
-
-def _ahead() -> Loss:
-    return Loss("sinkhole", _TAKEDOWN, _TAKEDOWN, skew_seconds=7_200)
 
 
 def _simulate(

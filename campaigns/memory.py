@@ -99,7 +99,7 @@ def _engine() -> Any:
             known[key] = compiled(expr, **options)
         return known[key]
 
-    engine.compile = compile_once  # type: ignore[method-assign]
+    engine.compile = compile_once
     return engine
 
 

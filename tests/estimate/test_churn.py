@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from campaigns.hosts import Botnet, botnets
+from campaigns.hosts import Botnet, botnets, tally
 from estimate.fakeview import DAY, HOUR, START, coverage_row, settings, sighting, view_of
 from remnant.cases.model import Case
 from remnant.estimate import churn, population
 from remnant.estimate.basis import Basis
+from remnant.estimate.recapture import GROUPS
 from remnant.windows import Window
 
 CASE = Case("test", "Test botnet", START)
@@ -65,6 +66,41 @@ def test_address_that_never_changes_has_a_rate_near_none() -> None:
 def test_few_days_and_few_hosts_are_refused() -> None:
     assert "complete days" in str(found(Botnet(hosts=50, days=6)).refusal)
     assert found(Botnet(hosts=2, rate=5.0, always_on=0.0)).refusal
+
+
+def test_addresses_that_all_came_on_one_day_have_no_rate() -> None:
+    [seen] = tally(
+        np.arange(20),
+        np.zeros(20, np.int64),
+        np.full(20, 0xFFFF),
+        np.full(20, 0.6),
+        np.full(20, 16.0),
+        np.zeros(20, np.int64),
+        np.ones((1, 28), np.bool_),
+    )
+
+    assert churn.churn(seen).refusal == "too few addresses came back"
+
+
+def test_addresses_that_came_on_two_days_in_a_row_give_a_bound() -> None:
+    """Machines of a cloud that come around the clock for two days, and never again."""
+    client = np.repeat(np.arange(40), 2)
+    [seen] = tally(
+        client,
+        np.tile([0, 1], 40),
+        np.full(80, 0xFFFFFF),
+        np.full(80, 1.0),
+        np.full(80, 24.0),
+        np.zeros(80, np.int64),
+        np.ones((1, 28), np.bool_),
+    )
+    rate = churn.Churn(0.1, 0.05, 0.2, np.full(1 + GROUPS, 0.1), "days", None, 0.5,
+                       np.zeros(1 + GROUPS), 100.0)  # fmt: skip
+
+    hosts = population.population(seen, rate)
+
+    assert hosts.bound == "no client was seen two days or more after the first"
+    assert hosts.value <= 40
 
 
 def question() -> Basis:
