@@ -37,7 +37,7 @@ def page(parts: Sequence[tuple[Campaign, Found]], seconds: float) -> str:
         "",
         f"**{reached} of {len(met)} goals are met.** Where one is not, the text below its table",
         "says why.",
-        f"The run took {seconds / 60:.0f} minutes.",
+        f"The run takes {seconds / 60:.0f} minutes of CPU.",
         "",
         "| score | what it is |",
         "|---|---|",

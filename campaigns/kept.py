@@ -1,0 +1,96 @@
+"""Outcomes that were made before, as long as the code that they rest on has not changed."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from campaigns.campaign import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from campaigns.campaign import Cell, Outcomes
+
+__all__ = ["Kept", "digests", "load", "loaded", "run", "save"]
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_FOLDER: Final = _ROOT / ".quality"
+_CODE: Final = (_ROOT / "src" / "remnant", _ROOT / "campaigns")
+_SHOWN: Final = frozenset({"__main__.py", "kept.py", "page.py"})
+"""Files of the campaigns that show outcomes and do not make them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Outcomes of one cell.
+
+    Attributes:
+        outcomes: as the cell made them.
+        repeats: how many there are.
+        seconds: of CPU that they took.
+        files: each file of code that was loaded (below the project), and its SHA-256.
+    """
+
+    outcomes: Outcomes | dict[str, Outcomes]
+    repeats: int
+    seconds: float
+    files: dict[str, str]
+
+
+def run(campaign: str, cell: Cell) -> Kept:
+    """Return the outcomes of a cell, what they cost, and the files that they rest on."""
+    began = time.process_time()
+    found = cell.simulate(generator(campaign, cell.label), cell.repeats)
+    seconds = time.process_time() - began
+    return Kept(found, cell.repeats, seconds, digests(loaded()))
+
+
+def loaded() -> list[Path]:
+    """Return the project's own files that this process has loaded."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    paths = {Path(file).resolve() for file in files if file}
+    return sorted(
+        path
+        for path in paths
+        if any(path.is_relative_to(folder) for folder in _CODE) and path.name not in _SHOWN
+    )
+
+
+def digests(paths: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its path; empty for one that is gone."""
+    return {
+        str(path.relative_to(_ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.exists()
+        else ""
+        for path in paths
+    }
+
+
+def load(campaign: str, cell: Cell) -> Kept | None:
+    """Return what was kept of a cell; null where there is nothing, or the code has changed."""
+    try:
+        # Our own file, in a folder of this checkout.
+        kept = pickle.loads(_path(campaign, cell).read_bytes())  # noqa: S301
+    except (OSError, EOFError, AttributeError, ImportError, pickle.UnpicklingError):
+        return None
+    if not isinstance(kept, Kept) or kept.repeats != cell.repeats or not kept.files:
+        return None
+    return kept if digests(_ROOT / name for name in kept.files) == kept.files else None
+
+
+def save(campaign: str, cell: Cell, kept: Kept) -> None:
+    """Keep the outcomes of a cell."""
+    _FOLDER.mkdir(exist_ok=True)
+    _path(campaign, cell).write_bytes(pickle.dumps(kept))
+
+
+def _path(campaign: str, cell: Cell) -> Path:
+    words = "|".join(f"{key}={value}" for key, value in cell.label.items())
+    return _FOLDER / f"{campaign}-{zlib.crc32(words.encode()):08x}.pickle"
