@@ -158,6 +158,15 @@ interval speaks of the other networks only, so it does not hold the mean over al
 addresses of a day for hosts, and an address that changes during the day counts twice. Neither
 interval allows for it.
 
+With addresses that never change both come within a few percent.
+
+**A resolver that answers NXDOMAIN.** Its clients are not among those that were answered with the
+sinkhole, so they are not counted, and nothing is refused: only a resolver that answers with an
+address of its own is noticed.
+
+**Hosts that go away for weeks** look like clean-up to the trend of hosts online; the bots alive
+hardly fall, and the interval of the decay rate does not hold their rate.
+
 **Noise.** Two of three sources of noise are not found: sandboxes and researchers that send what a
 bot sends, a few times, from rented servers. No victim was left out.
 """
