@@ -358,7 +358,9 @@ def _part_time(seen: Recaptures, rate: Churn, active: Floats, spans: Floats) -> 
     pairs = np.array([(daily[k:] * daily[:-k]).sum() for k in lags])
     # Who kept the address cannot be met by chance as well.
     chance = rate.chance[:, None] * pairs / later[0, lags]
-    met = (matches[:, lags] - chance * later[:, lags]) / (1 - chance)
+    # Where chance alone would explain every match nothing is told: NaN makes the value a bound.
+    alone = np.where(chance < 1, 1 - chance, np.nan)
+    met = (matches[:, lags] - chance * later[:, lags]) / alone
     kept = np.exp(-np.outer(rho, lags))
     # Mean a day of hosts that were met again, without those that are always on.
     met = met / count[lags] - always[:, None] * kept * np.exp(rho)[:, None]
