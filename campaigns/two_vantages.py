@@ -146,7 +146,7 @@ _CELLS: Final = (
     ),
     ("three lists, independent", 2000, World(flows=0.5), _TOLD),
     ("three lists, half block half", 2000, World(flows=0.5, blocked=_HALF), _REFUSES),
-    ("three lists, all block alike", 2000, World(flows=0.5, blocked=(0.5,) * 8), ()),
+    ("three lists, all block alike", 2000, World(flows=0.5, blocked=(0.5,) * 8), _REFUSES),
 )
 
 
