@@ -134,6 +134,18 @@ def test_names_answered_with_another_address_cannot_reach_the_sinkhole() -> None
     assert asked(other, case)["seen_at_both"].value is None
 
 
+def test_who_is_told_that_a_seized_name_does_not_exist_has_not_arrived() -> None:
+    made = view(blocked=10)
+    for row in made.rows["sightings"]:
+        if row["vantage"] == "resolver" and row["client"] >= 30:
+            row["rcode"] = 3
+
+    reach = asked(made)["reach_ratio"].value
+
+    arrived = len([c for c in range(30) if c % 3 and c % 5])
+    assert reach == pytest.approx(arrived / len([c for c in range(40) if c % 3]))
+
+
 def test_blocking_in_some_networks_leaves_only_the_ratio() -> None:
     alike = hosts(cells([300, 300], [300, 300], [200, 200]))
     blocking = hosts(cells([300, 300], [300, 200], [200, 100]))

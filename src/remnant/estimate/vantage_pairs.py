@@ -273,7 +273,12 @@ def _seen(basis: Basis, lists: tuple[str, str, str | None], days: list[int]) -> 
     rows = table.filter(table.vantage.isin(chosen), table.time >= since, table.time < until)
     rows = rows.mutate(day=rows.time.epoch_seconds() // 86_400, asn=rows.asn.fill_null(_NO_NETWORK))
     rows = rows.filter(rows.day.isin(days))
-    answered = (rows.vantage != "resolver") | rows.rcode.isnull() | (rows.rcode == 0)
+    # A seized name that some resolver denies is blocked there: who asks for it is infected still.
+    at_resolver = rows.vantage == "resolver"
+    served = rows.filter(at_resolver & (rows.rcode == 0)).select("name").distinct()
+    rows = rows.left_join(served.mutate(served=ibis.literal(value=True)), "name")
+    rows = rows.drop("name_right") if "name_right" in rows.columns else rows
+    answered = (rows.vantage != "resolver") | rows.rcode.isnull() | rows.served.fill_null(False)
     names = _answered_elsewhere(basis)
     if names:
         answered &= (rows.vantage != "resolver") | rows.name.notin(names)
