@@ -10,6 +10,7 @@ import numpy as np
 
 from remnant.estimate import cached_items as items
 from remnant.estimate.cache_checks import beacon, two_arms
+from remnant.estimate.churn import networks
 from remnant.estimate.diurnal_rate import daily_shape
 from remnant.estimate.exposure import Rate, total_rate
 from remnant.windows import Window
@@ -38,6 +39,8 @@ _SHAPED_MISSES: Final = 240
 _EARLY: Final = 0.01
 _UNKNOWN: Final = 0.05
 _BUSIEST: Final = 20
+_FEWEST: Final = 0.2
+"""Hosts for each client of a day, at least: below it churn says nothing about hosts."""
 _POPULATION: Final = "lookups of watched names at the resolvers that asked (vantage {})"
 _ASSUMED: Final = (
     "lookups come independently of each other; bots without a fixed period, or the TTL is at most "
@@ -212,7 +215,8 @@ def _hosts(basis: Basis, lookups: Estimate) -> Estimate:
         unit=unit,
         population=population,
         n=lookups.n,
-        method=f"lookups_behind_caches / {mean:.1f} queries of a client a day at {vantage}",
+        method=f"lookups_behind_caches / {mean:.1f} queries of a host a day at {vantage} (clients "
+        "of a day without what address changes add)",
         assumptions=(
             f"hosts behind these resolvers ask as often as those at {vantage} "
             f"({days:,} client-days), one lookup each time",
@@ -236,8 +240,27 @@ def _per_host(basis: Basis) -> tuple[str, float, float, int] | None:
         got = row.to_pyarrow().to_pylist()[0]
         if got["count"] >= 2:
             error = (got["spread"] or 0.0) / got["mean"] / math.sqrt(got["count"])
-            return vantage, float(got["mean"]), float(error), int(got["count"])
+            hosts = _hosts_a_client(basis.at(vantage))
+            return vantage, float(got["mean"]) / hosts, float(error), int(got["count"])
     return None
+
+
+def _hosts_a_client(basis: Basis) -> float:
+    """Return the hosts for each client of a day: less than 1 where addresses change within it.
+
+    Where the churn of a network is not known it is taken for that of the others; where none is, no
+    host is seen under two addresses.
+    """
+    found = networks(basis)
+    if isinstance(found, str):
+        return 1.0
+    known = [(seen, rate.rate) for seen, rate in found[1] if rate.refusal is None]
+    spans = sum(float(seen.spans.sum()) for seen, _ in known)
+    clients = sum(float(seen.daily.sum()) for seen, _ in known)
+    if not spans or not clients:
+        return 1.0
+    changes = sum(rate * float(seen.spans.sum()) for seen, rate in known)
+    return max(_FEWEST, 1.0 - changes / clients)
 
 
 def _arms(basis: Basis, found: object, ttls: dict[int | None, int]) -> Estimate:
