@@ -94,11 +94,12 @@ def _mean(table: str, key: str, column: str) -> Truth:
 
 
 def _rate(tables: dict[str, Rows], estimate: Estimate) -> float:
-    """Return the fall per day of the bots alive: a straight line through their logarithm."""
-    alive = np.array(_column(tables["activity_days"], "day", estimate, "alive_bots"))
-    if alive.size < 2 or not (alive > 0).all():
+    """Return the fall per day of the bots online: a straight line through the days' logarithm."""
+    hourly = np.array(_column(tables["activity"], "hour", estimate, "online_bots"))
+    days = hourly[: hourly.size // 24 * 24].reshape(-1, 24).mean(axis=1)
+    if days.size < 2 or not (days > 0).all():
         return math.nan
-    return -float(np.polyfit(np.arange(alive.size), np.log(alive), 1)[0])
+    return -float(np.polyfit(np.arange(days.size), np.log(days), 1)[0])
 
 
 def _half_life(tables: dict[str, Rows], estimate: Estimate) -> float:
