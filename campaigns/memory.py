@@ -35,6 +35,7 @@ class MemoryView:
         self._engine = _engine()
         self._made = 0
         self._kept: dict[Hashable, Any] = {}
+        self._known: dict[Hashable, Any] = {}
         self._tables = {name: self._hold(_plain(rows)) for name, rows in tables.items()}
         self._tables[ACTIVITY.name] = self._hold(
             _plain(rollups(self._tables[SIGHTINGS.name]).to_pyarrow())
@@ -55,6 +56,12 @@ class MemoryView:
         if key not in self._kept:
             self._kept[key] = self._hold(_plain(make().to_pyarrow()))
         return self._kept[key]
+
+    def known(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` returned the first time for this key."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
 
     def is_kept(self, key: Hashable) -> bool:
         """Return whether ``kept`` has this key."""

@@ -83,6 +83,9 @@ def goals_met(campaign: Campaign, found: Found) -> list[tuple[str, bool]]:
     for row in _rows(campaign, found):
         label = ", ".join(f"{key} {value}" for key, value in row.label.items())
         for goal in row.goals:
+            if _missing(goal.metric, row.outcomes):
+                states.append((f"{label}: {_goal(goal)}: nothing to score", False))
+                continue
             reached = score(goal.metric, row.outcomes)
             shown = _score(goal.metric, reached)
             states.append((f"{label}: {_goal(goal)}: {shown}", goal.met(reached)))
@@ -107,18 +110,23 @@ def _name(metric: Metric) -> str:
 
 
 def _cell(metric: Metric, outcomes: Outcomes, goals: Sequence[Goal]) -> str:
-    missing = {
+    if _missing(metric, outcomes):
+        return "-"
+    found = score(metric, outcomes)
+    marks = [goal.met(found) for goal in goals if goal.metric == metric]
+    return _score(metric, found) + ("" if not marks else " ✓" if all(marks) else " **✗**")
+
+
+def _missing(metric: Metric, outcomes: Outcomes) -> bool:
+    """Return whether outcomes lack what a metric is made of."""
+    needed = {
         "coverage": outcomes.low,
         "rmse_root_n": outcomes.n,
         "error_cut": outcomes.baseline,
         "wrong": outcomes.calls,
         "right": outcomes.calls,
     }
-    if metric in missing and missing[metric] is None:
-        return "-"
-    found = score(metric, outcomes)
-    marks = [goal.met(found) for goal in goals if goal.metric == metric]
-    return _score(metric, found) + ("" if not marks else " ✓" if all(marks) else " **✗**")
+    return metric in needed and needed[metric] is None
 
 
 def _score(metric: Metric, found: Score) -> str:
