@@ -20,8 +20,8 @@ from remnant.report.wording import (
     VANTAGE_WORDS,
     country_name,
     day,
+    interval,
     legible,
-    limits_words,
     mark_words,
     network_name,
     number,
@@ -176,7 +176,7 @@ def how_many(content: Content) -> Figure:
         else:
             words = number(measure.value)
             if not rung.counted and (measure.low is not None or measure.high is not None):
-                words += f" ({limits_words(measure.low, measure.high)})"
+                words += f" ({interval(measure.low, measure.high)})"
         drawn.append((rung.label, measure.value, (measure.low, measure.high), words, rung.counted))
     return Figure(
         key="how_many",

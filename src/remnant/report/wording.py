@@ -36,7 +36,6 @@ __all__ = [
     "interval",
     "left_out",
     "legible",
-    "limits_words",
     "mark_words",
     "measure_name",
     "moment",
@@ -253,8 +252,8 @@ def amount(value: float | None, unit: str) -> str:
 def interval(low: float | None, high: float | None, unit: str = "") -> str:
     """Return an interval in words, in the unit of its value; a null bound is infinite.
 
-    >>> interval(112.0, None)
-    'at least 112'
+    >>> interval(112.0, None), interval(3100, 3900)
+    ('at least 112', '3,100 to 3,900')
     """
     if low is None and high is None:
         return "no bound"
@@ -263,17 +262,6 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     if low is None:
         return f"at most {amount(high, unit)}"
     return f"{amount(low, unit)} to {amount(high, unit)}"
-
-
-def limits_words(low: float | None, high: float | None) -> str:
-    """Return an interval in two words.
-
-    >>> limits_words(3100, 3900), limits_words(3100, None)
-    ('3,100 to 3,900', 'at least 3,100')
-    """
-    if low is None:
-        return "any size" if high is None else f"at most {number(high)}"
-    return f"at least {number(low)}" if high is None else f"{number(low)} to {number(high)}"
 
 
 def mark_words(mark: Mark, limit: int = 200) -> str:
