@@ -125,7 +125,7 @@ def campaign() -> Campaign:
         cells=tuple(cells),
         anchor="none: no published estimator was tried on sightings of a whole botnet.",
         notes=_NOTES,
-        small=(),
+        small=(6,),
     )
 
 
