@@ -20,7 +20,9 @@ __all__ = [
     "CLIENTS",
     "COVERAGE",
     "COVERAGE_COUNTS",
+    "EDGES",
     "EVENTS",
+    "NODES",
     "PROOFS",
     "QUARANTINE",
     "QUERIES",
@@ -453,6 +455,63 @@ ACTIVITY: Final = Table(
         Column("clients", pa.int64(), "distinct clients", "clients"),
     ),
     ("case", "day"),
+)
+
+NODES: Final = Table(
+    "nodes",
+    1,
+    "one thing of an infrastructure map (in memory and in exports); its number is its row",
+    (
+        Column(
+            "kind",
+            _WORD,
+            "name, domain, address, prefix, asn, name_server, mail_exchanger, sinkhole or "
+            "client_network",
+        ),
+        Column("value", pa.string(), "folded name, canonical address or prefix, AS64500"),
+        Column("label", pa.string(), "what people call it: AS name, operator", null="as its value"),
+        Column("seed", pa.bool_(), "an indicator of the case"),
+        Column("role", _WORD, "a seed's role in the case file", null="not a seed"),
+        Column("state", _WORD, "a seed's state in the case file", null="not a seed"),
+        Column(
+            "hub",
+            pa.string(),
+            "why it joins nothing: shared hosting, CDN, parking, sinkhole, public DNS ...",
+            null="not a hub",
+        ),
+        Column("hop", pa.int32(), "steps from the nearest seed", "steps"),
+        Column(
+            "degree",
+            pa.int64(),
+            "neighbours that are known, also those that the map leaves out",
+            "things",
+        ),
+        Column("time_first", TIME, "first seen", "UTC microseconds", null="not dated"),
+        Column("time_last", TIME, "last seen", "UTC microseconds", null="not dated"),
+        Column("asn", pa.int64(), "origin AS of an address or prefix", null="none or not known"),
+        Column("country", _WORD, "country of an address or prefix", null="none or not known"),
+    ),
+)
+
+EDGES: Final = Table(
+    "edges",
+    1,
+    "one relation of an infrastructure map, of one type, while it was observed",
+    (
+        Column("tail", pa.int32(), "number of the node that it goes from"),
+        Column("head", pa.int32(), "number of the node that it goes to"),
+        Column(
+            "type",
+            _WORD,
+            "resolves_to, alias_of, below, served_by, mail_by, in_prefix, in_asn, sinkholed_at, asks",
+        ),
+        Column("time_first", TIME, "first seen", "UTC microseconds", null="not dated"),
+        Column("time_last", TIME, "last seen", "UTC microseconds", null="not dated"),
+        Column("count", pa.int64(), "times it was seen", "responses or queries"),
+        Column("clients", pa.int64(), "distinct clients of an asks edge", "clients", null="n/a"),
+        Column("sensors", pa.list_(pa.string()), "sensors that saw it, sorted"),
+        Column("sources", pa.list_(pa.string()), "sources it is from (ledger ids), sorted"),
+    ),
 )
 
 STORED: Final = (SIGHTINGS, UNLISTED, CLIENTS, COVERAGE, QUARANTINE, ANSWERS, ACTIVITY)

@@ -1,0 +1,113 @@
+"""A map: things, and the relations between them while they were observed.
+
+Both are tables (``schema.NODES``, ``schema.EDGES``), so that a map of millions of relations stays
+columns. A node's number is its row. Relations have a direction and a type; those who walk the map
+(ranking, layout, folding) take it as undirected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.schema import EDGES, NODES
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.windows import Window
+
+__all__ = ["EDGE_TYPES", "KINDS", "Graph"]
+
+KINDS: Final = (
+    "name",
+    "domain",
+    "address",
+    "prefix",
+    "asn",
+    "name_server",
+    "mail_exchanger",
+    "sinkhole",
+    "client_network",
+)
+"""What a node can be. A sinkhole is an address or name server that is known to be one."""
+
+EDGE_TYPES: Final = (
+    "resolves_to",
+    "alias_of",
+    "below",
+    "served_by",
+    "mail_by",
+    "in_prefix",
+    "in_asn",
+    "sinkholed_at",
+    "asks",
+)
+"""What an edge can be: name to address; CNAME; name to its registered domain; domain or name to
+name server or mail exchanger; address to prefix; prefix to AS; name to sinkhole; client network to
+name."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A map of an infrastructure.
+
+    Attributes:
+        nodes: columns of ``schema.NODES``.
+        edges: columns of ``schema.EDGES``; at most one row for each (tail, head, type).
+    """
+
+    nodes: pa.Table
+    edges: pa.Table
+
+    @classmethod
+    def empty(cls) -> Graph:
+        """Return a map of nothing."""
+        return cls(NODES.empty(), EDGES.empty())
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return int(self.nodes.num_rows)
+
+    @cached_property
+    def tails(self) -> npt.NDArray[np.int32]:
+        """The node that each edge goes from: int32[edges]."""
+        return _numbers(self.edges["tail"])
+
+    @cached_property
+    def heads(self) -> npt.NDArray[np.int32]:
+        """The node that each edge goes to: int32[edges]."""
+        return _numbers(self.edges["head"])
+
+    @cached_property
+    def seeds(self) -> npt.NDArray[np.int64]:
+        """Numbers of the seeds, ascending: int64[seeds]."""
+        return np.flatnonzero(self.nodes["seed"].to_numpy())
+
+    @cached_property
+    def hubs(self) -> npt.NDArray[np.bool_]:
+        """Whether each node joins nothing: bool[nodes]."""
+        return np.asarray(pc.is_valid(self.nodes["hub"]).to_numpy(), dtype=np.bool_)
+
+    def during(self, window: Window) -> Graph:
+        """Return the map of a window: edges seen in it, or not dated; the nodes stay the same.
+
+        An edge was seen from its first to its last time; whether it was there all the while
+        nobody knows.
+        """
+        first, last = self.edges["time_first"], self.edges["time_last"]
+        start, end = pa.scalar(window.start, first.type), pa.scalar(window.end, first.type)
+        kept = pc.and_(
+            pc.fill_null(pc.less(first, end), fill_value=True),
+            pc.fill_null(pc.greater_equal(last, start), fill_value=True),
+        )
+        return Graph(self.nodes, self.edges.filter(kept))
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    return np.asarray(column.to_numpy(), dtype=np.int32)
