@@ -503,7 +503,8 @@ EDGES: Final = Table(
         Column(
             "type",
             _WORD,
-            "resolves_to, alias_of, below, served_by, mail_by, in_prefix, in_asn, sinkholed_at, asks",
+            "resolves_to, alias_of, below, served_by, mail_by, in_prefix, in_asn, sinkholed_at or "
+            "asks",
         ),
         Column("time_first", TIME, "first seen", "UTC microseconds", null="not dated"),
         Column("time_last", TIME, "last seen", "UTC microseconds", null="not dated"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -101,13 +101,13 @@ class Graph:
         nobody knows.
         """
         first, last = self.edges["time_first"], self.edges["time_last"]
-        start, end = pa.scalar(window.start, first.type), pa.scalar(window.end, first.type)
-        kept = pc.and_(
-            pc.fill_null(pc.less(first, end), fill_value=True),
-            pc.fill_null(pc.greater_equal(last, start), fill_value=True),
+        start, end = pa.scalar(window.since, first.type), pa.scalar(window.until, first.type)
+        kept = pc.and_(  # a time that is null: kept
+            pc.fill_null(pc.less(first, end), True),
+            pc.fill_null(pc.greater_equal(last, start), True),
         )
         return Graph(self.nodes, self.edges.filter(kept))
 
 
-def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+def _numbers(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int32]:
     return np.asarray(column.to_numpy(), dtype=np.int32)
