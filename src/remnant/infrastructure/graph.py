@@ -100,14 +100,17 @@ class Graph:
         An edge was seen from its first to its last time; whether it was there all the while
         nobody knows.
         """
-        first, last = self.edges["time_first"], self.edges["time_last"]
-        start, end = pa.scalar(window.since, first.type), pa.scalar(window.until, first.type)
-        kept = pc.and_(  # a time that is null: kept
-            pc.fill_null(pc.less(first, end), True),
-            pc.fill_null(pc.greater_equal(last, start), True),
+        first, last = (_times(self.edges[column]) for column in ("time_first", "time_last"))
+        start, end = (
+            np.datetime64(t.replace(tzinfo=None), "us") for t in (window.since, window.until)
         )
-        return Graph(self.nodes, self.edges.filter(kept))
+        kept = ~(first >= end) & ~(last < start)  # no time compares false: kept
+        return Graph(self.nodes, self.edges.filter(pa.array(kept)))
 
 
 def _numbers(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int32]:
     return np.asarray(column.to_numpy(), dtype=np.int32)
+
+
+def _times(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.datetime64]:
+    return np.asarray(column.cast(pa.timestamp("us")).to_numpy(), dtype="datetime64[us]")
