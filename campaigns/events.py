@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["campaign"]
 
-_REPEATS: Final = 5
+_REPEATS: Final = 50
 _SCALE: Final = 0.003
 
 _BASE: Final = replace(
