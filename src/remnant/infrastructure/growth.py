@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Grown", "grow"]
 
+_MARGIN_US: Final = 7 * 86_400_000_000
+"""A server that a map's names had for more than a week before or after it became a hub is one for
+that time only; a sensor seldom sees all names of a hub from the first day."""
+
+_SAMPLE: Final = 20
+"""Names of a crowded address of which is asked how many addresses they have."""
+
+_MANY_ADDRESSES: Final = 3
+
 _POINTED: Final = {
     NS: "name server of many",
     MX: "mail exchanger of many",
@@ -101,6 +110,9 @@ class _Growth:
         self._limits = limits
         self._now = now
         self._seeds: pa.Array[Any] = seeds.table["value"].combine_chunks()
+        sink = case.sinkhole
+        extra = () if sink is None else (*sink.addresses, *sink.nameservers)
+        self._own: pa.Array[Any] = pa.array([*texts(self._seeds), *extra], pa.string())
         self._own_zones: pa.Array[Any] = zones_of(self._seeds).unique()
         self._next: list[str] = []
         self._adding = True
@@ -165,7 +177,7 @@ class _Growth:
         self._keep(found)
         keys = joins["key"].combine_chunks()
         crowd, at = self._crowds(joins)
-        words = _of_hosts(joins, crowd, at)
+        words = self._of_hosts(joins, crowd, at)
         self._judge(keys, at, crowd, words, reach)
         slack = round(self._limits.apart_days * 86_400e6)
         place: Any = pc.index_in(keys, value_set=reach["key"])
@@ -218,7 +230,7 @@ class _Growth:
         relations = records.group_by(["key", "rrname", "rrtype", "rdata"]).aggregate([]).num_rows
         self.grown.unasked += max(0, sum(sums) - relations)
         reasons = unusable(
-            records, now=self._now, known=self._known(records["rdata"]), spared=self._seeds
+            records, now=self._now, known=self._known(records["rdata"]), spared=self._own
         )
         bad = reasons.is_valid().to_numpy(zero_copy_only=False)
         if bad.any():
@@ -254,6 +266,29 @@ class _Growth:
         )
         return crowd, key
 
+    def _of_hosts(self, joins: pa.Table, crowd: Crowd, at: npt.NDArray[np.int64]) -> dict[int, str]:
+        """Return in words what each crowded address is.
+
+        Content delivery where the names seen most there have several addresses each, else shared
+        hosting.
+        """
+        part: Any = joins.filter(pa.array(crowd.is_crowded[at]))
+        part = part.filter(pa.array(first_of(part, _SAMPLE, 1)))
+        degrees: Any = self._pivots.owned(part["other"].combine_chunks().unique()).degrees
+        kinds = pa.array(ADDRESSES, pa.uint16())
+        degrees = degrees.filter(pc.is_in(degrees["rrtype"], value_set=kinds))
+        place: Any = pc.index_in(part["other"], value_set=degrees["key"].combine_chunks())
+        many: Any = degrees["degree"].combine_chunks().take(place.combine_chunks())
+        number: Any = pc.index_in(part["key"], value_set=joins["key"].unique())
+        numbers = times(number)
+        several = times(pc.fill_null(many, 0)) >= _MANY_ADDRESSES
+        share = np.bincount(numbers[several], minlength=crowd.peak.size)
+        total = np.bincount(numbers, minlength=crowd.peak.size)
+        return {
+            at: "content delivery" if share[at] > 0.5 * total[at] else "shared hosting"
+            for at in np.flatnonzero(total).tolist()
+        }
+
     def _judge(
         self,
         keys: pa.Array[Any],
@@ -273,7 +308,7 @@ class _Growth:
             value = values[number]
             begin, end = int(crowd.begin[number]), int(crowd.end[number])
             first, last = spans.get(value, (begin, end))
-            if first < begin or last > end:
+            if first < begin - _MARGIN_US or last > end + _MARGIN_US:
                 self.grown.crowded[value] = begin, end
                 continue
             days = f"{_day(begin)} to {_day(end)}"
@@ -384,24 +419,6 @@ class _Growth:
     def _without_hubs(self, values: pa.Array[Any]) -> pa.Array[Any]:
         kept: pa.Array[Any] = values.filter(pa.array(~among(values, self.grown.hubs)))
         return kept
-
-
-def _of_hosts(joins: pa.Table, crowd: Crowd, at: npt.NDArray[np.int64]) -> dict[int, str]:
-    """Return in a word what each crowded address is.
-
-    Content delivery where most of its domains are at other crowded addresses as well.
-    """
-    crowded = np.flatnonzero(crowd.is_crowded[at])
-    zone = codes_of(zones_of(joins["other"]))[crowded]
-    pairs = np.unique(np.stack([at[crowded], zone]), axis=1)
-    places = np.bincount(pairs[1], minlength=1)
-    spread = np.bincount(pairs[0], weights=places[pairs[1]] > 1, minlength=crowd.peak.size)
-    total = np.bincount(pairs[0], minlength=crowd.peak.size)
-    many = spread > 0.5 * total
-    return {
-        number: "content delivery" if many[number] else "shared hosting"
-        for number in np.unique(pairs[0]).tolist()
-    }
 
 
 def _spans(key: Any, first: Any, last: Any) -> pa.Table:  # noqa: ANN401 - Arrow

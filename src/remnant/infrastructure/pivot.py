@@ -8,6 +8,7 @@ true number.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -142,6 +143,7 @@ class TablePivots:
     ) -> None:
         self._per_key = per_key
         self._records = _merged(within(_plain(answers), window))
+        self._ends: dict[int, Any] = {}
 
     def owned(self, names: pa.Array[Any]) -> Pivoted:
         """Return the records whose owner is one of these names."""
@@ -157,17 +159,46 @@ class TablePivots:
 
     def below(self, zones: pa.Array[Any]) -> Pivoted:
         """Return the records of owners that are one of these zones or lie below it."""
-        owners = self._records["rrname"].unique()
-        found = []
+        by_labels: dict[int, list[str]] = {}
+        odd = []
         for zone in filter(None, zones.unique().to_pylist()):
-            inside = owners.filter(_is_below(owners, zone))
-            rows: Any = pc.is_in(self._records["rrname"], value_set=inside)
+            if zone == "." or "\\" in zone:
+                odd.append(zone)
+            else:
+                by_labels.setdefault(zone.count(".") + 1, []).append(zone)
+        found = []
+        for labels, group in by_labels.items():
+            at = pc.index_in(self._ends_of(labels), value_set=pa.array(group, pa.string()))
+            rows: Any = pc.take(at, self._owner_codes)
+            records = self._records.filter(pc.is_valid(rows))
+            keys: Any = pa.array(group, pa.string()).take(pc.drop_null(rows))
+            found.append(records.add_column(0, "key", keys))
+        for zone in odd:
+            rows = pc.take(_is_below(self._owners, zone), self._owner_codes)
             records = self._records.filter(rows)
             keys = pa.repeat(pa.scalar(zone, pa.string()), records.num_rows)
             found.append(records.add_column(0, "key", keys))
         if not found:
             return _nothing()
         return bounded(pa.concat_tables(found), "rrname", self._per_key)
+
+    @cached_property
+    def _owners(self) -> Any:  # noqa: ANN401 - Arrow
+        return self._records["rrname"].unique()
+
+    @cached_property
+    def _owner_codes(self) -> Any:  # noqa: ANN401 - Arrow
+        codes: Any = pc.index_in(self._records["rrname"], value_set=self._owners)
+        return codes.combine_chunks()
+
+    def _ends_of(self, labels: int) -> Any:  # noqa: ANN401 - Arrow
+        """Return the last labels of each distinct owner, null where it has not so many."""
+        if labels not in self._ends:
+            # An escaped character is part of a label, whatever it is.
+            plain = pc.replace_substring_regex(self._owners, r"\\.", "--")
+            pattern = rf"(?:^|\.)(?P<end>(?:[^.]+\.){{{labels - 1}}}[^.]+)$"
+            self._ends[labels] = pc.struct_field(pc.extract_regex(plain, pattern), "end")
+        return self._ends[labels]
 
     def _found(
         self, column: str, keys: pa.Array[Any], types: tuple[int, ...], other: str

@@ -100,7 +100,7 @@ def unusable(
         records: n rows of ``pivot.RECORDS``.
         now: times more than a day after it are in the future.
         known: bool[n]: reference data name an AS for the address of the record.
-        spared: names that are not looked at: the seeds.
+        spared: names and addresses that are not looked at: the seeds, and the case's sinkhole.
     """
     first, last = (
         np.asarray(records[column].cast(pa.int64()).to_numpy(), np.int64)
@@ -109,7 +109,7 @@ def unusable(
     is_address = np.isin(records["rrtype"].to_numpy(), ADDRESSES)
     owner, data = _array(records["rrname"]), _array(records["rdata"])
     parsed = parse(data).length == _BITS
-    special = special_use(data, known)
+    special = special_use(data, known | _true(pc.is_in(data, value_set=spared)))
     wrong: list[tuple[str, npt.NDArray[np.bool_]]] = [
         ("first seen after it was last seen", first > last),
         ("seen before 2000", first < to_us(EARLIEST)),
