@@ -1,0 +1,179 @@
+"""How much a relation of a map says: by its type, its time, how often it was seen, how rare it is.
+
+All numbers here are chosen by reasoning, none is fitted. ``docs/explanation/ranking-candidates.md``
+gives the reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.infrastructure.graph import EDGE_TYPES
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from remnant.infrastructure.graph import Graph
+    from remnant.infrastructure.neighbours import Floats
+
+    Flags: TypeAlias = npt.NDArray[np.bool_]
+    Times: TypeAlias = npt.NDArray[np.datetime64]
+
+__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "known_neighbours", "words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """What a type of edge says if its ends have no other neighbours.
+
+    Attributes:
+        weight: how gladly the walk takes it, 0 to 1.
+        coupling: how alike its ends are for belief propagation, 0 to below 1.
+    """
+
+    weight: float
+    coupling: float
+
+
+STRENGTHS: Final[dict[str, Strength]] = {
+    # Who owns a registered domain owns what is below it, and who writes an alias chose its target.
+    "below": Strength(1.0, 0.7),
+    "alias_of": Strength(1.0, 0.6),
+    "resolves_to": Strength(1.0, 0.6),
+    # Domains of one customer, or of one registrar: rarity tells them apart, but not for small ones.
+    "served_by": Strength(0.5, 0.5),
+    "mail_by": Strength(0.5, 0.5),
+    # Neighbours at one hoster.
+    "in_prefix": Strength(0.1, 0.1),
+}
+"""Types that are not here join nothing: an AS holds anyone, a sinkhole holds what it was given, and
+those who ask for a name are victims."""
+
+ROOM: Final = 8.0
+"""Edges of full weight that a name may have before they share what it passes on."""
+
+_HALF_LIFE: Final = np.timedelta64(14, "D")
+"""A gap in which a link between tenants of one address loses half of its weight."""
+
+_APART: Final = 0.5
+"""What is left of a link between those who were never seen there together, however short the gap.
+"""
+
+_LEAST: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """Edges that join something, with what they say.
+
+    Attributes:
+        rows: which rows of the map's edges these are: int64[kept].
+        tails, heads: their ends: int32[kept].
+        first, last: when they were seen: datetime64[us][kept]; NaT where not dated.
+        weights: for the walk: float64[kept], above 0.
+        couplings: for belief propagation, as atanh(t): float64[kept].
+    """
+
+    rows: npt.NDArray[np.int64]
+    tails: npt.NDArray[np.int32]
+    heads: npt.NDArray[np.int32]
+    first: Times
+    last: Times
+    weights: Floats
+    couplings: Floats
+
+    @classmethod
+    def of(cls, graph: Graph) -> Relations:
+        """Weigh the edges of a map.
+
+        An edge says less if it was seen once or twice only (n / (n + 1)), and if it was not there
+        while seeds were: at the thing that it leads to, if seeds lead there too, else anywhere.
+        """
+        types, codes = words(graph.edges["type"])
+        strengths = [STRENGTHS.get(word, Strength(0.0, 0.0)) for word in types]
+        weight = np.array([0.0, *(one.weight for one in strengths)])[codes + 1]
+        rows = np.flatnonzero((weight > 0) & (graph.tails != graph.heads))
+        codes, weight = codes[rows], weight[rows]
+        tails, heads = graph.tails[rows], graph.heads[rows]
+        first, last = (_times(graph.edges[c])[rows] for c in ("time_first", "time_last"))
+        backwards = last < first
+        first[backwards] = last[backwards] = np.datetime64("NaT")
+        counts = np.asarray(pc.fill_null(graph.edges["count"], 0).to_numpy())[rows]
+        seen = np.where(counts > 0, counts / (counts + 1.0), 1.0)
+        counts = known_neighbours(graph, tails, heads)[heads]
+        rare = np.sqrt(2.0 / np.maximum(counts, 2.0))
+        factor = seen * _together(graph, tails, heads, first, last)
+        coupling = np.array([0.0, *(one.coupling for one in strengths)])[codes + 1]
+        return cls(
+            rows, tails, heads, first, last, weight * factor, np.arctanh(coupling * rare * factor)
+        )
+
+
+def known_neighbours(
+    graph: Graph, tails: npt.NDArray[np.int32], heads: npt.NDArray[np.int32]
+) -> Floats:
+    """Return how many neighbours each node is known to have: float64[nodes].
+
+    For a name these are the neighbours on the map: what asks for it does not count. For a thing
+    that others share it is ``degree``, which counts those that the map leaves out.
+    """
+    counted = np.bincount(tails, minlength=len(graph)) + np.bincount(heads, minlength=len(graph))
+    kinds, codes = words(graph.nodes["kind"])
+    shared = np.array([False, *(kind != "name" for kind in kinds)])[codes + 1]
+    stated = np.asarray(pc.fill_null(graph.nodes["degree"], 0).to_numpy())
+    return np.where(shared, np.maximum(counted, stated), counted).astype(np.float64)
+
+
+def words(column: pa.ChunkedArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the words of a dictionary column, and which each row has: int64[rows]; -1 for none."""
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    if not len(column):
+        return [], np.empty(0, np.int64)
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0)
+    codes = pc.fill_null(whole.indices, -1)
+    return whole.dictionary.to_pylist(), codes.to_numpy().astype(np.int64)
+
+
+def _times(column: pa.ChunkedArray[Any]) -> Times:
+    return np.array(column.cast(pa.timestamp("us")).to_numpy(), dtype="datetime64[us]")
+
+
+def _together(
+    graph: Graph,
+    tails: npt.NDArray[np.int32],
+    heads: npt.NDArray[np.int32],
+    first: Times,
+    last: Times,
+) -> Floats:
+    """Return how much each edge was there while seeds were, 0 to 1; 1 where nobody can tell."""
+    seed = np.zeros(len(graph), dtype=np.bool_)
+    seed[graph.seeds] = True
+    dated = ~np.isnat(first) & ~np.isnat(last)
+    since, until = first.astype(np.int64), last.astype(np.int64)
+    # From the first to the last time that a seed was seen at each thing.
+    came = np.full(len(graph), np.iinfo(np.int64).max)
+    went = np.full(len(graph), np.iinfo(np.int64).min)
+    theirs = dated & seed[tails] & ~graph.hubs[heads]
+    np.minimum.at(came, heads[theirs], since[theirs])
+    np.maximum.at(went, heads[theirs], until[theirs])
+    theirs |= dated & seed[heads] & ~graph.hubs[tails]
+    if not theirs.any():
+        return np.ones(tails.size)
+    there = went >= came
+    came[~there] = since[theirs].min()
+    went[~there] = until[theirs].max()
+    gap = np.maximum(np.maximum(since - went[heads], came[heads] - until), 0)
+    half_life = float(_HALF_LIFE.astype("timedelta64[us]").astype(np.int64))
+    weak = np.maximum(_APART * 0.5 ** (gap / half_life), _LEAST)
+    return np.where(dated & (gap > 0), weak, 1.0)
+
+
+assert set(STRENGTHS) <= set(EDGE_TYPES)
