@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from remnant.infrastructure.belief import propagate
 from remnant.infrastructure.neighbours import Neighbours, steps_from
 from remnant.infrastructure.reasons import Explainer
-from remnant.infrastructure.relations import ROOM, Relations, known_neighbours, words
+from remnant.infrastructure.relations import ROOM, Relations, words
 from remnant.infrastructure.walk import DAMPING, walk
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Candidate:
         belief: what belief propagation makes of it, 0 to 1; too sure, as it counts loops twice.
         reasons: sentences, the strongest first.
         paths: for each reason the way from a seed to it, as values.
+        also: its registered domain and the names below that, for which it stands, sorted.
     """
 
     node: int
@@ -78,6 +80,7 @@ class Candidate:
     belief: float
     reasons: tuple[str, ...]
     paths: tuple[tuple[str, ...], ...]
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class Ranking:
 
     Attributes:
         graph: the map, of the window alone if there was one.
-        relations: what joins its things.
+        relations: what joins its things. Nodes of one holding are ranked as one: what follows
+            stands at the number of the holding.
         neighbours: the same as a graph, with the weights of the walk.
         walk: personalised PageRank.
         beliefs: belief propagation; not connected things keep their prior.
@@ -122,17 +126,19 @@ class Ranking:
     def best(self, limit: int = 50, kinds: Collection[str] = CANDIDATES) -> list[Candidate]:
         """Return the candidates with the highest scores, the best first, equal ones by value.
 
-        Seeds, hubs and sinkholes are none.
+        Seeds, hubs and sinkholes are none, nor what shares the registered domain of a seed: who
+        holds the seed knows of it. Of each other domain one thing stands for all.
 
         Args:
             limit: at most so many.
             kinds: which kinds of things.
         """
+        holding = self.relations.holding
         names, codes = words(self.graph.nodes["kind"])
         wanted = np.array([False, *(kind in kinds for kind in names)])[codes + 1]
-        wanted &= ~self.graph.hubs
-        wanted[self.graph.seeds] = False
-        rounded = np.round(self.scores, _DIGITS)
+        wanted &= ~self.graph.hubs & self._speakers()
+        wanted &= ~np.isin(holding, self.relations.seeds)
+        rounded = np.round(self.scores[holding], _DIGITS)
         chosen = np.flatnonzero(wanted & (rounded > 0))
         if chosen.size > limit > 0:
             # All that tie with the last are kept, so that values decide and not numbers.
@@ -140,25 +146,77 @@ class Ranking:
             chosen = chosen[rounded[chosen] >= least]
         values = self.graph.nodes["value"].take(pa.array(chosen)).to_pylist()
         found = sorted(
-            zip((-rounded[chosen]).tolist(), values, codes[chosen].tolist(), chosen.tolist())
+            zip(
+                (-rounded[chosen]).tolist(),
+                values,
+                codes[chosen].tolist(),
+                chosen.tolist(),
+                strict=True,
+            )
         )[: max(limit, 0)]
         top = np.array([node for *_, node in found], np.int64)
         explained = Explainer(self.graph, self.relations, self.neighbours, self.walk.visits).of(top)
-        chances = self.beliefs.chances()[top].tolist()
+        chances = self.beliefs.chances()[holding[top]].tolist()
+        also = self._also(top)
         return [
             Candidate(
                 node=node,
                 kind=names[code],
                 value=value,
                 score=-score,
-                ppr=float(self.walk.ranks[node]),
+                ppr=float(self.walk.ranks[holding[node]]),
                 belief=round(chance, _DIGITS),
                 reasons=tuple(reason for reason, _ in why),
                 paths=tuple(path for _, path in why),
+                also=others,
             )
-            for (score, value, code, node), chance, why in zip(
-                found, chances, explained, strict=True
+            for (score, value, code, node), chance, why, others in zip(
+                found, chances, explained, also, strict=True
             )
+        ]
+
+    def _speakers(self) -> npt.NDArray[np.bool_]:
+        """Return the one node of each holding that is shown: where most comes in from the seeds."""
+        relations, nodes = self.relations, len(self.graph)
+        brought = np.zeros(nodes)
+        tails, heads = self.graph.tails[relations.rows], self.graph.heads[relations.rows]
+        visits = self.walk.visits / np.maximum(relations.known, 1.0)
+        visits[relations.hubs] = 0.0
+        brought += np.bincount(tails, relations.weights * visits[relations.heads], nodes)
+        brought += np.bincount(heads, relations.weights * visits[relations.tails], nodes)
+        # Of equals the domain itself, whose number is that of the holding; then the first by value.
+        together = np.flatnonzero(
+            np.bincount(relations.holding, minlength=nodes)[relations.holding] > 1
+        )
+        speakers = np.ones(nodes, dtype=np.bool_)
+        speakers[together] = False
+        values = pc.rank(self.graph.nodes["value"].take(pa.array(together)), tiebreaker="min")
+        order = np.lexsort(
+            (
+                values.to_numpy(),
+                relations.holding[together] != together,
+                -np.round(brought[together], 12),
+                relations.holding[together],
+            )
+        )
+        ordered = together[order]
+        first = np.ones(ordered.size, dtype=np.bool_)
+        first[1:] = relations.holding[ordered[1:]] != relations.holding[ordered[:-1]]
+        speakers[ordered[first]] = True
+        return speakers
+
+    def _also(self, top: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
+        """Return the other names of the holdings of some nodes, sorted."""
+        holding = self.relations.holding
+        members = np.flatnonzero(np.isin(holding, holding[top]))
+        values = self.graph.nodes["value"].take(pa.array(members)).to_pylist()
+        found: dict[int, list[str]] = {}
+        for place, value in zip(holding[members].tolist(), values, strict=True):
+            found.setdefault(place, []).append(value)
+        own = self.graph.nodes["value"].take(pa.array(top)).to_pylist()
+        return [
+            tuple(sorted(set(found[int(holding[node])]) - {value}))
+            for node, value in zip(top, own, strict=True)
         ]
 
 
@@ -194,27 +252,21 @@ def ranking(
     """
     if window is not None:
         graph = graph.during(window)
-    nodes, hubs = len(graph), graph.hubs
-    relations = Relations.of(graph)
-    tails, heads = relations.tails, relations.heads
+    nodes, relations = len(graph), Relations.of(graph)
+    tails, heads, hubs, seeds = relations.tails, relations.heads, relations.hubs, relations.seeds
     neighbours = Neighbours.of(nodes, tails, heads, relations.weights)
-    known = known_neighbours(graph, tails, heads)
-    names, codes = words(graph.nodes["kind"])
-    own = np.array([False, *(kind in {"name", "domain"} for kind in names)])[codes + 1]
-    plain = np.array([False, *(kind == "name" for kind in names)])[codes + 1]
-    room = np.where(own, np.maximum(ROOM, np.where(plain, 0.0, known)), known)
-    innocent = np.zeros(nodes, dtype=np.bool_)
-    innocent[np.fromiter(benign, np.int64)] = True
-    innocent[graph.seeds] = False
-    walked = walk(neighbours, graph.seeds, hubs | innocent, room=room)
+    room = np.where(relations.owners, ROOM, relations.known)
+    fixed = np.zeros(nodes, dtype=np.bool_)
+    fixed[relations.holding[np.fromiter(benign, np.int64)]] = True
+    fixed[seeds] = False
+    closed = hubs | fixed
+    walked = walk(neighbours, seeds, closed, room=room)
 
-    priors = np.where(own, _NAME, 0.0)
-    priors[innocent] = _BENIGN
-    priors[graph.seeds] = _SEED
-    fixed = innocent.copy()
-    fixed[graph.seeds] = True
+    priors = np.where(fixed, _BENIGN, np.where(relations.owners, _NAME, 0.0))
+    priors[seeds] = _SEED
+    fixed[seeds] = True
     # What no seed reaches has nothing to say to what one reaches.
-    reached = steps_from(neighbours, graph.seeds, hubs) >= 0
+    reached = steps_from(neighbours, seeds, hubs) >= 0
     joins = ~(hubs[tails] | hubs[heads]) & reached[tails] & reached[heads]
     beliefs = propagate(
         Neighbours.of(nodes, tails[joins], heads[joins], relations.couplings[joins]), priors, fixed
@@ -222,5 +274,5 @@ def ranking(
     near = walked.visits / (walked.visits + UNIT)
     alike = 0.5 * (1 + np.tanh((beliefs.odds - priors) / 2))
     scores = np.sqrt(near * alike)
-    scores[innocent] = 0.0
+    scores[closed & ~hubs] = 0.0
     return Ranking(graph, relations, neighbours, walked, beliefs, scores)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from remnant.infrastructure.neighbours import steps_from
-from remnant.infrastructure.relations import known_neighbours, words
+from remnant.infrastructure.relations import words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,8 +30,31 @@ __all__ = ["Explainer", "days"]
 _REASONS: Final = 5
 """Most sentences for one candidate."""
 
+_EDGES: Final = 20
+"""Most relations of a candidate with one thing that are looked at."""
+
+_SHOWN: Final = 3
+
 _STEPS: Final = 12
 """Longest way that is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Relations of some holdings, sorted by holding and by what is at the other end: int64 each."""
+
+    ends: Ints
+    others: Ints
+    edges: Ints
+
+    def of(self, holding: int) -> _Ends:
+        """Return those of one holding."""
+        first, after = np.searchsorted(self.ends, [holding, holding + 1]).tolist()
+        return _Ends(self.ends[first:after], self.others[first:after], self.edges[first:after])
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> _Ends:
+        """Return some of them."""
+        return _Ends(self.ends[chosen], self.others[chosen], self.edges[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,81 +83,84 @@ class Explainer:
         self._neighbours = neighbours
         self._visits = visits
         self._relations = relations
-        self._known = known_neighbours(graph, relations.tails, relations.heads)
+        self._holding = relations.holding
+        self._tails = graph.tails[relations.rows]
+        self._heads = graph.heads[relations.rows]
         self._seed = np.zeros(len(graph), dtype=np.bool_)
-        self._seed[graph.seeds] = True
+        self._seed[relations.seeds] = True
         self._kinds, self._kind = words(graph.nodes["kind"])
         self._types, codes = words(graph.edges["type"])
         self._type = codes[relations.rows]
+        self._named: dict[int, str] = {}
+        for seed in graph.seeds.tolist():
+            place, value = int(self._holding[seed]), self._value(seed)
+            self._named[place] = min(self._named.get(place, value), value)
 
     def of(self, nodes: Ints) -> list[list[Reason]]:
-        """Return the reasons of some nodes, the strongest first: sentences, and ways from a seed."""
+        """Return the reasons of some nodes, the strongest first: sentences, ways from a seed."""
         if not nodes.size:
             return []
-        own = self._ends(nodes)
-        middles = np.unique(own[1])
-        middles = middles[~self._seed[middles] & ~self._graph.hubs[middles]]
+        own = self._ends(np.unique(self._holding[nodes]))
+        middles = np.unique(own.others)
+        middles = middles[~self._seed[middles] & ~self._relations.hubs[middles]]
         theirs = self._ends(middles)
-        kept = self._seed[theirs[1]]
-        theirs = (theirs[0][kept], theirs[1][kept], theirs[2][kept])
-        found = [self._links(int(node), own, theirs) for node in nodes]
-        if any(not links for links in found):
-            steps = steps_from(self._neighbours, self._graph.seeds, self._graph.hubs)
+        theirs = theirs.where(self._seed[theirs.others])
+        found = [self._links(node, own, theirs) for node in nodes.tolist()]
+        if not all(found):
+            steps = steps_from(self._neighbours, self._relations.seeds, self._relations.hubs)
             for place, node in enumerate(nodes.tolist()):
-                if not found[place]:
-                    found[place] = self._far(node, steps)
+                found[place] = found[place] or self._far(node, steps)
         return found
 
-    def _ends(self, nodes: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return (node, other end, relation) of the relations of some nodes, sorted by node."""
+    def _ends(self, holdings: Ints) -> _Ends:
         wanted = np.zeros(len(self._graph), dtype=np.bool_)
-        wanted[nodes] = True
+        wanted[holdings] = True
         tails, heads = self._relations.tails, self._relations.heads
         out, back = np.flatnonzero(wanted[tails]), np.flatnonzero(wanted[heads])
         ends = np.concatenate([tails[out], heads[back]]).astype(np.int64)
         others = np.concatenate([heads[out], tails[back]]).astype(np.int64)
         edges = np.concatenate([out, back])
         order = np.lexsort((edges, others, ends))
-        return ends[order], others[order], edges[order]
+        return _Ends(ends[order], others[order], edges[order])
 
-    def _links(
-        self, node: int, own: tuple[Ints, Ints, Ints], theirs: tuple[Ints, Ints, Ints]
-    ) -> list[Reason]:
-        first, after = np.searchsorted(own[0], [node, node + 1]).tolist()
+    def _links(self, node: int, own: _Ends, theirs: _Ends) -> list[Reason]:
+        mine = own.of(int(self._holding[node]))
         links: list[_Link] = []
-        others, edges = own[1][first:after], own[2][first:after]
-        beside = self._seed[others]
-        for kind in sorted({self._role(node, int(edge)) for edge in edges[beside]}):
-            chosen = np.array(
-                [
-                    bool(at_seed) and self._role(node, int(edge)) == kind
-                    for edge, at_seed in zip(edges, beside, strict=True)
-                ]
-            )
-            links.append(self._direct(node, kind, others[chosen], edges[chosen]))
-        for other, edge in zip(others[~beside].tolist(), edges[~beside].tolist(), strict=True):
-            low, high = np.searchsorted(theirs[0], [other, other + 1]).tolist()
-            if high > low:
-                links.append(self._shared(node, other, edge, theirs[1][low:high], theirs[2][low:high]))
-        links.sort(key=lambda link: (-link.weight, link.sentence))
+        beside: dict[str, list[int]] = {}
+        cuts = np.flatnonzero(np.diff(mine.others)) + 1
+        for edges in np.split(mine.edges, cuts) if mine.edges.size else []:
+            other = self._other(node, int(edges[0]))
+            if self._seed[other]:
+                for edge in edges.tolist():
+                    beside.setdefault(self._role(node, edge), []).append(edge)
+                continue
+            there = theirs.of(other)
+            if there.edges.size:
+                links.append(self._shared(node, other, edges[:_EDGES], there))
+        links += [self._direct(node, role, np.array(edges)) for role, edges in beside.items()]
+        links.sort(key=lambda link: (-round(link.weight, 9), link.sentence))
         return [(link.sentence, link.path) for link in links[:_REASONS]]
+
+    def _other(self, node: int, edge: int) -> int:
+        """Return the holding at the other end of an edge."""
+        tail, head = int(self._relations.tails[edge]), int(self._relations.heads[edge])
+        return head if tail == int(self._holding[node]) else tail
 
     def _role(self, node: int, edge: int) -> str:
         """Return the type of an edge as its node sees it: ``-`` before it where it points here."""
-        incoming = int(self._relations.heads[edge]) == node
+        incoming = int(self._relations.heads[edge]) == int(self._holding[node])
         return ("-" if incoming else "") + self._types[int(self._type[edge])]
 
-    def _direct(self, node: int, role: str, seeds: Ints, edges: Ints) -> _Link:
+    def _direct(self, node: int, role: str, edges: Ints) -> _Link:
         """Say that seeds stand beside a candidate."""
-        who = self._who(np.unique(seeds))
-        when = self._seen(edges)
-        one = np.unique(seeds).size == 1
+        seeds = np.unique([self._other(node, edge) for edge in edges.tolist()])
+        who, one = self._who(seeds), seeds.size == 1
         text = {
             "resolves_to": f"led to the address {who}",
             "-resolves_to": f"{who} led to it",
             "alias_of": f"is an alias of {who}",
             "-alias_of": f"{who} {'is an alias' if one else 'are aliases'} of it",
-            "below": f"is below {who}",
+            "below": f"is below the domain of {who}",
             "-below": f"{who} {'is' if one else 'are'} below it",
             "served_by": f"is served by {who}",
             "-served_by": f"serves {who}",
@@ -142,69 +168,82 @@ class Explainer:
             "-mail_by": f"takes the mail of {who}",
         }.get(role, f"is joined to {who} ({role.removeprefix('-')})")
         weight = float(self._relations.weights[edges].sum())
-        return _Link(weight, f"{text}{when}", (self._value(int(seeds[0])), self._value(node)))
+        path = (self._named[int(seeds[0])], self._value(node))
+        return _Link(weight, f"{text}{self._seen(edges)}", path)
 
-    def _shared(self, node: int, other: int, edge: int, seeds: Ints, edges: Ints) -> _Link:
+    def _shared(self, node: int, other: int, edges: Ints, there: _Ends) -> _Link:
         """Say what a candidate and seeds have in common."""
         relations = self._relations
-        start = np.maximum(relations.first[edges], relations.first[edge])
-        end = np.minimum(relations.last[edges], relations.last[edge])
+        seeds = np.unique(there.others)
+        # Every edge of the candidate beside every edge of a seed.
+        start = np.maximum.outer(relations.first[edges], relations.first[there.edges])
+        end = np.minimum.outer(relations.last[edges], relations.last[there.edges])
         # Times that are not stated compare false: such seeds count as having been there.
-        apart = start > end
-        thing = self._thing(self._role(node, edge), other)
-        crowd = int(self._known[other]) - np.unique(seeds).size - 1
-        weight = float(
-            relations.weights[edge]
-            * relations.weights[edges].sum()
-            / max(float(self._known[other]), 1.0)
-        )
-        if bool(apart.all()):
-            who = self._who(np.unique(seeds))
-            text = (
-                f"had {thing}{self._seen(np.array([edge]))}, but never while {who} did"
-                f"{self._seen(edges)}: a weak link"
-            )
+        met = ~(start > end)
+        crowd = int(relations.known[other]) - seeds.size - 1
+        weight = float(relations.weights[edges].sum() * relations.weights[there.edges].sum())
+        weight /= max(float(relations.known[other]), 1.0)
+        thing = self._thing(node, edges)
+        together = np.unique(there.others[met.any(axis=0)])
+        if together.size:
+            text = f"shares {thing} with {self._who(together)}{_period(start[met], end[met])}"
+            if seeds.size > together.size:
+                text += f" (and with {self._count(seeds.size - together.size)} at other times)"
         else:
-            met = np.unique(seeds[~apart])
-            when = _period(start[~apart], end[~apart])
-            text = f"shares {thing} with {self._who(met)}{when}"
-            gone = np.unique(seeds[apart])
-            gone = gone[~np.isin(gone, met)]
-            if gone.size:
-                text += f" (and with {self._count(gone.size)} at other times)"
+            text = (
+                f"had {thing}{self._seen(edges)}, but never while {self._who(seeds)} did"
+                f"{self._seen(there.edges)}: a weak link"
+            )
         if crowd > 0:
             text += f"; {crowd:,} {'other is' if crowd == 1 else 'others are'} known there"
-        seed = int(seeds[~apart][0] if not bool(apart.all()) else seeds[0])
-        path = (self._value(seed), self._value(other), self._value(node))
-        return _Link(weight, text, path)
+        seed = int((together if together.size else seeds)[0])
+        return _Link(weight, text, (self._named[seed], self._value(other), self._value(node)))
 
-    def _thing(self, role: str, other: int) -> str:
-        value = self._value(other)
-        return {
-            "served_by": f"the name server {value}",
-            "mail_by": f"the mail exchanger {value}",
-            "below": f"the domain {value}",
-            "alias_of": f"the alias target {value}",
-            "in_prefix": f"the network {value}",
-        }.get(role, value)
+    def _thing(self, node: int, edges: Ints) -> str:
+        """Return what edges of a candidate lead to, in words."""
+        words_: dict[str, set[str]] = {}
+        for edge in edges.tolist():
+            role = self._role(node, edge)
+            there = self._tails[edge] if role.startswith("-") else self._heads[edge]
+            words_.setdefault(role, set()).add(self._value(int(there)))
+        parts = []
+        for role, values in sorted(words_.items()):
+            listed = sorted(values)
+            shown = " and ".join(listed[:_SHOWN])
+            if len(listed) > _SHOWN:
+                shown += f" and {len(listed) - _SHOWN} more"
+            word = {
+                "served_by": "name server",
+                "mail_by": "mail exchanger",
+                "below": "domain",
+                "alias_of": "alias target",
+                "in_prefix": "network",
+            }.get(role)
+            several = "s" if len(listed) > 1 else ""
+            parts.append(f"the {word}{several} {shown}" if word else shown)
+        return " and ".join(parts)
 
     def _far(self, node: int, steps: npt.NDArray[np.int32]) -> list[Reason]:
         """Tell a shortest way from a seed, over the things that the walk visits most."""
-        if steps[node] <= 0:
+        way = [int(self._holding[node])]
+        far = int(steps[way[0]])
+        if far <= 0:
             return []
-        way = [node]
         while steps[way[-1]] > 0 and len(way) <= _STEPS:
             beside = self._neighbours.at(way[-1])
-            nearer = beside[(steps[beside] == steps[way[-1]] - 1) & ~self._graph.hubs[beside]]
+            nearer = beside[
+                (steps[beside] == steps[way[-1]] - 1) & ~self._relations.hubs[beside]
+            ]
             if not nearer.size:
                 return []
             way.append(int(nearer[np.argmax(self._visits[nearer])]))
-        path = tuple(self._value(one) for one in reversed(way))
+        middle = way[1:-1] if steps[way[-1]] == 0 else way[1:]
+        path = (*(self._value(one) for one in reversed(middle)), self._value(node))
         if steps[way[-1]] > 0:
-            return [(f"is {int(steps[node])} steps from the nearest seed", path)]
-        through = ", ".join(self._label(one) for one in way[1:-1])
-        who = self._who(np.array(way[-1:]))
-        return [(f"is {int(steps[node])} steps from {who}, by way of {through}", path)]
+            return [(f"is {far} steps from the nearest seed", path)]
+        through = ", ".join(self._label(one) for one in middle)
+        seed = self._named[way[-1]]
+        return [(f"is {far} steps from the seed {seed}, by way of {through}", (seed, *path))]
 
     def _label(self, node: int) -> str:
         kind = self._kinds[int(self._kind[node])].replace("_", " ")
@@ -215,7 +254,7 @@ class Explainer:
 
     def _who(self, seeds: Ints) -> str:
         if seeds.size == 1:
-            return f"the seed {self._value(int(seeds[0]))}"
+            return f"the seed {self._named[int(seeds[0])]}"
         return self._count(int(seeds.size))
 
     @staticmethod

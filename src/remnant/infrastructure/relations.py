@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.infrastructure.graph import EDGE_TYPES
+from remnant.infrastructure.neighbours import Neighbours
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Flags: TypeAlias = npt.NDArray[np.bool_]
     Times: TypeAlias = npt.NDArray[np.datetime64]
 
-__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "known_neighbours", "words"]
+__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "holdings", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class Strength:
 
 
 STRENGTHS: Final[dict[str, Strength]] = {
-    # Who owns a registered domain owns what is below it, and who writes an alias chose its target.
-    "below": Strength(1.0, 0.7),
+    # Below a domain with many names, which is not taken as one with them (see ``holdings``).
+    "below": Strength(1.0, 0.6),
+    # Who writes an alias chose its target.
     "alias_of": Strength(1.0, 0.6),
     "resolves_to": Strength(1.0, 0.6),
     # Domains of one customer, or of one registrar: rarity tells them apart, but not for small ones.
@@ -66,26 +68,41 @@ _APART: Final = 0.5
 
 _LEAST: Final = 0.02
 
+_NAMES: Final = 30
+"""Neighbours of a domain up to which it and the names below it count as one thing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Relations:
     """Edges that join something, with what they say.
 
+    Ends are holdings: a registered domain and the names below it count as one thing.
+
     Attributes:
         rows: which rows of the map's edges these are: int64[kept].
-        tails, heads: their ends: int32[kept].
+        holding: the number that stands for each node: int32[nodes].
+        tails, heads: the holdings of their ends: int32[kept].
         first, last: when they were seen: datetime64[us][kept]; NaT where not dated.
         weights: for the walk: float64[kept], above 0.
         couplings: for belief propagation, as atanh(t): float64[kept].
+        known: how many neighbours each holding is known to have: float64[nodes].
+        seeds: holdings with a seed, ascending: int64[seeds].
+        hubs: holdings that join nothing: bool[nodes].
+        owners: holdings that are names and domains alone, which nobody shares: bool[nodes].
     """
 
     rows: npt.NDArray[np.int64]
+    holding: npt.NDArray[np.int32]
     tails: npt.NDArray[np.int32]
     heads: npt.NDArray[np.int32]
     first: Times
     last: Times
     weights: Floats
     couplings: Floats
+    known: Floats
+    seeds: npt.NDArray[np.int64]
+    hubs: Flags
+    owners: Flags
 
     @classmethod
     def of(cls, graph: Graph) -> Relations:
@@ -97,36 +114,68 @@ class Relations:
         types, codes = words(graph.edges["type"])
         strengths = [STRENGTHS.get(word, Strength(0.0, 0.0)) for word in types]
         weight = np.array([0.0, *(one.weight for one in strengths)])[codes + 1]
-        rows = np.flatnonzero((weight > 0) & (graph.tails != graph.heads))
+        holding = holdings(graph)
+        rows = np.flatnonzero((weight > 0) & (holding[graph.tails] != holding[graph.heads]))
         codes, weight = codes[rows], weight[rows]
-        tails, heads = graph.tails[rows], graph.heads[rows]
+        tails, heads = holding[graph.tails[rows]], holding[graph.heads[rows]]
         first, last = (_times(graph.edges[c])[rows] for c in ("time_first", "time_last"))
         backwards = last < first
         first[backwards] = last[backwards] = np.datetime64("NaT")
         counts = np.asarray(pc.fill_null(graph.edges["count"], 0).to_numpy())[rows]
         seen = np.where(counts > 0, counts / (counts + 1.0), 1.0)
-        counts = known_neighbours(graph, tails, heads)[heads]
-        rare = np.sqrt(2.0 / np.maximum(counts, 2.0))
-        factor = seen * _together(graph, tails, heads, first, last)
+
+        kinds, kind = words(graph.nodes["kind"])
+        shared = np.array([False, *(one not in {"name", "domain"} for one in kinds)])[kind + 1]
+        known = np.diff(Neighbours.of(len(graph), tails, heads, weight).starts).astype(np.float64)
+        stated = pc.fill_null(graph.nodes["degree"], 0).to_numpy().astype(np.float64)
+        # How many ask for a name makes it no less its owner's.
+        large = shared | np.array([False, *(one == "domain" for one in kinds)])[kind + 1]
+        large &= holding == np.arange(len(graph))
+        np.maximum.at(known, holding[shared | large], stated[shared | large])
+        owners = np.ones(len(graph), dtype=np.bool_)
+        owners[holding[shared]] = False
+
+        seeds = np.unique(holding[graph.seeds]).astype(np.int64)
+        hubs = np.zeros(len(graph), dtype=np.bool_)
+        hubs[holding[graph.hubs]] = True
+        factor = seen * _together(len(graph), seeds, hubs, tails, heads, first, last)
         coupling = np.array([0.0, *(one.coupling for one in strengths)])[codes + 1]
+        rare = np.sqrt(2.0 / np.maximum(known[heads], 2.0))
         return cls(
-            rows, tails, heads, first, last, weight * factor, np.arctanh(coupling * rare * factor)
+            rows=rows,
+            holding=holding,
+            tails=tails,
+            heads=heads,
+            first=first,
+            last=last,
+            weights=weight * factor,
+            couplings=np.arctanh(coupling * rare * factor),
+            known=known,
+            seeds=seeds,
+            hubs=hubs,
+            owners=owners,
         )
 
 
-def known_neighbours(
-    graph: Graph, tails: npt.NDArray[np.int32], heads: npt.NDArray[np.int32]
-) -> Floats:
-    """Return how many neighbours each node is known to have: float64[nodes].
+def holdings(graph: Graph) -> npt.NDArray[np.int32]:
+    """Return the node that stands for each node: a domain for itself and the names below it.
 
-    For a name these are the neighbours on the map: what asks for it does not count. For a thing
-    that others share it is ``degree``, which counts those that the map leaves out.
+    Who owns a registered domain decides what is below it, so what is known of one is known of all:
+    its name servers are those of its names. Domains with more than ``_NAMES`` neighbours are left
+    alone, as they may have many users; hubs too.
     """
-    counted = np.bincount(tails, minlength=len(graph)) + np.bincount(heads, minlength=len(graph))
-    kinds, codes = words(graph.nodes["kind"])
-    shared = np.array([False, *(kind != "name" for kind in kinds)])[codes + 1]
-    stated = np.asarray(pc.fill_null(graph.nodes["degree"], 0).to_numpy())
-    return np.where(shared, np.maximum(counted, stated), counted).astype(np.float64)
+    types, codes = words(graph.edges["type"])
+    below = np.array([False, *(word == "below" for word in types)])[codes + 1]
+    stated = pc.fill_null(graph.nodes["degree"], 0).to_numpy()
+    tails, heads = graph.tails[below], graph.heads[below]
+    counted = np.bincount(heads, minlength=len(graph))
+    small = (np.maximum(stated, counted) <= _NAMES) & ~graph.hubs
+    kept = small[heads] & ~graph.hubs[tails]
+    holding = np.arange(len(graph), dtype=np.int32)
+    # Of several domains over one name, which nobody made up but an attacker, the first counts.
+    holding[tails[kept][::-1]] = heads[kept][::-1]
+    holding[heads[kept]] = heads[kept]
+    return holding
 
 
 def words(column: pa.ChunkedArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -147,24 +196,26 @@ def _times(column: pa.ChunkedArray[Any]) -> Times:
 
 
 def _together(
-    graph: Graph,
+    nodes: int,
+    seeds: npt.NDArray[np.int64],
+    hubs: Flags,
     tails: npt.NDArray[np.int32],
     heads: npt.NDArray[np.int32],
     first: Times,
     last: Times,
 ) -> Floats:
     """Return how much each edge was there while seeds were, 0 to 1; 1 where nobody can tell."""
-    seed = np.zeros(len(graph), dtype=np.bool_)
-    seed[graph.seeds] = True
+    seed = np.zeros(nodes, dtype=np.bool_)
+    seed[seeds] = True
     dated = ~np.isnat(first) & ~np.isnat(last)
     since, until = first.astype(np.int64), last.astype(np.int64)
     # From the first to the last time that a seed was seen at each thing.
-    came = np.full(len(graph), np.iinfo(np.int64).max)
-    went = np.full(len(graph), np.iinfo(np.int64).min)
-    theirs = dated & seed[tails] & ~graph.hubs[heads]
+    came = np.full(nodes, np.iinfo(np.int64).max)
+    went = np.full(nodes, np.iinfo(np.int64).min)
+    theirs = dated & seed[tails] & ~hubs[heads]
     np.minimum.at(came, heads[theirs], since[theirs])
     np.maximum.at(went, heads[theirs], until[theirs])
-    theirs |= dated & seed[heads] & ~graph.hubs[tails]
+    theirs |= dated & seed[heads] & ~hubs[tails]
     if not theirs.any():
         return np.ones(tails.size)
     there = went >= came
