@@ -54,6 +54,7 @@ _NAME: Final = -0.2
 else is what those who use it are: 0."""
 
 _DIGITS: Final = 6
+_ALSO: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Candidate:
         belief: what belief propagation makes of it, 0 to 1; too sure, as it counts loops twice.
         reasons: sentences, the strongest first.
         paths: for each reason the way from a seed to it, as values.
-        also: its registered domain and the names below that, for which it stands, sorted.
+        also: its registered domain and names below that, for which it stands, sorted; at most 20.
     """
 
     node: int
@@ -139,21 +140,25 @@ class Ranking:
         wanted &= ~self.graph.hubs & self._speakers()
         wanted &= ~np.isin(holding, self.relations.seeds)
         rounded = np.round(self.scores[holding], _DIGITS)
-        chosen = np.flatnonzero(wanted & (rounded > 0))
-        if chosen.size > limit > 0:
-            # All that tie with the last are kept, so that values decide and not numbers.
-            least = np.partition(rounded[chosen], chosen.size - limit)[chosen.size - limit]
-            chosen = chosen[rounded[chosen] >= least]
-        values = self.graph.nodes["value"].take(pa.array(chosen)).to_pylist()
-        found = sorted(
-            zip(
-                (-rounded[chosen]).tolist(),
-                values,
-                codes[chosen].tolist(),
-                chosen.tolist(),
-                strict=True,
-            )
-        )[: max(limit, 0)]
+        wanted &= rounded > 0
+        found: list[tuple[float, str, int, int]] = []
+        asked = limit
+        while asked > 0 and len(found) < limit:
+            chosen = np.flatnonzero(wanted)
+            if chosen.size > asked:
+                # All that tie with the last are kept, so that values decide and not numbers.
+                least = np.partition(rounded[chosen], chosen.size - asked)[chosen.size - asked]
+                chosen = chosen[rounded[chosen] >= least]
+            values = self.graph.nodes["value"].take(pa.array(chosen)).to_pylist()
+            scores = (-rounded[chosen]).tolist()
+            rows = zip(scores, values, codes[chosen].tolist(), chosen.tolist(), strict=True)
+            first: dict[int, tuple[float, str, int, int]] = {}
+            for row in sorted(rows):
+                first.setdefault(int(self.relations.family[row[3]]), row)
+            found = list(first.values())[:limit]
+            if chosen.size == np.count_nonzero(wanted):
+                break
+            asked *= 4
         top = np.array([node for *_, node in found], np.int64)
         explained = Explainer(self.graph, self.relations, self.neighbours, self.walk.visits).of(top)
         chances = self.beliefs.chances()[holding[top]].tolist()
@@ -206,16 +211,16 @@ class Ranking:
         return speakers
 
     def _also(self, top: npt.NDArray[np.int64]) -> list[tuple[str, ...]]:
-        """Return the other names of the holdings of some nodes, sorted."""
-        holding = self.relations.holding
-        members = np.flatnonzero(np.isin(holding, holding[top]))
+        """Return other names of the domains of some nodes, sorted."""
+        family = self.relations.family
+        members = np.flatnonzero(np.isin(family, family[top]))
         values = self.graph.nodes["value"].take(pa.array(members)).to_pylist()
         found: dict[int, list[str]] = {}
-        for place, value in zip(holding[members].tolist(), values, strict=True):
+        for place, value in zip(family[members].tolist(), values, strict=True):
             found.setdefault(place, []).append(value)
         own = self.graph.nodes["value"].take(pa.array(top)).to_pylist()
         return [
-            tuple(sorted(set(found[int(holding[node])]) - {value}))
+            tuple(sorted(set(found[int(family[node])]) - {value})[:_ALSO])
             for node, value in zip(top, own, strict=True)
         ]
 

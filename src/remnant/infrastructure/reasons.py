@@ -146,6 +146,11 @@ class Explainer:
         tail, head = int(self._relations.tails[edge]), int(self._relations.heads[edge])
         return head if tail == int(self._holding[node]) else tail
 
+    def _far_end(self, node: int, edge: int) -> str:
+        """Return what stands at the other end of an edge: one name, not its holding."""
+        incoming = int(self._relations.heads[edge]) == int(self._holding[node])
+        return self._value(int(self._tails[edge] if incoming else self._heads[edge]))
+
     def _role(self, node: int, edge: int) -> str:
         """Return the type of an edge as its node sees it: ``-`` before it where it points here."""
         incoming = int(self._relations.heads[edge]) == int(self._holding[node])
@@ -197,15 +202,14 @@ class Explainer:
         if crowd > 0:
             text += f"; {crowd:,} {'other is' if crowd == 1 else 'others are'} known there"
         seed = int((together if together.size else seeds)[0])
-        return _Link(weight, text, (self._named[seed], self._value(other), self._value(node)))
+        there_too = self._far_end(node, int(edges[0]))
+        return _Link(weight, text, (self._named[seed], there_too, self._value(node)))
 
     def _thing(self, node: int, edges: Ints) -> str:
         """Return what edges of a candidate lead to, in words."""
         words_: dict[str, set[str]] = {}
         for edge in edges.tolist():
-            role = self._role(node, edge)
-            there = self._tails[edge] if role.startswith("-") else self._heads[edge]
-            words_.setdefault(role, set()).add(self._value(int(there)))
+            words_.setdefault(self._role(node, edge), set()).add(self._far_end(node, edge))
         parts = []
         for role, values in sorted(words_.items()):
             listed = sorted(values)

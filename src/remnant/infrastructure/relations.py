@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.infrastructure.graph import EDGE_TYPES
-from remnant.infrastructure.neighbours import Neighbours
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     Flags: TypeAlias = npt.NDArray[np.bool_]
     Times: TypeAlias = npt.NDArray[np.datetime64]
 
-__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "holdings", "words"]
+__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "families", "holdings", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,18 @@ ROOM: Final = 8.0
 _HALF_LIFE: Final = np.timedelta64(14, "D")
 """A gap in which a link between tenants of one address loses half of its weight."""
 
-_APART: Final = 0.5
-"""What is left of a link between those who were never seen there together, however short the gap.
+_APART: Final = 0.2
+"""What is left of a link between those who were never seen there together, however short the gap:
+most often the next tenant has nothing to do with the last.
 """
 
 _LEAST: Final = 0.02
 
+_FEW: Final = 10.0
+"""Responses that give an edge half of its weight: few may be mistakes, or poisoned answers."""
+
 _NAMES: Final = 30
-"""Neighbours of a domain up to which it and the names below it count as one thing."""
+"""Names below a domain up to which it and they count as one thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,13 @@ class Relations:
     Attributes:
         rows: which rows of the map's edges these are: int64[kept].
         holding: the number that stands for each node: int32[nodes].
+        family: the registered domain of each node, or itself: int32[nodes].
         tails, heads: the holdings of their ends: int32[kept].
         first, last: when they were seen: datetime64[us][kept]; NaT where not dated.
         weights: for the walk: float64[kept], above 0.
         couplings: for belief propagation, as atanh(t): float64[kept].
-        known: how many neighbours each holding is known to have: float64[nodes].
+        known: how many neighbours each holding is known to have, those of one domain counted
+            once: float64[nodes].
         seeds: holdings with a seed, ascending: int64[seeds].
         hubs: holdings that join nothing: bool[nodes].
         owners: holdings that are names and domains alone, which nobody shares: bool[nodes].
@@ -93,6 +98,7 @@ class Relations:
 
     rows: npt.NDArray[np.int64]
     holding: npt.NDArray[np.int32]
+    family: npt.NDArray[np.int32]
     tails: npt.NDArray[np.int32]
     heads: npt.NDArray[np.int32]
     first: Times
@@ -108,8 +114,9 @@ class Relations:
     def of(cls, graph: Graph) -> Relations:
         """Weigh the edges of a map.
 
-        An edge says less if it was seen once or twice only (n / (n + 1)), and if it was not there
-        while seeds were: at the thing that it leads to, if seeds lead there too, else anywhere.
+        An edge says less if it was seen a few times only (n / (n + 10)), if it was not there while
+        seeds were (at the thing that it leads to, if seeds lead there too, else anywhere), and if
+        that thing has many neighbours.
         """
         types, codes = words(graph.edges["type"])
         strengths = [STRENGTHS.get(word, Strength(0.0, 0.0)) for word in types]
@@ -122,16 +129,12 @@ class Relations:
         backwards = last < first
         first[backwards] = last[backwards] = np.datetime64("NaT")
         counts = np.asarray(pc.fill_null(graph.edges["count"], 0).to_numpy())[rows]
-        seen = np.where(counts > 0, counts / (counts + 1.0), 1.0)
+        seen = np.where(counts > 0, counts / (counts + _FEW), 1.0)
 
         kinds, kind = words(graph.nodes["kind"])
         shared = np.array([False, *(one not in {"name", "domain"} for one in kinds)])[kind + 1]
-        known = np.diff(Neighbours.of(len(graph), tails, heads, weight).starts).astype(np.float64)
-        stated = pc.fill_null(graph.nodes["degree"], 0).to_numpy().astype(np.float64)
-        # How many ask for a name makes it no less its owner's.
-        large = shared | np.array([False, *(one == "domain" for one in kinds)])[kind + 1]
-        large &= holding == np.arange(len(graph))
-        np.maximum.at(known, holding[shared | large], stated[shared | large])
+        family = families(graph)
+        known = _known(graph, holding, family, tails, heads)
         owners = np.ones(len(graph), dtype=np.bool_)
         owners[holding[shared]] = False
 
@@ -144,6 +147,7 @@ class Relations:
         return cls(
             rows=rows,
             holding=holding,
+            family=family,
             tails=tails,
             heads=heads,
             first=first,
@@ -157,25 +161,59 @@ class Relations:
         )
 
 
+def families(graph: Graph) -> npt.NDArray[np.int32]:
+    """Return the domain of each node: int32[nodes]; its own number if it has none, or a hub."""
+    types, codes = words(graph.edges["type"])
+    below = np.array([False, *(word == "below" for word in types)])[codes + 1]
+    tails, heads = graph.tails[below], graph.heads[below]
+    kept = ~graph.hubs[heads] & ~graph.hubs[tails]
+    family = np.arange(len(graph), dtype=np.int32)
+    # Of several domains over one name, which nobody made up but an attacker, the first counts.
+    family[tails[kept][::-1]] = heads[kept][::-1]
+    family[heads[kept]] = heads[kept]
+    return family
+
+
 def holdings(graph: Graph) -> npt.NDArray[np.int32]:
     """Return the node that stands for each node: a domain for itself and the names below it.
 
     Who owns a registered domain decides what is below it, so what is known of one is known of all:
-    its name servers are those of its names. Domains with more than ``_NAMES`` neighbours are left
-    alone, as they may have many users; hubs too.
+    its name servers are those of its names. Domains with more than ``_NAMES`` names are left alone,
+    as they may have many users; hubs too.
     """
-    types, codes = words(graph.edges["type"])
-    below = np.array([False, *(word == "below" for word in types)])[codes + 1]
-    stated = pc.fill_null(graph.nodes["degree"], 0).to_numpy()
-    tails, heads = graph.tails[below], graph.heads[below]
-    counted = np.bincount(heads, minlength=len(graph))
-    small = (np.maximum(stated, counted) <= _NAMES) & ~graph.hubs
-    kept = small[heads] & ~graph.hubs[tails]
-    holding = np.arange(len(graph), dtype=np.int32)
-    # Of several domains over one name, which nobody made up but an attacker, the first counts.
-    holding[tails[kept][::-1]] = heads[kept][::-1]
-    holding[heads[kept]] = heads[kept]
-    return holding
+    family = families(graph)
+    size = np.bincount(family, minlength=len(graph))
+    return np.where(size[family] <= _NAMES + 1, family, np.arange(len(graph), dtype=np.int32))
+
+
+def _known(
+    graph: Graph,
+    holding: npt.NDArray[np.int32],
+    family: npt.NDArray[np.int32],
+    tails: npt.NDArray[np.int32],
+    heads: npt.NDArray[np.int32],
+) -> Floats:
+    """Count the neighbours of each holding, by family: a wildcard domain is one, not a crowd.
+
+    Where the map leaves neighbours out, those that it has stand for them.
+    """
+    nodes = len(graph)
+    # What is below a large domain is of one family with it: such neighbours are counted one by one.
+    ends = np.concatenate([tails, heads]).astype(np.int64)
+    others = np.concatenate([heads, tails])
+    inside = family[others] == family[ends]
+    others = np.where(inside, others, family[others])
+    pairs = np.unique(ends * nodes + others)
+    known = np.bincount(pairs // max(nodes, 1), minlength=nodes).astype(np.float64)
+    whole = np.unique(ends * nodes + np.concatenate([heads, tails]))
+    plain = np.bincount(whole // max(nodes, 1), minlength=nodes)
+    # How many ask for a name says nothing of it: only what others share has more than is here.
+    kinds, kind = words(graph.nodes["kind"])
+    shared = np.array([False, *(one not in {"name", "domain"} for one in kinds)])[kind + 1]
+    stated = np.zeros(nodes)
+    degree = pc.fill_null(graph.nodes["degree"], 0).to_numpy()
+    np.maximum.at(stated, holding[shared], degree[shared].astype(np.float64))
+    return known * np.maximum(stated / np.maximum(plain, 1), 1.0)
 
 
 def words(column: pa.ChunkedArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
