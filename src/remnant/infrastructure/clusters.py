@@ -9,8 +9,9 @@ to the first group.
 
 References:
     Blondel, Guillaume, Lambiotte, Lefebvre, "Fast unfolding of communities in large networks",
-    Journal of Statistical Mechanics (2008) P10008: the method; Reichardt and Bornholdt, "Statistical
-    mechanics of community detection", Physical Review E 74 (2006) 016110: the resolution.
+    Journal of Statistical Mechanics (2008) P10008: the method; Reichardt and Bornholdt,
+    "Statistical mechanics of community detection", Physical Review E 74 (2006) 016110: the
+    resolution.
 """
 
 from __future__ import annotations

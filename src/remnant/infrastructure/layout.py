@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["Arrangement", "Layout", "arrange", "layout", "node_keys", "node_radii"]
 
 _GAP: Final = 0.7
-_EDGE: Final = 2.6
-_BETWEEN: Final = 5.0
+_EDGE: Final = 2.0
+_BETWEEN: Final = 3.5
+_AIR: Final = 1.3
+_KEPT: Final = 1.8
 _ASPECT: Final = 1.45
 _RADII: Final = {"sinkhole": 2.2, "asn": 1.7, "name_server": 1.3, "domain": 1.2, "prefix": 1.1}
 _LARGEST: Final = 5.0
@@ -128,7 +130,8 @@ def arrange(
         for number in folded.order[::-1].tolist():
             if keys[number] in previous:
                 known[folded.of[number]] = previous[keys[number]]
-    return Arrangement(folded, _laid(folded.graph, folded.sizes, known))
+    kept = folded.of[np.asarray(keep, np.int64)]
+    return Arrangement(folded, _laid(folded.graph, folded.sizes, known, kept))
 
 
 def layout(
@@ -150,9 +153,13 @@ def layout(
     return _laid(graph, None if sizes is None else np.asarray(sizes, np.int64), known)
 
 
-def _laid(graph: Graph, sizes: Numbers | None, known: Floats | None) -> Layout:
+def _laid(
+    graph: Graph, sizes: Numbers | None, known: Floats | None, kept: Numbers | None = None
+) -> Layout:
     count = len(graph)
     radii = node_radii(graph, sizes)
+    if kept is not None:
+        radii[kept] = np.maximum(radii[kept], _KEPT)
     groups = clusters(graph)
     if known is not None:
         known[~np.isfinite(known).all(axis=1)] = np.nan
@@ -229,6 +236,7 @@ def _island(
         wide = reach[inner]
         lengths = wide[from_] + wide[ends] + _EDGE if ends.size else np.zeros(0)
         spread = stress(begin, ends, lengths)
+        spread *= _stretch(spread, wide)
         separate(spread, wide, _GAP, 200)
         places[inner] = spread
     middle = places[inner].mean(axis=0)
@@ -238,6 +246,15 @@ def _island(
         angle = math.atan2(away[1], away[0]) if np.hypot(*away) > 1e-9 else 0.5 * math.pi
         places[leaves] = places[parent] + _fan(own[parent], own[leaves], angle)
     return places
+
+
+def _stretch(places: Floats, radii: Floats) -> float:
+    """Return by how much a crowd has to grow for its edges to be seen between its nodes."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - heavy, used by layouts alone
+
+    near, which = cKDTree(places).query(places, k=2)
+    wanted = radii + radii[which[:, 1]] + _AIR
+    return float(np.clip(np.median(wanted / np.maximum(near[:, 1], 1e-9)), 1.0, 3.0))
 
 
 def _rings(parent: float, leaves: Floats) -> list[tuple[float, int]]:

@@ -36,7 +36,8 @@ def stress(starts: Numbers, others: Numbers, lengths: Floats) -> Floats:
     """Place nodes so that distances on the plane are those along the edges: float64[nodes, 2].
 
     Args:
-        starts, others: neighbours as compressed rows.
+        starts: where the row of each node begins: int64[nodes + 1].
+        others: its neighbours, row by row.
         lengths: of each of these edges, above 0.
     """
     count = starts.size - 1
@@ -169,7 +170,9 @@ def pack(
 
     Args:
         radii: of the discs, the largest first.
-        starts, others, weights: which discs are joined, as compressed rows.
+        starts: where the row of each disc begins: int64[discs + 1].
+        others: what it is joined to, row by row.
+        weights: how strongly.
         gap: least space between two discs.
         aspect: how much wider than high the whole should be.
     """
@@ -194,7 +197,7 @@ def pack(
                 angle = (turn + 0.37 * (against % 7)) * 2.0 * math.pi / turns
                 x = place[against, 0] + reach * math.cos(angle)
                 y = place[against, 1] + reach * math.sin(angle)
-                cost = 0.25 * math.sqrt(x * x / aspect + y * y * aspect)
+                cost = 0.7 * math.sqrt(x * x / aspect + y * y * aspect)
                 if total > 0.0:
                     pull = 0.0
                     for edge in range(starts[disc], starts[disc + 1]):
