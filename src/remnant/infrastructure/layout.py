@@ -142,7 +142,8 @@ def layout(
     Args:
         graph: the map; fold it first where it is for a person (``arrange`` does both).
         sizes: int64[nodes]: what each node stands for, for its radius.
-        previous: where nodes lay earlier, by ``node_keys``: they keep their places to the bit.
+        previous: where nodes lay earlier, by ``node_keys``: they keep their places, but for what
+            must make room for a node that has grown.
     """
     known = None
     if previous:
@@ -357,12 +358,18 @@ def _continued(graph: Graph, groups: Numbers, radii: Floats, known: Floats) -> F
     order = canonical(graph)
     lies = ~np.isnan(known[:, 0])
     places = np.where(lies[:, None], known, 0.0)
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(count)
+    # What was folded and is no longer lies on one place: the first keeps it.
+    here = order[lies[order]]
+    first = np.unique(places[here], axis=0, return_index=True)[1]
+    again = np.setdiff1d(np.arange(here.size), first)
+    lies[here[again]] = False
+    free_places(places, radii, lies, here[again], _GAP)
     starts, others, held = neighbours(
         count, graph.tails.astype(np.int64), graph.heads.astype(np.int64), edge_weights(graph)
     )
     rows = np.repeat(np.arange(count), np.diff(starts))
-    rank = np.empty(count, np.int64)
-    rank[order] = np.arange(count)
     while True:
         edge = ~lies[rows] & lies[others]
         reached = np.unique(rows[edge])
@@ -384,6 +391,8 @@ def _continued(graph: Graph, groups: Numbers, radii: Floats, known: Floats) -> F
         edge_right = (places[lies, 0] + radii[lies]).max()
         shift = (edge_right + _BETWEEN + radii[rest].max() - left, places[lies, 1].min() - top)
         places[rest] = fresh + np.array(shift)
+    # Nodes that stand for more than before need room.
+    separate(places, radii, 0.0, 50)
     return places
 
 

@@ -308,15 +308,14 @@ def _columns(
             stroke=LIGHT["paper"],
             width=0.5,
         )
+    # Lines leave a column beside its longest words, not through them.
+    leave = [x + bar + 8 + _widest(flows, k, size, narrow=narrow) for k, x in enumerate(xs)]
     for index, soft in ((3, 0.3), (2, 0.55)):
         if index >= len(xs):
             continue
         data = "".join(
             _curve(
-                (xs[2] if _inside(a, flows.columns[2]) else xs[1]) + bar,
-                a.middle,
-                xs[index],
-                b.middle,
+                leave[2 if _inside(a, flows.columns[2]) else 1], a.middle, xs[index] - 3, b.middle
             )
             for c, a, b in flows.lines
             if c == index
@@ -335,6 +334,17 @@ def _columns(
             _box(canvas, box, index, x, bar, size, narrow=narrow)
 
 
+def _widest(flows: _Flows, index: int, size: float, *, narrow: bool) -> float:
+    """Return the width of the longest words of a column."""
+    return max(
+        (
+            text_width("  ".join(_told(box, index, narrow=narrow)), size)
+            for box in flows.columns[index]
+        ),
+        default=0.0,
+    )
+
+
 def _inside(box: _Box, column: list[_Box]) -> bool:
     return any(box is other for other in column)
 
@@ -350,17 +360,13 @@ def _box(
     else:
         radius = 4.0 if narrow else 5.5
         canvas.path(glyph(shape, x + 0.5 * bar, box.middle, radius), fill=ink)
-    limit = (15, 17, 16)[index] if narrow else (30, 30, 32, 26)[index]
-    words = _cut(box.words, limit)
-    if index < 2:
-        told = compact(box.queries) if narrow else number(box.queries)
-        if index == 0 and box.clients and not narrow:
-            told += f" from {number(box.clients)}+ clients"
-        words = f"{words}  {told}" if narrow else words
+    words, told = _told(box, index, narrow=narrow)
     y = box.middle + 0.36 * size
     if index == 0 and not narrow:
+        below = box.high >= 2.9 * size
+        y -= 0.55 * size * below
         canvas.text(x - 7, y, words, size=size, fill=LIGHT["ink"], anchor="end")
-        if box.high >= 2.4 * size:
+        if below:
             canvas.text(
                 x - 7, y + 1.2 * size, told, size=0.86 * size, fill=LIGHT["soft"], anchor="end"
             )
@@ -371,6 +377,20 @@ def _box(
     if index == 1 and not narrow:
         after = at + text_width(words, size) + 8
         canvas.text(after, y, told, size=0.86 * size, fill=LIGHT["soft"], halo=halo)
+
+
+def _told(box: _Box, index: int, *, narrow: bool) -> tuple[str, str]:
+    """Return the words of a box and its numbers; narrow ones carry these in the words."""
+    limit = (15, 17, 16)[index] if narrow else (30, 30, 32, 26)[index]
+    words = _cut(box.words, limit)
+    if index > 1:
+        return words, ""
+    if narrow:
+        return f"{words}  {compact(box.queries)}", ""
+    told = number(box.queries)
+    if index == 0 and box.clients:
+        told += f" from {number(box.clients)}+ clients"
+    return words, told
 
 
 def _band(x: float, y: float, one: float, u: float, v: float, two: float) -> str:
