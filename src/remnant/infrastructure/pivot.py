@@ -53,18 +53,23 @@ PER_KEY: Final = 1000
 
 MAPPED: Final = "::ffff:"
 
-RECORDS: Final = pa.schema(
-    [
-        pa.field("key", pa.string()),
-        pa.field("rrname", pa.string()),
-        pa.field("rrtype", pa.uint16()),
-        pa.field("rdata", pa.string()),
-        pa.field("time_first", TIME),
-        pa.field("time_last", TIME),
-        pa.field("count", pa.int64()),
-        pa.field("sensor", pa.string()),
-        pa.field("source", pa.string()),
-    ]
+
+def _schema(columns: dict[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(columns)
+
+
+RECORDS: Final = _schema(
+    {
+        "key": pa.string(),
+        "rrname": pa.string(),
+        "rrtype": pa.uint16(),
+        "rdata": pa.string(),
+        "time_first": TIME,
+        "time_last": TIME,
+        "count": pa.int64(),
+        "sensor": pa.string(),
+        "source": pa.string(),
+    }
 )
 """Records that a pivot found, one row for each record, sensor and source.
 
@@ -72,8 +77,14 @@ RECORDS: Final = pa.schema(
 IPv4 address that a AAAA record maps is that IPv4 address), or the name alone (of an MX without the
 preference)."""
 
-DEGREES: Final = pa.schema(
-    [pa.field("key", pa.string()), pa.field("rrtype", pa.uint16()), pa.field("degree", pa.int64())]
+_RECORD: Final = _schema({field.name: field.type for field in RECORDS if field.name != "key"})
+
+DEGREES: Final = _schema(
+    {
+        "key": pa.string(),
+        "rrtype": pa.uint16(),
+        "degree": pa.int64(),
+    }
 )
 """For each key and type of record: how many different things are at the other end, bounded or not.
 """
@@ -239,7 +250,7 @@ def _plain(answers: pa.Table) -> pa.Table:
     """Return the records of the types that join, words as text and data as RECORDS says."""
     answers = answers.select(RECORDS.names[1:])
     chosen: Any = pc.is_in(answers["rrtype"], value_set=pa.array(TYPES, answers["rrtype"].type))
-    answers = answers.filter(chosen).cast(pa.schema(list(RECORDS)[1:]))
+    answers = answers.filter(chosen).cast(_RECORD)
     data: Any = answers["rdata"]
     kind: Any = answers["rrtype"]
     mapped: Any = pc.and_(
@@ -258,7 +269,7 @@ def _merged(records: pa.Table) -> pa.Table:
     spans: Any = [("time_first", "min"), ("time_last", "max"), ("count", "sum")]
     merged: Any = records.group_by(keys).aggregate(spans)
     named = merged.rename_columns([name.removesuffix(f"_{how}") for name, how in _ends(merged)])
-    added: pa.Table = named.select(RECORDS.names[1:]).cast(pa.schema(list(RECORDS)[1:]))
+    added: pa.Table = named.select(RECORDS.names[1:]).cast(_RECORD)
     return added
 
 
