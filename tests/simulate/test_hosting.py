@@ -24,7 +24,7 @@ def world() -> Hosting:
 
 
 def addresses_of(world: Hosting) -> dict[str, set[str]]:
-    records = world.answers.filter(pc.equal(world.answers["rrtype"], 1))
+    records = world.answers.filter(pc.field("rrtype") == 1)
     found = defaultdict(set)
     for row in zip(records["rrname"].to_pylist(), records["rdata"].to_pylist(), strict=True):
         found[row[0]].add(row[1])
@@ -52,7 +52,7 @@ def test_hidden_names_are_as_many_as_wanted_and_no_seeds(world: Hosting) -> None
     assert len(world.hidden) == 40
     assert not set(world.hidden) & set(world.seeds)
     shared = world.truth.filter(
-        pc.and_(world.truth["hidden"], pc.equal(world.truth["behind"], "shared_hosting"))
+        pc.and_(world.truth["hidden"], pc.field("behind") == "shared_hosting")
     )
     assert shared.num_rows == 12
 
@@ -63,13 +63,13 @@ def test_a_name_behind_shared_hosting_has_many_innocent_neighbours(world: Hostin
     for name, hosts in at.items():
         for host in hosts:
             names[host].add(name)
-    rows = world.truth.filter(pc.equal(world.truth["behind"], "shared_hosting")).to_pylist()
+    rows = world.truth.filter(pc.field("behind") == "shared_hosting").to_pylist()
     for row in rows:
         assert max(len(names[host]) for host in at[row["value"]]) > 350
 
 
 def test_seized_names_lead_to_the_sinkhole_from_the_takedown_on(world: Hosting) -> None:
-    there = world.answers.filter(pc.equal(world.answers["rdata"], SINKHOLE))
+    there = world.answers.filter(pc.field("rdata") == SINKHOLE)
     assert set(there["rrname"].to_pylist()) <= set(world.seeds)
     assert pc.min(there["time_first"]).as_py() >= world.takedown
 
@@ -106,7 +106,7 @@ def test_published_names_keep_their_address_before_the_takedown() -> None:
     known = [Known("ns1.timedate1.com", address="203.0.113.10", address_since=80.0)]
     world = hosting(2, seeds=known, compromised=0, innocents=0.02, neighbours=20)
     assert world.seeds == ("ns1.timedate1.com",)
-    records = world.answers.filter(pc.equal(world.answers["rdata"], "203.0.113.10"))
+    records = world.answers.filter(pc.field("rdata") == "203.0.113.10")
     assert set(records["rrname"].to_pylist()) == {"ns1.timedate1.com"}
     assert pc.min(records["time_first"]).as_py() >= world.since + timedelta(days=80)
     assert pc.max(records["time_last"]).as_py() <= world.takedown

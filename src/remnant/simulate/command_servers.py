@@ -41,8 +41,8 @@ class Known:
     Attributes:
         name: folded text; ``None``: one is made up.
         after: what becomes of it at the takedown: ``sinkhole``; ``expired`` (it resolves no more);
-            ``parked`` (expired, then a parking service has it); ``registered`` (expired, then
-            somebody else has it); ``live`` (nobody got hold of it).
+            ``parked`` (expired, then a parking service has the domain); ``registered`` (expired,
+            then somebody else has it); ``live`` (nobody got hold of it).
         address: where it is just before the takedown; ``None``: on a server of the operator's.
         address_since: from which day on.
     """
@@ -192,7 +192,11 @@ class Operator:
             self.records.add(name, A, SINKHOLE, begin, days, a_day=20.0, ttl=60)
             for server in _SINKHOLE_SERVERS:
                 self.records.add(zone, NS, server, begin, days, a_day=2.0, ttl=86_400)
-        later = begin + _PARKED_AFTER
+        self._afterlife(zone, after, begin + _PARKED_AFTER)
+
+    def _afterlife(self, zone: str, after: str, later: float) -> None:
+        """Give an expired domain to a parking service, or to somebody else."""
+        days = self.wanted.days
         if later >= days:
             return
         if after == "parked":
@@ -204,7 +208,7 @@ class Operator:
             servers = self.world.registrars[-1]
         else:
             return
-        self.records.add(name, A, address, later, days, a_day=5.0, ttl=600)
+        self.records.add(zone, A, address, later, days, a_day=5.0, ttl=600)
         for server in servers:
             self.records.add(zone, NS, server, later, days, a_day=0.5, ttl=86_400)
 
@@ -236,6 +240,9 @@ class Operator:
             else:
                 link = "earlier"
             self._one_hidden(host, behind, link, born, end)
+            if behind != "dynamic_dns" and end < wanted.days:
+                fate = ("expired", "parked", "registered")[i % 3]
+                self._afterlife(zone_of(host), fate, end + _PARKED_AFTER)
             self._tell("name", host, (born, end), behind, link, hidden=True)
 
     def _one_hidden(self, name: str, behind: str, link: str, born: float, end: float) -> None:

@@ -37,6 +37,7 @@ __all__ = ["SINKHOLE", "Hosting", "Known", "hosting"]
 
 _SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
 _SENSORS: Final = (("pdns-a", 0.7), ("pdns-b", 0.45))
+_SPARE: Final = 8
 _SOURCE: Final = "simulated-hosting"
 
 
@@ -57,6 +58,7 @@ class Hosting:
         takedown: when the seeds were seized.
         sinkholes: addresses of the case's own sinkhole.
         prefixes: rows of the prefix table: first, last, AS number, country, AS name.
+        spare_names: made-up domains that nothing here uses.
     """
 
     answers: pa.Table
@@ -67,6 +69,7 @@ class Hosting:
     takedown: datetime
     sinkholes: tuple[str, ...]
     prefixes: tuple[tuple[str, str, int, str, str], ...]
+    spare_names: tuple[str, ...]
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -197,6 +200,7 @@ def hosting(
         takedown=since + timedelta(days=takedown_day),
         sinkholes=(SINKHOLE,),
         prefixes=tuple(space.rows()),
+        spare_names=tuple(world.names.domains(_SPARE).to_pylist()),
     )
 
 
