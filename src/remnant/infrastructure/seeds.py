@@ -15,16 +15,18 @@ import pyarrow.compute as pc
 
 from remnant.cases.rules import compile_rules
 from remnant.infrastructure.joins import texts
+from remnant.schema import SIGHTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remnant.cases.model import Case
     from remnant.infrastructure.pivot import Pivots
+    from remnant.store import View
     from remnant.watchlist import Rule
     from remnant.windows import Window
 
-__all__ = ["Seeds", "seeds_of"]
+__all__ = ["Seeds", "names_seen", "seeds_of"]
 
 _WIDEST: Final = 256
 """Addresses of the largest watched network that is asked for one by one."""
@@ -89,6 +91,27 @@ def seeds_of(
         }
     )
     return Seeds(table, networks, tuple(list(extra)[most:]))
+
+
+def names_seen(view: View, *, most: int, window: Window | None = None) -> pa.Array[Any]:
+    """Return the names that a case's sightings hold, those asked for most first.
+
+    Args:
+        view: of the case.
+        most: names at most; of equal ones the first by text.
+        window: only sightings in it.
+    """
+    import ibis  # noqa: PLC0415 - the query engine
+
+    table = view.table(SIGHTINGS)
+    if window is not None:
+        table = table.filter(
+            table.time >= ibis.literal(window.since), table.time < ibis.literal(window.until)
+        )
+    names = table.group_by("name").agg(queries=table.weight.sum())
+    first = names.order_by([ibis.desc("queries"), "name"]).limit(most).to_pyarrow()
+    found: pa.Array[Any] = first["name"].combine_chunks()
+    return found
 
 
 def _is_generated(rule: Rule) -> bool:
