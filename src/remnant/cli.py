@@ -19,6 +19,7 @@ from remnant import (
     cli_case,
     cli_export,
     cli_keep,
+    cli_map,
     cli_measure,
     cli_pdns,
     cli_read,
@@ -80,6 +81,9 @@ app.command("clients", short_help="The addresses that were seen.")(cli_read.clie
 app.command("measure", short_help="How much is left, with intervals.")(cli_measure.measure)
 app.command("judge", short_help="Whether clean-up is working, with evidence.")(cli_read.judge)
 app.command("report", short_help="Write the report as one HTML file.")(cli_read.report)
+app.command("map", short_help="What the case's names and addresses are joined to.")(
+    cli_map.map_case
+)
 app.add_typer(cli_export.app, name="export", short_help="Files for other people's servers.")
 app.add_typer(cli_pdns.app, name="pdns")
 app.add_typer(cli_sink.app, name="sink", short_help="Run the sinkhole.")

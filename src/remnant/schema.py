@@ -22,6 +22,7 @@ __all__ = [
     "COVERAGE_COUNTS",
     "EDGES",
     "EVENTS",
+    "LEFT_OUT",
     "NODES",
     "PROOFS",
     "QUARANTINE",
@@ -406,10 +407,15 @@ _ANSWER = (
     Column("time_last", TIME, "last time the record was seen", "UTC microseconds"),
     Column("count", pa.int64(), "times the record was seen, at least 1", "responses"),
 )
+_TTL_NULL: Final = "the source has no TTL, or version 1 wrote the file"
+_TTL = (
+    Column("ttl_low", pa.int64(), "least TTL with which it was seen", "seconds", null=_TTL_NULL),
+    Column("ttl_high", pa.int64(), "greatest TTL of it", "seconds", null=_TTL_NULL),
+)
 
 ANSWER_ROWS: Final = Table(
     "answer_rows",
-    1,
+    2,
     "one record of a batch and a case that keeps it (in memory only)",
     (
         *_ANSWER,
@@ -420,18 +426,20 @@ ANSWER_ROWS: Final = Table(
             "index into the watchlist's cases",
             null="of every case: all records are kept",
         ),
+        *_TTL,
     ),
 )
 
 ANSWERS: Final = Table(
     "answers",
-    1,
+    2,
     "passive DNS: one record (name, type and data), sensor and source; counts of several rows of "
-    "one record add up, their times span",
+    "one record add up, their times and their TTLs span",
     (
         *_ANSWER,
         _SENSOR,
         Column("source", _WORD, "the source it was read from (ledger id)"),
+        *_TTL,
     ),
     ("case",),
 )
@@ -512,6 +520,20 @@ EDGES: Final = Table(
         Column("clients", pa.int64(), "distinct clients of an asks edge", "clients", null="n/a"),
         Column("sensors", pa.list_(pa.string()), "sensors that saw it, sorted"),
         Column("sources", pa.list_(pa.string()), "sources it is from (ledger ids), sorted"),
+    ),
+)
+
+LEFT_OUT: Final = Table(
+    "left_out",
+    1,
+    "one reason for which an infrastructure map lacks records or things (in memory and in exports)",
+    (
+        Column(
+            "what", _WORD, "records, things (not on the map), or joins (both ends may be on it)"
+        ),
+        Column("reason", pa.string(), "why"),
+        Column("count", pa.int64(), "how many, each once", "records, things or joins"),
+        Column("example", pa.string(), "one of them: the first by text"),
     ),
 )
 

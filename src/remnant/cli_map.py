@@ -1,0 +1,329 @@
+"""The command that draws a case's infrastructure: what its names and addresses are joined to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from remnant.cli_shared import (
+    CaseArgument,
+    Format,
+    SinceOption,
+    UntilOption,
+    emit,
+    emit_json,
+    load_reference,
+    open_library,
+    open_settings,
+    open_store,
+    say,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remnant.cases.model import Case
+    from remnant.infrastructure.graph import Graph
+    from remnant.infrastructure.rank import Candidate
+    from remnant.settings import Settings
+    from remnant.store import Store, View
+    from remnant.windows import Window
+
+__all__ = ["MapFormat", "map_case"]
+
+
+class MapFormat(StrEnum):
+    """How a map is printed, or written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    VIEWER = "viewer"
+    GRAPHML = "graphml"
+    GEXF = "gexf"
+    STIX = "stix"
+    MISP = "misp"
+    SVG = "svg"
+    PNG = "png"
+
+
+_PRINTED: Final = {MapFormat.TABLE: Format.TABLE, MapFormat.JSON: Format.JSON}
+_HUBS: Final = 20
+_CANDIDATE: Final = ("score", "kind", "value", "reasons")
+_EDGE: Final = ("tail", "type", "head", "time_first", "time_last", "count", "clients", "sensors")
+_NO_RECORDS: Final = (
+    "No passive DNS holds the names or addresses of this case: import some with "
+    "remnant pdns import PATH..., or keep answers with remnant ingest CASE PATH... --answers all"
+)
+
+
+def map_case(
+    case: CaseArgument,
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    hops: Annotated[
+        int | None,
+        typer.Option(min=1, max=12, help="Rounds of pivoting; default: the settings'."),
+    ] = None,
+    candidates: Annotated[
+        bool,
+        typer.Option(
+            "--candidates", help="List what most likely belongs to the botnet too, with reasons."
+        ),
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Candidates at most.")] = 50,
+    layout: Annotated[
+        bool, typer.Option("--layout", help="Print the map with positions, for a viewer (JSON).")
+    ] = False,
+    output: Annotated[
+        MapFormat,
+        typer.Option(
+            "--format", help="How to print, or what to write with -o; JSON is a contract."
+        ),
+    ] = MapFormat.TABLE,
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a file instead.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Map what a case's names and addresses are joined to, in passive DNS and over time.
+
+    From the records of the case and those of imports; nothing is ever connected to. Shared hosting,
+    sinkholes and the like join nothing; what is left out is counted, with the reason.
+    """
+    settings = open_settings()
+    loaded = open_library(settings).get(case)
+    if layout:
+        output = MapFormat.VIEWER
+    _check(output, file, candidates=candidates)
+    with open_store(settings) as store:
+        view = store.view(case)
+        window = _window(since, until)
+        graph = _graph(settings, store, view, loaded, window, hops)
+        simulated = view.simulated
+    if not graph.edges.num_rows:
+        say(_NO_RECORDS)
+    if candidates:
+        _print_candidates(_ranked(graph, limit), output)
+    elif file is not None or output not in {*_PRINTED, MapFormat.CSV}:
+        _write(settings, loaded, graph, output, file, window=window, simulated=simulated)
+    elif output is MapFormat.JSON:
+        emit_json(_json(loaded, graph, window, simulated=simulated))
+    elif output is MapFormat.CSV:
+        emit(_edges(graph), Format.CSV, _EDGE)
+    else:
+        typer.echo(_text(loaded, graph, window, simulated=simulated), nl=False)
+
+
+def _check(output: MapFormat, file: Path | None, *, candidates: bool) -> None:
+    from remnant.errors import RemnantError
+
+    printed = {*_PRINTED, MapFormat.CSV}
+    if candidates and (file is not None or output not in printed):
+        raise RemnantError(
+            "candidates are a list",
+            got=f"--format {output.value}" + ("" if file is None else " -o"),
+            expected="--format table, json or csv, to standard output",
+            hint="a map that is written holds them as well: leave out --candidates",
+        )
+    if file is not None and output in _PRINTED:
+        raise RemnantError(
+            "the file needs a format",
+            got=f"--format {output.value}",
+            expected="viewer, graphml, gexf, stix, misp, csv, svg or png",
+        )
+    if output is MapFormat.PNG and file is None:
+        raise RemnantError("a picture is not printed", got="--format png", expected="-o FILE")
+
+
+def _window(since: str | None, until: str | None) -> Window | None:
+    """Return the window of the options; open ends reach as far as records can."""
+    from datetime import UTC, datetime, timedelta
+
+    from remnant.infrastructure.unusable import EARLIEST
+    from remnant.windows import Window, parse_time
+
+    if since is None and until is None:
+        return None
+    start = EARLIEST if since is None else parse_time(since)
+    end = datetime.now(tz=UTC) + timedelta(days=1) if until is None else parse_time(until)
+    return Window(start, end)
+
+
+def _graph(
+    settings: Settings,
+    store: Store,
+    view: View,
+    case: Case,
+    window: Window | None,
+    hops: int | None,
+) -> Graph:
+    from dataclasses import replace
+
+    from remnant.infrastructure.build import build
+    from remnant.infrastructure.seeds import names_seen
+    from remnant.infrastructure.store_pivots import StorePivots
+
+    limits = settings.infrastructure
+    if hops is not None:
+        limits = replace(limits, hops=hops)
+    graph = build(
+        case,
+        StorePivots(store, view, window=window),
+        load_reference(settings, case.name),
+        limits,
+        window,
+        seen=names_seen(view, most=limits.nodes, window=window),
+    )
+    return graph if window is None else graph.during(window)
+
+
+def _ranked(graph: Graph, limit: int) -> list[Candidate]:
+    from remnant.infrastructure.rank import candidates
+
+    return candidates(graph, limit=limit)
+
+
+def _rows(found: Sequence[Candidate]) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": one.kind,
+            "value": one.value,
+            "score": one.score,
+            "reasons": list(one.reasons),
+            "also": list(one.also),
+        }
+        for one in found
+    ]
+
+
+def _print_candidates(found: Sequence[Candidate], output: MapFormat) -> None:
+    rows = _rows(found)
+    if output is MapFormat.JSON:
+        emit_json(rows)
+        return
+    flat = [row | {"reasons": "; ".join(row["reasons"])} for row in rows]
+    emit(flat, Format(output.value), _CANDIDATE)
+
+
+def _write(
+    settings: Settings,
+    case: Case,
+    graph: Graph,
+    output: MapFormat,
+    file: Path | None,
+    *,
+    window: Window | None,
+    simulated: bool,
+) -> None:
+    from datetime import UTC, datetime
+
+    from remnant.report.mapexport import map_bytes, write_map
+    from remnant.report.mapfacts import MapFacts
+
+    facts = MapFacts(
+        case=case.name,
+        title=case.title,
+        window=window,
+        source="passive DNS",
+        made=datetime.now(tz=UTC).replace(microsecond=0),
+        simulated=simulated,
+        minimum=settings.report.minimum_count,
+    )
+    rows = _rows(_ranked(graph, 50))
+    if file is None:
+        typer.echo(map_bytes(graph, rows, output.value, facts=facts).decode(), nl=False)
+        return
+    for path in write_map(graph, rows, output.value, file, facts=facts):
+        say(f"Wrote {path}")
+
+
+def _edges(graph: Graph) -> list[dict[str, Any]]:
+    """Return the relations as rows, their ends by value."""
+    from remnant.windows import iso
+
+    values = graph.nodes["value"].to_pylist()
+    rows = []
+    for row in graph.edges.to_pylist():
+        for name in ("time_first", "time_last"):
+            row[name] = None if row[name] is None else iso(row[name])
+        sensors = " ".join(row["sensors"])
+        rows.append(
+            row | {"tail": values[row["tail"]], "head": values[row["head"]], "sensors": sensors}
+        )
+    return rows
+
+
+def _json(case: Case, graph: Graph, window: Window | None, *, simulated: bool) -> dict[str, Any]:
+    from remnant.windows import iso
+
+    def rows(table: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = table.to_pylist()
+        for row in found:
+            for name in ("time_first", "time_last"):
+                if row.get(name) is not None:
+                    row[name] = iso(row[name])
+        return found
+
+    return {
+        "case": case.name,
+        "simulated": simulated,
+        "window": None if window is None else [iso(window.since), iso(window.until)],
+        "nodes": rows(graph.nodes),
+        "edges": rows(graph.edges),
+        "left_out": rows(graph.left_out),
+    }
+
+
+def _text(case: Case, graph: Graph, window: Window | None, *, simulated: bool) -> str:
+    """Return a summary for reading: how many things and relations, hubs, and what is left out."""
+    from remnant.report.text import render
+
+    nodes = graph.nodes.to_pylist()
+    edges = graph.edges.select(["type", "time_first", "time_last"]).to_pylist()
+    hubs = [row for row in nodes if row["hub"] is not None]
+    hubs.sort(key=lambda row: (-row["degree"], row["value"]))
+    kinds = Counter(row["kind"] for row in nodes)
+    seeds = Counter(row["kind"] for row in nodes if row["seed"])
+    shut = Counter(row["kind"] for row in hubs)
+    types = Counter(row["type"] for row in edges)
+    over = "all records" if window is None else str(window)
+    lines = [
+        f"{'SIMULATED. ' if simulated else ''}Map of {case.name}: {len(nodes):,} things, "
+        f"{len(edges):,} relations, from {sum(seeds.values()):,} seeds ({over}).",
+        "A relation is what sensors of passive DNS saw; it is no proof of who runs a server.",
+        "",
+    ]
+    table = [
+        {"thing": kind, "number": kinds[kind], "seeds": seeds[kind], "hubs": shut[kind]}
+        for kind in sorted(kinds)
+    ]
+    lines.append(render(table, ["thing", "number", "seeds", "hubs"], "table"))
+    spans = [
+        {"relation": kind, "number": types[kind], **_span(edges, kind)} for kind in sorted(types)
+    ]
+    lines.append(render(spans, ["relation", "number", "first", "last"], "table"))
+    if hubs:
+        shown = f" (the {_HUBS} largest)" if len(hubs) > _HUBS else ""
+        lines.append(f"{len(hubs):,} hubs, which join nothing{shown}:")
+        rows = [{"neighbours": row["degree"], **row} for row in hubs[:_HUBS]]
+        lines.append(render(rows, ["kind", "value", "neighbours", "hub"], "table"))
+    left = graph.left_out.to_pylist()
+    if left:
+        lines.append("Left out:")
+        lines.append(render(left, ["what", "reason", "count", "example"], "table"))
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _span(edges: Sequence[dict[str, Any]], kind: str) -> dict[str, str | None]:
+    from remnant.windows import iso
+
+    dated = [row for row in edges if row["type"] == kind and row["time_first"] is not None]
+    if not dated:
+        return {"first": None, "last": None}
+    first, last = min(r["time_first"] for r in dated), max(r["time_last"] for r in dated)
+    return {"first": iso(first)[:10], "last": iso(last)[:10]}
