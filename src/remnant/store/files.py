@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,13 +34,13 @@ __all__ = [
     "by_name",
     "conform",
     "explained",
-    "first_keys",
+    "key_ends",
     "keys_of",
     "read_table",
 ]
 
 _ROW_GROUP: Final = 1 << 18
-ORDERED_GROUP: Final = 1 << 14
+ORDERED_GROUP: Final = 1 << 13
 """Rows of a row group of a file whose rows are in order: what one look-up reads at least."""
 _KEYS: Final = b"remnant.keys"
 _SEARCHED: Final = (
@@ -272,20 +273,20 @@ def keys_of(table: Table, data: pa.Table) -> pa.Array[Any]:
 
 
 def _key_places(table: Table, data: pa.Table) -> tuple[list[bytes], bytes, bytes]:
-    """Return the first key of each row group that rows in order become, and the range of all."""
+    """Return the ends of each row group that rows in order become, and those of all."""
     keys = keys_of(table, data)
-    at: Any = pa.array(range(0, len(keys), ORDERED_GROUP))
-    firsts: Any = keys.take(at).to_pylist()
-    low, high = (keys[i].as_py() for i in (0, len(keys) - 1))
-    assert low is not None
-    assert high is not None
-    return firsts, low, high
+    count = len(keys)
+    first = np.arange(0, count, ORDERED_GROUP)
+    both: Any = pa.array(np.stack([first, np.minimum(first + ORDERED_GROUP, count) - 1], 1).ravel())
+    ends: Any = keys.take(both).to_pylist()
+    return ends, ends[0], ends[-1]
 
 
-def first_keys(schema: pa.Schema) -> list[bytes]:
-    """Return the first key of each row group of a file of a run."""
+def key_ends(schema: pa.Schema) -> tuple[list[bytes], list[bytes]]:
+    """Return the first and the last keys of the row groups of a file of a run."""
     texts = json.loads((schema.metadata or {}).get(_KEYS, b"[]"))
-    return [base64.b64decode(text) for text in texts]
+    keys = [base64.b64decode(text) for text in texts]
+    return keys[::2], keys[1::2]
 
 
 def _write(

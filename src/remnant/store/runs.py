@@ -130,7 +130,7 @@ def _write(
     loose: Sequence[pa.Table],
 ) -> None:
     parts: list[Part] = [InFile(table, store.folder.path(file)) for file in files]
-    parts += [InMemory(table, within(table, rows, EVERYTHING)) for rows in loose]
+    parts += [InMemory(table, within(table, rows, [EVERYTHING])) for rows in loose]
     for rows in pieces(table, parts, EVERYTHING, _FILE_ROWS):
         added = _added(rows)
         sources: Any = pc.unique(added["source"].cast(pa.string()))
