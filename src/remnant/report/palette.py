@@ -3,6 +3,8 @@
 One accent. Blue and dark grey differ in lightness as well as in hue, so that the figures read the
 same to colour-blind eyes and on a black-and-white printer. Contrast against the paper is at least
 4.5 for text and 3 for lines (WCAG 2.2, 1.4.3 and 1.4.11); a test computes it.
+
+The last six are for the kinds of things on a map: never alone, each kind has a shape of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +23,12 @@ LIGHT: Final = {
     "accent": "#0a5fa6",
     "band": "#a9cbe8",
     "alarm": "#a8400c",
+    "address": "#b06a00",
+    "prefix": "#94813f",
+    "network": "#4e6b22",
+    "server": "#7a4cab",
+    "mail": "#b0487f",
+    "client": "#0c7d68",
 }
 DARK: Final = {
     "paper": "#11161d",
@@ -32,6 +40,12 @@ DARK: Final = {
     "accent": "#74b6f3",
     "band": "#1f4a70",
     "alarm": "#f2a06b",
+    "address": "#e0a244",
+    "prefix": "#bba96a",
+    "network": "#a3c46a",
+    "server": "#bd9ae8",
+    "mail": "#e58fbb",
+    "client": "#4fc2aa",
 }
 
 

@@ -1,0 +1,183 @@
+"""What stands beside a map wherever it goes: case, window, source, coverage, and who may see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.infrastructure.graph import Graph
+from remnant.report.wording import day, legible, percent, window_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    import numpy.typing as npt
+
+    from remnant.windows import Window
+
+    Candidate = Mapping[str, Any]
+
+__all__ = ["KIND_WORDS", "MapFacts", "candidate_ranks", "published"]
+
+KIND_WORDS: Final = {
+    "name": ("name", "names"),
+    "domain": ("registered domain", "registered domains"),
+    "address": ("address", "addresses"),
+    "prefix": ("prefix", "prefixes"),
+    "asn": ("network (AS)", "networks (AS)"),
+    "name_server": ("name server", "name servers"),
+    "mail_exchanger": ("mail exchanger", "mail exchangers"),
+    "sinkhole": ("sinkhole", "sinkholes"),
+    "client_network": ("client network", "client networks"),
+}
+"""Kind of node -> its name, one and several."""
+
+_HIDDEN: Final = "networks with few clients"
+
+
+@dataclass(frozen=True, slots=True)
+class MapFacts:
+    """What is told beside a map.
+
+    Attributes:
+        case: name of the case.
+        title: of the case, for people.
+        window: of the edges; null where they are all that is known.
+        source: what the map is made of, in a few words.
+        made: when; also the creation time in exchange formats, so that they are reproducible.
+        coverage: share of the window's sensor hours that delivered; null where not known.
+        simulated: whether the records are made up.
+        minimum: client networks with fewer clients are not shown apart; 0 for internal use.
+    """
+
+    case: str
+    title: str
+    window: Window | None
+    source: str
+    made: datetime
+    coverage: float | None = None
+    simulated: bool = False
+    minimum: int = 10
+
+    @property
+    def heading(self) -> str:
+        """The title of a figure."""
+        head = "SIMULATED: " if self.simulated else ""
+        return head + legible(self.title, 100)
+
+    @property
+    def line(self) -> str:
+        """Window, source, coverage and age, in one line."""
+        covered = (
+            "coverage not known"
+            if self.coverage is None
+            else f"sensors delivered {percent(self.coverage)} of the time"
+        )
+        window = "all times on record" if self.window is None else window_words(self.window)
+        return f"{window} · {legible(self.source, 120)} · {covered} · as of {day(self.made)}"
+
+
+def candidate_ranks(graph: Graph, candidates: Sequence[Candidate]) -> dict[int, int]:
+    """Return the rank (from 1) of the nodes that are candidates; others are not on the map.
+
+    Args:
+        graph: the map.
+        candidates: rows with ``kind`` and ``value``, best first.
+    """
+    wanted = {(str(c["kind"]), str(c["value"])): k for k, c in enumerate(candidates, 1)}
+    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
+    values = graph.nodes["value"].to_pylist()
+    return {
+        number: wanted[key]
+        for number, key in enumerate(zip(kinds, values, strict=True))
+        if key in wanted
+    }
+
+
+def published(graph: Graph, minimum: int) -> Graph:
+    """Return the map as it may be published: client networks with few clients are one node.
+
+    The clients of a network are not known here, only those that asked for each name: their largest
+    number is the least that the network can have. A network below ``minimum`` goes into one node
+    for all of these, whose edges carry the queries but no clients. Where only one would be hidden
+    the next smallest is hidden with it, for the rest of the total would tell its count. Where
+    edges of a network that stays have fewer clients, those are left out too.
+
+    Args:
+        graph: the map.
+        minimum: 0 or 1 hides nothing.
+    """
+    kinds = graph.nodes["kind"].cast(pa.string()).to_numpy(zero_copy_only=False)
+    networks = np.flatnonzero(kinds == "client_network")
+    if minimum < 2 or not networks.size:
+        return graph
+    clients = np.zeros(len(graph), np.int64)
+    asked = pc.fill_null(graph.edges["clients"], 0).to_numpy()
+    np.maximum.at(clients, graph.tails, asked)
+    small = networks[clients[networks] < minimum]
+    if small.size == 1 and networks.size > 1:
+        rest = networks[clients[networks] >= minimum]
+        small = np.append(small, rest[np.argmin(clients[rest])])
+    edges = _without_small(graph.edges, asked, minimum)
+    if not small.size:
+        return Graph(graph.nodes, edges)
+    return _together(graph.nodes, edges, small)
+
+
+def _without_small(edges: pa.Table, clients: npt.NDArray[np.int64], minimum: int) -> pa.Table:
+    """Return the edges without their number of clients where that is small."""
+    index = edges.schema.get_field_index("clients")
+    kept: Any = pc.if_else(
+        pa.array(clients >= minimum), edges["clients"], pa.scalar(None, pa.int64())
+    )
+    return edges.set_column(index, edges.schema.field("clients"), kept)
+
+
+def _together(nodes: pa.Table, edges: pa.Table, small: npt.NDArray[np.int64]) -> Graph:
+    """Return the map with some client networks as one node, at the place of the first."""
+    first = int(small[0])
+    count = nodes.num_rows
+    kept = np.ones(count, np.bool_)
+    kept[small[1:]] = False
+    place = np.cumsum(kept, dtype=np.int32) - 1
+    hidden = np.zeros(count, np.bool_)
+    hidden[small] = True
+    place[small] = place[first]
+    told = {"value": _HIDDEN, "label": f"{small.size:,} {_HIDDEN}", "asn": None, "country": None}
+    lead = pa.Table.from_pylist([nodes.slice(first, 1).to_pylist()[0] | told], schema=nodes.schema)
+    whole = pa.concat_tables([nodes.slice(0, first), lead, nodes.slice(first + 1)])
+    tails, heads = (np.asarray(edges[end].to_numpy(), np.int32) for end in ("tail", "head"))
+    for index, name, ends in ((0, "tail", tails), (1, "head", heads)):
+        edges = edges.set_column(index, edges.schema.field(name), pa.array(place[ends]))
+    theirs = pa.array(hidden[tails])
+    merged = _added(edges.filter(theirs))
+    return Graph(
+        whole.filter(pa.array(kept)), pa.concat_tables([edges.filter(pc.invert(theirs)), merged])
+    )
+
+
+def _added(edges: pa.Table) -> pa.Table:
+    """Return edges with the same ends and type as one, without clients, sensors and sources."""
+    plain = edges.set_column(2, "type", edges["type"].cast(pa.string()))
+    keys = ["tail", "head", "type"]
+    sums = plain.group_by(keys, use_threads=False).aggregate(
+        [("time_first", "min"), ("time_last", "max"), ("count", "sum")]
+    )
+    sums = sums.sort_by([(key, "ascending") for key in keys])
+    nothing = pa.array([[]] * sums.num_rows, pa.list_(pa.string()))
+    columns = {
+        **{key: sums[key] for key in keys},
+        "time_first": sums["time_first_min"],
+        "time_last": sums["time_last_max"],
+        "count": sums["count_sum"],
+        "clients": pa.nulls(sums.num_rows, pa.int64()),
+        "sensors": nothing,
+        "sources": nothing,
+    }
+    schema = edges.schema
+    return pa.table([columns[n].cast(schema.field(n).type) for n in schema.names], schema=schema)
