@@ -25,6 +25,7 @@ MODULES: Final[tuple[str, ...]] = (
     "verdicts",
     "pooling",
     "events",
+    "candidates",
 )
 """The modules that are campaigns, in the order of the page."""
 

@@ -37,7 +37,18 @@ __all__ = [
 ]
 
 Metric = Literal[
-    "bias", "mare", "rmse_root_n", "coverage", "below", "refused", "wrong", "error_cut", "right"
+    "bias",
+    "mare",
+    "rmse_root_n",
+    "coverage",
+    "below",
+    "refused",
+    "wrong",
+    "error_cut",
+    "right",
+    "recall",
+    "worst",
+    "precision",
 ]
 
 METRICS: dict[Metric, str] = {
@@ -50,6 +61,9 @@ METRICS: dict[Metric, str] = {
     "wrong": "share of the repeats with a wrong call",
     "right": "share of the repeats with a right call",
     "error_cut": "1 - (mean absolute error of the value / that of the baseline)",
+    "recall": "mean share of the hidden things that are among the listed ones",
+    "worst": "the least such share of all repeats",
+    "precision": "mean share of the listed things that are right",
 }
 
 
@@ -64,6 +78,8 @@ class Outcomes:
         n: observations that each estimate used, for ``rmse_root_n``.
         baseline: what a user would publish instead (unique addresses, say).
         calls: 1 where a call was wrong (``wrong``) or right (``right``), else 0.
+        listed: the share of what was listed that is right, where things are looked for: ``truth``
+            is then how many are hidden, ``value`` how many of them were listed.
     """
 
     truth: Floats
@@ -73,6 +89,7 @@ class Outcomes:
     n: Floats | None = None
     baseline: Floats | None = None
     calls: Floats | None = None
+    listed: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +216,14 @@ def score(metric: Metric, found: Outcomes) -> Score:
         assert found.calls is not None
         return binomial(int(found.calls.sum()), found.calls.size)
     truth, value = found.truth[kept], found.value[kept]
+    if metric == "recall":
+        return mean_interval(value / truth)
+    if metric == "worst":
+        least = float((value / truth).min()) if value.size else np.nan
+        return Score(least, np.nan, np.nan, value.size)
+    if metric == "precision":
+        assert found.listed is not None
+        return mean_interval(found.listed[kept])
     if metric == "coverage":
         assert found.low is not None
         assert found.high is not None

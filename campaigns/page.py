@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["goals_met", "page", "section"]
 
-_SHARES = {"bias", "mare", "coverage", "below", "refused", "wrong", "right", "error_cut"}
+_SHARES = {
+    "bias",
+    "mare",
+    "coverage",
+    "below",
+    "refused",
+    "wrong",
+    "right",
+    "error_cut",
+    "recall",
+    "worst",
+    "precision",
+}
 
 
 def page(parts: Sequence[tuple[Campaign, Found]], seconds: float) -> str:
@@ -106,6 +118,8 @@ def _name(metric: Metric) -> str:
         "error_cut": "error cut",
         "wrong": "wrong calls",
         "right": "right calls",
+        "recall": "found",
+        "worst": "found in the worst repeat",
     }.get(metric, metric)
 
 
@@ -125,6 +139,7 @@ def _missing(metric: Metric, outcomes: Outcomes) -> bool:
         "error_cut": outcomes.baseline,
         "wrong": outcomes.calls,
         "right": outcomes.calls,
+        "precision": outcomes.listed,
     }
     return metric in needed and needed[metric] is None
 
@@ -136,7 +151,7 @@ def _score(metric: Metric, found: Score) -> str:
         value, low, high = (_percent(part) for part in (found.value, found.low, found.high))
     else:
         value, low, high = (f"{part:.3f}" for part in (found.value, found.low, found.high))
-    return f"{value} ({low} to {high})"
+    return value if math.isnan(found.low) else f"{value} ({low} to {high})"
 
 
 def _percent(share: float) -> str:
