@@ -1,0 +1,538 @@
+"""Fast flux: names that hand out ever new addresses of many networks.
+
+The score of a name is ``sqrt(spread x turnover) x ttl``. *Spread* is how many ASes its addresses
+are in (1: 0; ``MANY_ASES`` or more: 1). *Turnover* says that single addresses go away: it is 1
+minus twice the persistence, the median share of the name's time in which an address that was seen
+often enough was in use. *ttl* lowers the score of names whose answers may be kept for long; an
+unknown TTL lowers nothing. A name is called flux at ``FLUX`` or more.
+
+Content delivery is told apart by few ASes, or by addresses that stay; a pool of volunteers by
+addresses that stay. What cannot be told (few responses, a short time, addresses seen once or twice
+only, networks that are not known) is said and not scored.
+
+When it is wrong: content delivery that changes its addresses within days *and* stands in many
+access networks looks like flux; flux on a handful of hosts, or in few ASes, does not; a sensor that
+sees few lookups cannot tell a large pool from flux. A record in part outside the window counts
+whole.
+
+References:
+    T. Holz, C. Gorecki, K. Rieck, F. Freiling: Measuring and Detecting Fast-Flux Service Networks.
+    NDSS 2008 (``holz``). ICANN SSAC: SAC 025, 2008.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.cases.zones import zone_of
+from remnant.enrich.addresses import is_ipv4, parse, to_bytes
+from remnant.infrastructure.likeness import likeness
+from remnant.windows import iso, to_us
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    import numpy.typing as npt
+
+    from remnant.enrich.reference import Reference
+    from remnant.windows import Window
+
+__all__ = [
+    "ADDRESS_COLUMNS",
+    "COLUMNS",
+    "FEWEST_ADDRESSES",
+    "FLUX",
+    "HOLZ_THRESHOLD",
+    "MANY_ASES",
+    "address_features",
+    "features",
+    "holz",
+]
+
+FLUX: Final = 0.5
+"""A score from which on a name is called flux."""
+
+MANY_ASES: Final = 16
+"""So many ASes or more are the full spread."""
+
+FEWEST_ADDRESSES: Final = 10
+"""Names with fewer addresses in the window are not called flux."""
+
+FEWEST_RESPONSES: Final = 30
+"""A name whose address records were seen less often is not judged."""
+
+SHORTEST_H: Final = 12.0
+"""A name that was seen for less time (hours) is not judged."""
+
+SETTLED_COUNT: Final = 3
+"""An address must have been seen so often for its time in use to be told."""
+
+FEWEST_SETTLED: Final = 5
+"""Addresses of a name that must have been seen so often."""
+
+HOLZ_THRESHOLD: Final = 142.38
+_HOLZ_ADDRESS: Final = 1.32
+_HOLZ_AS: Final = 18.54
+_TTLS: Final = ((1800, 1.0), (7200, 0.6))
+"""Greatest TTL (seconds) and factor; above the last: ``_TTL_LONG``. 1800 is what SAC 025 names."""
+
+_TTL_LONG: Final = 0.2
+_A: Final = 1
+_NS: Final = 2
+_AAAA: Final = 28
+_DAY_US: Final = 86_400_000_000
+_HOUR_US: Final = 3_600_000_000
+_SLASH_24: Final = np.uint64(8)
+_SLASH_48: Final = np.uint64(16)
+
+COLUMNS: Final = (
+    "name", "state", "score", "why", "addresses", "networks", "ases", "countries", "new_a_day",
+    "persistence", "lifetime_h", "ttl_low", "ttl_high", "servers", "server_addresses",
+    "server_ases", "server_persistence", "double_flux", "holz", "dga_like", "responses", "first",
+    "last", "sensors", "since", "until",
+)  # fmt: skip
+"""What a row of ``features`` holds."""
+
+ADDRESS_COLUMNS: Final = (
+    "address", "names", "zones", "flux_names", "asn", "as_name", "country", "responses",
+    "lifetime_h", "first", "last", "sensors", "since", "until",
+)  # fmt: skip
+"""What a row of ``address_features`` holds."""
+
+
+class _Spans(NamedTuple):
+    """Address records of keys, one row for each key and address, sorted by key.
+
+    Attributes:
+        keys: the distinct keys, sorted.
+        key: which of them a row is of.
+        address: number of the row's address in ``addresses``.
+        first, last: when it was seen (UTC microseconds), within the window.
+        count: responses.
+        ttl_low, ttl_high: seconds; -1: not known.
+    """
+
+    keys: list[str]
+    key: npt.NDArray[np.int64]
+    address: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+    ttl_low: npt.NDArray[np.int64]
+    ttl_high: npt.NDArray[np.int64]
+
+
+class _Places(NamedTuple):
+    """Where the distinct addresses are: numbers of network, AS and country; -1: not known."""
+
+    texts: pa.Array[Any]
+    network: npt.NDArray[np.int64]
+    asn: npt.NDArray[np.int64]
+    country: npt.NDArray[np.int64]
+    facts: pa.Table
+
+
+def holz(addresses: npt.ArrayLike, ases: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the classic linear score: flux above ``HOLZ_THRESHOLD``.
+
+    Its authors count what two lookups, one TTL apart, returned. Over a longer window every large
+    content delivery passes the threshold too; it stands here to compare with.
+    """
+    found: npt.NDArray[np.float64] = _HOLZ_ADDRESS * np.asarray(
+        addresses, np.float64
+    ) + _HOLZ_AS * np.asarray(ases, np.float64)
+    return found
+
+
+def features(
+    answers: pa.Table,
+    reference: Reference,
+    *,
+    window: Window | None = None,
+    names: Sequence[str] | None = None,
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return what the addresses of each name look like, the highest scores first.
+
+    Args:
+        answers: passive DNS, columns of ``schema.ANSWERS``; also the records of the name servers.
+        reference: tells AS and country.
+        window: leaves out records that were not seen in it; ``None``: from the first to the last.
+        names: the names to look at; ``None``: all that own address records.
+        most: rows at most.
+
+    Returns:
+        Rows with the columns COLUMNS. ``state`` is ``flux``, ``not_flux`` or ``cannot_tell`` (its
+        score is null), ``why`` says the reason. ``new_a_day`` is the share of a day's addresses
+        that were new on it, ``persistence`` from 0 (addresses go at once) to 1 (they stay),
+        ``lifetime_h`` the median hours of an address. ``dga_like`` is ``likeness``.
+    """
+    table, begin, end = _windowed(answers, window)
+    if table.num_rows == 0:
+        return []
+    spans, places = _spans(table, names, reference)
+    if not spans.keys:
+        return []
+    found = _measured(spans, places)
+    sensors = _sensors(table, "rrname")
+    judged = [_judged(found, i) for i in range(len(spans.keys))]
+    order = sorted(
+        range(len(judged)),
+        key=lambda i: (-(judged[i][1] if judged[i][1] is not None else -1.0),
+                       -int(found["addresses"][i]), spans.keys[i]),
+    )[:most]  # fmt: skip
+    chosen = [spans.keys[i] for i in order]
+    served = _served(table, chosen, reference)
+    like = likeness(chosen)
+    rows = []
+    for at, i in enumerate(order):
+        name = spans.keys[i]
+        state, score, why = judged[i]
+        servers = served.get(name, {})
+        rows.append(
+            {
+                "name": name,
+                "state": state,
+                "score": None if score is None else round(score, 3),
+                "why": why,
+                "addresses": int(found["addresses"][i]),
+                "networks": int(found["networks"][i]),
+                "ases": int(found["ases"][i]),
+                "countries": int(found["countries"][i]),
+                "new_a_day": _number(found["new_a_day"][i]),
+                "persistence": _number(found["persistence"][i]),
+                "lifetime_h": _number(found["lifetime_h"][i], 1),
+                "ttl_low": _known(found["ttl_low"][i]),
+                "ttl_high": _known(found["ttl_high"][i]),
+                "servers": servers.get("servers"),
+                "server_addresses": servers.get("addresses"),
+                "server_ases": servers.get("ases"),
+                "server_persistence": servers.get("persistence"),
+                "double_flux": servers.get("flux"),
+                "holz": round(float(holz(found["addresses"][i], found["ases"][i])), 1),
+                "dga_like": _number(like[at]),
+                "responses": int(found["responses"][i]),
+                "first": _time(found["first"][i]),
+                "last": _time(found["last"][i]),
+                "sensors": sensors.get(name, []),
+                "since": _time(begin),
+                "until": _time(end),
+            }
+        )
+    return rows
+
+
+def address_features(
+    answers: pa.Table,
+    reference: Reference,
+    *,
+    window: Window | None = None,
+    flux_names: Sequence[str] = (),
+    most: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return what leads to each address, those of most flux names and most names first.
+
+    Args:
+        answers: as for ``features``.
+        reference: tells AS and country.
+        window: as for ``features``.
+        flux_names: names that ``features`` calls flux; their hosts are infected machines, as a
+            rule, and not the operator's servers.
+        most: rows at most.
+
+    Returns:
+        Rows with the columns ADDRESS_COLUMNS; ``lifetime_h`` is from the first to the last time
+        at which any name led there.
+    """
+    table, begin, end = _windowed(answers, window)
+    if table.num_rows == 0:
+        return []
+    spans, places = _spans(table, None, reference)
+    count = len(places.texts)
+    names = np.bincount(spans.address, minlength=count)
+    fluxed = np.isin(np.array(spans.keys, dtype=object)[spans.key], list(flux_names))
+    flux = np.bincount(spans.address[fluxed], minlength=count)
+    responses = np.bincount(spans.address, spans.count, minlength=count)
+    first = np.full(count, np.iinfo(np.int64).max)
+    last = np.full(count, np.iinfo(np.int64).min)
+    np.minimum.at(first, spans.address, spans.first)
+    np.maximum.at(last, spans.address, spans.last)
+    order = np.lexsort((np.arange(count), -names, -flux))[:most]
+    sensors = _sensors(table, "rdata")
+    rows_of = np.argsort(spans.address, kind="stable")
+    starts = np.searchsorted(spans.address[rows_of], np.arange(count + 1))
+    rows = []
+    for i in order.tolist():
+        address = str(places.texts[i].as_py())
+        owners = spans.key[rows_of[starts[i] : starts[i + 1]]][:_ZONES].tolist()
+        facts = {key: places.facts[key][i].as_py() for key in ("asn", "as_name", "country")}
+        rows.append(
+            {
+                "address": address,
+                "names": int(names[i]),
+                "zones": len({zone_of(spans.keys[owner]) for owner in owners}),
+                "flux_names": int(flux[i]),
+                **facts,
+                "responses": int(responses[i]),
+                "lifetime_h": round(float(last[i] - first[i]) / _HOUR_US, 1),
+                "first": _time(first[i]),
+                "last": _time(last[i]),
+                "sensors": sensors.get(address, []),
+                "since": _time(begin),
+                "until": _time(end),
+            }
+        )
+    return rows
+
+
+_ZONES: Final = 1000
+"""Names of an address whose zones are counted, at most."""
+
+
+def _windowed(answers: pa.Table, window: Window | None) -> tuple[pa.Table, int, int]:
+    """Return the records that were seen in a window, and the window (UTC microseconds)."""
+    if window is not None:
+        begin, end = to_us(window.since), to_us(window.until)
+        first, last = (_micro(answers[column]) for column in ("time_first", "time_last"))
+        table = answers.filter(pa.array((first < end) & (last >= begin)))
+        return table, begin, end
+    if answers.num_rows == 0:
+        return answers, 0, 0
+    begin, end = int(_micro(answers["time_first"]).min()), int(_micro(answers["time_last"]).max())
+    return answers, begin, end + 1
+
+
+def _spans(
+    table: pa.Table, names: Sequence[str] | None, reference: Reference
+) -> tuple[_Spans, _Places]:
+    """Return the address records of names, and where their addresses are."""
+    kinds = table["rrtype"].to_numpy()
+    table = table.filter(pa.array((kinds == _A) | (kinds == _AAAA)))
+    if names is not None:
+        wanted = pa.array(sorted(set(names)), pa.string())
+        table = table.filter(pc.is_in(table["rrname"], value_set=wanted))
+    return _grouped(table, table["rrname"], reference)
+
+
+def _grouped(
+    table: pa.Table,
+    keys: Any,  # noqa: ANN401 - Arrow
+    reference: Reference,
+) -> tuple[_Spans, _Places]:
+    """Return the address records of a table by key; data that is no address is left out."""
+    plain = pa.table(
+        {
+            "key": keys,
+            "rdata": table["rdata"],
+            "first": table["time_first"].cast(pa.int64()),
+            "last": table["time_last"].cast(pa.int64()),
+            "count": table["count"],
+            "ttl_low": table["ttl_low"],
+            "ttl_high": table["ttl_high"],
+        }
+    )
+    sums = plain.group_by(["key", "rdata"]).aggregate(
+        [("first", "min"), ("last", "max"), ("count", "sum"), ("ttl_low", "min"),
+         ("ttl_high", "max")]
+    )  # fmt: skip
+    texts: Any = pc.unique(sums["rdata"])
+    parsed = parse(texts)
+    valid = pa.array(parsed.length >= 0)
+    sums = sums.filter(pc.is_in(sums["rdata"], value_set=texts.filter(valid)))
+    sums = sums.sort_by([("key", "ascending"), ("rdata", "ascending")]).combine_chunks()
+    texts = texts.filter(valid)
+    keep = np.flatnonzero(parsed.length >= 0)
+    places = _placed(texts, parsed.high[keep], parsed.low[keep], reference)
+    coded = sums["key"].combine_chunks().dictionary_encode()
+    spans = _Spans(
+        keys=coded.dictionary.to_pylist(),
+        key=coded.indices.to_numpy().astype(np.int64),
+        address=pc.index_in(sums["rdata"], value_set=texts).to_numpy().astype(np.int64),
+        first=sums["first_min"].to_numpy(),
+        last=sums["last_max"].to_numpy(),
+        count=sums["count_sum"].to_numpy(),
+        ttl_low=pc.fill_null(sums["ttl_low_min"], -1).to_numpy(),
+        ttl_high=pc.fill_null(sums["ttl_high_max"], -1).to_numpy(),
+    )
+    return spans, places
+
+
+def _placed(
+    texts: Any,  # noqa: ANN401 - Arrow
+    high: npt.NDArray[np.uint64],
+    low: npt.NDArray[np.uint64],
+    reference: Reference,
+) -> _Places:
+    facts = reference.lookup(to_bytes(high, low))
+    four = is_ipv4(high, low)
+    # A /24 of IPv4 or a /48 of IPv6, told apart by the lowest bit.
+    block = np.where(
+        four, low >> _SLASH_24 << np.uint64(1), high >> _SLASH_48 << np.uint64(1) | np.uint64(1)
+    )
+    _, network = np.unique(block, return_inverse=True)
+    asn = pc.fill_null(facts["asn"], -1).to_numpy().astype(np.int64)
+    country = facts["country"].combine_chunks().cast(pa.string()).dictionary_encode()
+    codes = pc.fill_null(country.indices, -1).to_numpy().astype(np.int64)
+    return _Places(texts, network.astype(np.int64), asn, codes, facts)
+
+
+def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
+    """Return the features of each key."""
+    size = len(spans.keys)
+    starts = np.searchsorted(spans.key, np.arange(size))
+    first = np.minimum.reduceat(spans.first, starts)
+    last = np.maximum.reduceat(spans.last, starts)
+    addresses = np.bincount(spans.key, minlength=size)
+    day_first, day_last = spans.first // _DAY_US, spans.last // _DAY_US
+    begin = first[spans.key] // _DAY_US
+    later = day_first > begin
+    present = np.maximum(day_last - np.maximum(day_first, begin + 1) + 1, 0)
+    seen = np.bincount(spans.key, present, minlength=size)
+    new = np.bincount(spans.key[later], minlength=size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        new_a_day = np.where(seen > 0, new / seen, np.nan)
+    settled = np.flatnonzero(spans.count >= SETTLED_COUNT)
+    count = spans.count[settled].astype(np.float64)
+    # Of something seen c times evenly, first and last are (c - 1) / (c + 1) of its time apart.
+    life = (spans.last - spans.first)[settled] * (count + 1) / (count - 1)
+    key = spans.key[settled]
+    total = np.maximum((last - first)[key], 1)
+    ttl_low = np.where(spans.ttl_low < 0, np.iinfo(np.int64).max, spans.ttl_low)
+    low = np.minimum.reduceat(ttl_low, starts)
+    return {
+        "addresses": addresses,
+        "networks": _distinct(spans.key, places.network[spans.address], size),
+        "ases": _distinct(spans.key, places.asn[spans.address], size),
+        "countries": _distinct(spans.key, places.country[spans.address], size),
+        "placed": np.bincount(spans.key, places.asn[spans.address] >= 0, minlength=size),
+        "new_a_day": new_a_day,
+        "settled": np.bincount(key, minlength=size),
+        "persistence": _medians(key, np.minimum(life / total, 1.0), size),
+        "lifetime_h": _medians(key, np.minimum(life, total) / _HOUR_US, size),
+        "ttl_low": np.where(low == np.iinfo(np.int64).max, -1, low),
+        "ttl_high": np.maximum.reduceat(spans.ttl_high, starts),
+        "responses": np.bincount(spans.key, spans.count, minlength=size).astype(np.int64),
+        "first": first,
+        "last": last,
+    }
+
+
+def _distinct(
+    key: npt.NDArray[np.int64], value: npt.NDArray[np.int64], size: int
+) -> npt.NDArray[np.int64]:
+    """Return how many different values from 0 on each key has."""
+    known = value >= 0
+    pairs = np.unique(np.stack([key[known], value[known]]), axis=1)
+    return np.bincount(pairs[0], minlength=size).astype(np.int64)
+
+
+def _medians(
+    key: npt.NDArray[np.int64], value: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.float64]:
+    """Return the median of each key's values (of an even number the lower); NaN without any."""
+    order = np.lexsort((value, key))
+    counts = np.bincount(key, minlength=size)
+    starts = np.cumsum(counts) - counts
+    found = np.full(size, np.nan)
+    some = np.flatnonzero(counts)
+    found[some] = value[order[starts[some] + (counts[some] - 1) // 2]]
+    return found
+
+
+def _judged(found: dict[str, npt.NDArray[Any]], i: int) -> tuple[str, float | None, str]:
+    """Return state, score and reason of a key."""
+    addresses, ases = int(found["addresses"][i]), int(found["ases"][i])
+    hours = (found["last"][i] - found["first"][i]) / _HOUR_US
+    if found["responses"][i] < FEWEST_RESPONSES or hours < SHORTEST_H:
+        return "cannot_tell", None, f"{found['responses'][i]:,} responses in {hours:.0f} hours"
+    if addresses < FEWEST_ADDRESSES:
+        return "not_flux", 0.0, f"{addresses} addresses"
+    if 2 * found["placed"][i] < addresses:
+        return "cannot_tell", None, "the networks of most addresses are not known"
+    if found["settled"][i] < FEWEST_SETTLED:
+        return "cannot_tell", None, "too few addresses were seen often enough"
+    spread = min(1.0, np.log(max(ases, 1)) / np.log(MANY_ASES))
+    persistence = float(found["persistence"][i])
+    turnover = max(0.0, 1.0 - 2.0 * persistence)
+    ttl = int(found["ttl_high"][i])
+    factor = next((by for limit, by in _TTLS if ttl <= limit), _TTL_LONG)
+    score = float(np.sqrt(spread * turnover) * factor)
+    told = "TTL not known" if ttl < 0 else f"TTL up to {ttl:,} s"
+    why = f"{addresses:,} addresses in {ases:,} ASes, persistence {persistence:.2f}, {told}"
+    if score >= FLUX:
+        return "flux", score, why
+    if spread < FLUX:
+        why += ": few ASes, as content delivery has"
+    elif turnover < FLUX:
+        why += ": addresses stay, as in content delivery or a pool"
+    return "not_flux", score, why
+
+
+def _served(
+    table: pa.Table, names: Sequence[str], reference: Reference
+) -> dict[str, dict[str, Any]]:
+    """Return what the name servers of each name's zone look like."""
+    zones = {name: zone_of(name) for name in names}
+    wanted = pa.array(sorted({*zones.values(), *names}), pa.string())
+    ns = table.filter(pa.array(table["rrtype"].to_numpy() == _NS))
+    ns = ns.filter(pc.is_in(ns["rrname"], value_set=wanted))
+    if ns.num_rows == 0:
+        return {}
+    pairs = ns.group_by(["rrname", "rdata"]).aggregate([])
+    counts: dict[str, int] = {}
+    for owner in pairs["rrname"].to_pylist():
+        counts[owner] = counts.get(owner, 0) + 1
+    kinds = table["rrtype"].to_numpy()
+    hosts = table.filter(pa.array((kinds == _A) | (kinds == _AAAA)))
+    hosts = hosts.filter(pc.is_in(hosts["rrname"], value_set=pc.unique(pairs["rdata"])))
+    renamed = pairs.rename_columns(["zone", "rrname"])
+    joined = hosts.drop_columns(["sensor", "source"]).join(renamed, "rrname", join_type="inner")
+    places: dict[str, dict[str, Any]] = {}
+    if joined.num_rows:
+        spans, where = _grouped(joined, joined["zone"], reference)
+        found = _measured(spans, where)
+        for i, zone in enumerate(spans.keys):
+            state, _, _ = _judged(found, i)
+            places[zone] = {
+                "addresses": int(found["addresses"][i]),
+                "ases": int(found["ases"][i]),
+                "persistence": _number(found["persistence"][i]),
+                "flux": state == "flux" if state != "cannot_tell" else None,
+            }
+    by_name = {}
+    for name in names:
+        zone = name if name in counts else zones[name]
+        if zone in counts:
+            by_name[name] = {"servers": counts[zone], **places.get(zone, {})}
+    return by_name
+
+
+def _sensors(table: pa.Table, key: str) -> dict[str, list[str]]:
+    plain = pa.table({"key": table[key], "sensor": table["sensor"].cast(pa.string())})
+    pairs = plain.group_by(["key", "sensor"]).aggregate([]).sort_by("sensor")
+    found: dict[str, list[str]] = {}
+    for name, sensor in zip(pairs["key"].to_pylist(), pairs["sensor"].to_pylist(), strict=True):
+        found.setdefault(name, []).append(sensor)
+    return found
+
+
+def _micro(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
+    return np.asarray(column.cast(pa.int64()).to_numpy(), np.int64)
+
+
+def _time(micro: Any) -> str:  # noqa: ANN401 - NumPy
+    when: datetime = pa.scalar(int(micro), pa.timestamp("us", tz="UTC")).as_py()
+    return iso(when)
+
+
+def _number(value: Any, digits: int = 3) -> float | None:  # noqa: ANN401 - NumPy
+    return None if np.isnan(value) else round(float(value), digits)
+
+
+def _known(value: Any) -> int | None:  # noqa: ANN401 - NumPy
+    return None if value < 0 else int(value)
