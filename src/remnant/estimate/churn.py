@@ -18,7 +18,7 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -103,6 +103,8 @@ class Churn:
             after; 0 where none can be told.
         matches: addresses that came back, which the rate rests on.
         refusal: why there is no rate.
+        rough: value, low and high of a rate that is refused only for its wide interval: it says
+            nothing of its network, but something of the mean over many.
     """
 
     rate: float
@@ -115,6 +117,7 @@ class Churn:
     chance: Floats
     matches: float
     refusal: str | None = None
+    rough: tuple[float, float, float] | None = None
 
 
 def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
@@ -164,7 +167,9 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
         # Hardly any address changed at all: no rate can be told from none.
         low, high = 0.0, max(high, 3 * float(_RATES[0]))
     if (high - low) / 2 > max(_WIDEST * rate, 0.02):
-        return _none(most, total, "too few addresses came back for an interval that says anything")
+        why = "too few addresses came back for an interval that says anything"
+        high = max(rate, min(high, most))
+        return replace(_none(most, total, why), rough=(rate, low, high))
     return Churn(rate, low, high, rates, method, None, most, chance, total)
 
 
@@ -278,27 +283,48 @@ def _combined(
     if not known or weight < _KNOWN * total:
         why = max(parts, key=lambda part: online_mean(part[0]))[1].refusal if parts else None
         return basis.refused("churn_rate", why or "no client was seen", **where)  # type: ignore[arg-type]
-    value = sum(online * rate.rate for online, rate in known) / weight
-    low, high = (
-        value + sign * math.sqrt(sum((online * (limit - rate.rate)) ** 2 for online, rate, limit in
-        [(online, rate, rate.low if sign < 0 else rate.high) for online, rate in known])) / weight
-        for sign in (-1.0, 1.0)
-    )  # fmt: skip
+    value, low, high = _mean([(online_mean(seen), rate) for seen, rate in parts])
     fixed = sum(online for online, rate in known if rate.period is not None) / weight
     said = [_MEMORYLESS, _LEFT, _BORN, _SWITCHED]
     if weight < total:
-        said.insert(0, f"{1 - weight / total:.0%} of the hosts are in networks without a rate")
+        said.insert(
+            0,
+            f"{1 - weight / total:.0%} of the hosts are in networks without a rate of their own: "
+            "the interval allows for any that their addresses allow",
+        )
     if fixed:
         said.insert(0, f"{fixed:.0%} of the hosts are in networks that renumber at a fixed age")
     return basis.concluded(
         "churn_rate",
         value,
-        (max(0.0, low), high),
+        (low, high),
         method="fall of recaptured addresses over days, or over mirrored lags of hours; jackknife "
         "over groups of clients",
         assumptions=tuple(said),
         **where,  # type: ignore[arg-type]
     )
+
+
+def _mean(parts: list[tuple[float, Churn]]) -> tuple[float, float, float]:
+    """Return the mean rate over networks weighted by hosts online, with its limits.
+
+    A network without any rate has the mean of the others, and may have none or the most that its
+    addresses allow. Errors of networks are independent, above and below the value apart.
+    """
+    known = [(online, _limits(rate)) for online, rate in parts]
+    rated = [(online, rate) for online, rate in known if rate is not None]
+    value = sum(online * rate[0] for online, rate in rated) / sum(online for online, _ in rated)
+    below = above = 0.0
+    for (online, rate), (_, found) in zip(known, parts, strict=True):
+        middle, low, high = rate or (value, 0.0, max(value, min(found.most, float(_RATES[-1]))))
+        below += (online * (middle - low)) ** 2
+        above += (online * (high - middle)) ** 2
+    total = sum(online for online, _ in parts)
+    return value, max(0.0, value - math.sqrt(below) / total), value + math.sqrt(above) / total
+
+
+def _limits(rate: Churn) -> tuple[float, float, float] | None:
+    return (rate.rate, rate.low, rate.high) if rate.refusal is None else rate.rough
 
 
 def _who(basis: Basis) -> str:
