@@ -318,7 +318,9 @@ def _entities(value: dict[str, Any], of: str, deep: int) -> Iterator[tuple[dict[
 
 
 def _roles(entity: dict[str, Any]) -> list[str]:
-    return [word.lower() for word in _texts(entity.get("roles"))]
+    roles = entity.get("roles")
+    words = roles[:_DEEP] if isinstance(roles, list) else roles
+    return [word.lower() for word in _texts(words)]
 
 
 def _contacts(entity: dict[str, Any], of: str) -> Iterator[Contact]:
