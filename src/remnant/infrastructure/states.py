@@ -91,6 +91,7 @@ class Evidence:
         sources: ledger ids of the sources it is from, sorted.
         by: where it comes from: ``address`` (A and AAAA), ``alias``, ``delegation`` (NS),
             ``response`` (response codes) or ``registry``.
+        server: the address or name server that it names; empty where it names none.
     """
 
     since: datetime
@@ -101,6 +102,7 @@ class Evidence:
     sensors: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     by: str = "address"
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
