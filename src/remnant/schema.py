@@ -406,10 +406,15 @@ _ANSWER = (
     Column("time_last", TIME, "last time the record was seen", "UTC microseconds"),
     Column("count", pa.int64(), "times the record was seen, at least 1", "responses"),
 )
+_TTL_NULL: Final = "the source has no TTL, or version 1 wrote the file"
+_TTL = (
+    Column("ttl_low", pa.int64(), "least TTL with which it was seen", "seconds", null=_TTL_NULL),
+    Column("ttl_high", pa.int64(), "greatest TTL of it", "seconds", null=_TTL_NULL),
+)
 
 ANSWER_ROWS: Final = Table(
     "answer_rows",
-    1,
+    2,
     "one record of a batch and a case that keeps it (in memory only)",
     (
         *_ANSWER,
@@ -420,18 +425,20 @@ ANSWER_ROWS: Final = Table(
             "index into the watchlist's cases",
             null="of every case: all records are kept",
         ),
+        *_TTL,
     ),
 )
 
 ANSWERS: Final = Table(
     "answers",
-    1,
+    2,
     "passive DNS: one record (name, type and data), sensor and source; counts of several rows of "
-    "one record add up, their times span",
+    "one record add up, their times and their TTLs span",
     (
         *_ANSWER,
         _SENSOR,
         Column("source", _WORD, "the source it was read from (ledger id)"),
+        *_TTL,
     ),
     ("case",),
 )

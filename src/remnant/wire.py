@@ -70,6 +70,7 @@ __all__ = [
     "read_name",
     "record",
     "skip_name",
+    "ttl",
     "u16",
 ]
 
@@ -326,6 +327,17 @@ def record(buffer: Bytes, start: Int, stop: Int) -> tuple[Int, Int, Int]:
     if end > stop:
         return -1, stop, stop
     return u16(buffer, fixed), data, end
+
+
+@inlined
+def ttl(buffer: Bytes, data: Int) -> Int:
+    """Return the TTL of a record whose data begins at ``data``, in seconds.
+
+    References:
+        RFC 2181 section 8 (with the highest bit set it counts as 0).
+    """
+    value = (u16(buffer, data - 6) << 16) | u16(buffer, data - 4)
+    return value if value < 1 << 31 else int64(0)
 
 
 @kernel

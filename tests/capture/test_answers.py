@@ -35,6 +35,7 @@ def rows(
     asked: Sequence[int] | None = None,
     sensor: Sequence[int] | None = None,
     sensors: Sequence[str | None] = (None,),
+    ttls: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
     names = [text_to_wire(name) for name, _, _ in records]
     data = [text.encode("ascii") for _, _, text in records]
@@ -53,6 +54,7 @@ def rows(
         asked=None if asked is None else np.array(asked, np.int32),
         sensor=None if sensor is None else np.array(sensor, np.int32),
         sensors=sensors,
+        ttl=None if ttls is None else np.array(ttls, np.int64),
     )
     if made is None:
         return []
@@ -135,6 +137,19 @@ def test_counts_add_up_and_times_span() -> None:
     assert [(row["case"], row["count"]) for row in first] == [(0, 10), (1, 10)]
     assert {row["time_first"] for row in first} == {datetime(2015, 4, 8, 0, 0, 0, 7, tzinfo=UTC)}
     assert {row["time_last"] for row in first} == {datetime(2015, 4, 8, 0, 0, 0, 51, tzinfo=UTC)}
+
+
+def test_ttls_span_and_what_is_no_ttl_is_left_out() -> None:
+    record = ("c2.evil.test", A, "203.0.113.1")
+    other = ("c2.evil.test", A, "203.0.113.2")
+    found = rows(
+        TWO,
+        [record, record, record, record, other],
+        mode="all",
+        ttls=[300, -1, 60, 1 << 40, 1 << 31],
+    )
+    spans = {row["rdata"]: (row["ttl_low"], row["ttl_high"]) for row in found}
+    assert spans == {"203.0.113.1": (60, 300), "203.0.113.2": (None, None)}
 
 
 def test_sensors_are_kept_apart() -> None:

@@ -68,6 +68,8 @@ def test_a_row_is_a_record_that_was_seen_in_a_span_of_time(reader: Any, data: by
             "count": 7,
             "sensor": None,
             "case": 0,
+            "ttl_low": None,
+            "ttl_high": None,
         }
     ]
 

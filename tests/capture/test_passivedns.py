@@ -47,6 +47,8 @@ def test_a_line_is_a_record_and_how_often_it_was_seen() -> None:
             "count": 5,
             "sensor": None,
             "case": 0,
+            "ttl_low": 46587,
+            "ttl_high": 46587,
         }
     ]
     assert rows(batches) == []

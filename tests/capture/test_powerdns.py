@@ -271,6 +271,18 @@ def test_a_chain_to_a_watched_name_is_seen_from_its_records(
     assert sorted(got) == sorted(kept)
 
 
+def test_a_record_has_its_ttl() -> None:
+    records = [writer.record(b"c2.evil.test.", 1, b"\xc0\x00\x02\x01", ttl=ttl) for ttl in (7, 9)]
+    log = writer.stream(writer.message(R, b"c2.evil.test.", records=records))
+    (row,) = [
+        row
+        for batch in read(READER, log, watchlist=NAMES_ONLY)
+        if batch.answers is not None
+        for row in batch.answers.to_pylist()
+    ]
+    assert (row["ttl_low"], row["ttl_high"]) == (7, 9)
+
+
 def test_an_answer_with_a_watched_address_makes_its_query_a_row() -> None:
     found = writer.record(b"cdn.test.", 1, b"\xcb\x00\x71\x09")
     data = writer.stream(

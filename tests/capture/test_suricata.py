@@ -357,6 +357,16 @@ def test_records_are_kept_once(log: bytes) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_record_has_its_ttl(version: int) -> None:
+    one, other = record(NAME, "A", "203.0.113.7", 5), record(NAME, "A", "203.0.113.7", 900)
+    log = query(1) + answer_v1(one, other) if version == 1 else answer(version, one, other)
+    batches = read(READER, log, watchlist=WATCHED)
+    found = [r for b in batches if b.answers is not None for r in b.answers.to_pylist()]
+
+    assert [(r["ttl_low"], r["ttl_high"]) for r in found] == [(5, 900)]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_chain_behind_a_watched_name_is_kept_whole(version: int) -> None:
     log = query(1) + answer_v1(*CHAIN) if version == 1 else answer(version, *CHAIN)
 

@@ -373,6 +373,22 @@ def test_addresses_among_the_answers_are_records_of_the_name_that_was_asked_for(
     assert kept(read(READER, data, watchlist=watchlist, answers="none")) == []
 
 
+@pytest.mark.parametrize(
+    ("make", "answers", "ttls"),
+    [
+        (tsv, "cdn.example,203.0.113.7,203.0.113.8,203.0.113.9", "9.000000,60.000000,300.5"),
+        (js, ["cdn.example", "203.0.113.7", "203.0.113.8", "203.0.113.9"], [9.0, 60.0, 300.5]),
+    ],
+)
+def test_an_answer_has_the_ttl_of_its_place(make: Any, answers: Any, ttls: Any) -> None:
+    batches = read(READER, header() + make(answers=answers, TTLs=ttls), answers="all")
+    found = [r for b in batches if b.answers is not None for r in b.answers.to_pylist()]
+
+    assert {(r["rdata"], r["ttl_low"], r["ttl_high"]) for r in found} == {
+        ("203.0.113.7", 60, 60), ("203.0.113.8", 300, 300), ("203.0.113.9", None, None),
+    }  # fmt: skip
+
+
 def test_answers_of_rows_without_usable_time_are_not_kept() -> None:
     data = header() + tsv(ts="29.5", answers="203.0.113.7")
 

@@ -162,6 +162,8 @@ def test_a_name_with_its_counts_and_times(full: Store) -> None:
         "time_last": "2015-04-08T00:00:25Z",
         "count": 3,
         "sensor_id": "s2",
+        "ttl_low": None,
+        "ttl_high": None,
         "simulated": False,
     }
     assert (second["count"], second["time_first"], second["time_last"], second["sensor_id"]) == (

@@ -171,6 +171,8 @@ def test_every_output_says_the_same(place: Place) -> None:
         "time_last": "2015-04-08T00:01:40Z",
         "count": 2,
         "sensor_id": "ns1",
+        "ttl_low": 60,
+        "ttl_high": 60,
         "simulated": False,
     }
     text = place.do("pdns", "lookup", "c2.evil.example", "--format", "csv").out

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["answer_rows"]
 
 _KEYS: Final = ["rrname", "rrtype", "rdata", "sensor", "case"]
+_MOST_TTL: Final = 2**31 - 1
 _TEXT_LIMIT: Final = 16 << 10
 """Bytes of data that one row keeps; longer data is cut, which only huge TXT records reach."""
 
@@ -51,6 +52,7 @@ def answer_rows(
     asked: npt.NDArray[np.int32] | None = None,
     sensor: npt.NDArray[np.int32] | None = None,
     sensors: Sequence[str | None] = (None,),
+    ttl: npt.NDArray[np.int64] | None = None,
 ) -> pa.RecordBatch | None:
     """Return the records that are kept, each once for every case that keeps it.
 
@@ -71,6 +73,8 @@ def answer_rows(
         asked: the entry that the question hit, -1 for none; ``None``: no question is known.
         sensor: index into ``sensors``; ``None``: all are of the first.
         sensors: what the source says of its sensors.
+        ttl: seconds; negative, or more than 31 bits hold, where the source has none; ``None``: it
+            has none at all.
 
     Returns:
         Rows of ``schema.ANSWER_ROWS``, or ``None`` if there are none.
@@ -103,9 +107,14 @@ def answer_rows(
             "first": pa.array(first[row]),
             "last": pa.array(last[row]),
             "count": pa.array(count[row]),
+            "ttl": pa.nulls(row.size, pa.int64())
+            if ttl is None
+            else pa.array(ttl[row], mask=(ttl[row] < 0) | (ttl[row] > _MOST_TTL)),
         }
     )
-    table = table.group_by(_KEYS).aggregate([("first", "min"), ("last", "max"), ("count", "sum")])
+    table = table.group_by(_KEYS).aggregate(
+        [("first", "min"), ("last", "max"), ("count", "sum"), ("ttl", "min"), ("ttl", "max")]
+    )
     return _batch(table, sensors)
 
 
@@ -153,6 +162,8 @@ def _batch(table: pa.Table, sensors: Sequence[str | None]) -> pa.RecordBatch:
         "count": table["count_sum"],
         "sensor": sensor,
         "case": pa.array(case, mask=case < 0),
+        "ttl_low": table["ttl_min"],
+        "ttl_high": table["ttl_max"],
     }
     arrays: list[Any] = [
         c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c

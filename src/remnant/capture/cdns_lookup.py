@@ -61,6 +61,7 @@ _ANSWER: Final = 1
 _RECORD_NUMBERS: Final = 0b1111
 _OWNER: Final = 0
 _CLASS_TYPE: Final = 1
+_TTL: Final = 2
 _DATA: Final = 3
 
 _INTERNET: Final = 1
@@ -324,7 +325,10 @@ def offer_records(
             offer_record(
                 records, tables, buffer, data, context.other, context.other_starts, labels, kind,
                 (data, data + size), context.address_hits, context.subnet,
-                (heard, context.facts[messages.SENSOR], asked, mode),
+                (
+                    heard, context.facts[messages.SENSOR], asked, mode,
+                    max(scratch.inner[_TTL], int64(-1)),
+                ),
             )  # fmt: skip
             if records.filled[0] != before:
                 left -= 1

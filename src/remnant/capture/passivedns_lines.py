@@ -13,7 +13,7 @@ from numba import int64
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.pdns_rows import CLOCK_FAULTS, ROWS_READ
 from remnant.capture.text_fields import BAD, parse_address, parse_name, parse_seconds, parse_uint
-from remnant.capture.text_records import TIMES, Records, add_data, add_owner
+from remnant.capture.text_records import TIMES, TTL, Records, add_data, add_owner
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_DATA,
@@ -92,7 +92,8 @@ def _read_line(
             return int64(BAD_ADDRESS)
     kind: Int = int64(parse_type(view, ends[_NAME] + 2, ends[_TYPE]))
     count: Int = int64(parse_uint(view, ends[_TTL] + 2, ends[_TIMES]))
-    if kind < 0 or count < 0 or parse_uint(view, ends[_ANSWER] + 2, ends[_TTL]) < 0:
+    ttl: Int = int64(parse_uint(view, ends[_ANSWER] + 2, ends[_TTL]))
+    if kind < 0 or count < 0 or ttl < 0:
         return int64(BAD_NUMBER)
     begin = ends[_TYPE] + 2
     end = ends[_ANSWER]
@@ -111,6 +112,7 @@ def _read_line(
     if index < 0:
         return int64(BAD_DATA)
     records.columns[index, TIMES] = max(count, int64(1))
+    records.columns[index, TTL] = ttl
     if time < limits[0] or time >= limits[1]:
         records.counters[1] = index
         rows.counters[CLOCK_FAULTS] += 1

@@ -45,6 +45,7 @@ __all__ = [
     "RECORD_DATA",
     "RECORD_NAME",
     "RECORD_TAG",
+    "RECORD_TTL",
     "RECORD_TYPE",
     "RESPONSE",
     "SCRATCH_BYTES",
@@ -89,7 +90,8 @@ RECORD_NAME: Final = 29
 RECORD_TYPE: Final = 31
 _RECORD_CLASS: Final = 32
 RECORD_DATA: Final = 33
-FIELDS: Final = 35
+RECORD_TTL: Final = 35
+FIELDS: Final = 36
 
 _OUTER: Final = places(
     {
@@ -124,6 +126,7 @@ _RECORD: Final = places(
         (1, BYTES): RECORD_NAME,
         (2, VARINT): RECORD_TYPE,
         (3, VARINT): _RECORD_CLASS,
+        (4, VARINT): RECORD_TTL,
         (5, BYTES): RECORD_DATA,
     }
 )

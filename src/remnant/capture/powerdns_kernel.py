@@ -175,7 +175,10 @@ def _offer_records(
         offer_record(
             records, tables, scratch.data, int64(0), context.other, context.other_starts, labels,
             fields[fields_of.RECORD_TYPE], (int64(0), size), context.address_hits, context.subnet,
-            (context.facts[messages.HEARD], context.facts[messages.SENSOR], asked, mode),
+            (
+                context.facts[messages.HEARD], context.facts[messages.SENSOR], asked, mode,
+                max(fields[fields_of.RECORD_TTL], int64(-1)),
+            ),
         )  # fmt: skip
 
 

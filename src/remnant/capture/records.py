@@ -66,6 +66,7 @@ class Records(NamedTuple):
     Attributes:
         filled: int64[1]: how many are filled in.
         time: int64, UTC microseconds: when the response was heard.
+        ttl: int64, seconds; -1 where the source has none.
         sensor: int32: index into the reader's sensors.
         asked: int32: the entry that the question hit, NONE if it hit none.
         rrtype: int32.
@@ -77,6 +78,7 @@ class Records(NamedTuple):
 
     filled: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
+    ttl: npt.NDArray[np.int64]
     sensor: npt.NDArray[np.int32]
     asked: npt.NDArray[np.int32]
     rrtype: npt.NDArray[np.int32]
@@ -92,6 +94,7 @@ def new_records(mode: AnswersMode) -> Records:
     count = _ROWS if kept else 0
     return Records(
         np.zeros(1, np.int64),
+        np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
@@ -125,7 +128,7 @@ def add_record(
     data: tuple[Int, Int],
     scratch: Bytes,
     starts: npt.NDArray[np.int64],
-    numbers: tuple[Int, Int, Int],
+    numbers: tuple[Int, Int, Int, Int],
 ) -> None:
     """Append one record; the caller has seen that there is room.
 
@@ -139,11 +142,11 @@ def add_record(
         data: where the data begins and ends.
         scratch: uint8[256], overwritten.
         starts: int64[130], overwritten.
-        numbers: time, sensor, asked: as the columns.
+        numbers: time, TTL, sensor, asked: as the columns.
     """
     row = records.filled[0]
     records.filled[0] = row + 1
-    records.time[row], records.sensor[row], records.asked[row] = numbers
+    records.time[row], records.ttl[row], records.sensor[row], records.asked[row] = numbers
     records.rrtype[row] = kind
     at = records.name_offsets[row]
     for i in range(owner_size):
@@ -196,7 +199,7 @@ def offer_record(
     data: tuple[Int, Int],
     hits: npt.NDArray[np.int32],
     address: Bytes,
-    numbers: tuple[Int, Int, Int, Int],
+    numbers: tuple[Int, Int, Int, Int, Int],
 ) -> None:
     """Append a record if it may be kept; the caller has seen that there is room.
 
@@ -213,9 +216,9 @@ def offer_record(
         hits: int32[MAX_HITS], scratch.
         address: uint8[16] or more, scratch.
         numbers: time, sensor, the entry hit by the question that this record answers or NONE,
-            which are kept (MODES).
+            which are kept (MODES), TTL.
     """
-    time, sensor, asked, mode = numbers
+    time, sensor, asked, mode, ttl = numbers
     if (
         mode != _ALL
         and asked < 0
@@ -224,7 +227,7 @@ def offer_record(
         return
     add_record(
         records, buffer, message, owner, starts[count] + 1, kind, data,
-        owner, starts, (time, sensor, asked),
+        owner, starts, (time, ttl, sensor, asked),
     )  # fmt: skip
 
 
@@ -282,7 +285,8 @@ def write_records(
             continue
         offer_record(
             records, tables, buffer, message, scratch, starts, count, kind, (start, end),
-            hits, address, (time, sensor, asked if i < answers else int64(NONE), mode),
+            hits, address,
+            (time, sensor, asked if i < answers else int64(NONE), mode, wire.ttl(buffer, start)),
         )  # fmt: skip
 
 
@@ -311,4 +315,5 @@ def records_table(
         asked=records.asked[:count],
         sensor=records.sensor[:count],
         sensors=sensors,
+        ttl=records.ttl[:count],
     )

@@ -43,6 +43,7 @@ from remnant.capture.suricata_records import (
     RECORD_TYPE,
     Answered,
     RecordWork,
+    json_ttl,
     json_type,
     new_record_work,
     put_record,
@@ -98,12 +99,14 @@ _EVENT_PATHS: Final = (
     "dns/queries", "dns/answers", "dns/authorities", "dns/additionals", "dns/grouped", "dns",
     "flow/start", "flow/pkts_toserver", "flow/pkts_toclient", "flow/bytes_toserver",
     "flow/bytes_toclient", "tcp/tcp_flags_ts", "tcp/tcp_flags_tc",
+    "dns/ttl",
 )  # fmt: skip
 (
     _TIMESTAMP, _EVENT, _SRC, _SRC_PORT, _DEST, _DEST_PORT, _PROTO, _FLOW_ID,
     _VERSION, _TYPE, _ID, _RRNAME, _RRTYPE, _RCODE, _RDATA,
     _QUERIES, _ANSWERS, _AUTHORITIES, _ADDITIONALS, _GROUPED, _DNS,
     _FLOW_START, _PKTS_OUT, _PKTS_IN, _BYTES_OUT, _BYTES_IN, _FLAGS_OUT, _FLAGS_IN,
+    _TTL,
 ) = range(len(_EVENT_PATHS))  # fmt: skip
 
 
@@ -379,7 +382,13 @@ def _read_dns(view: Bytes, start: Int, work: Work, rows: Rows, out: Output) -> I
         if flat:
             size = copy_text(view, event, int64(_RDATA), text)
             put_record(
-                (owner, question, kind, time), size, n, text, out.records, out.answered, out.wanted
+                (owner, question, kind, time, json_ttl(view, event, int64(_TTL))),
+                size,
+                n,
+                text,
+                out.records,
+                out.answered,
+                out.wanted,
             )
         for section in range(_ANSWERS, _GROUPED):
             # Authorities and additional records answer nothing.

@@ -26,10 +26,12 @@ from remnant.capture.json_lines import (
     element,
     found_room,
     read_object,
+    whole_number,
 )
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import parse_address, parse_uint
 from remnant.capture.text_records import (
+    TTL,
     Records,
     add_data,
     add_owner,
@@ -53,6 +55,7 @@ __all__ = [
     "Answered",
     "RecordWork",
     "answered_room",
+    "json_ttl",
     "json_type",
     "new_record_work",
     "put_record",
@@ -63,13 +66,14 @@ __all__ = [
 _RECORD_PATHS: Final = (
     "rrname", "rrtype", "rdata",
     "soa/mname", "soa/rname", "soa/serial", "soa/refresh", "soa/retry", "soa/expire", "soa/minimum",
-    "srv/priority", "srv/weight", "srv/port", "srv/name",
+    "srv/priority", "srv/weight", "srv/port", "srv/name", "ttl",
 )  # fmt: skip
 RECORD_NAME: Final = 0
 RECORD_TYPE: Final = 1
 _DATA: Final = 2
 _SOA_FIRST: Final = 3
 _SRV_FIRST: Final = 10
+_TTL: Final = 14
 
 _GROUPS: Final = ("A", "AAAA", "CNAME", "NS", "PTR", "MX", "TXT")
 _GROUP_TYPES: Final = np.array([1, 28, 5, 2, 12, 15, 16], np.int64)
@@ -78,6 +82,7 @@ _ALIASES: Final = 2
 _SOA: Final = 6
 _SRV: Final = 33
 _MAX_TYPE: Final = 65535
+_MAX_TTL: Final = 2**31 - 1
 _MAX_ITEMS: Final = 1 << 14
 _ALL: Final = 2
 
@@ -152,6 +157,12 @@ def json_type(view: Bytes, values: Values, slot: Int) -> Int:
 
 
 @kernel
+def json_ttl(view: Bytes, values: Values, slot: Int) -> Int:
+    """Return a TTL in seconds, -1 if it is absent or none."""
+    return max(whole_number(view, values, slot, _MAX_TTL), int64(-1))
+
+
+@kernel
 def _record_text(view: Bytes, values: Values, kind: Int, text: Bytes, more: Bytes) -> Int:
     """Write the data of a record as text; return its size, -1 if it has none that can be read."""
     if values[_DATA, KIND] in (TEXT, TEXT_ESCAPED):
@@ -162,7 +173,7 @@ def _record_text(view: Bytes, values: Values, kind: Int, text: Bytes, more: Byte
         first = int64(_SOA_FIRST)
         last = int64(_SRV_FIRST)
     elif kind == _SRV:
-        last = int64(values.shape[0])
+        last = int64(_TTL)
     size = int64(0)
     for slot in range(first, last):
         if size > 0:
@@ -184,7 +195,7 @@ def _record_text(view: Bytes, values: Values, kind: Int, text: Bytes, more: Byte
 
 @kernel
 def put_record(
-    record: tuple[Int, Int, Int, Int],
+    record: tuple[Int, Int, Int, Int, Int],
     size: Int,
     row: Int,
     text: Bytes,
@@ -195,7 +206,7 @@ def put_record(
     """Keep a record whose data is the first bytes of ``text``.
 
     Args:
-        record: (owner and name asked for, as in ``Records``, type, time).
+        record: (owner and name asked for, as in ``Records``, type, time, TTL or -1).
         size: bytes of the data.
         row: the response's row, for which its address is noted; -1 for none.
         text: holds the data.
@@ -203,13 +214,15 @@ def put_record(
         answered: takes the address, if ``wanted[1]`` is not 0.
         wanted: int64[2].
     """
-    owner, question, kind, time = record
+    owner, question, kind, time, ttl = record
     if size <= 0 or kind < 0:
         return
     if wanted[0] != 0 and owner >= 0:
         if question >= 0 and same_owner(records, owner, question):
             question = int64(-1)
-        add_data(records, owner, question, kind, text, int64(0), size, True, time)
+        index = add_data(records, owner, question, kind, text, int64(0), size, True, time)
+        if index >= 0:
+            records.columns[index, TTL] = ttl
     if wanted[1] != 0 and row >= 0 and kind in (A, AAAA):
         count = answered.filled[0]
         if count < answered.row.size and parse_address(
@@ -276,7 +289,10 @@ def take_list(
             drop_owner(records, owner)
             continue
         size = _record_text(view, values, kind, work.text, work.more)
-        put_record((owner, question, kind, time), size, row, work.text, records, answered, wanted)
+        ttl = json_ttl(view, values, int64(_TTL))
+        put_record(
+            (owner, question, kind, time, ttl), size, row, work.text, records, answered, wanted
+        )
 
 
 @kernel
@@ -319,6 +335,6 @@ def take_grouped(
             found[_DATA, KIND] = kind_of
             size = copy_text(view, found, int64(_DATA), work.text)
             put_record(
-                (owner, int64(-1), int64(kind), time), size, row, work.text, records, answered,
-                wanted,
+                (owner, int64(-1), int64(kind), time, int64(-1)), size, row, work.text, records,
+                answered, wanted,
             )  # fmt: skip

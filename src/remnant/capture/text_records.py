@@ -55,6 +55,8 @@ FIRST: Final = 3
 LAST: Final = 4
 TIMES: Final = 5
 SENSOR: Final = 6
+TTL: Final = 7
+_COLUMNS: Final = 8
 
 _FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
 _PIECE: Final = 1 << 16
@@ -67,10 +69,10 @@ class Records(NamedTuple):
     Attributes:
         counters: int64: owners, records.
         owners: uint8: wire names end to end, in the case they have, and ``owner_offsets``.
-        columns: int64[n, 7]: OWNER, which of the owners the record has; QUESTION, which of them is
+        columns: int64[n, 8]: OWNER, which of the owners the record has; QUESTION, which of them is
             the name that was asked for, -1 for none, or where it is the owner itself; TYPE; FIRST
             and LAST, when it was seen, UTC microseconds; TIMES, how often; SENSOR, an index into
-            the reader's sensors.
+            the reader's sensors; TTL, seconds, -1 where the source has none.
         data: uint8: normal forms (``printed_rdata``) end to end, and ``data_offsets``.
         scratch: uint8: room for one text.
         starts: int64[130], as in ``wire.labels``.
@@ -98,7 +100,7 @@ def records_room(block: Block, before: Records | None = None) -> Records:
         counters=np.zeros(2, np.int64),
         owners=np.empty(size + 2 * most + MAX_LINE + _SPARE, np.uint8),
         owner_offsets=np.zeros(most + 1, np.int64),
-        columns=np.empty((most, 7), np.int64),
+        columns=np.empty((most, _COLUMNS), np.int64),
         data=np.empty(MAX_FACTOR * (size + MAX_LINE) + SLACK * most + _SPARE, np.uint8),
         data_offsets=np.zeros(most + 1, np.int64),
         scratch=np.empty(max(size, MAX_LINE) + _SPARE, np.uint8),
@@ -201,6 +203,7 @@ def add_data(
     columns[index, LAST] = time
     columns[index, TIMES] = 1
     columns[index, SENSOR] = 0
+    columns[index, TTL] = -1
     records.counters[COUNT] = index + 1
     return index
 
@@ -255,6 +258,7 @@ def answers_of(
             asked=asked[piece],
             sensor=columns[piece, SENSOR].astype(np.int32),
             sensors=sensors,
+            ttl=columns[piece, TTL],
         )
         if batch is not None:
             batches.append(batch)

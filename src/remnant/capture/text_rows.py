@@ -118,8 +118,9 @@ class Rows(NamedTuple):
         transport: int8[n]: index into ``events.TRANSPORTS`` (0 udp, 1 tcp), -1 not in the source.
         qtype: int32[n], -1 if not in the source; ``rcode`` the same.
         ecs: uint8[17 n], 17 bytes per row; the last of them is 255 where there is none.
-        answers: int64[n, 3]: the range of the line's answers, empty if none, and the byte between;
-            in logs of policy hits, the range of what ``detail`` is made from.
+        answers: int64[n, 5]: the range of the line's answers, empty if none, the byte between, and
+            the range of their TTLs; in logs of policy hits, the range of what ``detail`` is made
+            from.
         names: uint8: wire names end to end, in the case they have.
         name_offsets: int64[n + 1] into ``names``.
         bad_line: int64[m, 2]: the range of a malformed line.
@@ -179,7 +180,7 @@ def room_for(block: Block, before: Rows | None = None, *, more: int = 0) -> Rows
         qtype=np.full(lines, -1, np.int32),
         rcode=np.full(lines, -1, np.int32),
         ecs=np.full(17 * lines, NO_ECS, np.uint8),
-        answers=np.zeros((lines, 3), np.int64),
+        answers=np.zeros((lines, 5), np.int64),
         names=names,
         name_offsets=np.zeros(lines + 1, np.int64),
         bad_line=np.empty((bad, 2), np.int64),

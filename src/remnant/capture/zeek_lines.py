@@ -30,6 +30,7 @@ from remnant.capture.json_lines import (
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.text_fields import (
     BAD,
+    SECOND_US,
     parse_address,
     parse_iso,
     parse_name,
@@ -37,7 +38,7 @@ from remnant.capture.text_fields import (
     parse_uint,
     same_word,
 )
-from remnant.capture.text_records import Records, add_data, add_wire_owner
+from remnant.capture.text_records import TTL, Records, add_data, add_wire_owner
 from remnant.capture.text_rows import (
     BAD_ADDRESS,
     BAD_FIELDS,
@@ -82,6 +83,7 @@ COLUMNS: Final = (
     "qtype_name",
     "rcode",
     "answers",
+    "TTLs",
     "_path",
     "original_query",
 )
@@ -92,7 +94,7 @@ LOCAL_NAMES: Final = 4
 
 (
     _TS, _CLIENT, _CLIENT_PORT, _SERVICE_PORT, _PROTO, _QUERY, _QTYPE, _QTYPE_NAME, _RCODE,
-    _ANSWERS, _PATH, _ORIGINAL,
+    _ANSWERS, _TTLS, _PATH, _ORIGINAL,
 ) = range(len(COLUMNS))  # fmt: skip
 
 _TCP_WORD: Final = np.frombuffer(b"tcp", np.uint8).copy()
@@ -232,6 +234,9 @@ def _read_row(
         rows.answers[n, 0] = spans[_ANSWERS, 0] + (1 if json else 0)
         rows.answers[n, 1] = spans[_ANSWERS, 1]
         rows.answers[n, 2] = _QUOTE if json else separator
+        if spans[_TTLS, 0] >= 0 and (not json or spans[_TTLS, KIND] == LIST):
+            rows.answers[n, 3] = spans[_TTLS, 0] + (1 if json else 0)
+            rows.answers[n, 4] = spans[_TTLS, 1]
     rows.line[n] = start
     rows.time[n] = time
     rows.client_port[n] = client_port
@@ -336,6 +341,21 @@ def _next_member(view: Bytes, i: Int, stop: Int, mark: Int) -> tuple[Int, Int, I
 
 
 @kernel
+def _next_ttl(view: Bytes, i: Int, stop: Int, mark: Int) -> tuple[Int, Int]:
+    """Return (TTL in seconds, where to go on) of the next answer; -1 where there is none."""
+    if i >= stop:
+        return int64(-1), i
+    if mark == _QUOTE:
+        start, end, _, i = element(view, i, stop)
+    else:
+        start, end, i = _next_member(view, i, stop, mark)
+    if start < 0:
+        return int64(-1), stop
+    time = parse_seconds(view, start, end)
+    return (time // SECOND_US if time >= 0 else int64(-1)), i
+
+
+@kernel
 def _write_addresses(
     view: Bytes, rows: Rows, row_of: npt.NDArray[np.int64], out: Bytes, address: Bytes
 ) -> Int:
@@ -385,17 +405,21 @@ def add_records(view: Bytes, rows: Rows, records: Records) -> None:
         stop = rows.answers[n, 1]
         i: Int = rows.answers[n, 0]
         owner: Int = int64(-1)
+        at_ttl: Int = rows.answers[n, 3]
         while stop > rows.answers[n, 0]:
             start, end, i = _next_member(view, i, stop, rows.answers[n, 2])
             if start < 0:
                 break
+            ttl, at_ttl = _next_ttl(view, at_ttl, rows.answers[n, 4], rows.answers[n, 2])
             family = parse_address(view, start, end, records.scratch, int64(0))
             if family == 0:
                 continue
             if owner < 0:
                 at = rows.name_offsets[n]
                 owner = int64(add_wire_owner(records, rows.names, at, rows.name_offsets[n + 1]))
-            add_data(
+            index = add_data(
                 records, owner, int64(-1), int64(A if family == 4 else AAAA), view, start, end,
                 True, rows.time[n],
             )  # fmt: skip
+            if index >= 0:
+                records.columns[index, TTL] = ttl

@@ -27,6 +27,14 @@ _MANY_ROWS: Final = 500_000
 """Rows that are kept before they are added up, and again before they go to a file."""
 
 _KEYS: Final = ["rrname", "rrtype", "rdata", "sensor", "case"]
+_WAYS: Final[dict[str, Any]] = {
+    "time_first": "min",
+    "time_last": "max",
+    "count": "sum",
+    "ttl_low": "min",
+    "ttl_high": "max",
+}
+"""How rows of one record become one."""
 _PLAIN: Final = pa.schema(
     [(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in ANSWER_ROWS.arrow]
 )
@@ -106,10 +114,8 @@ class Answers:
 
 def _added(parts: Sequence[pa.Table]) -> pa.Table:
     table = pa.concat_tables(parts)
-    table = table.group_by(_KEYS).aggregate(
-        [("time_first", "min"), ("time_last", "max"), ("count", "sum")]
-    )
-    plain = {"time_first_min": "time_first", "time_last_max": "time_last", "count_sum": "count"}
+    table = table.group_by(_KEYS).aggregate([(column, way) for column, way in _WAYS.items()])
+    plain = {f"{column}_{way}": column for column, way in _WAYS.items()}
     table = table.rename_columns([plain.get(name, name) for name in table.column_names])
     assert table.schema.field("time_first").type == TIME
     return table.select(_PLAIN.names).cast(_PLAIN)

@@ -46,6 +46,8 @@ COLUMNS: Final = (
     "time_last",
     "count",
     "sensor_id",
+    "ttl_low",
+    "ttl_high",
     "simulated",
 )
 
@@ -105,6 +107,8 @@ def lookup(
             "time_last": iso(row["time_last"]),
             "count": int(row["count"]),
             "sensor_id": row["sensor"],
+            "ttl_low": row["ttl_low"],
+            "ttl_high": row["ttl_high"],
             "simulated": row["simulated"],
         }
         for row in rows_of(found.order_by(latest).limit(limit))
@@ -221,7 +225,13 @@ def _merged(table: Any, sources: list[SourceRecord]) -> Any:  # noqa: ANN401 - I
         simulated=table.source.isin(simulated) if simulated else ibis.literal(False)
     )
     table = table.left_join(contents, "source")
-    spans = {"time_first": "min", "time_last": "max", "count": "sum"}
+    spans = {
+        "time_first": "min",
+        "time_last": "max",
+        "count": "sum",
+        "ttl_low": "min",
+        "ttl_high": "max",
+    }
     # Most contents are those of one source: it needs no look at the others.
     alone = _grouped(table.filter(table.content.isnull()), _RECORD, spans)
     if not shared:
