@@ -153,7 +153,8 @@ def test_whom_to_ask(store: Store, tmp_path: Path) -> None:
     unknown = one["203.0.113.200"].ask
     assert (unknown.contact, unknown.name) == ("", "")
     assert (
-        unknown.where == "RDAP of 203.0.113.200 at APNIC: https://rdap.apnic.net/ip/203.0.113.200"
+        unknown.where == "RDAP of 203.0.113.200: https://rdap.apnic.net/ip/203.0.113.200"
+    assert unknown.registry == "APNIC"
     )
     assert "registry of .example" in one["gone.example"].ask.where
     assert one["4000::7"].ask.where == "no registry gives out this address"
@@ -168,7 +169,7 @@ def test_groups_stay_together_and_those_with_most_to_do_come_first(
         *[(0.0, 100.0, "evil.example", "A", f"203.0.113.{i}") for i in range(1, 6)],
         (0, 100, "gone.example", "A", "198.18.0.1"),
     )
-    groups = [one.ask.contact or one.ask.where or one.ask.name for one in found.servers]
+    groups = [one.ask.contact or one.ask.registry or one.ask.name for one in found.servers]
     assert groups[:5] == ["abuse@hosting.example"] * 5
     changes = sum(a != b for a, b in pairwise(groups))
     assert changes == len(set(groups)) - 1
@@ -244,7 +245,9 @@ def test_response_codes_count(store: Store) -> None:
 
     gone = Evidence(at(40), at(100), "absent", "NXDOMAIN", by="response", sensors=("r1",))
     found = listing(
-        store, (0, 39, "evil.example", "A", "203.0.113.7"), responses={"evil.example": [gone]}
+        store,
+        (0, 39, "evil.example", "A", "203.0.113.7"),
+        responses=lambda _: {"evil.example": [gone]},
     )
     one = by_value(found)["evil.example"]
     assert (one.state, one.last_seen) == ("absent", at(39))
@@ -256,7 +259,7 @@ def test_an_earlier_window_sees_nothing_later(store: Store) -> None:
         (0, 29, "evil.example", "A", "203.0.113.7"),
         (30, 100, "evil.example", "A", "192.0.2.53"),
     ]
-    found = listing(store, *records, window=Window(START, START + timedelta(days=20)))
+    found = listing(store, *records, until=START + timedelta(days=20))
     one = by_value(found)
     assert (one["evil.example"].state, one["evil.example"].alive) == ("resolving", True)
     assert one["evil.example"].last_seen == found.window.until

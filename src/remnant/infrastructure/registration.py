@@ -120,6 +120,18 @@ class Registration:
             values[name] = iso(values[name])
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data with every field; what is not stated is null or an empty list."""
+        values = asdict(self)
+        for name, value in values.items():
+            if isinstance(value, datetime):
+                values[name] = iso(value)
+            elif isinstance(value, tuple):
+                values[name] = list(value)
+            elif value == "":
+                values[name] = None
+        return values
+
     @classmethod
     def from_body(cls, body: str) -> Registration:
         """Return what ``body`` wrote."""

@@ -34,7 +34,7 @@ from remnant.infrastructure.whom import Ask, networks, registrars
 from remnant.windows import Window, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from remnant.cases.model import Case
     from remnant.enrich.reference import Reference
@@ -186,12 +186,14 @@ class Found:
             living ones first.
         window: what it is about.
         alive_days: how long ago a server that lives may have been observed.
+        zones: domains of the names, sorted.
         left_out: what was not looked at, for people.
     """
 
     servers: tuple[Server, ...]
     window: Window
     alive_days: int
+    zones: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
@@ -237,9 +239,10 @@ def servers(
     registrations: Registrations,
     reference: Reference,
     *,
-    window: Window | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     alive_days: int = ALIVE_DAYS,
-    responses: Mapping[str, Sequence[Evidence]] | None = None,
+    responses: Callable[[Sequence[str]], Mapping[str, Sequence[Evidence]]] | None = None,
 ) -> Found:
     """Return the servers of a case, and its names, with their states.
 
@@ -248,24 +251,26 @@ def servers(
         pivots: passive DNS of the case; its whole history tells more than that of the window.
         registrations: what registries said.
         reference: whose addresses are.
-        window: default: from the first to the last observation of the case's names.
+        since: start of the window; default: the first observation of the case's names.
+        until: its end, exclusive; default: just after the last one.
         alive_days: see ``Found``.
-        responses: evidence from response codes, by name.
+        responses: returns evidence from response codes about some names.
     """
     rules = compile_rules(case)
     led = walk(pivots, rules, Sinkhole.of(case))
     history = registrations.domains(sorted(set(led.zones.values())))
+    codes = {} if responses is None else responses(list(led.rules))
     evidence = {
-        name: _about(name, led, history.get(led.zones[name], []), case, responses or {})
-        for name in led.rules
+        name: _about(name, led, history.get(led.zones[name], []), case, codes) for name in led.rules
     }
-    window = window or _span(evidence.values())
+    window = _span(evidence.values(), since, until)
     judge = _Judge(window, timedelta(days=alive_days))
     listed = [address for rule in rules if (address := _single(rule)) is not None]
     found = _names(led, evidence, judge, registrations, history)
     found += _addresses(led, evidence, judge, registrations, reference, listed)
     found += _name_servers(led, judge, registrations)
-    return Found(_grouped(found), window, alive_days, tuple(led.left_out))
+    zones = tuple(sorted(set(led.zones.values())))
+    return Found(_grouped(found), window, alive_days, zones, tuple(led.left_out))
 
 
 def _about(
@@ -301,12 +306,14 @@ def _began_again(
     return (began, f"RDAP: registered {iso(began)}") if began - known > _DAY else None
 
 
-def _span(evidence: Iterable[Sequence[Evidence]]) -> Window:
+def _span(
+    evidence: Iterable[Sequence[Evidence]], since: datetime | None, until: datetime | None
+) -> Window:
     times = [time for one in evidence for e in one for time in (e.since, e.until)]
-    if not times:
-        now = datetime.now(tz=UTC)
-        return Window(now - _DAY, now)
-    return Window(min(times), max(times) + timedelta(seconds=1))
+    now = datetime.now(tz=UTC)
+    first = min(times, default=now) if since is None else since
+    last = max(times, default=now) + timedelta(seconds=1) if until is None else until
+    return Window(first if since is not None else min(first, last - _DAY), last)
 
 
 def _single(rule: Rule) -> str | None:
@@ -487,13 +494,13 @@ def _places(reference: Reference, addresses: Sequence[str]) -> dict[str, Place]:
 
 def _grouped(found: Sequence[Server]) -> tuple[Server, ...]:
     """Return servers by whom to ask: who has most to shut down first."""
-    living = Counter(_who(one.ask) for one in found if one.alive)
+    living = Counter(one.ask.who for one in found if one.alive)
     return tuple(
         sorted(
             found,
             key=lambda one: (
-                -living[_who(one.ask)],
-                _who(one.ask),
+                -living[one.ask.who],
+                one.ask.who,
                 not one.alive,
                 -one.names,
                 one.kind,
@@ -501,8 +508,3 @@ def _grouped(found: Sequence[Server]) -> tuple[Server, ...]:
             ),
         )
     )
-
-
-def _who(ask: Ask) -> tuple[str, str, str, str]:
-    where = "" if ask.contact or ask.name else ask.where
-    return ask.kind, ask.contact, ask.name, where

@@ -47,7 +47,8 @@ class Ask:
         name: who that is; empty where not known.
         contact: where abuse is reported to: a mail address, else a phone number; empty where not
             known.
-        where: where to look: what to ask which registry.
+        registry: who has the registration data; empty where there is none.
+        where: what to ask there, for people.
         as_of: the time of the registration data; empty without.
         redacted: the registry says that it leaves out something about contacts.
     """
@@ -55,9 +56,16 @@ class Ask:
     kind: AskKind
     name: str = ""
     contact: str = ""
+    registry: str = ""
     where: str = ""
     as_of: str = ""
     redacted: bool = False
+
+    @property
+    def who(self) -> tuple[str, str, str, str]:
+        """What is the same for servers that are asked about in one letter."""
+        registry = "" if self.contact or self.name else self.registry
+        return self.kind, self.contact, self.name, registry
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; what is not known is null."""
@@ -65,6 +73,7 @@ class Ask:
             "kind": self.kind,
             "name": self.name or None,
             "contact": self.contact or None,
+            "registry": self.registry or None,
             "where": self.where or None,
             "as_of": self.as_of or None,
             "redacted": self.redacted,
@@ -94,20 +103,20 @@ def networks(
 
 
 def _network(address: str, found: Sequence[Dated], place: tuple[str, str] | None) -> Ask:
-    if place is None:
-        where = _NO_REGISTRY
-    else:
-        where = f"RDAP of {address} at {place[0]}: {place[1]}ip/{address}"
+    registry = "" if place is None else place[0]
+    where = _NO_REGISTRY if place is None else f"RDAP of {address}: {place[1]}ip/{address}"
     for one in found:
         contact = one.registration.contact()
         if contact is not None:
             name = one.registration.name or contact.name or one.registration.handle
-            return Ask("network", name, contact.email or contact.phone, where, iso(one.observed))
+            reached = contact.email or contact.phone
+            return Ask("network", name, reached, registry, where, iso(one.observed))
     if found:
         said = found[0]
         name = said.registration.name or said.registration.handle
-        return Ask("network", name, "", where, iso(said.observed), bool(said.registration.redacted))
-    return Ask("network", where=where)
+        redacted = bool(said.registration.redacted)
+        return Ask("network", name, "", registry, where, iso(said.observed), redacted)
+    return Ask("network", registry=registry, where=where)
 
 
 def registrars(registrations: Registrations, names: Iterable[str]) -> dict[str, Ask]:
@@ -119,15 +128,17 @@ def registrars(registrations: Registrations, names: Iterable[str]) -> dict[str, 
 
 def _registrar(zone: str, history: Sequence[Dated]) -> Ask:
     top = zone.rpartition(".")[2] or zone
-    where = f"RDAP of {zone} at the registry of .{top} (IANA's list: data.iana.org/rdap/dns.json)"
+    registry = f"the registry of .{top}"
+    where = f"RDAP of {zone} at {registry} (IANA's list: data.iana.org/rdap/dns.json)"
     named = [one for one in history if one.registration.found]
     if not named:
-        return Ask("registrar", where=where)
+        return Ask("registrar", registry=registry, where=where)
     said = named[-1].registration
     contact = said.contact("registrar")
     reached = "" if contact is None else contact.email or contact.phone
     redacted = not reached and bool(said.redacted)
-    return Ask("registrar", said.registrar, reached, where, iso(named[-1].observed), redacted)
+    dated = iso(named[-1].observed)
+    return Ask("registrar", said.registrar, reached, registry, where, dated, redacted)
 
 
 def registries(addresses: Sequence[str]) -> dict[str, tuple[str, str]]:
