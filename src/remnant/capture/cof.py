@@ -59,6 +59,7 @@ class CofReader:
     ) -> Iterator[Batch]:
         """Yield the batches of a file."""
         tables = PdnsTables(watchlist, options, options.vantage or self.vantage)
+        tables.note_simulated(stream)
         work = new_work(envelope=self._envelope)
         message = ""
         for block in blocks(stream):

@@ -76,6 +76,7 @@ class PassiveDnsReader:
                 hint="write it with the option -f SMcsCQTAtn, which is the default",
             )
         tables = PdnsTables(watchlist, options, options.vantage or self.vantage)
+        tables.note_simulated(stream)
         ends = np.empty(FIELDS, np.int64)
         for block in blocks(stream):
             rows, records = tables.room(block)

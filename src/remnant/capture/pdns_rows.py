@@ -33,6 +33,8 @@ __all__ = [
     "CLOCK_FAULTS",
     "ROWS_READ",
     "SENSORS_LOST",
+    "SIMULATED",
+    "SIMULATOR",
     "PdnsTables",
     "Sensors",
     "new_sensors",
@@ -44,6 +46,13 @@ ROWS_READ: Final = 3
 the number that is told apart."""
 CLOCK_FAULTS: Final = 4
 SENSORS_LOST: Final = 5
+
+SIMULATOR: Final = "remnant-simulator.invalid"
+"""The owner of the first record of a source that a simulation wrote: no real name ends so (RFC
+6761)."""
+
+SIMULATED: Final = "simulated"
+"""The note of such a source, as readers of dnstap give it."""
 
 _SENSORS: Final = 256
 _SENSOR_NAME: Final = 64
@@ -141,6 +150,11 @@ class PdnsTables:
     def note(self, text: str) -> None:
         """Add a note to the next batch."""
         self._tables.notes.append(text)
+
+    def note_simulated(self, stream: ByteStream) -> None:
+        """Note that a simulation wrote the source, if its first line says so."""
+        if SIMULATOR.encode() in stream.head().partition(b"\n")[0]:
+            self.note(SIMULATED)
 
     def note_incomplete(self, block: Block) -> None:
         """Note that the last line is left for a later reading, when it may have grown."""

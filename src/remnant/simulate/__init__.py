@@ -33,7 +33,10 @@ class SimulationResult:
         scenario, scale, seed: what it was made from.
         case: name of the case in ``case_file``.
         out: the folder.
-        traffic: folder with one folder of dnstap files per resolver, and one of segments.
+        traffic: folder with one folder of dnstap files per resolver, one of segments, and one of
+            passive DNS.
+        passive_dns: the last of these: the history of the servers behind the names.
+        rdap: folder of registration data, a JSON file for each domain and network.
         case_file: the case to import.
         prefixes: the table that names the networks (iptoasn.com's columns).
         truth: folder that nobody but a test may read.
@@ -50,6 +53,8 @@ class SimulationResult:
     case: str
     out: Path
     traffic: Path
+    passive_dns: Path
+    rdap: Path
     case_file: Path
     prefixes: Path
     truth: Path
@@ -79,8 +84,9 @@ def run(
 ) -> SimulationResult:
     """Make up the traffic of a scenario in a new or empty folder.
 
-    Writes ``traffic/RESOLVER/DAY.dnstap.zst``, ``case.toml``, ``prefixes.tsv``, ``truth/`` and,
-    last, ``scenario.json``, whose presence says that the folder is complete.
+    Writes ``traffic/`` (``RESOLVER/DAY.dnstap.zst``, segments, passive DNS), ``rdap/``,
+    ``case.toml``, ``prefixes.tsv``, ``truth/`` and, last, ``scenario.json``, whose presence says
+    that the folder is complete.
 
     Args:
         scenario: name of a scenario, see ``scenarios``; or one of one's own.
@@ -118,6 +124,8 @@ def run(
         case=papers.case_name(chosen),
         out=out,
         traffic=out / "traffic",
+        passive_dns=out / "traffic" / "passive-dns",
+        rdap=out / "rdap",
         case_file=out / "case.toml",
         prefixes=out / "prefixes.tsv",
         truth=out / "truth",

@@ -8,6 +8,7 @@ import numpy as np
 import zstandard
 
 from remnant.simulate import dnstap
+from remnant.simulate.infrastructure import Written, write_infrastructure
 from remnant.simulate.population import DAY_US
 from remnant.simulate.rows import FIRST_BROKEN, MALFORMED
 from remnant.simulate.segments import SegmentFiles
@@ -39,6 +40,7 @@ class Totals(NamedTuple):
     files: int
     written_bytes: int
     networks: Networks
+    servers: Written
 
 
 def make(
@@ -69,13 +71,17 @@ def make(
         if progress is not None:
             progress(day.number + 1, scenario.days)
     world.truth.write(out / "truth")
+    servers = write_infrastructure(scenario, out, seed, world.networks)
     return Totals(
         messages=sum(resolver.messages_written for resolver in resolvers),
         sightings=world.truth.queries,
         events=segments.events,
-        files=len(resolvers) * scenario.days + segments.files,
-        written_bytes=sum(resolver.bytes_written for resolver in resolvers) + segments.bytes,
+        files=len(resolvers) * scenario.days + segments.files + servers.files,
+        written_bytes=sum(resolver.bytes_written for resolver in resolvers)
+        + segments.bytes
+        + servers.bytes,
         networks=world.networks,
+        servers=servers,
     )
 
 

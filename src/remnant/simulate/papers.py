@@ -71,7 +71,8 @@ def case_text(scenario: Scenario, scale: float, seed: int) -> str:
 def write(scenario: Scenario, out: Path, scale: float, seed: int, totals: Totals) -> None:
     """Write ``case.toml``, ``prefixes.tsv`` and, last, ``scenario.json``."""
     (out / "case.toml").write_text(case_text(scenario, scale, seed), encoding="utf-8")
-    rows = ("\t".join(map(str, row)) for row in prefix_rows(scenario, totals.networks))
+    known = [*prefix_rows(scenario, totals.networks), *totals.servers.prefixes]
+    rows = ("\t".join(map(str, row)) for row in known)
     (out / "prefixes.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     made = {
         "simulated": True,
@@ -83,6 +84,7 @@ def write(scenario: Scenario, out: Path, scale: float, seed: int, totals: Totals
         "sightings": totals.sightings,
         "events": totals.events,
         "files": totals.files,
+        "passive_dns_records": totals.servers.records,
         "parameters": asdict(scenario),
     }
     text = json.dumps(made, indent=2, default=_json)

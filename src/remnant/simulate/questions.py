@@ -24,6 +24,7 @@ __all__ = [
     "VERSIONS",
     "NameTable",
     "Questions",
+    "c2_address",
     "questions",
 ]
 
@@ -133,7 +134,7 @@ def questions(scenario: Scenario, random: np.random.Generator | None = None) -> 
     blocked = _blocked(scenario)
     answers: list[tuple[_Answer, ...]] = []
     for i, name in enumerate(scenario.names):
-        c2 = _Answer(f"{_C2_V4}{10 + i % 200}", None, scenario.c2_ttl)
+        c2 = _Answer(c2_address(i), None, scenario.c2_ttl)
         after = _after(name.after, c2, scenario)
         answers.append((c2, after, blocked if name.after == "sinkhole" else after))
     for i in range(len(names) - len(watched) - len(back)):
@@ -182,6 +183,11 @@ def questions(scenario: Scenario, random: np.random.Generator | None = None) -> 
             for i, name in enumerate(names)
         ),
     )
+
+
+def c2_address(i: int) -> str:
+    """Return where the scenario's name of a number is before the takedown."""
+    return f"{_C2_V4}{10 + i % 200}"
 
 
 def _indicator(name: str, scenario: Scenario) -> str:
