@@ -23,6 +23,7 @@ __all__ = [
     "COVERAGE_COUNTS",
     "EDGES",
     "EVENTS",
+    "LEFT_OUT",
     "NODES",
     "PROOFS",
     "QUARANTINE",
@@ -529,6 +530,20 @@ EDGES: Final = Table(
         Column("clients", pa.int64(), "distinct clients of an asks edge", "clients", null="n/a"),
         Column("sensors", pa.list_(pa.string()), "sensors that saw it, sorted"),
         Column("sources", pa.list_(pa.string()), "sources it is from (ledger ids), sorted"),
+    ),
+)
+
+LEFT_OUT: Final = Table(
+    "left_out",
+    1,
+    "one reason for which an infrastructure map lacks records or things (in memory and in exports)",
+    (
+        Column(
+            "what", _WORD, "records, things (not on the map), or joins (both ends may be on it)"
+        ),
+        Column("reason", pa.string(), "why"),
+        Column("count", pa.int64(), "how many, each once", "records, things or joins"),
+        Column("example", pa.string(), "one of them: the first by text"),
     ),
 )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EstimateSettings",
+    "InfrastructureSettings",
     "JudgeSettings",
     "ReferenceSettings",
     "ReportSettings",
@@ -162,6 +163,57 @@ class EstimateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class InfrastructureSettings:
+    """``[infrastructure]``: how far a map goes, and what joins nothing in it."""
+
+    hops: int = _setting(
+        "rounds of pivoting from the seeds: each asks what the names and addresses of the round "
+        "before are joined to",
+        4,
+        ge=1,
+        le=12,
+    )
+    nodes: int = _setting(
+        "names, addresses and servers on a map at most", 20_000, ge=10, le=5_000_000
+    )
+    nodes_per_hop: int = _setting(
+        "new ones in a round at most; those joined to most of what is known come first",
+        5_000,
+        ge=1,
+        le=5_000_000,
+    )
+    names_per_address: int = _setting(
+        "new names that an address or a server brings at most; those seen most come first",
+        200,
+        ge=1,
+        le=1_000_000,
+    )
+    names_per_domain: int = _setting(
+        "new names that a registered domain brings at most", 50, ge=1, le=1_000_000
+    )
+    addresses_per_name: int = _setting(
+        "new addresses, name servers and mail exchangers that a name brings at most",
+        500,
+        ge=1,
+        le=1_000_000,
+    )
+    shared_domains: int = _setting(
+        "an address, alias or server with more registered domains than this at once, which are not "
+        "the case's, joins nothing (and with more than ten times as many as are the case's)",
+        30,
+        ge=1,
+        le=1_000_000,
+    )
+    apart_days: float = _setting(
+        "a name is not joined to an address that it had more days before or after those through "
+        "which the map came to it",
+        30.0,
+        ge=0.0,
+        le=36_500.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeSettings:
     """``[judge]``: when clean-up counts as effective."""
 
@@ -224,8 +276,8 @@ class Settings:
         home: folder of the store, the settings file and the small state.
         site_key: file of the key that makes pseudonyms; outside the store on purpose.
         database: SQLAlchemy URL of the small mutable state; ``None`` for SQLite in ``home``.
-        store: a section, as are ``reference``, ``estimate``, ``judge``, ``report``, ``resolve``
-            and ``sinkhole``.
+        store: a section, as are ``reference``, ``estimate``, ``infrastructure``, ``judge``,
+            ``report``, ``resolve`` and ``sinkhole``.
         origins: where each value came from, by ``section.key``; empty unless loaded.
     """
 
@@ -249,6 +301,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     reference: ReferenceSettings = field(default_factory=ReferenceSettings)
     estimate: EstimateSettings = field(default_factory=EstimateSettings)
+    infrastructure: InfrastructureSettings = field(default_factory=InfrastructureSettings)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     resolve: ResolveSettings = field(default_factory=ResolveSettings)

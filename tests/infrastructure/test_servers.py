@@ -152,10 +152,8 @@ def test_whom_to_ask(store: Store, tmp_path: Path) -> None:
     assert one["evil.example"].ask.as_of == iso(START)
     unknown = one["203.0.113.200"].ask
     assert (unknown.contact, unknown.name) == ("", "")
-    assert (
-        unknown.where == "RDAP of 203.0.113.200: https://rdap.apnic.net/ip/203.0.113.200"
+    assert unknown.where == "RDAP of 203.0.113.200: https://rdap.apnic.net/ip/203.0.113.200"
     assert unknown.registry == "APNIC"
-    )
     assert "registry of .example" in one["gone.example"].ask.where
     assert one["4000::7"].ask.where == "no registry gives out this address"
 

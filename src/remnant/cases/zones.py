@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from tldextract import TLDExtract
 
-__all__ = ["DYNAMIC_DNS", "SuffixKind", "known_top_level", "suffix_kind", "zone_of"]
+__all__ = ["DYNAMIC_DNS", "SuffixKind", "known_top_level", "suffix_kind", "suffix_rules", "zone_of"]
 
 SuffixKind = Literal["registry", "private", "dynamic"]
 
@@ -111,6 +111,15 @@ def known_top_level(label: str) -> bool:
     (True, False)
     """
     return "\\" not in label and bool(_extractor().extract_str(f"x.{label}").suffix)
+
+
+def suffix_rules() -> tuple[str, ...]:
+    """Return the rules of the Public Suffix List, its private section too, as it writes them.
+
+    >>> [rule in suffix_rules() for rule in ("co.uk", "*.ck", "!www.ck")]
+    [True, True, True]
+    """
+    return tuple(_extractor().tlds)
 
 
 @lru_cache(maxsize=1)

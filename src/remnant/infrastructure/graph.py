@@ -7,7 +7,7 @@ columns. A node's number is its row. Relations have a direction and a type; thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from remnant.schema import EDGES, NODES
+from remnant.schema import EDGES, LEFT_OUT, NODES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,10 +60,12 @@ class Graph:
     Attributes:
         nodes: columns of ``schema.NODES``.
         edges: columns of ``schema.EDGES``; at most one row for each (tail, head, type).
+        left_out: columns of ``schema.LEFT_OUT``: what was found and is not on the map, and why.
     """
 
     nodes: pa.Table
     edges: pa.Table
+    left_out: pa.Table = field(default_factory=LEFT_OUT.empty)
 
     @classmethod
     def empty(cls) -> Graph:
@@ -105,7 +107,7 @@ class Graph:
             np.datetime64(t.replace(tzinfo=None), "us") for t in (window.since, window.until)
         )
         kept = ~(first >= end) & ~(last < start)  # no time compares false: kept
-        return Graph(self.nodes, self.edges.filter(pa.array(kept)))
+        return Graph(self.nodes, self.edges.filter(pa.array(kept)), self.left_out)
 
 
 def _numbers(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int32]:

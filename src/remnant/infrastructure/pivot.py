@@ -8,6 +8,7 @@ true number.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -53,18 +54,23 @@ PER_KEY: Final = 1000
 
 MAPPED: Final = "::ffff:"
 
-RECORDS: Final = pa.schema(
-    [
-        pa.field("key", pa.string()),
-        pa.field("rrname", pa.string()),
-        pa.field("rrtype", pa.uint16()),
-        pa.field("rdata", pa.string()),
-        pa.field("time_first", TIME),
-        pa.field("time_last", TIME),
-        pa.field("count", pa.int64()),
-        pa.field("sensor", pa.string()),
-        pa.field("source", pa.string()),
-    ]
+
+def _schema(columns: dict[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(columns)
+
+
+RECORDS: Final = _schema(
+    {
+        "key": pa.string(),
+        "rrname": pa.string(),
+        "rrtype": pa.uint16(),
+        "rdata": pa.string(),
+        "time_first": TIME,
+        "time_last": TIME,
+        "count": pa.int64(),
+        "sensor": pa.string(),
+        "source": pa.string(),
+    }
 )
 """Records that a pivot found, one row for each record, sensor and source.
 
@@ -72,8 +78,14 @@ RECORDS: Final = pa.schema(
 IPv4 address that a AAAA record maps is that IPv4 address), or the name alone (of an MX without the
 preference)."""
 
-DEGREES: Final = pa.schema(
-    [pa.field("key", pa.string()), pa.field("rrtype", pa.uint16()), pa.field("degree", pa.int64())]
+_RECORD: Final = _schema({field.name: field.type for field in RECORDS if field.name != "key"})
+
+DEGREES: Final = _schema(
+    {
+        "key": pa.string(),
+        "rrtype": pa.uint16(),
+        "degree": pa.int64(),
+    }
 )
 """For each key and type of record: how many different things are at the other end, bounded or not.
 """
@@ -131,6 +143,7 @@ class TablePivots:
     ) -> None:
         self._per_key = per_key
         self._records = _merged(within(_plain(answers), window))
+        self._ends: dict[int, Any] = {}
 
     def owned(self, names: pa.Array[Any]) -> Pivoted:
         """Return the records whose owner is one of these names."""
@@ -146,17 +159,46 @@ class TablePivots:
 
     def below(self, zones: pa.Array[Any]) -> Pivoted:
         """Return the records of owners that are one of these zones or lie below it."""
-        owners = self._records["rrname"].unique()
-        found = []
+        by_labels: dict[int, list[str]] = {}
+        odd = []
         for zone in filter(None, zones.unique().to_pylist()):
-            inside = owners.filter(_is_below(owners, zone))
-            rows: Any = pc.is_in(self._records["rrname"], value_set=inside)
+            if zone == "." or "\\" in zone:
+                odd.append(zone)
+            else:
+                by_labels.setdefault(zone.count(".") + 1, []).append(zone)
+        found = []
+        for labels, group in by_labels.items():
+            at = pc.index_in(self._ends_of(labels), value_set=pa.array(group, pa.string()))
+            rows: Any = pc.take(at, self._owner_codes)
+            records = self._records.filter(pc.is_valid(rows))
+            keys: Any = pa.array(group, pa.string()).take(pc.drop_null(rows))
+            found.append(records.add_column(0, "key", keys))
+        for zone in odd:
+            rows = pc.take(_is_below(self._owners, zone), self._owner_codes)
             records = self._records.filter(rows)
             keys = pa.repeat(pa.scalar(zone, pa.string()), records.num_rows)
             found.append(records.add_column(0, "key", keys))
         if not found:
             return _nothing()
         return bounded(pa.concat_tables(found), "rrname", self._per_key)
+
+    @cached_property
+    def _owners(self) -> Any:  # noqa: ANN401 - Arrow
+        return self._records["rrname"].unique()
+
+    @cached_property
+    def _owner_codes(self) -> Any:  # noqa: ANN401 - Arrow
+        codes: Any = pc.index_in(self._records["rrname"], value_set=self._owners)
+        return codes.combine_chunks()
+
+    def _ends_of(self, labels: int) -> Any:  # noqa: ANN401 - Arrow
+        """Return the last labels of each distinct owner, null where it has not so many."""
+        if labels not in self._ends:
+            # An escaped character is part of a label, whatever it is.
+            plain = pc.replace_substring_regex(self._owners, r"\\.", "--")
+            pattern = rf"(?:^|\.)(?P<end>(?:[^.]+\.){{{labels - 1}}}[^.]+)$"
+            self._ends[labels] = pc.struct_field(pc.extract_regex(plain, pattern), "end")
+        return self._ends[labels]
 
     def _found(
         self, column: str, keys: pa.Array[Any], types: tuple[int, ...], other: str
@@ -239,7 +281,7 @@ def _plain(answers: pa.Table) -> pa.Table:
     """Return the records of the types that join, words as text and data as RECORDS says."""
     answers = answers.select(RECORDS.names[1:])
     chosen: Any = pc.is_in(answers["rrtype"], value_set=pa.array(TYPES, answers["rrtype"].type))
-    answers = answers.filter(chosen).cast(pa.schema(list(RECORDS)[1:]))
+    answers = answers.filter(chosen).cast(_RECORD)
     data: Any = answers["rdata"]
     kind: Any = answers["rrtype"]
     mapped: Any = pc.and_(
@@ -258,7 +300,7 @@ def _merged(records: pa.Table) -> pa.Table:
     spans: Any = [("time_first", "min"), ("time_last", "max"), ("count", "sum")]
     merged: Any = records.group_by(keys).aggregate(spans)
     named = merged.rename_columns([name.removesuffix(f"_{how}") for name, how in _ends(merged)])
-    added: pa.Table = named.select(RECORDS.names[1:]).cast(pa.schema(list(RECORDS)[1:]))
+    added: pa.Table = named.select(RECORDS.names[1:]).cast(_RECORD)
     return added
 
 
