@@ -25,6 +25,7 @@ MODULES: Final[tuple[str, ...]] = (
     "verdicts",
     "pooling",
     "events",
+    "flux",
 )
 """The modules that are campaigns, in the order of the page."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,18 @@ def test_an_unknown_ttl_is_told_and_changes_no_score(world: FluxWorld) -> None:
     assert unknown["ttl_low"] is None
     assert "TTL not known" in unknown["why"]
     assert unknown["score"] == known["score"]
+
+
+def test_a_name_that_moves_from_server_to_server_is_not_fast_flux(world: FluxWorld) -> None:
+    hosts = world.random.choice(world.pool, 15, replace=False)
+    moves = [
+        record("moves.example", 1, str(IPv4Address(int(host))), START + timedelta(days=9 * i),
+               START + timedelta(days=9 * i + 9))
+        for i, host in enumerate(hosts)
+    ]  # fmt: skip
+    (row,) = features(pa.concat_tables(moves), world.reference)
+    assert (row["state"], row["persistence"] < 0.2) == ("not_flux", True)
+    assert row["why"].endswith("it moves now and then")
 
 
 def test_a_long_ttl_lowers_the_score(world: FluxWorld) -> None:

@@ -51,9 +51,7 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
 def test_hidden_names_are_as_many_as_wanted_and_no_seeds(world: Hosting) -> None:
     assert len(world.hidden) == 40
     assert not set(world.hidden) & set(world.seeds)
-    shared = world.truth.filter(
-        pc.and_(world.truth["hidden"], pc.field("behind") == "shared_hosting")
-    )
+    shared = world.truth.filter(pc.field("hidden") & (pc.field("behind") == "shared_hosting"))
     assert shared.num_rows == 12
 
 

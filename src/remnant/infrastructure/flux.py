@@ -1,10 +1,13 @@
 """Fast flux: names that hand out ever new addresses of many networks.
 
-The score of a name is ``sqrt(spread x turnover) x ttl``. *Spread* is how many ASes its addresses
-are in (1: 0; ``MANY_ASES`` or more: 1). *Turnover* says that single addresses go away: it is 1
-minus twice the persistence, the median share of the name's time in which an address that was seen
-often enough was in use. *ttl* lowers the score of names whose answers may be kept for long; an
-unknown TTL lowers nothing. A name is called flux at ``FLUX`` or more.
+The score of a name is the least of three numbers from 0 to 1, times a factor for the TTL. *Spread*
+compares the logarithm of the number of its ASes with that of its addresses (of which ``MOST_ASES``
+count): 1 where each address is in an AS of its own, 0 in a single AS. *Turnover* says that single
+addresses go away: it is 0 if the median persistence (the share of the name's time in which an
+address was in use, of those that were seen often enough) is ``STAYS`` or more, and 1 if it is none.
+*Speed* is the number of new addresses a day, from none (0) to ``FAST`` (1): a name that moves from
+server to server now and then is not fast flux. The TTL lowers the score of names whose answers may
+be kept for long; an unknown TTL lowers nothing. A name is called flux at ``FLUX`` or more.
 
 Content delivery is told apart by few ASes, or by addresses that stay; a pool of volunteers by
 addresses that stay. What cannot be told (few responses, a short time, addresses seen once or twice
@@ -45,10 +48,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ADDRESS_COLUMNS",
     "COLUMNS",
+    "FAST",
     "FEWEST_ADDRESSES",
     "FLUX",
     "HOLZ_THRESHOLD",
-    "MANY_ASES",
+    "MOST_ASES",
+    "STAYS",
     "address_features",
     "features",
     "holz",
@@ -57,11 +62,17 @@ __all__ = [
 FLUX: Final = 0.5
 """A score from which on a name is called flux."""
 
-MANY_ASES: Final = 16
-"""So many ASes or more are the full spread."""
+MOST_ASES: Final = 64
+"""So many addresses or more are expected in so many ASes."""
+
+STAYS: Final = 0.8
+"""A median persistence from which on addresses stay."""
 
 FEWEST_ADDRESSES: Final = 10
 """Names with fewer addresses in the window are not called flux."""
+
+FAST: Final = 2.0
+"""Addresses a day that were never seen before: so many or more are full speed."""
 
 FEWEST_RESPONSES: Final = 30
 """A name whose address records were seen less often is not judged."""
@@ -72,7 +83,7 @@ SHORTEST_H: Final = 12.0
 SETTLED_COUNT: Final = 3
 """An address must have been seen so often for its time in use to be told."""
 
-FEWEST_SETTLED: Final = 5
+FEWEST_SETTLED: Final = 8
 """Addresses of a name that must have been seen so often."""
 
 HOLZ_THRESHOLD: Final = 142.38
@@ -92,9 +103,9 @@ _SLASH_48: Final = np.uint64(16)
 
 COLUMNS: Final = (
     "name", "state", "score", "why", "addresses", "networks", "ases", "countries", "new_a_day",
-    "persistence", "lifetime_h", "ttl_low", "ttl_high", "servers", "server_addresses",
-    "server_ases", "server_persistence", "double_flux", "holz", "dga_like", "responses", "first",
-    "last", "sensors", "since", "until",
+    "gained_a_day", "persistence", "lifetime_h", "ttl_low", "ttl_high", "servers",
+    "server_addresses", "server_ases", "server_persistence", "double_flux", "holz", "dga_like",
+    "responses", "first", "last", "sensors", "since", "until",
 )  # fmt: skip
 """What a row of ``features`` holds."""
 
@@ -169,8 +180,9 @@ def features(
     Returns:
         Rows with the columns COLUMNS. ``state`` is ``flux``, ``not_flux`` or ``cannot_tell`` (its
         score is null), ``why`` says the reason. ``new_a_day`` is the share of a day's addresses
-        that were new on it, ``persistence`` from 0 (addresses go at once) to 1 (they stay),
-        ``lifetime_h`` the median hours of an address. ``dga_like`` is ``likeness``.
+        that were new on it, ``gained_a_day`` how many new ones came a day after the first,
+        ``persistence`` from 0 (addresses go at once) to 1 (they stay), ``lifetime_h`` the median
+        hours of an address. ``dga_like`` is ``likeness``.
     """
     table, begin, end = _windowed(answers, window)
     if table.num_rows == 0:
@@ -205,6 +217,7 @@ def features(
                 "ases": int(found["ases"][i]),
                 "countries": int(found["countries"][i]),
                 "new_a_day": _number(found["new_a_day"][i]),
+                "gained_a_day": _number(found["gained_a_day"][i], 2),
                 "persistence": _number(found["persistence"][i]),
                 "lifetime_h": _number(found["lifetime_h"][i], 1),
                 "ttl_low": _known(found["ttl_low"][i]),
@@ -396,6 +409,9 @@ def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
     new = np.bincount(spans.key[later], minlength=size)
     with np.errstate(divide="ignore", invalid="ignore"):
         new_a_day = np.where(seen > 0, new / seen, np.nan)
+    days = last // _DAY_US - first // _DAY_US
+    # Within one day nothing can be said but how many there are.
+    gained = np.where(days > 0, new / np.maximum(days, 1), addresses)
     settled = np.flatnonzero(spans.count >= SETTLED_COUNT)
     count = spans.count[settled].astype(np.float64)
     # Of something seen c times evenly, first and last are (c - 1) / (c + 1) of its time apart.
@@ -411,6 +427,7 @@ def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
         "countries": _distinct(spans.key, places.country[spans.address], size),
         "placed": np.bincount(spans.key, places.asn[spans.address] >= 0, minlength=size),
         "new_a_day": new_a_day,
+        "gained_a_day": gained,
         "settled": np.bincount(key, minlength=size),
         "persistence": _medians(key, np.minimum(life / total, 1.0), size),
         "lifetime_h": _medians(key, np.minimum(life, total) / _HOUR_US, size),
@@ -456,20 +473,26 @@ def _judged(found: dict[str, npt.NDArray[Any]], i: int) -> tuple[str, float | No
         return "cannot_tell", None, "the networks of most addresses are not known"
     if found["settled"][i] < FEWEST_SETTLED:
         return "cannot_tell", None, "too few addresses were seen often enough"
-    spread = min(1.0, np.log(max(ases, 1)) / np.log(MANY_ASES))
+    spread = min(1.0, np.log(max(ases, 1)) / np.log(min(addresses, MOST_ASES)))
     persistence = float(found["persistence"][i])
-    turnover = max(0.0, 1.0 - 2.0 * persistence)
+    turnover = max(0.0, 1.0 - persistence / STAYS)
     ttl = int(found["ttl_high"][i])
     factor = next((by for limit, by in _TTLS if ttl <= limit), _TTL_LONG)
-    score = float(np.sqrt(spread * turnover) * factor)
+    gained = float(found["gained_a_day"][i])
+    score = float(min(spread, turnover, gained / FAST) * factor)
     told = "TTL not known" if ttl < 0 else f"TTL up to {ttl:,} s"
-    why = f"{addresses:,} addresses in {ases:,} ASes, persistence {persistence:.2f}, {told}"
+    why = (
+        f"{addresses:,} addresses in {ases:,} ASes, {gained:.1f} new ones a day, "
+        f"persistence {persistence:.2f}, {told}"
+    )
     if score >= FLUX:
         return "flux", score, why
     if spread < FLUX:
         why += ": few ASes, as content delivery has"
     elif turnover < FLUX:
         why += ": addresses stay, as in content delivery or a pool"
+    elif gained < FAST:
+        why += ": it moves now and then"
     return "not_flux", score, why
 
 
