@@ -69,8 +69,8 @@ def campaign() -> Campaign:
         notes=(
             "The styles were drawn by the authors of the rule, and its thresholds were set while "
             "looking at them: on real names it will do worse. What is hardest is content "
-            "delivery that has new addresses each day: only its few ASes tell it from flux. Where it "
-            "stands in many ASes, or flux in few, the rule is wrong; two rows show that."
+            "delivery that has new addresses each day: only its few ASes tell it from flux. "
+            "Where it stands in many ASes, or flux in few, the rule is wrong; two rows show that."
         ),
         small=(1, 4),
     )

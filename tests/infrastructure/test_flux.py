@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from remnant.enrich.content import row_numbers
 from remnant.enrich.reference import Reference
 from remnant.infrastructure.flux import (
     ADDRESS_COLUMNS,
@@ -138,7 +139,7 @@ def test_fixed_name_servers_are_not(world: FluxWorld) -> None:
 
 def test_the_order_and_the_grain_of_rows_change_nothing(world: FluxWorld) -> None:
     table = world.observed(made.STYLES["zbot"], "a.example", 7.0)
-    mixed = table.take(pa.array(np.random.default_rng(3).permutation(table.num_rows)))
+    mixed = table.take(row_numbers(np.random.default_rng(3).permutation(table.num_rows)))
     assert features(mixed, world.reference) == features(table, world.reference)
 
 
@@ -180,7 +181,8 @@ def record(name: str, rrtype: int, data: str, first: datetime, last: datetime) -
            "time_last": last, "count": 100, "sensor": "s", "source": "x"}  # fmt: skip
     columns: dict[str, Any] = {}
     for field in ANSWERS.arrow:
-        value = row.get(field.name)
-        kind = TIME if pa.types.is_timestamp(field.type) else None
-        columns[field.name] = pa.array([value], kind).cast(field.type)
+        value: Any = row.get(field.name)
+        timed = isinstance(value, datetime)
+        one = pa.array([value], TIME) if timed else pa.array([value])
+        columns[field.name] = one.cast(field.type)
     return pa.table(columns, ANSWERS.arrow)

@@ -25,6 +25,7 @@ References:
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -38,7 +39,6 @@ from remnant.windows import iso, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     import numpy.typing as npt
 
@@ -93,6 +93,7 @@ _TTLS: Final = ((1800, 1.0), (7200, 0.6))
 """Greatest TTL (seconds) and factor; above the last: ``_TTL_LONG``. 1800 is what SAC 025 names."""
 
 _TTL_LONG: Final = 0.2
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _A: Final = 1
 _NS: Final = 2
 _AAAA: Final = 28
@@ -124,7 +125,7 @@ class _Spans(NamedTuple):
         key: which of them a row is of.
         address: number of the row's address in ``addresses``.
         first, last: when it was seen (UTC microseconds), within the window.
-        count: responses.
+        responses: how often.
         ttl_low, ttl_high: seconds; -1: not known.
     """
 
@@ -133,7 +134,7 @@ class _Spans(NamedTuple):
     address: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
+    responses: npt.NDArray[np.int64]
     ttl_low: npt.NDArray[np.int64]
     ttl_high: npt.NDArray[np.int64]
 
@@ -193,9 +194,10 @@ def features(
     found = _measured(spans, places)
     sensors = _sensors(table, "rrname")
     judged = [_judged(found, i) for i in range(len(spans.keys))]
+    scores = [-1.0 if score is None else score for _, score, _ in judged]
     order = sorted(
         range(len(judged)),
-        key=lambda i: (-(judged[i][1] if judged[i][1] is not None else -1.0),
+        key=lambda i: (-scores[i],
                        -int(found["addresses"][i]), spans.keys[i]),
     )[:most]  # fmt: skip
     chosen = [spans.keys[i] for i in order]
@@ -270,7 +272,7 @@ def address_features(
     names = np.bincount(spans.address, minlength=count)
     fluxed = np.isin(np.array(spans.keys, dtype=object)[spans.key], list(flux_names))
     flux = np.bincount(spans.address[fluxed], minlength=count)
-    responses = np.bincount(spans.address, spans.count, minlength=count)
+    responses = np.bincount(spans.address, spans.responses, minlength=count)
     first = np.full(count, np.iinfo(np.int64).max)
     last = np.full(count, np.iinfo(np.int64).min)
     np.minimum.at(first, spans.address, spans.first)
@@ -338,17 +340,14 @@ def _grouped(
     reference: Reference,
 ) -> tuple[_Spans, _Places]:
     """Return the address records of a table by key; data that is no address is left out."""
-    plain = pa.table(
-        {
-            "key": keys,
-            "rdata": table["rdata"],
-            "first": table["time_first"].cast(pa.int64()),
-            "last": table["time_last"].cast(pa.int64()),
-            "count": table["count"],
-            "ttl_low": table["ttl_low"],
-            "ttl_high": table["ttl_high"],
-        }
-    )
+    columns: dict[str, Any] = {
+        "key": keys,
+        "rdata": table["rdata"],
+        "first": table["time_first"].cast(pa.int64()),
+        "last": table["time_last"].cast(pa.int64()),
+        **{name: table[name] for name in ("count", "ttl_low", "ttl_high")},
+    }
+    plain = pa.table(columns)
     sums = plain.group_by(["key", "rdata"]).aggregate(
         [("first", "min"), ("last", "max"), ("count", "sum"), ("ttl_low", "min"),
          ("ttl_high", "max")]
@@ -363,14 +362,14 @@ def _grouped(
     places = _placed(texts, parsed.high[keep], parsed.low[keep], reference)
     coded = sums["key"].combine_chunks().dictionary_encode()
     spans = _Spans(
-        keys=coded.dictionary.to_pylist(),
+        keys=list(map(str, coded.dictionary.to_pylist())),
         key=coded.indices.to_numpy().astype(np.int64),
         address=pc.index_in(sums["rdata"], value_set=texts).to_numpy().astype(np.int64),
         first=sums["first_min"].to_numpy(),
         last=sums["last_max"].to_numpy(),
-        count=sums["count_sum"].to_numpy(),
-        ttl_low=pc.fill_null(sums["ttl_low_min"], -1).to_numpy(),
-        ttl_high=pc.fill_null(sums["ttl_high_max"], -1).to_numpy(),
+        responses=sums["count_sum"].to_numpy(),
+        ttl_low=_filled(sums["ttl_low_min"]),
+        ttl_high=_filled(sums["ttl_high_max"]),
     )
     return spans, places
 
@@ -388,9 +387,9 @@ def _placed(
         four, low >> _SLASH_24 << np.uint64(1), high >> _SLASH_48 << np.uint64(1) | np.uint64(1)
     )
     _, network = np.unique(block, return_inverse=True)
-    asn = pc.fill_null(facts["asn"], -1).to_numpy().astype(np.int64)
+    asn = _filled(facts["asn"])
     country = facts["country"].combine_chunks().cast(pa.string()).dictionary_encode()
-    codes = pc.fill_null(country.indices, -1).to_numpy().astype(np.int64)
+    codes = _filled(country.indices)
     return _Places(texts, network.astype(np.int64), asn, codes, facts)
 
 
@@ -412,8 +411,8 @@ def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
     days = last // _DAY_US - first // _DAY_US
     # Within one day nothing can be said but how many there are.
     gained = np.where(days > 0, new / np.maximum(days, 1), addresses)
-    settled = np.flatnonzero(spans.count >= SETTLED_COUNT)
-    count = spans.count[settled].astype(np.float64)
+    settled = np.flatnonzero(spans.responses >= SETTLED_COUNT)
+    count = spans.responses[settled].astype(np.float64)
     # Of something seen c times evenly, first and last are (c - 1) / (c + 1) of its time apart.
     life = (spans.last - spans.first)[settled] * (count + 1) / (count - 1)
     key = spans.key[settled]
@@ -433,7 +432,7 @@ def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
         "lifetime_h": _medians(key, np.minimum(life, total) / _HOUR_US, size),
         "ttl_low": np.where(low == np.iinfo(np.int64).max, -1, low),
         "ttl_high": np.maximum.reduceat(spans.ttl_high, starts),
-        "responses": np.bincount(spans.key, spans.count, minlength=size).astype(np.int64),
+        "responses": np.bincount(spans.key, spans.responses, minlength=size).astype(np.int64),
         "first": first,
         "last": last,
     }
@@ -508,7 +507,7 @@ def _served(
         return {}
     pairs = ns.group_by(["rrname", "rdata"]).aggregate([])
     counts: dict[str, int] = {}
-    for owner in pairs["rrname"].to_pylist():
+    for owner in map(str, pairs["rrname"].to_pylist()):
         counts[owner] = counts.get(owner, 0) + 1
     kinds = table["rrtype"].to_numpy()
     hosts = table.filter(pa.array((kinds == _A) | (kinds == _AAAA)))
@@ -536,12 +535,18 @@ def _served(
 
 
 def _sensors(table: pa.Table, key: str) -> dict[str, list[str]]:
-    plain = pa.table({"key": table[key], "sensor": table["sensor"].cast(pa.string())})
-    pairs = plain.group_by(["key", "sensor"]).aggregate([]).sort_by("sensor")
+    columns: dict[str, Any] = {"key": table[key], "sensor": table["sensor"].cast(pa.string())}
+    pairs = pa.table(columns).group_by(["key", "sensor"]).aggregate([]).sort_by("sensor")
     found: dict[str, list[str]] = {}
     for name, sensor in zip(pairs["key"].to_pylist(), pairs["sensor"].to_pylist(), strict=True):
-        found.setdefault(name, []).append(sensor)
+        found.setdefault(str(name), []).append(str(sensor))
     return found
+
+
+def _filled(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
+    """Return the numbers of a column, -1 for null."""
+    filled: Any = pc.fill_null(column, -1)
+    return np.asarray(filled.to_numpy(), np.int64)
 
 
 def _micro(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
@@ -549,8 +554,7 @@ def _micro(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
 
 
 def _time(micro: Any) -> str:  # noqa: ANN401 - NumPy
-    when: datetime = pa.scalar(int(micro), pa.timestamp("us", tz="UTC")).as_py()
-    return iso(when)
+    return iso(_EPOCH + timedelta(microseconds=int(micro)))
 
 
 def _number(value: Any, digits: int = 3) -> float | None:  # noqa: ANN401 - NumPy

@@ -74,10 +74,10 @@ STYLES: Final = {
         Style("round_robin", False, 4, 4, _STABLE_H, 300, ases=1),
     )
 }
-"""Two kinds of fast flux as they were published, a slower one, one within three ASes, and innocent names that change
-addresses or have many: content delivery in few networks, in caches at many access networks, or
-with new addresses each day, both at once; a pool of volunteers (as for time servers); a host at home; a site with
-four servers."""
+"""Two kinds of fast flux as they were published, a slower one, one within three ASes, and innocent
+names that change addresses or have many: content delivery in few networks, in caches at many access
+networks, with new addresses each day, and the last two at once; a pool of volunteers (as for time
+servers); a host at home; a site with four servers."""
 
 
 class Lookups(NamedTuple):
@@ -195,8 +195,8 @@ def _rows(
     name: str,
     rrtype: int,
     data: Any,  # noqa: ANN401 - Arrow
-    first: npt.NDArray[np.float64],
-    last: npt.NDArray[np.float64],
+    first: npt.NDArray[Any],
+    last: npt.NDArray[Any],
     count: npt.NDArray[np.int64],
     ttl: int,
     sensor: str,
