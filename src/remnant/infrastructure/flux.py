@@ -53,6 +53,7 @@ __all__ = [
     "FLUX",
     "HOLZ_THRESHOLD",
     "MOST_ASES",
+    "SHOWN",
     "STAYS",
     "address_features",
     "features",
@@ -109,6 +110,12 @@ COLUMNS: Final = (
     "responses", "first", "last", "sensors", "since", "until",
 )  # fmt: skip
 """What a row of ``features`` holds."""
+
+SHOWN: Final = (
+    "name", "state", "score", "addresses", "ases", "gained_a_day", "persistence", "ttl_low",
+    "double_flux", "dga_like", "why",
+)  # fmt: skip
+"""Of these, what a table for people shows."""
 
 ADDRESS_COLUMNS: Final = (
     "address", "names", "zones", "flux_names", "asn", "as_name", "country", "responses",
@@ -192,7 +199,6 @@ def features(
     if not spans.keys:
         return []
     found = _measured(spans, places)
-    sensors = _sensors(table, "rrname")
     judged = [_judged(found, i) for i in range(len(spans.keys))]
     scores = [-1.0 if score is None else score for _, score, _ in judged]
     order = sorted(
@@ -201,6 +207,7 @@ def features(
                        -int(found["addresses"][i]), spans.keys[i]),
     )[:most]  # fmt: skip
     chosen = [spans.keys[i] for i in order]
+    sensors = _sensors(table, "rrname", chosen)
     served = _served(table, chosen, reference)
     like = likeness(chosen)
     rows = []
@@ -278,7 +285,7 @@ def address_features(
     np.minimum.at(first, spans.address, spans.first)
     np.maximum.at(last, spans.address, spans.last)
     order = np.lexsort((np.arange(count), -names, -flux))[:most]
-    sensors = _sensors(table, "rdata")
+    sensors = _sensors(table, "rdata", [str(places.texts[i].as_py()) for i in order.tolist()])
     rows_of = np.argsort(spans.address, kind="stable")
     starts = np.searchsorted(spans.address[rows_of], np.arange(count + 1))
     rows = []
@@ -534,7 +541,9 @@ def _served(
     return by_name
 
 
-def _sensors(table: pa.Table, key: str) -> dict[str, list[str]]:
+def _sensors(table: pa.Table, key: str, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """Return the sensors that saw each of some names or addresses, sorted."""
+    table = table.filter(pc.is_in(table[key], value_set=pa.array(wanted, pa.string())))
     columns: dict[str, Any] = {"key": table[key], "sensor": table["sensor"].cast(pa.string())}
     pairs = pa.table(columns).group_by(["key", "sensor"]).aggregate([]).sort_by("sensor")
     found: dict[str, list[str]] = {}
