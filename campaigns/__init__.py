@@ -26,6 +26,7 @@ MODULES: Final[tuple[str, ...]] = (
     "pooling",
     "events",
     "candidates",
+    "flux",
 )
 """The modules that are campaigns, in the order of the page."""
 

@@ -540,7 +540,7 @@ def simulate(
     )
     say(
         f"Next: remnant case import {result.case_file} --prefixes {result.prefixes} && "
-        f"remnant ingest {result.case} {result.traffic}"
+        f"remnant ingest {result.case} {result.traffic} --answers all"
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from remnant.enrich.content import row_numbers
 from remnant.enrich.reference import Reference
 from remnant.infrastructure.flux import (
     ADDRESS_COLUMNS,
@@ -95,6 +97,18 @@ def test_an_unknown_ttl_is_told_and_changes_no_score(world: FluxWorld) -> None:
     assert unknown["score"] == known["score"]
 
 
+def test_a_name_that_moves_from_server_to_server_is_not_fast_flux(world: FluxWorld) -> None:
+    hosts = world.random.choice(world.pool, 15, replace=False)
+    moves = [
+        record("moves.example", 1, str(IPv4Address(int(host))), START + timedelta(days=9 * i),
+               START + timedelta(days=9 * i + 9))
+        for i, host in enumerate(hosts)
+    ]  # fmt: skip
+    (row,) = features(pa.concat_tables(moves), world.reference)
+    assert (row["state"], row["persistence"] < 0.2) == ("not_flux", True)
+    assert row["why"].endswith("it moves now and then")
+
+
 def test_a_long_ttl_lowers_the_score(world: FluxWorld) -> None:
     table = world.observed(made.STYLES["zbot"], "a.example", 7.0)
     at = table.schema.get_field_index("ttl_high")
@@ -125,7 +139,7 @@ def test_fixed_name_servers_are_not(world: FluxWorld) -> None:
 
 def test_the_order_and_the_grain_of_rows_change_nothing(world: FluxWorld) -> None:
     table = world.observed(made.STYLES["zbot"], "a.example", 7.0)
-    mixed = table.take(pa.array(np.random.default_rng(3).permutation(table.num_rows)))
+    mixed = table.take(row_numbers(np.random.default_rng(3).permutation(table.num_rows)))
     assert features(mixed, world.reference) == features(table, world.reference)
 
 
@@ -167,7 +181,8 @@ def record(name: str, rrtype: int, data: str, first: datetime, last: datetime) -
            "time_last": last, "count": 100, "sensor": "s", "source": "x"}  # fmt: skip
     columns: dict[str, Any] = {}
     for field in ANSWERS.arrow:
-        value = row.get(field.name)
-        kind = TIME if pa.types.is_timestamp(field.type) else None
-        columns[field.name] = pa.array([value], kind).cast(field.type)
+        value: Any = row.get(field.name)
+        timed = isinstance(value, datetime)
+        one = pa.array([value], TIME) if timed else pa.array([value])
+        columns[field.name] = one.cast(field.type)
     return pa.table(columns, ANSWERS.arrow)

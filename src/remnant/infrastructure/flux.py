@@ -1,10 +1,13 @@
 """Fast flux: names that hand out ever new addresses of many networks.
 
-The score of a name is ``sqrt(spread x turnover) x ttl``. *Spread* is how many ASes its addresses
-are in (1: 0; ``MANY_ASES`` or more: 1). *Turnover* says that single addresses go away: it is 1
-minus twice the persistence, the median share of the name's time in which an address that was seen
-often enough was in use. *ttl* lowers the score of names whose answers may be kept for long; an
-unknown TTL lowers nothing. A name is called flux at ``FLUX`` or more.
+The score of a name is the least of three numbers from 0 to 1, times a factor for the TTL. *Spread*
+compares the logarithm of the number of its ASes with that of its addresses (of which ``MOST_ASES``
+count): 1 where each address is in an AS of its own, 0 in a single AS. *Turnover* says that single
+addresses go away: it is 0 if the median persistence (the share of the name's time in which an
+address was in use, of those that were seen often enough) is ``STAYS`` or more, and 1 if it is none.
+*Speed* is the number of new addresses a day, from none (0) to ``FAST`` (1): a name that moves from
+server to server now and then is not fast flux. The TTL lowers the score of names whose answers may
+be kept for long; an unknown TTL lowers nothing. A name is called flux at ``FLUX`` or more.
 
 Content delivery is told apart by few ASes, or by addresses that stay; a pool of volunteers by
 addresses that stay. What cannot be told (few responses, a short time, addresses seen once or twice
@@ -22,6 +25,7 @@ References:
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -35,7 +39,6 @@ from remnant.windows import iso, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     import numpy.typing as npt
 
@@ -45,10 +48,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ADDRESS_COLUMNS",
     "COLUMNS",
+    "FAST",
     "FEWEST_ADDRESSES",
     "FLUX",
     "HOLZ_THRESHOLD",
-    "MANY_ASES",
+    "MOST_ASES",
+    "SHOWN",
+    "STAYS",
     "address_features",
     "features",
     "holz",
@@ -57,11 +63,17 @@ __all__ = [
 FLUX: Final = 0.5
 """A score from which on a name is called flux."""
 
-MANY_ASES: Final = 16
-"""So many ASes or more are the full spread."""
+MOST_ASES: Final = 64
+"""So many addresses or more are expected in so many ASes."""
+
+STAYS: Final = 0.8
+"""A median persistence from which on addresses stay."""
 
 FEWEST_ADDRESSES: Final = 10
 """Names with fewer addresses in the window are not called flux."""
+
+FAST: Final = 2.0
+"""Addresses a day that were never seen before: so many or more are full speed."""
 
 FEWEST_RESPONSES: Final = 30
 """A name whose address records were seen less often is not judged."""
@@ -72,7 +84,7 @@ SHORTEST_H: Final = 12.0
 SETTLED_COUNT: Final = 3
 """An address must have been seen so often for its time in use to be told."""
 
-FEWEST_SETTLED: Final = 5
+FEWEST_SETTLED: Final = 8
 """Addresses of a name that must have been seen so often."""
 
 HOLZ_THRESHOLD: Final = 142.38
@@ -82,6 +94,7 @@ _TTLS: Final = ((1800, 1.0), (7200, 0.6))
 """Greatest TTL (seconds) and factor; above the last: ``_TTL_LONG``. 1800 is what SAC 025 names."""
 
 _TTL_LONG: Final = 0.2
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _A: Final = 1
 _NS: Final = 2
 _AAAA: Final = 28
@@ -92,11 +105,17 @@ _SLASH_48: Final = np.uint64(16)
 
 COLUMNS: Final = (
     "name", "state", "score", "why", "addresses", "networks", "ases", "countries", "new_a_day",
-    "persistence", "lifetime_h", "ttl_low", "ttl_high", "servers", "server_addresses",
-    "server_ases", "server_persistence", "double_flux", "holz", "dga_like", "responses", "first",
-    "last", "sensors", "since", "until",
+    "gained_a_day", "persistence", "lifetime_h", "ttl_low", "ttl_high", "servers",
+    "server_addresses", "server_ases", "server_persistence", "double_flux", "holz", "dga_like",
+    "responses", "first", "last", "sensors", "since", "until",
 )  # fmt: skip
 """What a row of ``features`` holds."""
+
+SHOWN: Final = (
+    "name", "state", "score", "addresses", "ases", "gained_a_day", "persistence", "ttl_low",
+    "double_flux", "dga_like", "why",
+)  # fmt: skip
+"""Of these, what a table for people shows."""
 
 ADDRESS_COLUMNS: Final = (
     "address", "names", "zones", "flux_names", "asn", "as_name", "country", "responses",
@@ -113,7 +132,7 @@ class _Spans(NamedTuple):
         key: which of them a row is of.
         address: number of the row's address in ``addresses``.
         first, last: when it was seen (UTC microseconds), within the window.
-        count: responses.
+        responses: how often.
         ttl_low, ttl_high: seconds; -1: not known.
     """
 
@@ -122,7 +141,7 @@ class _Spans(NamedTuple):
     address: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
+    responses: npt.NDArray[np.int64]
     ttl_low: npt.NDArray[np.int64]
     ttl_high: npt.NDArray[np.int64]
 
@@ -169,8 +188,9 @@ def features(
     Returns:
         Rows with the columns COLUMNS. ``state`` is ``flux``, ``not_flux`` or ``cannot_tell`` (its
         score is null), ``why`` says the reason. ``new_a_day`` is the share of a day's addresses
-        that were new on it, ``persistence`` from 0 (addresses go at once) to 1 (they stay),
-        ``lifetime_h`` the median hours of an address. ``dga_like`` is ``likeness``.
+        that were new on it, ``gained_a_day`` how many new ones came a day after the first,
+        ``persistence`` from 0 (addresses go at once) to 1 (they stay), ``lifetime_h`` the median
+        hours of an address. ``dga_like`` is ``likeness``.
     """
     table, begin, end = _windowed(answers, window)
     if table.num_rows == 0:
@@ -179,14 +199,15 @@ def features(
     if not spans.keys:
         return []
     found = _measured(spans, places)
-    sensors = _sensors(table, "rrname")
     judged = [_judged(found, i) for i in range(len(spans.keys))]
+    scores = [-1.0 if score is None else score for _, score, _ in judged]
     order = sorted(
         range(len(judged)),
-        key=lambda i: (-(judged[i][1] if judged[i][1] is not None else -1.0),
+        key=lambda i: (-scores[i],
                        -int(found["addresses"][i]), spans.keys[i]),
     )[:most]  # fmt: skip
     chosen = [spans.keys[i] for i in order]
+    sensors = _sensors(table, "rrname", chosen)
     served = _served(table, chosen, reference)
     like = likeness(chosen)
     rows = []
@@ -205,6 +226,7 @@ def features(
                 "ases": int(found["ases"][i]),
                 "countries": int(found["countries"][i]),
                 "new_a_day": _number(found["new_a_day"][i]),
+                "gained_a_day": _number(found["gained_a_day"][i], 2),
                 "persistence": _number(found["persistence"][i]),
                 "lifetime_h": _number(found["lifetime_h"][i], 1),
                 "ttl_low": _known(found["ttl_low"][i]),
@@ -257,13 +279,13 @@ def address_features(
     names = np.bincount(spans.address, minlength=count)
     fluxed = np.isin(np.array(spans.keys, dtype=object)[spans.key], list(flux_names))
     flux = np.bincount(spans.address[fluxed], minlength=count)
-    responses = np.bincount(spans.address, spans.count, minlength=count)
+    responses = np.bincount(spans.address, spans.responses, minlength=count)
     first = np.full(count, np.iinfo(np.int64).max)
     last = np.full(count, np.iinfo(np.int64).min)
     np.minimum.at(first, spans.address, spans.first)
     np.maximum.at(last, spans.address, spans.last)
     order = np.lexsort((np.arange(count), -names, -flux))[:most]
-    sensors = _sensors(table, "rdata")
+    sensors = _sensors(table, "rdata", [str(places.texts[i].as_py()) for i in order.tolist()])
     rows_of = np.argsort(spans.address, kind="stable")
     starts = np.searchsorted(spans.address[rows_of], np.arange(count + 1))
     rows = []
@@ -325,17 +347,14 @@ def _grouped(
     reference: Reference,
 ) -> tuple[_Spans, _Places]:
     """Return the address records of a table by key; data that is no address is left out."""
-    plain = pa.table(
-        {
-            "key": keys,
-            "rdata": table["rdata"],
-            "first": table["time_first"].cast(pa.int64()),
-            "last": table["time_last"].cast(pa.int64()),
-            "count": table["count"],
-            "ttl_low": table["ttl_low"],
-            "ttl_high": table["ttl_high"],
-        }
-    )
+    columns: dict[str, Any] = {
+        "key": keys,
+        "rdata": table["rdata"],
+        "first": table["time_first"].cast(pa.int64()),
+        "last": table["time_last"].cast(pa.int64()),
+        **{name: table[name] for name in ("count", "ttl_low", "ttl_high")},
+    }
+    plain = pa.table(columns)
     sums = plain.group_by(["key", "rdata"]).aggregate(
         [("first", "min"), ("last", "max"), ("count", "sum"), ("ttl_low", "min"),
          ("ttl_high", "max")]
@@ -350,14 +369,14 @@ def _grouped(
     places = _placed(texts, parsed.high[keep], parsed.low[keep], reference)
     coded = sums["key"].combine_chunks().dictionary_encode()
     spans = _Spans(
-        keys=coded.dictionary.to_pylist(),
+        keys=list(map(str, coded.dictionary.to_pylist())),
         key=coded.indices.to_numpy().astype(np.int64),
         address=pc.index_in(sums["rdata"], value_set=texts).to_numpy().astype(np.int64),
         first=sums["first_min"].to_numpy(),
         last=sums["last_max"].to_numpy(),
-        count=sums["count_sum"].to_numpy(),
-        ttl_low=pc.fill_null(sums["ttl_low_min"], -1).to_numpy(),
-        ttl_high=pc.fill_null(sums["ttl_high_max"], -1).to_numpy(),
+        responses=sums["count_sum"].to_numpy(),
+        ttl_low=_filled(sums["ttl_low_min"]),
+        ttl_high=_filled(sums["ttl_high_max"]),
     )
     return spans, places
 
@@ -375,9 +394,9 @@ def _placed(
         four, low >> _SLASH_24 << np.uint64(1), high >> _SLASH_48 << np.uint64(1) | np.uint64(1)
     )
     _, network = np.unique(block, return_inverse=True)
-    asn = pc.fill_null(facts["asn"], -1).to_numpy().astype(np.int64)
+    asn = _filled(facts["asn"])
     country = facts["country"].combine_chunks().cast(pa.string()).dictionary_encode()
-    codes = pc.fill_null(country.indices, -1).to_numpy().astype(np.int64)
+    codes = _filled(country.indices)
     return _Places(texts, network.astype(np.int64), asn, codes, facts)
 
 
@@ -396,8 +415,11 @@ def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
     new = np.bincount(spans.key[later], minlength=size)
     with np.errstate(divide="ignore", invalid="ignore"):
         new_a_day = np.where(seen > 0, new / seen, np.nan)
-    settled = np.flatnonzero(spans.count >= SETTLED_COUNT)
-    count = spans.count[settled].astype(np.float64)
+    days = last // _DAY_US - first // _DAY_US
+    # Within one day nothing can be said but how many there are.
+    gained = np.where(days > 0, new / np.maximum(days, 1), addresses)
+    settled = np.flatnonzero(spans.responses >= SETTLED_COUNT)
+    count = spans.responses[settled].astype(np.float64)
     # Of something seen c times evenly, first and last are (c - 1) / (c + 1) of its time apart.
     life = (spans.last - spans.first)[settled] * (count + 1) / (count - 1)
     key = spans.key[settled]
@@ -411,12 +433,13 @@ def _measured(spans: _Spans, places: _Places) -> dict[str, npt.NDArray[Any]]:
         "countries": _distinct(spans.key, places.country[spans.address], size),
         "placed": np.bincount(spans.key, places.asn[spans.address] >= 0, minlength=size),
         "new_a_day": new_a_day,
+        "gained_a_day": gained,
         "settled": np.bincount(key, minlength=size),
         "persistence": _medians(key, np.minimum(life / total, 1.0), size),
         "lifetime_h": _medians(key, np.minimum(life, total) / _HOUR_US, size),
         "ttl_low": np.where(low == np.iinfo(np.int64).max, -1, low),
         "ttl_high": np.maximum.reduceat(spans.ttl_high, starts),
-        "responses": np.bincount(spans.key, spans.count, minlength=size).astype(np.int64),
+        "responses": np.bincount(spans.key, spans.responses, minlength=size).astype(np.int64),
         "first": first,
         "last": last,
     }
@@ -456,20 +479,26 @@ def _judged(found: dict[str, npt.NDArray[Any]], i: int) -> tuple[str, float | No
         return "cannot_tell", None, "the networks of most addresses are not known"
     if found["settled"][i] < FEWEST_SETTLED:
         return "cannot_tell", None, "too few addresses were seen often enough"
-    spread = min(1.0, np.log(max(ases, 1)) / np.log(MANY_ASES))
+    spread = min(1.0, np.log(max(ases, 1)) / np.log(min(addresses, MOST_ASES)))
     persistence = float(found["persistence"][i])
-    turnover = max(0.0, 1.0 - 2.0 * persistence)
+    turnover = max(0.0, 1.0 - persistence / STAYS)
     ttl = int(found["ttl_high"][i])
     factor = next((by for limit, by in _TTLS if ttl <= limit), _TTL_LONG)
-    score = float(np.sqrt(spread * turnover) * factor)
+    gained = float(found["gained_a_day"][i])
+    score = float(min(spread, turnover, gained / FAST) * factor)
     told = "TTL not known" if ttl < 0 else f"TTL up to {ttl:,} s"
-    why = f"{addresses:,} addresses in {ases:,} ASes, persistence {persistence:.2f}, {told}"
+    why = (
+        f"{addresses:,} addresses in {ases:,} ASes, {gained:.1f} new ones a day, "
+        f"persistence {persistence:.2f}, {told}"
+    )
     if score >= FLUX:
         return "flux", score, why
     if spread < FLUX:
         why += ": few ASes, as content delivery has"
     elif turnover < FLUX:
         why += ": addresses stay, as in content delivery or a pool"
+    elif gained < FAST:
+        why += ": it moves now and then"
     return "not_flux", score, why
 
 
@@ -485,7 +514,7 @@ def _served(
         return {}
     pairs = ns.group_by(["rrname", "rdata"]).aggregate([])
     counts: dict[str, int] = {}
-    for owner in pairs["rrname"].to_pylist():
+    for owner in map(str, pairs["rrname"].to_pylist()):
         counts[owner] = counts.get(owner, 0) + 1
     kinds = table["rrtype"].to_numpy()
     hosts = table.filter(pa.array((kinds == _A) | (kinds == _AAAA)))
@@ -512,13 +541,21 @@ def _served(
     return by_name
 
 
-def _sensors(table: pa.Table, key: str) -> dict[str, list[str]]:
-    plain = pa.table({"key": table[key], "sensor": table["sensor"].cast(pa.string())})
-    pairs = plain.group_by(["key", "sensor"]).aggregate([]).sort_by("sensor")
+def _sensors(table: pa.Table, key: str, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """Return the sensors that saw each of some names or addresses, sorted."""
+    table = table.filter(pc.is_in(table[key], value_set=pa.array(wanted, pa.string())))
+    columns: dict[str, Any] = {"key": table[key], "sensor": table["sensor"].cast(pa.string())}
+    pairs = pa.table(columns).group_by(["key", "sensor"]).aggregate([]).sort_by("sensor")
     found: dict[str, list[str]] = {}
     for name, sensor in zip(pairs["key"].to_pylist(), pairs["sensor"].to_pylist(), strict=True):
-        found.setdefault(name, []).append(sensor)
+        found.setdefault(str(name), []).append(str(sensor))
     return found
+
+
+def _filled(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
+    """Return the numbers of a column, -1 for null."""
+    filled: Any = pc.fill_null(column, -1)
+    return np.asarray(filled.to_numpy(), np.int64)
 
 
 def _micro(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
@@ -526,8 +563,7 @@ def _micro(column: Any) -> npt.NDArray[np.int64]:  # noqa: ANN401 - Arrow
 
 
 def _time(micro: Any) -> str:  # noqa: ANN401 - NumPy
-    when: datetime = pa.scalar(int(micro), pa.timestamp("us", tz="UTC")).as_py()
-    return iso(when)
+    return iso(_EPOCH + timedelta(microseconds=int(micro)))
 
 
 def _number(value: Any, digits: int = 3) -> float | None:  # noqa: ANN401 - NumPy

@@ -91,7 +91,7 @@ def holders(wanted: dict[str, tuple[int, int]], random: np.random.Generator) -> 
         SimulationError: they do not fit.
     """
     block = _FIRST
-    found = []
+    found: list[Holder] = []
     for kind, (count, size) in wanted.items():
         for i in range(count):
             country = _COUNTRIES[int(random.integers(len(_COUNTRIES)))]

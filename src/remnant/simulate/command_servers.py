@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from remnant.cases.zones import DYNAMIC_DNS, zone_of
+from remnant.enrich.content import row_numbers
 from remnant.simulate.address_space import address_texts
 from remnant.simulate.innocent_hosting import DYNAMIC_ZONE
 from remnant.simulate.made_names import joined, labels
@@ -127,7 +128,7 @@ class Operator:
             bulletproof = draw.random(count) < _BULLETPROOF
             for i in range(count):
                 kind = "bulletproof hosting" if bulletproof[i] else "dedicated hosting"
-                address = address_texts(self.world.space.take(kind, 1, draw)).to_pylist()[0]
+                address = self._rented(kind)
                 lasts = length * draw.uniform(0.7, 1.5)
                 since = float(begin[i]) + draw.uniform(0.0, 5.0)
                 until = min(since + lasts, wanted.days)
@@ -137,11 +138,15 @@ class Operator:
             last = max((s for s in self._servers if s.tier == 1), key=lambda s: s.until)
             last.until = wanted.days
 
+    def _rented(self, kind: str) -> str:
+        """Return an address of a kind of network that nobody else has."""
+        return str(address_texts(self.world.space.take(kind, 1, self.random))[0].as_py())
+
     def _run_name_servers(self) -> None:
         for own in self.world.names.domains(_NAME_SERVER_SETS).to_pylist():
             hosts = self.world.space.take("bulletproof hosting", 2, self.random)
             pair = (f"ns1.{own}", f"ns2.{own}")
-            for host, address in zip(pair, address_texts(hosts).to_pylist(), strict=True):
+            for host, address in zip(pair, map(str, address_texts(hosts).to_pylist()), strict=True):
                 span = (0.0, self.wanted.days)
                 self.records.add(host, A, address, *span, a_day=10.0, ttl=_TTL)
                 self.records.add(own, NS, host, *span, a_day=1.0, ttl=86_400)
@@ -204,7 +209,7 @@ class Operator:
             servers = self.world.parking_servers
         elif after == "registered":
             kind = "dedicated hosting"
-            address = address_texts(self.world.space.take(kind, 1, self.random)).to_pylist()[0]
+            address = self._rented(kind)
             servers = self.world.registrars[-1]
         else:
             return
@@ -316,7 +321,7 @@ class Operator:
         at = since
         while at < until:
             end = min(until, at + self.random.uniform(5.0, 30.0))
-            address = address_texts(self.world.space.take("access", 1, self.random)).to_pylist()[0]
+            address = self._rented("access")
             self.records.add(name, A, address, at, end, a_day=4.0, ttl=60)
             at = end
 
@@ -359,7 +364,7 @@ class Operator:
             self.records.add(below, A, here.address, *span, a_day=0.2, ttl=_TTL)
 
     def _made_names(self, count: int) -> list[str]:
-        hosts = pa.array(_HOSTS).take(pa.array(self.random.integers(0, len(_HOSTS), count)))
+        hosts = pa.array(_HOSTS).take(row_numbers(self.random.integers(0, len(_HOSTS), count)))
         found: list[str] = joined(hosts, self.world.names.domains(count)).to_pylist()
         return found
 

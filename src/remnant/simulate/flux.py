@@ -67,15 +67,17 @@ STYLES: Final = {
         Style("cdn", False, 80, 4, _STABLE_H, 60, ases=2),
         Style("wide_cdn", False, 150, 4, _STABLE_H, 30, ases=25),
         Style("rotating_cdn", False, 60, 4, 24.0, 60, ases=3),
+        Style("rotating_wide_cdn", False, 60, 4, 24.0, 60, ases=25),
+        Style("narrow_flux", True, 40, 8, 12.0, 180, ases=3),
         Style("volunteer_pool", False, 800, 4, _STABLE_H, 130),
         Style("dynamic_dns", False, 1, 1, 24.0, 60, ases=1),
         Style("round_robin", False, 4, 4, _STABLE_H, 300, ases=1),
     )
 }
-"""Two kinds of fast flux as they were published, a slower one, and innocent names that change
-addresses or have many: content delivery in few networks, in caches at many access networks, or
-with new addresses each day; a pool of volunteers (as for time servers); a host at home; a site with
-four servers."""
+"""Two kinds of fast flux as they were published, a slower one, one within three ASes, and innocent
+names that change addresses or have many: content delivery in few networks, in caches at many access
+networks, with new addresses each day, and the last two at once; a pool of volunteers (as for time
+servers); a host at home; a site with four servers."""
 
 
 class Lookups(NamedTuple):
@@ -193,8 +195,8 @@ def _rows(
     name: str,
     rrtype: int,
     data: Any,  # noqa: ANN401 - Arrow
-    first: npt.NDArray[np.float64],
-    last: npt.NDArray[np.float64],
+    first: npt.NDArray[Any],
+    last: npt.NDArray[Any],
     count: npt.NDArray[np.int64],
     ttl: int,
     sensor: str,

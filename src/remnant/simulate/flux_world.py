@@ -26,6 +26,7 @@ __all__ = ["FluxWorld"]
 
 _FIRST: Final = int(IPv4Address("10.0.0.0"))
 _ASES: Final = 300
+_SIZE: Final = 65_536
 _COUNTRIES: Final = ("US", "PL", "UA", "IN", "BR", "TR", "IT", "RU", "MX", "JP")
 _SENSORS: Final = (("pdns-a", 0.6), ("pdns-b", 0.4))
 _START: Final = datetime(2015, 3, 1, tzinfo=UTC)
@@ -55,9 +56,9 @@ class FluxWorld:
         random = np.random.Generator(np.random.PCG64(seed))
         weight = 1.0 / (np.arange(_ASES) + 2.0)
         which = random.choice(_ASES, 30_000, p=weight / weight.sum())
-        pool = _FIRST + which * 65_536 + random.integers(1, 65_535, which.size)
+        pool = _FIRST + which * _SIZE + random.integers(1, _SIZE - 1, which.size)
         rows = [
-            (_FIRST + i * 65_536, _FIRST + (i + 1) * 65_536 - 1, 64_512 + i,
+            (_FIRST + i * _SIZE, _FIRST + (i + 1) * _SIZE - 1, 64_512 + i,
              _COUNTRIES[i % len(_COUNTRIES)], f"Simulated network {i + 1}")
             for i in range(_ASES)
         ]  # fmt: skip
@@ -80,23 +81,34 @@ class FluxWorld:
         *,
         a_day: float = 120.0,
         servers: Sequence[str] = (),
-        step_h: float = 24.0,
     ) -> pa.Table:
         """Return what two sensors see of a name in some days: columns of ``schema.ANSWERS``."""
-        seen = flux.lookups(
+        return self.seen(self.lookups(style, days, a_day), style, name, servers)
+
+    def lookups(self, style: flux.Style, days: float, a_day: float) -> flux.Lookups:
+        """Return the answers that a name gave in some days."""
+        return flux.lookups(
             style, self.pool, self.asn, hours=days * 24.0, a_day=a_day, random=self.random
         )
+
+    def seen(
+        self, lookups: flux.Lookups, style: flux.Style, name: str, servers: Sequence[str] = ()
+    ) -> pa.Table:
+        """Return what two sensors see of these answers: columns of ``schema.ANSWERS``."""
         return flux.observations(
             name,
-            seen,
+            lookups,
             start_us=to_us(_START),
             ttl=style.ttl,
             sensors=_SENSORS,
             source="simulated-flux",
             random=self.random,
             servers=servers,
-            step_h=step_h,
         )
+
+    def ases(self, addresses: npt.NDArray[np.int64]) -> int:
+        """Return in how many ASes addresses of the pool are."""
+        return int(np.unique((addresses - _FIRST) // _SIZE).size)
 
     def double_flux(self, name: str, days: float = 7.0) -> pa.Table:
         """Return a name of GameOver Zeus' kind whose name servers are infected hosts too."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from remnant.enrich.content import row_numbers
 from remnant.simulate.address_space import address_texts
 from remnant.simulate.made_names import MadeNames, joined, labels
 from remnant.simulate.observed_records import CNAME, MX, NS, A
@@ -129,13 +130,14 @@ class World:
         edge_servers, parking_servers, other_sinkhole = pairs[-3:]
         mail = (f"mx1.{firms[-4]}mail.example", f"mx2.{firms[-4]}mail.example")
         for pair in (*hosters, *registrars, edge_servers, parking_servers, other_sinkhole):
-            for host, at in zip(pair, _taken(space, "DNS", 2, random), strict=True):
-                records.add(host, A, at, 0.0, days, a_day=200.0, ttl=86_400)
-        for host, at in zip(mail, mail_hosts, strict=True):
-            records.add(host, A, at, 0.0, days, a_day=500.0)
+            for host, place in zip(pair, _taken(space, "DNS", 2, random), strict=True):
+                records.add(host, A, place, 0.0, days, a_day=200.0, ttl=86_400)
+        for host, place in zip(mail, mail_hosts, strict=True):
+            records.add(host, A, place, 0.0, days, a_day=500.0)
 
         site = _Site(records, random, days, parking, parking_servers, mail)
         behind = []
+        at: Any
         for i, address in enumerate(shared):
             own = names.domains(some(neighbours))
             behind.append(own)
@@ -152,10 +154,10 @@ class World:
         own = names.domains(some(_CDN_NAMES))
         site.add(own, None, edge_servers, mailed=0.3, www=0.0)
         for _ in range(3):
-            which = pa.array(random.integers(0, len(edges), len(own)))
+            which = row_numbers(random.integers(0, len(edges), len(own)))
             records.add(own, A, pa.array(edges).take(which), 0.0, days, a_day=20.0, ttl=60)
         own = names.domains(some(_PARKED))
-        at = pa.array(parking).take(pa.array(random.integers(0, len(parking), len(own))))
+        at = pa.array(parking).take(row_numbers(random.integers(0, len(parking), len(own))))
         site.add(own, at, parking_servers, mailed=0.0, www=0.0)
         own = names.domains(some(_SINKHOLED))
         at = _taken(space, "sinkhole", 1, random)[0]
@@ -224,11 +226,11 @@ class _Site:
         self._part(own, since, until, asked, mailed, alias=False)
         gone = np.flatnonzero((chance >= 0.05) & (chance < 0.075))
         if gone.size and self.parking_servers != servers:
-            left = own.take(pa.array(gone))
+            left = own.take(row_numbers(gone))
             which = self.random.integers(0, len(self.parking), gone.size)
-            at = pa.array(self.parking).take(pa.array(which))
+            host: Any = pa.array(self.parking).take(row_numbers(which))
             later = until[gone] + 2.0
-            self.records.add(left, A, at, later, self.days, a_day=0.5, ttl=600)
+            self.records.add(left, A, host, later, self.days, a_day=0.5, ttl=600)
             for server in self.parking_servers:
                 self.records.add(left, NS, server, later, self.days, a_day=0.2, ttl=86_400)
 
@@ -245,7 +247,7 @@ class _Site:
         rows = np.flatnonzero(self.random.random(len(own)) < share)
         if not rows.size:
             return
-        chosen = own.take(pa.array(rows))
+        chosen = own.take(row_numbers(rows))
         span = (since[rows], until[rows])
         if alias:
             www = joined("www.", chosen)
@@ -256,7 +258,7 @@ class _Site:
 
 
 def _taken(space: Space, kind: str, count: int, random: np.random.Generator) -> tuple[str, ...]:
-    return tuple(address_texts(space.take(kind, count, random)).to_pylist())
+    return tuple(map(str, address_texts(space.take(kind, count, random)).to_pylist()))
 
 
 def _popular(
@@ -267,7 +269,7 @@ def _popular(
     hosts = _taken(space, "web", 2 * _POPULAR, random)
     for half in (hosts[:_POPULAR], hosts[_POPULAR:]):
         records.add(sites, A, pa.array(half), 0.0, days, a_day=5_000.0, ttl=300)
-    return tuple(sites.to_pylist()), hosts
+    return tuple(map(str, sites.to_pylist())), hosts
 
 
 def _dynamic(

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.enrich.content import row_numbers
 from remnant.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -72,4 +73,4 @@ def labels(count: int, random: np.random.Generator, length: int = 12) -> Any:  #
 
 
 def _chosen(texts: Sequence[str], which: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401 - Arrow
-    return pa.array(texts, pa.string()).take(pa.array(which))
+    return pa.array(texts, pa.string()).take(row_numbers(which))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from remnant.enrich.content import row_numbers
 from remnant.schema import ANSWERS, TIME
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Records:
                 start_us + ((since[rows] + at * span[rows]) * DAY_US).astype(np.int64)
                 for at in (first, last)
             ]
-            taken = held.take(pa.array(rows))
+            taken = held.take(row_numbers(rows))
             ttl = pa.array(taken["ttl"].to_numpy().astype(np.int64))
             columns = {
                 "rrname": taken["rrname"],
@@ -127,5 +128,5 @@ class Records:
 
 
 def _word(text: str, count: int) -> Any:  # noqa: ANN401 - Arrow
-    codes = pa.array(np.zeros(count, np.int32))
+    codes: Any = pa.array(np.zeros(count, np.int32))
     return pa.DictionaryArray.from_arrays(codes, pa.array([text]))

@@ -17,6 +17,7 @@ import zstandard
 
 from remnant.capture.pdns_rows import SIMULATOR
 from remnant.capture.text_types import TYPES
+from remnant.enrich.content import row_numbers
 from remnant.simulate.made_names import joined
 from remnant.simulate.networks import RESOLVER_V4
 
@@ -39,8 +40,7 @@ def write_cof(answers: pa.Table, path: Path) -> int:
         answers: columns of ``schema.ANSWERS``, folded names without escapes.
         path: ends in ``.zst``.
     """
-    order = [(name, "ascending") for name in ("rrname", "rrtype", "rdata", "time_first")]
-    rows = answers.sort_by(order).combine_chunks()
+    rows = _sorted(answers, ("rrname", "rrtype", "rdata", "time_first"))
     lines = joined(
         '{"rrname":"', rows["rrname"], '.","rrtype":"', _types(rows), '","rdata":"', _data(rows),
         '","count":', _text(rows["count"]),
@@ -61,8 +61,7 @@ def write_log(answers: pa.Table, path: Path) -> int:
 
     A line has one time: that at which the row was seen last. It says the TTL.
     """
-    order = [(name, "ascending") for name in ("time_last", "rrname", "rdata")]
-    rows = answers.sort_by(order).combine_chunks()
+    rows = _sorted(answers, ("time_last", "rrname", "rdata"))
     client, server = _address(RESOLVER_V4), "198.51.100.53"
     micro = rows["time_last"].cast(pa.int64()).to_numpy()
     fraction = pc.utf8_lpad(pa.array(micro % _SECOND_US).cast(pa.string()), 6, "0")
@@ -76,6 +75,11 @@ def write_log(answers: pa.Table, path: Path) -> int:
         "made up by a simulation||0||1"
     )
     return _write(path, [first, *lines.to_pylist()])
+
+
+def _sorted(answers: pa.Table, columns: tuple[str, ...]) -> pa.Table:
+    order: Any = [(name, "ascending") for name in columns]
+    return answers.sort_by(order).combine_chunks()
 
 
 def _write(path: Path, lines: list[str]) -> int:
@@ -94,7 +98,7 @@ def _data(rows: pa.Table) -> Any:  # noqa: ANN401 - Arrow
 
 def _types(rows: pa.Table) -> Any:  # noqa: ANN401 - Arrow
     kinds, which = np.unique(rows["rrtype"].to_numpy(), return_inverse=True)
-    return pa.array([_MNEMONIC[int(kind)] for kind in kinds]).take(pa.array(which))
+    return pa.array([_MNEMONIC[int(kind)] for kind in kinds]).take(row_numbers(which))
 
 
 def _seconds(column: Any) -> Any:  # noqa: ANN401 - Arrow
