@@ -8,18 +8,19 @@ known: nothing is dropped, only drawn once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from remnant.infrastructure.graph import Graph
 from remnant.schema import EDGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from remnant.infrastructure.graph import Graph
 
     Numbers = npt.NDArray[np.int64]
 
@@ -72,8 +73,8 @@ def fold(graph: Graph, *, threshold: int = 3, keep: npt.ArrayLike = ()) -> Folde
     rank[order] = np.arange(count)
     group = np.arange(count) if threshold < 2 else _groups(graph, np.asarray(keep, np.int64), rank)
     sizes = np.bincount(group, minlength=count)
-    small = sizes[group] < max(threshold, 2)
-    group = np.where(small, np.arange(count), group)
+    few = sizes[group] < max(threshold, 2)
+    group = np.where(few, np.arange(count), group)
     # A group is known by its first member by value.
     by_group = np.lexsort((rank, group))
     first = np.ones(count, np.bool_)
@@ -89,7 +90,8 @@ def fold(graph: Graph, *, threshold: int = 3, keep: npt.ArrayLike = ()) -> Folde
     starts = np.zeros(leads.size + 1, np.int64)
     np.cumsum(np.bincount(of, minlength=leads.size), out=starts[1:])
     nodes = _spanned(graph.nodes, leads[place], members, starts)
-    return Folded(Graph(nodes, _merged(graph, of)), np.diff(starts), of, members, starts)
+    small = replace(graph, nodes=nodes, edges=_merged(graph, of))
+    return Folded(small, np.diff(starts), of, members, starts)
 
 
 def _groups(graph: Graph, keep: Numbers, rank: Numbers) -> Numbers:

@@ -1,7 +1,7 @@
 """The traffic figure: who still asks for the seized names, and where the names lead.
 
-Client networks stand on the left, names in the middle, what the names led to on the right: addresses
-and sinkholes, then ASes and name servers. On the left a band is as wide as there were queries. What
+Client networks stand on the left, names in the middle, what the names led to on the right:
+addresses and sinkholes, then ASes and name servers. On the left a band is as wide as there were queries. What
 became of a query is not known from here, so the lines on the right are relations and all of one
 width.
 
@@ -90,10 +90,10 @@ def inline_traffic(graph: Graph, facts: MapFacts) -> tuple[str, str]:
 
 
 def _flows(graph: Graph, most: tuple[int, int, int, int]) -> _Flows:
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
+    kinds = list(map(str, graph.nodes["kind"].to_pylist()))
     types = np.array(graph.edges["type"].cast(pa.string()).to_pylist(), dtype=object)
     tails, heads = graph.tails.tolist(), graph.heads.tolist()
-    counts = graph.edges["count"].to_pylist()
+    counts: list[int] = graph.edges["count"].to_numpy().tolist()
     clients = graph.edges["clients"].to_pylist()
     words = _words(graph, kinds)
     asked: dict[int, int] = {}
