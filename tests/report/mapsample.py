@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from mapped import START, Sketch, made_up, with_traffic
-from remnant.infrastructure.graph import Graph
 from remnant.report.mapfacts import MapFacts
 from remnant.windows import Window
+
+if TYPE_CHECKING:
+    from remnant.infrastructure.graph import Graph
 
 FACTS = MapFacts(
     case="beebone",

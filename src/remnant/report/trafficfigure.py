@@ -1,9 +1,9 @@
 """The traffic figure: who still asks for the seized names, and where the names lead.
 
 Client networks stand on the left, names in the middle, what the names led to on the right:
-addresses and sinkholes, then ASes and name servers. On the left a band is as wide as there were queries. What
-became of a query is not known from here, so the lines on the right are relations and all of one
-width.
+addresses and sinkholes, then ASes and name servers. On the left a band is as wide as there were
+queries. What became of a query is not known from here, so the lines on the right are relations and
+all of one width.
 
 A query is a question that a sensor saw, not a machine; a name that is asked through caches is asked
 more often than is seen.
