@@ -28,7 +28,9 @@ def test_two_campaigns_that_one_record_joins_are_two_clusters() -> None:
         [
             value[0] if k == "name" else {"97": "a", "98": "b"}[value[8:10]]
             for k, value in zip(
-                graph.nodes["kind"].to_pylist(), graph.nodes["value"].to_pylist(), strict=True
+                graph.nodes["kind"].to_pylist(),
+                map(str, graph.nodes["value"].to_pylist()),
+                strict=True,
             )
         ]
     )

@@ -23,7 +23,7 @@ def said() -> list[str]:
 
 
 def test_networks_names_and_where_they_led_stand_side_by_side(said: list[str]) -> None:
-    heads = ("client networks", "names asked for", "led to", "in networks, by name servers")
+    heads = ("client networks", "names asked for", "led to", "ASes and name servers")
 
     assert set(heads) <= set(said)
     assert any(text.startswith("ISP ") for text in said)

@@ -97,7 +97,7 @@ def node_radii(graph: Graph, sizes: Numbers | None = None) -> Floats:
     The area of a folded node grows with its members, that of a hub with the logarithm of its
     neighbours, up to a bound.
     """
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
+    kinds = map(str, graph.nodes["kind"].to_pylist())
     radii = np.array([_RADII.get(kind, 1.0) for kind in kinds], np.float64)
     radii[graph.seeds] = np.maximum(radii[graph.seeds], 1.4)
     degrees = np.asarray(graph.nodes["degree"].to_numpy(), np.float64)

@@ -117,7 +117,8 @@ def published(graph: Graph, minimum: int) -> Graph:
     if minimum < 2 or not networks.size:
         return graph
     clients = np.zeros(len(graph), np.int64)
-    asked = pc.fill_null(graph.edges["clients"], 0).to_numpy()
+    asks: Any = graph.edges["clients"]
+    asked = np.asarray(pc.fill_null(asks, 0).to_numpy(), np.int64)
     np.maximum.at(clients, graph.tails, asked)
     small = networks[clients[networks] < minimum]
     if small.size == 1 and networks.size > 1:
@@ -174,7 +175,7 @@ def _added(edges: pa.Table) -> pa.Table:
     )
     sums = sums.sort_by([(key, "ascending") for key in keys])
     nothing = pa.array([[]] * sums.num_rows, pa.list_(pa.string()))
-    columns = {
+    columns: dict[str, Any] = {
         **{key: sums[key] for key in keys},
         "time_first": sums["time_first_min"],
         "time_last": sums["time_last_max"],

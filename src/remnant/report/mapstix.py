@@ -177,7 +177,7 @@ def _relations(graph: Graph, ids: dict[int, str], made: dict[str, Any]) -> Itera
     rows = zip(
         graph.tails.tolist(),
         graph.heads.tolist(),
-        edges["type"].cast(pa.string()).to_pylist(),
+        map(str, edges["type"].to_pylist()),
         edges["time_first"].to_pylist(),
         edges["time_last"].to_pylist(),
         strict=True,
