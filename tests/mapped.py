@@ -124,7 +124,7 @@ def with_traffic(graph: Graph, networks: int = 20, seed: int = 2) -> Graph:
             "time_first": START,
             "time_last": START + timedelta(days=9),
             "count": int(draw.integers(1, 50_000)) // (k + 1) + 1,
-            "clients": int(draw.integers(1, 900)) // (k + 1) + 1,
+            "clients": int(draw.integers(1, 900)) // (k + 1) + 1 if k < networks - 4 else 3,
             "sensors": ["s1"],
             "sources": ["q1"],
         }

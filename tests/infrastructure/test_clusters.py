@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from mapped import Sketch, made_up
 
+from mapped import Sketch, made_up
 from remnant.infrastructure.clusters import canonical, clusters, edge_weights, neighbours
 from remnant.infrastructure.graph import Graph
 
@@ -28,7 +28,9 @@ def test_two_campaigns_that_one_record_joins_are_two_clusters() -> None:
         [
             value[0] if k == "name" else {"97": "a", "98": "b"}[value[8:10]]
             for k, value in zip(
-                graph.nodes["kind"].to_pylist(), graph.nodes["value"].to_pylist(), strict=True
+                graph.nodes["kind"].to_pylist(),
+                map(str, graph.nodes["value"].to_pylist()),
+                strict=True,
             )
         ]
     )
@@ -56,11 +58,11 @@ def test_clusters_do_not_depend_on_the_order_of_the_rows() -> None:
     order = np.random.default_rng(1).permutation(len(graph))
     place = np.empty(len(graph), np.int32)
     place[order] = np.arange(len(graph))
-    edges = graph.edges.take(pa.array(np.random.default_rng(2).permutation(graph.edges.num_rows)))
+    edges = graph.edges.take(np.random.default_rng(2).permutation(graph.edges.num_rows))
     for index, end in enumerate(("tail", "head")):
         column = pa.array(place[edges[end].to_numpy()])
         edges = edges.set_column(index, edges.schema.field(end), column)
-    other = Graph(graph.nodes.take(pa.array(order)), edges)
+    other = Graph(graph.nodes.take(order), edges)
 
     assert (clusters(other) == clusters(graph)[order]).all()
     assert (order[canonical(other)] == canonical(graph)).all()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
-from mapped import Sketch, made_up
 from scipy.spatial import cKDTree
 
+from mapped import Sketch, made_up
 from remnant.infrastructure.graph import Graph
 from remnant.infrastructure.layout import Layout, arrange, layout, node_keys
 
@@ -20,7 +22,7 @@ def laid(graph: Graph) -> Layout:
     return layout(graph)
 
 
-def preservation(graph: Graph, places: np.ndarray, near: int = 8) -> float:  # type: ignore[type-arg]
+def preservation(graph: Graph, places: Any, near: int = 8) -> float:
     """Share of the nearest on paper that are at most two steps away on the map, hubs left out."""
     usable = ~(graph.hubs[graph.tails] | graph.hubs[graph.heads])
     around: list[set[int]] = [set() for _ in range(len(graph))]
@@ -58,11 +60,11 @@ def test_the_picture_does_not_depend_on_the_order_of_the_rows(graph: Graph, laid
     order = np.random.default_rng(1).permutation(len(graph))
     place = np.empty(len(graph), np.int32)
     place[order] = np.arange(len(graph))
-    edges = graph.edges.take(pa.array(np.random.default_rng(2).permutation(graph.edges.num_rows)))
+    edges = graph.edges.take(np.random.default_rng(2).permutation(graph.edges.num_rows))
     for index, end in enumerate(("tail", "head")):
         column = pa.array(place[edges[end].to_numpy()])
         edges = edges.set_column(index, edges.schema.field(end), column)
-    other = layout(Graph(graph.nodes.take(pa.array(order)), edges))
+    other = layout(Graph(graph.nodes.take(order), edges))
 
     assert np.allclose(other.positions, laid.positions[order], atol=1e-3)
 

@@ -29,6 +29,10 @@ def test_text_and_lines_stand_out(colours: dict[str, str]) -> None:
     for line in ("accent", "ink"):
         assert contrast(colours[line], colours["band"]) >= 3, line
         assert contrast(colours[line], colours["gap"]) >= 3, line
+    # Marks of a map lie on paper and on the ground of their cluster.
+    for mark in ("address", "prefix", "network", "server", "mail", "client"):
+        for paper in ("paper", "panel"):
+            assert contrast(colours[mark], colours[paper]) >= 3, (mark, paper)
 
 
 def test_both_palettes_name_the_same_colours() -> None:

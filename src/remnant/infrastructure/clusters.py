@@ -65,7 +65,7 @@ def edge_weights(graph: Graph) -> Floats:
     a hub.
     """
     count = len(graph)
-    types = graph.edges["type"].cast(pa.string()).to_pylist()
+    types = map(str, graph.edges["type"].to_pylist())
     weights = np.array([_WEIGHTS.get(kind, 0.1) for kind in types], np.float64)
     tails, heads = graph.tails, graph.heads
     degrees = np.bincount(tails, minlength=count) + np.bincount(heads, minlength=count)
@@ -145,7 +145,7 @@ def _communities(
 ) -> Numbers:
     """Move and merge until nothing is gained; return the group of each node."""
     whole = np.arange(count)
-    loops = np.zeros(count)
+    loops: Floats = np.zeros(count)
     starts, others, held = neighbours(count, tails, heads, weights)
     for _ in range(_ROUNDS):
         group: Any = np.arange(starts.size - 1)
@@ -155,7 +155,7 @@ def _communities(
         size = int(group.max()) + 1
         rows = np.repeat(np.arange(starts.size - 1), np.diff(starts))
         within = group[rows] == group[others]
-        loops = np.bincount(group, weights=loops, minlength=size) + np.bincount(
+        loops = np.bincount(group, weights=loops, minlength=size).astype(np.float64) + np.bincount(
             group[rows[within]], weights=held[within], minlength=size
         )
         upper = ~within & (rows < others)

@@ -8,18 +8,19 @@ known: nothing is dropped, only drawn once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from remnant.infrastructure.graph import Graph
 from remnant.schema import EDGES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from remnant.infrastructure.graph import Graph
 
     Numbers = npt.NDArray[np.int64]
 
@@ -72,8 +73,8 @@ def fold(graph: Graph, *, threshold: int = 3, keep: npt.ArrayLike = ()) -> Folde
     rank[order] = np.arange(count)
     group = np.arange(count) if threshold < 2 else _groups(graph, np.asarray(keep, np.int64), rank)
     sizes = np.bincount(group, minlength=count)
-    small = sizes[group] < max(threshold, 2)
-    group = np.where(small, np.arange(count), group)
+    few = sizes[group] < max(threshold, 2)
+    group = np.where(few, np.arange(count), group)
     # A group is known by its first member by value.
     by_group = np.lexsort((rank, group))
     first = np.ones(count, np.bool_)
@@ -89,7 +90,8 @@ def fold(graph: Graph, *, threshold: int = 3, keep: npt.ArrayLike = ()) -> Folde
     starts = np.zeros(leads.size + 1, np.int64)
     np.cumsum(np.bincount(of, minlength=leads.size), out=starts[1:])
     nodes = _spanned(graph.nodes, leads[place], members, starts)
-    return Folded(Graph(nodes, _merged(graph, of)), np.diff(starts), of, members, starts)
+    small = replace(graph, nodes=nodes, edges=_merged(graph, of))
+    return Folded(small, np.diff(starts), of, members, starts)
 
 
 def _groups(graph: Graph, keep: Numbers, rank: Numbers) -> Numbers:
@@ -136,7 +138,7 @@ def _equal(
     a, b = begin[one][pair] + step, begin[two][pair] + step
     differ = (others[a] != others[b]) | (how[a] != how[b])
     equal[pair[differ]] = False
-    return equal
+    return np.asarray(equal, np.bool_)
 
 
 def _mixed(others: Numbers, how: Numbers) -> npt.NDArray[np.uint64]:
@@ -159,11 +161,11 @@ def _codes(column: pa.ChunkedArray[Any]) -> Numbers:
 
 def _spanned(nodes: pa.Table, leads: Numbers, order: Numbers, starts: Numbers) -> pa.Table:
     """Return the rows of the first members, with the times of all members."""
-    table = nodes.take(pa.array(leads))
+    table = nodes.take(leads)
     if leads.size == nodes.num_rows:
         return table
     group = pa.array(np.repeat(np.arange(leads.size), np.diff(starts)))
-    times = nodes.select(["time_first", "time_last"]).take(pa.array(order))
+    times = nodes.select(["time_first", "time_last"]).take(order)
     spans = times.append_column("group", group).group_by("group", use_threads=False)
     span = spans.aggregate([("time_first", "min"), ("time_last", "max")]).sort_by("group")
     for name, how in (("time_first", "min"), ("time_last", "max")):
@@ -211,9 +213,8 @@ def _joined(whole: pa.Table, keys: list[str], name: str) -> pa.ChunkedArray[Any]
     """Return the distinct members of a list column for each key, sorted; keys in order."""
     column: Any = whole[name].combine_chunks()
     rows = pc.list_parent_indices(column)
-    items = pa.table(
-        {**{key: whole[key].take(rows) for key in keys}, name: pc.list_flatten(column)}
-    )
+    columns: dict[str, Any] = {key: whole[key].take(rows) for key in keys}
+    items = pa.table(columns | {name: pc.list_flatten(column)})
     every = whole.select(keys).append_column(name, pa.nulls(whole.num_rows, pa.string()))
     items = pa.concat_tables([items.cast(every.schema), every])
     distinct = items.group_by([*keys, name], use_threads=False).aggregate([])
@@ -224,8 +225,9 @@ def _joined(whole: pa.Table, keys: list[str], name: str) -> pa.ChunkedArray[Any]
     # The null that every key was given, so that none is lost, goes again.
     kept = pc.is_valid(values.values)
     sizes = np.zeros(len(values) + 1, np.int64)
-    offsets = values.offsets.to_numpy()
+    at = values.offsets.to_numpy()
     valid = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False))])
-    sizes[:] = valid[offsets]
-    made = pa.ListArray.from_arrays(pa.array(sizes.astype(np.int32)), values.values.filter(kept))
+    sizes[:] = valid[at]
+    offsets: Any = pa.array(sizes.astype(np.int32))
+    made: Any = pa.ListArray.from_arrays(offsets, values.values.filter(kept))
     return pa.chunked_array([made])

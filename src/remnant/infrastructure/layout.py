@@ -40,6 +40,7 @@ __all__ = ["Arrangement", "Layout", "arrange", "layout", "node_keys", "node_radi
 _GAP: Final = 0.7
 _EDGE: Final = 2.0
 _BETWEEN: Final = 3.5
+_ROOM: Final = 1.1
 _AIR: Final = 1.3
 _KEPT: Final = 1.8
 _ASPECT: Final = 1.45
@@ -96,11 +97,11 @@ def node_radii(graph: Graph, sizes: Numbers | None = None) -> Floats:
     The area of a folded node grows with its members, that of a hub with the logarithm of its
     neighbours, up to a bound.
     """
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
+    kinds = map(str, graph.nodes["kind"].to_pylist())
     radii = np.array([_RADII.get(kind, 1.0) for kind in kinds], np.float64)
     radii[graph.seeds] = np.maximum(radii[graph.seeds], 1.4)
     degrees = np.asarray(graph.nodes["degree"].to_numpy(), np.float64)
-    radii = np.where(graph.hubs, radii + 0.25 * np.log2(1.0 + np.maximum(degrees, 0.0)), radii)
+    radii = np.where(graph.hubs, radii + 0.09 * np.log2(1.0 + np.maximum(degrees, 0.0)), radii)
     if sizes is not None:
         radii = np.where(sizes > 1, 0.75 * radii + 0.55 * np.sqrt(sizes), radii)
     return np.minimum(radii, _LARGEST)
@@ -235,7 +236,11 @@ def _island(
         ends = np.array([o for row in inside for o in row], np.int64)
         from_ = np.repeat(np.arange(inner.size), np.diff(begin))
         wide = reach[inner]
-        lengths = wide[from_] + wide[ends] + _EDGE if ends.size else np.zeros(0)
+        # Around a busy node there has to be room for all that it is joined to.
+        busy = np.sqrt(np.diff(begin).astype(np.float64))
+        lengths = (
+            wide[from_] + wide[ends] + _EDGE + _ROOM * (np.maximum(busy[from_], busy[ends]) - 1)
+        )
         spread = stress(begin, ends, lengths)
         spread *= _stretch(spread, wide)
         separate(spread, wide, _GAP, 200)
@@ -255,7 +260,7 @@ def _stretch(places: Floats, radii: Floats) -> float:
 
     near, which = cKDTree(places).query(places, k=2)
     wanted = radii + radii[which[:, 1]] + _AIR
-    return float(np.clip(np.median(wanted / np.maximum(near[:, 1], 1e-9)), 1.0, 3.0))
+    return float(np.clip(np.median(wanted / np.maximum(near[:, 1], 1e-9)), 1.0, 2.0))
 
 
 def _rings(parent: float, leaves: Floats) -> list[tuple[float, int]]:
@@ -406,4 +411,4 @@ def _part(graph: Graph, numbers: Numbers) -> Graph:
     for index, name, ends in ((0, "tail", tails), (1, "head", heads)):
         field = edges.schema.field(name)
         edges = edges.set_column(index, field, pa.array(ends).filter(kept))
-    return type(graph)(graph.nodes.take(pa.array(numbers)), edges)
+    return type(graph)(graph.nodes.take(numbers), edges)

@@ -281,4 +281,4 @@ def free_places(
 def _bucket(x: float, y: float, cell: float, buckets: int) -> int:
     column, row = np.int64(math.floor(x / cell)), np.int64(math.floor(y / cell))
     mixed = np.uint64(column * np.int64(73856093)) ^ np.uint64(row * np.int64(19349663))
-    return np.int64(mixed & np.uint64(buckets - 1))
+    return np.int64(mixed & np.uint64(buckets - 1))  # type: ignore[return-value]

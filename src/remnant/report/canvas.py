@@ -82,7 +82,7 @@ def text_width(text: str, size: float) -> float:
 
 def _n(value: float) -> str:
     text = f"{value:.1f}"
-    return text[:-2] if text.endswith(".0") else text
+    return text.removesuffix(".0")
 
 
 class Canvas:

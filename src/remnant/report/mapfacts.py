@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from remnant.infrastructure.graph import Graph
 from remnant.report.wording import day, legible, percent, window_words
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from remnant.infrastructure.graph import Graph
     from remnant.windows import Window
 
     Candidate = Mapping[str, Any]
@@ -117,7 +117,8 @@ def published(graph: Graph, minimum: int) -> Graph:
     if minimum < 2 or not networks.size:
         return graph
     clients = np.zeros(len(graph), np.int64)
-    asked = pc.fill_null(graph.edges["clients"], 0).to_numpy()
+    asks: Any = graph.edges["clients"]
+    asked = np.asarray(pc.fill_null(asks, 0).to_numpy(), np.int64)
     np.maximum.at(clients, graph.tails, asked)
     small = networks[clients[networks] < minimum]
     if small.size == 1 and networks.size > 1:
@@ -125,8 +126,9 @@ def published(graph: Graph, minimum: int) -> Graph:
         small = np.append(small, rest[np.argmin(clients[rest])])
     edges = _without_small(graph.edges, asked, minimum)
     if not small.size:
-        return Graph(graph.nodes, edges)
-    return _together(graph.nodes, edges, small)
+        return replace(graph, edges=edges)
+    nodes, edges = _together(graph.nodes, edges, small)
+    return replace(graph, nodes=nodes, edges=edges)
 
 
 def _without_small(edges: pa.Table, clients: npt.NDArray[np.int64], minimum: int) -> pa.Table:
@@ -138,7 +140,9 @@ def _without_small(edges: pa.Table, clients: npt.NDArray[np.int64], minimum: int
     return edges.set_column(index, edges.schema.field("clients"), kept)
 
 
-def _together(nodes: pa.Table, edges: pa.Table, small: npt.NDArray[np.int64]) -> Graph:
+def _together(
+    nodes: pa.Table, edges: pa.Table, small: npt.NDArray[np.int64]
+) -> tuple[pa.Table, pa.Table]:
     """Return the map with some client networks as one node, at the place of the first."""
     first = int(small[0])
     count = nodes.num_rows
@@ -156,8 +160,9 @@ def _together(nodes: pa.Table, edges: pa.Table, small: npt.NDArray[np.int64]) ->
         edges = edges.set_column(index, edges.schema.field(name), pa.array(place[ends]))
     theirs = pa.array(hidden[tails])
     merged = _added(edges.filter(theirs))
-    return Graph(
-        whole.filter(pa.array(kept)), pa.concat_tables([edges.filter(pc.invert(theirs)), merged])
+    return (
+        whole.filter(pa.array(kept)),
+        pa.concat_tables([edges.filter(pc.invert(theirs)), merged]),
     )
 
 
@@ -170,7 +175,7 @@ def _added(edges: pa.Table) -> pa.Table:
     )
     sums = sums.sort_by([(key, "ascending") for key in keys])
     nothing = pa.array([[]] * sums.num_rows, pa.list_(pa.string()))
-    columns = {
+    columns: dict[str, Any] = {
         **{key: sums[key] for key in keys},
         "time_first": sums["time_first_min"],
         "time_last": sums["time_last_max"],

@@ -7,11 +7,11 @@ disc with a cross. Client networks are not on this figure: ``trafficfigure`` sho
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
 
 from remnant.report.canvas import Canvas, Labels, dots, glyph, text_width
 from remnant.report.mapfacts import KIND_WORDS, candidate_ranks
@@ -49,6 +49,7 @@ _TINY: Final = 3.2
 _DOTS: Final = frozenset({"name", "domain", "address"})
 _LABEL: Final = 38
 _MOST_RANKS: Final = 50
+_MOST_LINED: Final = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +74,11 @@ class _Scene:
         if size > 1:
             return f"{size:,} {KIND_WORDS[self.kinds[node]][1]}, as {value}"
         if self.kinds[node] in {"asn", "sinkhole"} and self.labels[node]:
-            return _shortened(f"{value} {self.labels[node]}")
+            called = legible(str(self.labels[node]), 30)
+            return f"{value} {called}"
         if self.hubs[node] and self.kinds[node] != "sinkhole":
-            return f"{value} ({_shortened(str(self.hubs[node]))})"
+            reason = re.split(r" \(|[;:,]", legible(str(self.hubs[node]), 80))[0]
+            return f"{value} ({_shortened(reason)})"
         return value
 
 
@@ -123,8 +126,8 @@ def _draw(
     scene = _Scene(
         arrangement,
         {n: r for n, r in candidate_ranks(graph, candidates).items() if r <= _MOST_RANKS},
-        graph.nodes["kind"].cast(pa.string()).to_pylist(),
-        graph.nodes["value"].to_pylist(),
+        list(map(str, graph.nodes["kind"].to_pylist())),
+        list(map(str, graph.nodes["value"].to_pylist())),
         graph.nodes["label"].to_pylist(),
         graph.nodes["hub"].to_pylist(),
         shift + (places[:, 0] - left) * scale,
@@ -193,13 +196,16 @@ def _edges(canvas: Canvas, scene: _Scene) -> None:
     hub = graph.hubs[tails] | graph.hubs[heads]
     across = groups[tails] != groups[heads]
     ranked = np.zeros(len(graph), np.bool_)
-    ranked[list(scene.ranks)] = True
+    # The evidence of the first ones; that of all would cover the map.
+    ranked[[n for n, rank in scene.ranks.items() if rank <= _MOST_LINED]] = True
     best = (ranked[tails] | ranked[heads]) & ~hub
+    # The more there is between islands, the fainter each line.
+    faint = min(1.0, (250 / max(int((across & ~hub).sum()), 1)) ** 0.5)
     looks = (
-        (hub, "soft", 0.5, 0.1),
-        (~hub & across & ~best, "soft", 0.6, 0.22),
+        (hub, "soft", 0.5, 0.1 * min(1.0, (400 / max(int(hub.sum()), 1)) ** 0.5)),
+        (~hub & across & ~best, "soft", 0.6, max(0.24 * faint, 0.05)),
         (~hub & ~across & ~best, "soft", 0.8, 0.5),
-        (best, "alarm", 0.9, 0.55),
+        (best, "alarm", 0.9, 0.5),
     )
     crowd = min(1.0, (3000.0 / max(tails.size, 1)) ** 0.35)
     thin = 0.6 if scene.narrow else 1.0
@@ -418,8 +424,8 @@ def _summary(scene: _Scene) -> str:
     whole = int(scene.arrangement.folded.sizes.sum())
     seeds = int(scene.arrangement.folded.sizes[graph.seeds].sum())
     return (
-        f"Infrastructure around {seeds:,} seeds: {whole:,} things, joined by "
-        f"{graph.edges.num_rows:,} relations; what is joined lies on one island"
+        f"Infrastructure around {seeds:,} seeds: {whole:,} things, {graph.edges.num_rows:,} "
+        "relations drawn; what is joined most lies on one island"
     )
 
 

@@ -116,7 +116,7 @@ def to_viewer(
         "edges": _edges(small, origin),
         "folds": {
             str(node): graph.nodes["value"]
-            .take(pa.array(arrangement.folded.members(node, MOST_MEMBERS)))
+            .take(arrangement.folded.members(node, MOST_MEMBERS))
             .to_pylist()
             for node in np.flatnonzero(arrangement.folded.sizes > 1).tolist()
         },
@@ -135,7 +135,7 @@ def to_viewer(
 
 def _edges(graph: Graph, origin: int) -> dict[str, Any]:
     order = np.lexsort((graph.heads, graph.tails))
-    edges = graph.edges.take(pa.array(order))
+    edges = graph.edges.take(order)
     return {
         "tail": np.diff(graph.tails[order], prepend=0).tolist(),
         "head": graph.heads[order].tolist(),
@@ -149,7 +149,7 @@ def _edges(graph: Graph, origin: int) -> dict[str, Any]:
 
 def _numbered(column: pa.ChunkedArray[Any], words: list[str]) -> list[int]:
     found: Any = pc.index_in(column.cast(pa.string()), pa.array(words))
-    return [-1 if number is None else number for number in found.to_pylist()]
+    return list(pc.fill_null(found, -1).to_pylist())
 
 
 def _sparse(values: list[Any]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _sparse(values: list[Any]) -> dict[str, Any]:
 
 def _origin(graph: Graph) -> int:
     """Return the first time of the map in microseconds, down to a step; 0 where none is dated."""
-    first = [
+    first: list[int | None] = [
         pc.min(table["time_first"].cast(pa.int64())).as_py() for table in (graph.nodes, graph.edges)
     ]
     known = [time for time in first if time is not None]
@@ -168,10 +168,8 @@ def _origin(graph: Graph) -> int:
 
 def _steps(column: pa.ChunkedArray[Any], origin: int) -> list[int | None]:
     step = _STEP_S * 1_000_000
-    return [
-        None if time is None else (time - origin) // step
-        for time in column.cast(pa.int64()).to_pylist()
-    ]
+    times: list[int | None] = column.cast(pa.int64()).to_pylist()
+    return [None if time is None else (time - origin) // step for time in times]
 
 
 def _iso_us(time: int) -> str:

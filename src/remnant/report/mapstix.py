@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TLP", "stix_bundle"]
 
-_OBSERVABLE: Final = uuid.UUID("00abedb4-aa42-466c-9fed-fe23982a8a0f")  # STIX 2.1, section 2.9
+_OBSERVABLE: Final = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")  # STIX 2.1, section 2.9
 _OURS: Final = uuid.UUID("2f0f4f0e-6c53-5b0e-9d0a-5e5a1f3c7b61")
 TLP: Final = {
     "clear": ("white", "613f2e26-407d-48c7-9eca-b8e91df99dc9"),
@@ -177,7 +177,7 @@ def _relations(graph: Graph, ids: dict[int, str], made: dict[str, Any]) -> Itera
     rows = zip(
         graph.tails.tolist(),
         graph.heads.tolist(),
-        edges["type"].cast(pa.string()).to_pylist(),
+        map(str, edges["type"].to_pylist()),
         edges["time_first"].to_pylist(),
         edges["time_last"].to_pylist(),
         strict=True,

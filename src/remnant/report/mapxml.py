@@ -1,9 +1,9 @@
-"""The map as GraphML and as GEXF 1.3, for Gephi, Cytoscape, yEd, networkx and their like.
+r"""The map as GraphML and as GEXF 1.3, for Gephi, Cytoscape, yEd, networkx and their like.
 
 Both carry every column of the nodes and edges; nulls are left out. Node ids are ``n`` and the
 number of the node, edge ids ``e`` and that of the edge. GEXF gives each node and edge its life, so
 that Gephi's time line works, and positions where there is a layout. Characters that XML cannot hold
-are written as ``\\xNN``.
+are written as ``\xNN``.
 
 References:
     GraphML Specification 1.0, graphml.graphdrawing.org; GEXF 1.3, gexf.net.
@@ -15,12 +15,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
-import pyarrow as pa
-
 from remnant.windows import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from remnant.infrastructure.graph import Graph
     from remnant.infrastructure.layout import Layout
@@ -90,7 +90,7 @@ def _gexf(graph: Graph, facts: MapFacts, layout: Layout | None) -> Iterator[str]
     yield '<gexf xmlns="http://gexf.net/1.3" xmlns:viz="http://gexf.net/1.3/viz" version="1.3">\n'
     yield f'<meta lastmodifieddate="{facts.made:%Y-%m-%d}"><creator>Remnant</creator>'
     yield f"<description>{_text(_about(facts))}</description></meta>\n"
-    yield '<graph mode="dynamic" defaultedgetype="directed" timeformat="dateTime">\n'
+    yield '<graph mode="dynamic" defaultedgetype="directed" timeformat="date">\n'
     for owner, fields in (("node", NODE_FIELDS), ("edge", EDGE_FIELDS)):
         yield f'<attributes class="{owner}" mode="static">\n'
         for name, kind in fields.items():

@@ -1,9 +1,9 @@
 """The traffic figure: who still asks for the seized names, and where the names lead.
 
-Client networks stand on the left, names in the middle, what the names led to on the right: addresses
-and sinkholes, then ASes and name servers. On the left a band is as wide as there were queries. What
-became of a query is not known from here, so the lines on the right are relations and all of one
-width.
+Client networks stand on the left, names in the middle, what the names led to on the right:
+addresses and sinkholes, then ASes and name servers. On the left a band is as wide as there were
+queries. What became of a query is not known from here, so the lines on the right are relations and
+all of one width.
 
 A query is a question that a sensor saw, not a machine; a name that is asked through caches is asked
 more often than is seen.
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["inline_traffic", "traffic_svg"]
 
 _NAMES: Final = frozenset({"name", "domain", "name_server", "mail_exchanger"})
-_HEADS: Final = ("client networks", "names asked for", "led to", "in networks, by name servers")
+_HEADS: Final = ("client networks", "names asked for", "led to", "ASes and name servers")
 _FILE_WIDTH: Final = 1280
+_NARROW: Final = 500
+_BAR: Final = 8.0
 
 
 @dataclass(slots=True)
@@ -79,10 +81,10 @@ def traffic_svg(graph: Graph, facts: MapFacts) -> str:
 def inline_traffic(graph: Graph, facts: MapFacts) -> tuple[str, str]:
     """Return the figure as SVG elements for a page, in its colours: for wide windows, for narrow.
 
-    The narrow one leaves out the last column.
+    The narrow one shows networks and names only.
     """
     wide = _flows(graph, (12, 14, 10, 8))
-    narrow = _flows(graph, (7, 8, 5, 0))
+    narrow = _flows(graph, (7, 8, 0, 0))
     return (
         to_variables(_draw(wide, facts, 920, titled=False).svg(_said(wide, facts), "wide")),
         to_variables(_draw(narrow, facts, 328, titled=False).svg(_said(narrow, facts), "narrow")),
@@ -90,10 +92,10 @@ def inline_traffic(graph: Graph, facts: MapFacts) -> tuple[str, str]:
 
 
 def _flows(graph: Graph, most: tuple[int, int, int, int]) -> _Flows:
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
+    kinds = list(map(str, graph.nodes["kind"].to_pylist()))
     types = np.array(graph.edges["type"].cast(pa.string()).to_pylist(), dtype=object)
     tails, heads = graph.tails.tolist(), graph.heads.tolist()
-    counts = graph.edges["count"].to_pylist()
+    counts: list[int] = graph.edges["count"].to_numpy().tolist()
     clients = graph.edges["clients"].to_pylist()
     words = _words(graph, kinds)
     asked: dict[int, int] = {}
@@ -226,14 +228,11 @@ def _joined(
 
 
 def _draw(flows: _Flows, facts: MapFacts, width: int, *, titled: bool) -> Canvas:
-    narrow = width < 500
+    narrow = width < _NARROW
     size = 9.0 if narrow else 12.0
     margin = 26.0 if titled else 6.0
     head = 112.0 if titled else 30.0
-    shares = (0.0, 0.5, 0.985) if narrow else (0.22, 0.44, 0.68, 0.87)
-    xs = [margin + share * (width - 2 * margin) for share in shares]
-    if narrow:
-        xs = [margin + 4, 0.46 * width, width - margin - 4]
+    xs = _across(flows, width, margin, size)
     floor = 13.0 if narrow else 19.0
     gap = 3.0 if narrow else 5.0
     first_two = [flows.columns[0], flows.columns[1]]
@@ -251,7 +250,9 @@ def _draw(flows: _Flows, facts: MapFacts, width: int, *, titled: bool) -> Canvas
         canvas.text(margin, 38, facts.heading, size=21, fill=LIGHT["ink"], weight=600)
         canvas.text(margin, 62, _summary(flows), size=13.5, fill=LIGHT["soft"])
     _columns(canvas, flows, xs, head, size, narrow=narrow)
-    note = "width: queries; thin lines: what a name led to, not its traffic"
+    note = "width: queries"
+    if not narrow:
+        note += "; thin lines: what a name led to, not its traffic"
     if narrow:
         canvas.text(margin, bottom + 16, note, size=8.5, fill=LIGHT["soft"])
         return canvas
@@ -295,7 +296,7 @@ def _columns(
     canvas: Canvas, flows: _Flows, xs: list[float], head: float, size: float, *, narrow: bool
 ) -> None:
     """Draw bands and lines, then boxes, then words."""
-    bar = 5.0 if narrow else 9.0
+    bar = _BAR
     for left, right, queries in flows.bands:
         one = left.high * queries / max(left.queries, 1)
         two = right.high * queries / max(right.queries, 1)
@@ -308,14 +309,17 @@ def _columns(
             stroke=LIGHT["paper"],
             width=0.5,
         )
-    # Lines leave a column beside its longest words, not through them.
-    leave = [x + bar + 8 + _widest(flows, k, size, narrow=narrow) for k, x in enumerate(xs)]
+    # Lines leave names beside the longest one, addresses beside their own words: through none.
+    leave = xs[1] + bar + 10 + _widest(flows, 1, size, canvas.width)
     for index, soft in ((3, 0.3), (2, 0.55)):
         if index >= len(xs):
             continue
         data = "".join(
             _curve(
-                leave[2 if _inside(a, flows.columns[2]) else 1], a.middle, xs[index] - 3, b.middle
+                xs[2] + bar + 12 + text_width(_told(a, 2, canvas.width)[0], size)
+                if _inside(a, flows.columns[2])
+                else leave,
+                *(a.middle, xs[index] - 3, b.middle),
             )
             for c, a, b in flows.lines
             if c == index
@@ -325,42 +329,49 @@ def _columns(
         if not flows.columns[index]:
             continue
         anchor = "end" if index == 0 and not narrow else "start"
-        if narrow and index == 2:
-            anchor = "end"
-        at = x + bar if anchor == "end" else x
-        words = _HEADS[index] if not narrow else ("networks", "names", "led to")[index]
+        at = x + _BAR if anchor == "end" else x
+        words = _HEADS[index]
         canvas.text(at, head - 12, words, size=size, fill=LIGHT["soft"], anchor=anchor, weight=600)
         for box in flows.columns[index]:
-            _box(canvas, box, index, x, bar, size, narrow=narrow)
+            _box(canvas, box, index, x, bar, size)
 
 
-def _widest(flows: _Flows, index: int, size: float, *, narrow: bool) -> float:
-    """Return the width of the longest words of a column."""
-    return max(
-        (
-            text_width("  ".join(_told(box, index, narrow=narrow)), size)
-            for box in flows.columns[index]
-        ),
-        default=0.0,
-    )
+def _across(flows: _Flows, width: int, margin: float, size: float) -> list[float]:
+    """Return where each column stands: words have the room they need, curves share the rest."""
+    if width < _NARROW:
+        return [margin, 0.5 * width]
+    wide = [_widest(flows, k, size, width) for k in range(4)]
+    first = margin + max(wide[0], 90.0) + 8
+    last = width - margin - _BAR - 8 - max(wide[3], text_width(_HEADS[3], 1.06 * size))
+    left = max(last - first - wide[1] - wide[2] - 2 * (_BAR + 12), 180.0)
+    second = first + 0.44 * left
+    third = second + _BAR + 12 + wide[1] + 0.3 * left
+    return [first, second, third, last]
+
+
+def _widest(flows: _Flows, index: int, size: float, width: float) -> float:
+    """Return the width of the longest words of a column, with the numbers beside or below them."""
+    wide = 0.0
+    for box in flows.columns[index]:
+        words, told = (text_width(part, size) for part in _told(box, index, width))
+        wide = max(wide, max(words, told) if index == 0 else words + told + 8)
+    return wide
 
 
 def _inside(box: _Box, column: list[_Box]) -> bool:
     return any(box is other for other in column)
 
 
-def _box(
-    canvas: Canvas, box: _Box, index: int, x: float, bar: float, size: float, *, narrow: bool
-) -> None:
+def _box(canvas: Canvas, box: _Box, index: int, x: float, bar: float, size: float) -> None:
     """Draw one box with its words."""
+    narrow = canvas.width < _NARROW
     shape, colour = LOOKS[box.kind]
     ink = LIGHT["soft" if box.rest else colour]
     if index < 2:
         canvas.rect(x, box.top, bar, max(box.high, 1.0), ink)
     else:
-        radius = 4.0 if narrow else 5.5
-        canvas.path(glyph(shape, x + 0.5 * bar, box.middle, radius), fill=ink)
-    words, told = _told(box, index, narrow=narrow)
+        canvas.path(glyph(shape, x + 0.5 * bar, box.middle, 5.5), fill=ink)
+    words, told = _told(box, index, canvas.width)
     y = box.middle + 0.36 * size
     if index == 0 and not narrow:
         below = box.high >= 2.9 * size
@@ -371,17 +382,17 @@ def _box(
                 x - 7, y + 1.2 * size, told, size=0.86 * size, fill=LIGHT["soft"], anchor="end"
             )
         return
-    at, anchor = (x - 5, "end") if narrow and index == 2 else (x + bar + 6, "start")
-    halo = LIGHT["paper"]
-    canvas.text(at, y, words, size=size, fill=LIGHT["ink"], anchor=anchor, halo=halo)
+    at, halo = x + bar + 6, LIGHT["paper"]
+    canvas.text(at, y, words, size=size, fill=LIGHT["ink"], halo=halo)
     if index == 1 and not narrow:
         after = at + text_width(words, size) + 8
         canvas.text(after, y, told, size=0.86 * size, fill=LIGHT["soft"], halo=halo)
 
 
-def _told(box: _Box, index: int, *, narrow: bool) -> tuple[str, str]:
+def _told(box: _Box, index: int, width: float) -> tuple[str, str]:
     """Return the words of a box and its numbers; narrow ones carry these in the words."""
-    limit = (15, 17, 16)[index] if narrow else (30, 30, 32, 26)[index]
+    narrow = width < _NARROW
+    limit = 17 if narrow else (26, 20, 26, 20)[index] if width < 1000 else (32, 30, 34, 28)[index]
     words = _cut(box.words, limit)
     if index > 1:
         return words, ""

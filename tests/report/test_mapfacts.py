@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mapped import Sketch
+from remnant.infrastructure.graph import Graph
+from remnant.report.mapfacts import candidate_ranks, published
+from report.mapsample import FACTS, candidates, sample
+
+
+def asked(*clients: int) -> Graph:
+    sketch = Sketch()
+    names = [sketch.node("name", f"n{k}.example", seed=True) for k in range(2)]
+    for k, count in enumerate(clients):
+        network = sketch.node("client_network", f"AS{k + 1}", label=f"ISP {k}")
+        for name in names:
+            sketch.edge(network, name, "asks", clients=max(1, count - 5 * name), count=100)
+    return sketch.graph()
+
+
+def networks(graph: Graph) -> list[str]:
+    rows = graph.nodes.to_pylist()
+    return [row["value"] for row in rows if row["kind"] == "client_network"]
+
+
+def test_networks_with_few_clients_are_one_node_without_counts() -> None:
+    graph = asked(50, 9, 3, 12)
+    shown = published(graph, 10)
+
+    assert networks(shown) == ["AS1", "networks with few clients", "AS4"]
+    edges = shown.edges.to_pylist()
+    hidden = [e for e in edges if shown.nodes["value"][e["tail"]].as_py().startswith("networks")]
+    assert [(e["count"], e["clients"]) for e in hidden] == [(200, None)] * 2
+    assert sum(e["count"] for e in edges) == sum(graph.edges["count"].to_numpy())
+    # AS4 has 12 clients for one name and 7 for the other.
+    assert sorted(e["clients"] or 0 for e in edges) == [0, 0, 0, 12, 45, 50]
+
+
+def test_one_small_network_is_not_hidden_alone() -> None:
+    shown = published(asked(50, 3, 30), 10)
+
+    assert networks(shown) == ["AS1", "networks with few clients"]
+
+
+def test_internal_maps_hide_nothing() -> None:
+    graph = asked(50, 3)
+
+    assert published(graph, 0) is graph
+    assert published(Graph.empty(), 10).nodes.num_rows == 0
+
+
+def test_what_a_map_says_of_itself() -> None:
+    assert FACTS.heading == 'SIMULATED: BeeBone <b>"&"</b>'
+    assert FACTS.line == (
+        "1 Apr 2015 to 30 Apr 2015 · passive DNS of 2 sensors · sensors delivered 97 % of the "
+        "time · as of 2 May 2015"
+    )
+    unknown = replace(FACTS, window=None, coverage=None)
+    assert unknown.line.startswith("all times on record · ")
+    assert "coverage not known" in unknown.line
+
+
+def test_ranks_are_found_by_kind_and_value() -> None:
+    graph = sample()
+    found = candidates(graph)
+    ranks = candidate_ranks(graph, [*found, {"kind": "name", "value": "elsewhere.example"}])
+
+    assert sorted(ranks.values()) == list(range(1, len(found) + 1))
+    assert all(graph.nodes["value"][n].as_py() == found[r - 1]["value"] for n, r in ranks.items())
