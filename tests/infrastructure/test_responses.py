@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def put(store: Store, *rows: tuple[float, str, int | None], **more: Any) -> None:
     """Sightings at days with a name and a response code."""
-    values = [
+    values: list[dict[str, Any]] = [
         {
             "time": START + timedelta(days=day),
             "sensor": "s1",

@@ -333,3 +333,13 @@ def test_name_servers_of_the_takers_that_no_list_knows(store: Store) -> None:
     assert one["198.18.0.7"].state == "sinkholed"
     assert one["ns.bad.test"].timeline[0].state == "resolving"
     assert one["ns.other.test"].state == "resolving"
+
+
+def test_a_name_that_still_leads_somewhere_lives_though_it_is_not_paid(
+    store: Store, tmp_path: Path
+) -> None:
+    unpaid = [{"eventAction": "expiration", "eventDate": "2015-03-01T00:00:00Z"}]
+    registered(store, tmp_path, domain("evil.example", events=unpaid))
+    one = by_value(listing(store, (0, 100, "evil.example", "A", "203.0.113.7")))["evil.example"]
+    assert (one.state, one.alive) == ("resolving", True)
+    assert one.note == "paid until 2015-03-01T00:00:00Z, which has passed"

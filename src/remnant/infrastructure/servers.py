@@ -301,7 +301,7 @@ def _about(
     again = _began_again(seen, history, case) or served_again(served, seen)
     if again is not None:
         seen = registered_again(seen, *again)
-    return [*seen, *responses.get(name, ()), *registry_evidence(history)]
+    return [*seen, *responses.get(name, ()), *registry_evidence(history, seen)]
 
 
 def _began_again(
@@ -359,20 +359,23 @@ def _names(
         states = judge.states(evidence[name])
         lives = judge.lives(states, evidence[name])
         newest = [d.registration for d in history.get(led.zones[name], []) if d.registration.found]
-        found.append(
-            _server(
-                "name",
-                name,
-                states,
-                evidence[name],
-                judge,
-                lives=lives,
-                names=[name],
-                ask=asks[name],
-                case_state=rule.state,
-                registered_until=newest[-1].expires if newest else None,
-            )
+        paid = newest[-1].expires if newest else None
+        server = _server(
+            "name",
+            name,
+            states,
+            evidence[name],
+            judge,
+            lives=lives,
+            names=[name],
+            ask=asks[name],
+            case_state=rule.state,
+            registered_until=paid,
         )
+        if paid is not None and paid <= judge.window.until:
+            notes = [server.note, f"paid until {iso(paid)}, which has passed"]
+            server = replace(server, note="; ".join(filter(None, notes)))
+        found.append(server)
     return found
 
 

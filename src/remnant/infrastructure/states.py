@@ -74,6 +74,7 @@ MOST_TEXTS: Final = 5
 
 _INSTANT: Final = timedelta(seconds=1)
 _SUSPENDED: Final = frozenset({"client hold", "server hold"})
+_PAID: Final = "RDAP: paid until"
 _GRACE: Final = frozenset({"redemption period", "pending delete"})
 
 
@@ -409,16 +410,25 @@ def served_again(
     return found
 
 
-def registry_evidence(history: Sequence[Dated]) -> list[Evidence]:
+def registry_evidence(history: Sequence[Dated], seen: Sequence[Evidence] = ()) -> list[Evidence]:
     """Return what a registry said of a domain, as evidence; what it said twice held in between.
+
+    That a name is paid until a time that has passed is weak: registries renew by themselves and
+    wait for the money. It counts only where DNS had not seen the name lead anywhere for a while.
 
     Args:
         history: of one domain, the oldest first.
+        seen: what DNS says of the name.
     """
+    led = [(one.since, one.until) for one in seen if one.by in {"address", "alias"}]
     found = []
     for position, one in enumerate(history):
         state, what = _said(one)
         if state is None:
+            continue
+        if what.startswith(_PAID) and any(
+            since <= one.observed + GAP and until >= one.observed - GAP for since, until in led
+        ):
             continue
         until = one.observed
         if position + 1 < len(history) and _said(history[position + 1]) == (state, what):
@@ -439,5 +449,5 @@ def _said(one: Dated) -> tuple[State | None, str]:
     if words & _SUSPENDED:
         return "suspended", f"RDAP: {', '.join(sorted(words & _SUSPENDED))}"
     if said.expires is not None and said.expires <= one.observed:
-        return "expired", f"RDAP: paid until {iso(said.expires)}"
+        return "expired", f"{_PAID} {iso(said.expires)}"
     return None, ""
