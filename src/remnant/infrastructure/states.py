@@ -199,6 +199,9 @@ def _bridged(
 def _within(evidence: Iterable[Evidence], window: Window) -> Iterator[Evidence]:
     for one in evidence:
         if one.since < window.until and one.until >= window.since:
+            if one.since >= window.since and one.until < window.until - _INSTANT:
+                yield one
+                continue
             until = min(one.until, window.until - _INSTANT)
             since = max(one.since, window.since)
             yield replace(one, since=min(since, until), until=until)
@@ -246,6 +249,8 @@ def _span(state: State, whose: str, run: Sequence[Evidence]) -> Interval:
 
 def _settled(spans: list[Interval]) -> list[Interval]:
     """Return spans that do not overlap: of each moment the state that counts."""
+    if len(spans) < 2:
+        return spans
     spans = _trimmed(spans)
     cuts = sorted({edge for span in spans for edge in (span.since, span.until)})
     found: list[Interval] = []

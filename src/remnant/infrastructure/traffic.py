@@ -10,7 +10,7 @@ Counts are exact and may be small: who publishes them hides those below the mini
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 
 from remnant.estimate.coverage import by_step, choose_vantage, default_window
 from remnant.estimate.traffic import sightings, unit_of
-from remnant.infrastructure.graph import Graph
 from remnant.schema import CLIENTS, EDGES, NODES
 from remnant.windows import STEPS, Step, Window, iso, to_us
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from remnant.infrastructure.graph import Graph
     from remnant.store import View
 
 __all__ = [
@@ -249,7 +249,8 @@ def joined(graph: Graph, found: Asks) -> Graph:
         "sensors": edges["sensors"],
         "sources": edges["sources"],
     }
-    return Graph(nodes, pa.concat_tables([graph.edges, _conform(added, EDGES.arrow)]))
+    edges = pa.concat_tables([graph.edges, _conform(added, EDGES.arrow)])
+    return replace(graph, nodes=nodes, edges=edges)
 
 
 def named(graph: Graph) -> list[str]:
