@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -45,6 +46,9 @@ rdap_app = typer.Typer(
 _FILE_COLUMNS: Final = ("path", "objects", "new", "known", "refused", "dated_by")
 _ASKED: Final = ("ask_kind", "ask_contact", "ask_name", "ask_registry", "ask_where")
 _MOST_GROUPS: Final = 200
+_MOST_BYTES: Final = 64 << 20
+_MOST_CANDIDATES: Final = 5_000
+_LONGEST: Final = 1024
 _SHOWN: Final = (
     "observed",
     "kind",
@@ -172,6 +176,13 @@ def servers(
             "--resolve", help="First ask the resolver of the settings where the names lead now."
         ),
     ] = False,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also list what the map found: the JSON of remnant map CASE --candidates.",
+            metavar="FILE",
+        ),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """List the servers behind a case, what became of them, and whom to ask to shut them down.
@@ -185,10 +196,11 @@ def servers(
     loaded = open_library(settings).get(case)
     start = None if since is None else parse_time(since)
     end = None if until is None else parse_time(until)
+    more = [] if candidates is None else _candidates(candidates)
     if resolve:
-        _resolve(settings, loaded)
+        _resolve(settings, loaded, more)
     with open_store(settings) as store:
-        found = _found(settings, store, loaded, start, end, days)
+        found = _found(settings, store, loaded, start, end, days, more)
         simulated = store.view(case).simulated
     shown = [one for one in found.servers if one.alive or not alive]
     if output is Format.JSON:
@@ -209,6 +221,7 @@ def _found(
     since: datetime | None,
     until: datetime | None,
     days: int,
+    candidates: Sequence[str],
 ) -> Found:
     from remnant.infrastructure.case_records import walked
     from remnant.infrastructure.registrations import Registrations
@@ -223,6 +236,7 @@ def _found(
         since=since,
         until=until,
         alive_days=days,
+        candidates=candidates,
         responses=lambda names: _responses(store, view, names, until),
     )
 
@@ -289,7 +303,41 @@ def _heading(rows: Sequence[Server]) -> str:
     return f"{text}: {living:,} of {len(rows):,} live"
 
 
-def _resolve(settings: Settings, case: Case) -> None:
+def _candidates(path: Path) -> list[str]:
+    """Return names and addresses of a list of candidates, the best ones first."""
+    import ipaddress
+    import json
+
+    from remnant.errors import FormatError
+    from remnant.names import NameSyntaxError, fold
+
+    try:
+        with path.open("rb") as file:
+            rows = json.loads(file.read(_MOST_BYTES))
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise FormatError(
+            "this is no list of candidates",
+            where=str(path),
+            expected='[{"kind": "name", "value": "c2.example", ...}, ...]',
+            hint="remnant map CASE --candidates --format json > FILE",
+        )
+    found = []
+    for row in rows[:_MOST_CANDIDATES]:
+        value = row.get("value") if isinstance(row, dict) else None
+        if not isinstance(value, str) or len(value) > _LONGEST:
+            continue
+        try:
+            found.append(str(ipaddress.ip_address(value)))
+        except ValueError:
+            with contextlib.suppress(NameSyntaxError):
+                if row.get("kind") in {"name", "domain", "name_server", "mail_exchanger"}:
+                    found.append(fold(value))
+    return found
+
+
+def _resolve(settings: Settings, case: Case, candidates: Sequence[str]) -> None:
     """Ask where the names of a case lead now, and keep the answers."""
     from remnant.errors import RemnantError
     from remnant.infrastructure.resolving import Resolver, ask
@@ -302,7 +350,7 @@ def _resolve(settings: Settings, case: Case) -> None:
                 where=case.name,
                 hint="its answers would be those of real names; leave out --resolve",
             )
-        found = _found(settings, store, case, None, None, 1)
+        found = _found(settings, store, case, None, None, 1, candidates)
     if any(one.value == resolver.address for one in found.servers):
         raise RemnantError(
             "the resolver is one of the listed servers, which are never asked",

@@ -316,3 +316,30 @@ def test_json_is_plain(store: Store) -> None:
     assert json.loads(json.dumps(row)) == row
     assert (row["since"], row["last_seen"]) == ("2015-04-01T00:00:00Z", "2015-07-10T00:00:00Z")
     assert (row["sensors"], row["sources"], row["examples"]) == (["s1"], ["src1"], ["evil.example"])
+
+
+def test_name_servers_of_the_takers_that_no_list_knows(store: Store) -> None:
+    found = listing(
+        store,
+        (0, 31, "evil.example", "A", "203.0.113.7"),
+        (30, 100, "evil.example", "A", "192.0.2.53"),
+        (0, 30, "evil.example", "NS", "ns.bad.test"),
+        (30, 100, "evil.example", "NS", "ns.takers.test"),
+        (0, 100, "ns.takers.test", "A", "198.18.0.7"),
+        (0, 100, "gone.example", "NS", "ns.other.test"),
+    )
+    one = by_value(found)
+    assert (one["ns.takers.test"].state, one["ns.takers.test"].whose) == ("sinkholed", "The takers")
+    assert one["198.18.0.7"].state == "sinkholed"
+    assert one["ns.bad.test"].timeline[0].state == "resolving"
+    assert one["ns.other.test"].state == "resolving"
+
+
+def test_a_name_that_still_leads_somewhere_lives_though_it_is_not_paid(
+    store: Store, tmp_path: Path
+) -> None:
+    unpaid = [{"eventAction": "expiration", "eventDate": "2015-03-01T00:00:00Z"}]
+    registered(store, tmp_path, domain("evil.example", events=unpaid))
+    one = by_value(listing(store, (0, 100, "evil.example", "A", "203.0.113.7")))["evil.example"]
+    assert (one.state, one.alive) == ("resolving", True)
+    assert one.note == "paid until 2015-03-01T00:00:00Z, which has passed"

@@ -160,6 +160,15 @@ def test_what_a_registry_says(more: dict[str, Any], state: State | None) -> None
         ]  # fmt: skip
 
 
+def test_that_the_money_ran_out_is_weak_evidence() -> None:
+    history = [Dated(day(100), Registration("domain", "x.example", expires=day(90)))]
+    assert [one.state for one in registry_evidence(history, [seen(0, 60)])] == ["expired"]
+    assert registry_evidence(history, [seen(0, 99)]) == []
+    assert registry_evidence(history, [seen(0, 99, "sinkholed")]) == []
+    held = [Dated(day(100), Registration("domain", "x.example", status=("client hold",)))]
+    assert [one.state for one in registry_evidence(held, [seen(0, 99)])] == ["suspended"]
+
+
 spans = st.tuples(st.integers(-20, 220), st.integers(0, 120), st.sampled_from(STATES[:-1]),
                   st.sampled_from(["", "x"]))  # fmt: skip
 

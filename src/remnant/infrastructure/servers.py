@@ -22,6 +22,7 @@ from remnant.enrich.addresses import parse, to_bytes
 from remnant.infrastructure.led_to import Led, Sinkhole, walk
 from remnant.infrastructure.states import (
     LIVE,
+    SLACK,
     Evidence,
     Interval,
     registered_again,
@@ -31,6 +32,7 @@ from remnant.infrastructure.states import (
     timeline,
 )
 from remnant.infrastructure.whom import Ask, networks, registrars
+from remnant.watchlist import Rule
 from remnant.windows import Window, iso
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from remnant.enrich.reference import Reference
     from remnant.infrastructure.pivot import Pivots
     from remnant.infrastructure.registrations import Dated, Registrations
-    from remnant.watchlist import Rule
 
 __all__ = ["ALIVE_DAYS", "COLUMNS", "Found", "Kind", "Place", "Server", "servers"]
 
@@ -111,6 +112,7 @@ class Server:
         case_state: what the case says of a name: seized, live ...
         registered_until: until when a name is paid, by the newest registration data.
         timeline: its states over the window.
+        candidate: it is not the case's own; a person must look at it before anybody is asked.
     """
 
     kind: Kind
@@ -131,6 +133,7 @@ class Server:
     case_state: str | None
     registered_until: datetime | None
     timeline: tuple[Interval, ...]
+    candidate: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, times in ISO 8601; a table shows COLUMNS of it."""
@@ -166,6 +169,7 @@ class Server:
             "asn": place.asn,
             "as_name": place.as_name,
             "country": place.country,
+            "candidate": self.candidate,
             "case_state": self.case_state,
             "registered_until": (
                 None if self.registered_until is None else iso(self.registered_until)
@@ -242,6 +246,7 @@ def servers(
     since: datetime | None = None,
     until: datetime | None = None,
     alive_days: int = ALIVE_DAYS,
+    candidates: Sequence[str] = (),
     responses: Callable[[Sequence[str]], Mapping[str, Sequence[Evidence]]] | None = None,
 ) -> Found:
     """Return the servers of a case, and its names, with their states.
@@ -254,9 +259,15 @@ def servers(
         since: start of the window; default: the first observation of the case's names.
         until: its end, exclusive; default: just after the last one.
         alive_days: see ``Found``.
+        candidates: names and addresses that are not the case's, but may well be the botnet's.
         responses: returns evidence from response codes about some names.
     """
     rules = compile_rules(case)
+    known = {rule.text for rule in rules}
+    more = [one for one in dict.fromkeys(candidates) if one not in known]
+    addresses = [one for one in more if _is_address(one)]
+    extra = [Rule(case.name, "exact", one) for one in more if not _is_address(one)]
+    rules += extra
     led = walk(pivots, rules, Sinkhole.of(case))
     history = registrations.domains(sorted(set(led.zones.values())))
     codes = {} if responses is None else responses(list(led.rules))
@@ -266,10 +277,13 @@ def servers(
     window = _span(evidence.values(), since, until)
     judge = _Judge(window, timedelta(days=alive_days))
     listed = [address for rule in rules if (address := _single(rule)) is not None]
+    listed += addresses
     found = _names(led, evidence, judge, registrations, history)
     found += _addresses(led, evidence, judge, registrations, reference, listed)
-    found += _name_servers(led, judge, registrations)
+    found += _name_servers(led, evidence, judge, registrations)
     zones = tuple(sorted(set(led.zones.values())))
+    not_the_case = {rule.text for rule in extra}.union(addresses)
+    found = [replace(one, candidate=one.value in not_the_case) for one in found]
     return Found(_grouped(found), window, alive_days, zones, tuple(led.left_out))
 
 
@@ -287,7 +301,7 @@ def _about(
     again = _began_again(seen, history, case) or served_again(served, seen)
     if again is not None:
         seen = registered_again(seen, *again)
-    return [*seen, *responses.get(name, ()), *registry_evidence(history)]
+    return [*seen, *responses.get(name, ()), *registry_evidence(history, seen)]
 
 
 def _began_again(
@@ -316,6 +330,14 @@ def _span(
     return Window(first if since is not None else min(first, last - _DAY), last)
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _single(rule: Rule) -> str | None:
     """Return the address of a rule that is about one address."""
     if rule.kind != "address":
@@ -337,20 +359,23 @@ def _names(
         states = judge.states(evidence[name])
         lives = judge.lives(states, evidence[name])
         newest = [d.registration for d in history.get(led.zones[name], []) if d.registration.found]
-        found.append(
-            _server(
-                "name",
-                name,
-                states,
-                evidence[name],
-                judge,
-                lives=lives,
-                names=[name],
-                ask=asks[name],
-                case_state=rule.state,
-                registered_until=newest[-1].expires if newest else None,
-            )
+        paid = newest[-1].expires if newest else None
+        server = _server(
+            "name",
+            name,
+            states,
+            evidence[name],
+            judge,
+            lives=lives,
+            names=[name],
+            ask=asks[name],
+            case_state=rule.state,
+            registered_until=paid,
         )
+        if paid is not None and paid <= judge.window.until:
+            notes = [server.note, f"paid until {iso(paid)}, which has passed"]
+            server = replace(server, note="; ".join(filter(None, notes)))
+        found.append(server)
     return found
 
 
@@ -373,7 +398,8 @@ def _addresses(
                 serves[one.server].add("hosts")
     members = _members(led)
     for zone, inside in members.items():
-        for one in led.hosting(zone):
+        leads = [one for name in inside for one in evidence[name] if one.by == "address"]
+        for one in (_serves_sinkhole(host, leads) for host in led.hosting(zone)):
             about.setdefault(one.server, []).append(one)
             names[one.server].update(inside)
             serves[one.server].add("name server")
@@ -401,12 +427,18 @@ def _addresses(
     return found
 
 
-def _name_servers(led: Led, judge: _Judge, registrations: Registrations) -> list[Server]:
+def _name_servers(
+    led: Led,
+    evidence: Mapping[str, Sequence[Evidence]],
+    judge: _Judge,
+    registrations: Registrations,
+) -> list[Server]:
     about: dict[str, list[Evidence]] = defaultdict(list)
     names: dict[str, set[str]] = defaultdict(set)
     for zone, inside in _members(led).items():
+        leads = [one for name in inside for one in evidence[name] if one.by == "address"]
         for one in led.serving(zone):
-            about[one.server].append(one)
+            about[one.server].append(_serves_sinkhole(one, leads))
             names[one.server].update(inside)
     asks = registrars(registrations, sorted(about))
     found = []
@@ -426,6 +458,24 @@ def _name_servers(led: Led, judge: _Judge, registrations: Registrations) -> list
             )
         )
     return found
+
+
+def _serves_sinkhole(server: Evidence, leads: Sequence[Evidence]) -> Evidence:
+    """Return a name server as that of a sinkhole if its names led only there, else as it was.
+
+    Who takes names over often has name servers that no list knows.
+    """
+    if server.state not in LIVE:
+        return server
+    during = [
+        one
+        for one in leads
+        if one.since <= server.until and one.until > min(server.since + SLACK, server.until)
+    ]
+    if not during or any(one.state != "sinkholed" for one in during):
+        return server
+    text = f"{server.what}, which led only to the sinkhole"
+    return replace(server, state="sinkholed", whose=during[0].whose, what=text)
 
 
 def _server(

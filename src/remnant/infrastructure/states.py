@@ -74,6 +74,7 @@ MOST_TEXTS: Final = 5
 
 _INSTANT: Final = timedelta(seconds=1)
 _SUSPENDED: Final = frozenset({"client hold", "server hold"})
+_PAID: Final = "RDAP: paid until"
 _GRACE: Final = frozenset({"redemption period", "pending delete"})
 
 
@@ -198,6 +199,9 @@ def _bridged(
 def _within(evidence: Iterable[Evidence], window: Window) -> Iterator[Evidence]:
     for one in evidence:
         if one.since < window.until and one.until >= window.since:
+            if one.since >= window.since and one.until < window.until - _INSTANT:
+                yield one
+                continue
             until = min(one.until, window.until - _INSTANT)
             since = max(one.since, window.since)
             yield replace(one, since=min(since, until), until=until)
@@ -245,6 +249,8 @@ def _span(state: State, whose: str, run: Sequence[Evidence]) -> Interval:
 
 def _settled(spans: list[Interval]) -> list[Interval]:
     """Return spans that do not overlap: of each moment the state that counts."""
+    if len(spans) < 2:
+        return spans
     spans = _trimmed(spans)
     cuts = sorted({edge for span in spans for edge in (span.since, span.until)})
     found: list[Interval] = []
@@ -409,16 +415,25 @@ def served_again(
     return found
 
 
-def registry_evidence(history: Sequence[Dated]) -> list[Evidence]:
+def registry_evidence(history: Sequence[Dated], seen: Sequence[Evidence] = ()) -> list[Evidence]:
     """Return what a registry said of a domain, as evidence; what it said twice held in between.
+
+    That a name is paid until a time that has passed is weak: registries renew by themselves and
+    wait for the money. It counts only where DNS had not seen the name lead anywhere for a while.
 
     Args:
         history: of one domain, the oldest first.
+        seen: what DNS says of the name.
     """
+    led = [(one.since, one.until) for one in seen if one.by in {"address", "alias"}]
     found = []
     for position, one in enumerate(history):
         state, what = _said(one)
         if state is None:
+            continue
+        if what.startswith(_PAID) and any(
+            since <= one.observed + GAP and until >= one.observed - GAP for since, until in led
+        ):
             continue
         until = one.observed
         if position + 1 < len(history) and _said(history[position + 1]) == (state, what):
@@ -439,5 +454,5 @@ def _said(one: Dated) -> tuple[State | None, str]:
     if words & _SUSPENDED:
         return "suspended", f"RDAP: {', '.join(sorted(words & _SUSPENDED))}"
     if said.expires is not None and said.expires <= one.observed:
-        return "expired", f"RDAP: paid until {iso(said.expires)}"
+        return "expired", f"{_PAID} {iso(said.expires)}"
     return None, ""
