@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remnant.names import text_to_wire, wire_to_text
@@ -49,6 +49,7 @@ def holds(wanted: Range, found: bytes) -> bool:
     return wanted[0] <= found < wanted[1]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(owner=NAMES, other=NAMES)
 def test_a_name_and_what_is_below_it_are_one_range(owner: str, other: str) -> None:
     found = key(owner_keys, owner, 1, "192.0.2.1")
@@ -65,6 +66,7 @@ def test_a_name_and_what_is_below_it_are_one_range(owner: str, other: str) -> No
     assert holds(below_name("."), found)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(target=NAMES, other=NAMES, kind=st.sampled_from([2, 5, 12, 39, 15, 33]))
 def test_a_record_is_found_by_what_it_points_to(target: str, other: str, kind: int) -> None:
     numbers = {15: "10 ", 33: "0 5 5060 "}.get(kind, "")
@@ -75,6 +77,7 @@ def test_a_record_is_found_by_what_it_points_to(target: str, other: str, kind: i
     assert holds(to_name(target, below=True), found)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(address=SIX, other=SIX, bits=st.integers(0, 128))
 def test_an_ipv6_address_is_found_by_its_networks(address: Any, other: Any, bits: int) -> None:
     found = key(data_keys, "x.test", 28, str(address))
@@ -85,6 +88,7 @@ def test_an_ipv6_address_is_found_by_its_networks(address: Any, other: Any, bits
     assert holds(in_network(ipaddress.ip_network(address)), found)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(address=st.ip_addresses(v=4), other=st.ip_addresses(v=4), bits=st.integers(0, 32))
 def test_an_ipv4_address_is_found_by_its_networks(address: Any, other: Any, bits: int) -> None:
     network = ipaddress.ip_network((other, bits), strict=False)
@@ -93,6 +97,7 @@ def test_an_ipv4_address_is_found_by_its_networks(address: Any, other: Any, bits
         assert holds(in_network(network), found) == (address in network)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(text=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
 def test_data_that_is_no_address_has_no_key_or_one_that_says_so(text: str) -> None:
     for kind, version in ((1, 4), (28, 6)):
