@@ -174,7 +174,11 @@ class PdnsTables:
             counts=self._counts(seen, faults, malformed, skipped),
             records=seen + batch.records,
             answers=answers_of(
-                records, self._watchlist, self._mode, sensors=_sensor_names(self.sensors)
+                records,
+                self._watchlist,
+                self._mode,
+                sensors=_sensor_names(self.sensors),
+                distinct=True,
             ),
         )
 

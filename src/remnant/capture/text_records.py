@@ -223,6 +223,7 @@ def answers_of(
     *,
     now: datetime | None = None,
     sensors: Sequence[str | None] = (None,),
+    distinct: bool = False,
 ) -> pa.RecordBatch | None:
     """Return the records that are kept, as rows of ``schema.ANSWER_ROWS``; ``None`` if none.
 
@@ -232,6 +233,7 @@ def answers_of(
         mode: which records are kept.
         now: leaves out records timed before 2000 or more than a day after it.
         sensors: names by sensor index.
+        distinct: few records stand twice; see ``answer_rows``.
     """
     owners, total = (int(count) for count in records.counters)
     if mode == "none" or not total:
@@ -261,6 +263,7 @@ def answers_of(
             asked=asked[piece],
             sensor=columns[piece, SENSOR].astype(np.int32),
             sensors=sensors,
+            distinct=distinct,
             ttl=columns[piece, TTL],
             ttl_high=np.maximum(columns[piece, TTL], columns[piece, TTL_HIGH]),
         )
