@@ -62,7 +62,7 @@ def _part(first: int, count: int) -> pa.Array[Any]:
             pc.cast(pa.array((address + (1 << 24) >> shift) & 255), pa.string())
             for shift in (24, 16, 8)
         ),
-        pc.cast(pa.array((address & 255)), pa.string()),
+        pc.cast(pa.array(address & 255), pa.string()),
         by=".",
     )
     six = pc.binary_join_element_wise(
@@ -133,7 +133,8 @@ def baseline(home: Path, path: Path) -> None:
     started = time.process_time()
     connection = sqlite3.connect(home / "baseline.sqlite")
     connection.execute(
-        "create table a (n text, t text, d text, s text, f int, l int, c int, primary key (n, t, d, s))"
+        "create table a (n text, t text, d text, s text, f int, l int, c int, "
+        "primary key (n, t, d, s))"
     )
     connection.execute("create index by_data on a (d)")
     with path.open("rb") as file:
