@@ -16,6 +16,8 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +25,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.capture import ReadOptions
+from remnant.capture.cof import CofReader
+from remnant.capture.stream import ByteStream
+from remnant.collate.ingest import ingest_source
+from remnant.infrastructure.passive_dns import UNASSIGNED, lookup
+from remnant.settings import Settings
+from remnant.store import Store
+from remnant.watchlist import Watchlist
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 START = 1_420_070_400  # 2015-01-01T00:00:00Z
 PART = 500_000
@@ -51,14 +62,14 @@ def _part(first: int, count: int) -> pa.Array[Any]:
             pc.cast(pa.array((address + (1 << 24) >> shift) & 255), pa.string())
             for shift in (24, 16, 8)
         ),
-        pc.cast(pa.array((address & 255)), pa.string()),
+        pc.cast(pa.array(address & 255), pa.string()),
         by=".",
     )
-    six = pc.binary_join_element_wise("2001:db8", _hex(address >> 16), "", _hex(address & 65_535), ":")
-    server = _joined(_text(np.where(kind < 88, number % 300, number % 50_000), "ns"), "hosting")
-    data = pc.if_else(
-        pa.array(kind < 70), four, pc.if_else(pa.array(kind < 80), six, server)
+    six = pc.binary_join_element_wise(
+        "2001:db8", _hex(address >> 16), "", _hex(address & 65_535), ":"
     )
+    server = _joined(_text(np.where(kind < 88, number % 300, number % 50_000), "ns"), "hosting")
+    data = pc.if_else(pa.array(kind < 70), four, pc.if_else(pa.array(kind < 80), six, server))
     types = pa.array(["A", "AAAA", "NS", "CNAME", "MX"]).take(
         pa.array(np.searchsorted([70, 80, 90, 97], kind, side="right"))
     )
@@ -100,5 +111,99 @@ def write(path: Path, records: int) -> None:
             file.write(memoryview(part.buffers()[2])[:last])
 
 
+def taken(home: Path, path: Path, records: int) -> None:
+    """Import the file, put it in order, and print what that took."""
+    with Store.open(settings_of(home), write=True) as store:
+        options = ReadOptions(now=datetime.now(tz=UTC), answers="all")
+        with path.open("rb") as file, ByteStream(file, str(path)) as stream:
+            started = time.process_time()
+            ingest_source(
+                stream, CofReader(), store, Watchlist.compile([]), options, cases=(UNASSIGNED,)
+            )
+            spent = time.process_time() - started
+        print(f"import      {records / spent:12,.0f} records per CPU second")
+        started = time.process_time()
+        store.settle()
+        spent = time.process_time() - started
+        print(f"in order    {records / spent:12,.0f} records per CPU second")
+
+
+def baseline(home: Path, path: Path) -> None:
+    """Keep a part of the file in SQLite and print the rate."""
+    started = time.process_time()
+    connection = sqlite3.connect(home / "baseline.sqlite")
+    connection.execute(
+        "create table a (n text, t text, d text, s text, f int, l int, c int, "
+        "primary key (n, t, d, s))"
+    )
+    connection.execute("create index by_data on a (d)")
+    with path.open("rb") as file:
+        rows = (json.loads(line) for line, _ in zip(file, range(BASELINE), strict=False))
+        connection.executemany(
+            "insert into a values (?, ?, ?, ?, ?, ?, ?) on conflict do update set "
+            "f = min(f, excluded.f), l = max(l, excluded.l), c = c + excluded.c",
+            (
+                (
+                    r["rrname"],
+                    r["rrtype"],
+                    d,
+                    r["sensor_id"],
+                    r["time_first"],
+                    r["time_last"],
+                    r["count"],
+                )
+                for r in rows
+                for d in r["rdata"]
+            ),
+        )
+    connection.commit()
+    spent = time.process_time() - started
+    print(f"json+sqlite {BASELINE / spent:12,.0f} records per CPU second, of {BASELINE:,}")
+
+
+def asked(home: Path) -> None:
+    """Print how long look-ups of each kind take."""
+    rng = np.random.default_rng(9)
+    numbers = [int(n) for n in rng.integers(0, 1_000_000, ASKED)]
+    kinds: dict[str, tuple[list[str], dict[str, Any]]] = {
+        "name": (
+            [f"h{n * 48_271 % 16_777_213}.zone{n // 3 % 700_000}.example" for n in numbers],
+            {},
+        ),
+        "suffix": ([f"*.zone{n // 3}.example" for n in numbers], {}),
+        "address": ([str(ip_address((1 << 24) + n * 40_503 % (1 << 28))) for n in numbers], {}),
+        "network": ([f"{ip_address((1 << 24) + n * 256)}/24" for n in numbers], {}),
+        "server": ([f"ns{300 + n % 40_000}.hosting.example" for n in numbers], {"server": True}),
+    }
+    for kind, (questions, more) in kinds.items():
+        times = []
+        for question in [
+            "warm.up.example" if kind in {"name", "server"} else questions[0],
+            *questions,
+        ]:
+            with Store.open(settings_of(home)) as store:
+                started = time.monotonic()
+                lookup(store, question, **more)
+                times.append(1000 * (time.monotonic() - started))
+        spread = statistics.quantiles(times[1:], n=20)
+        print(f"{kind:11} p50 {spread[9]:7.1f} ms  p95 {spread[18]:7.1f} ms")
+
+
+def settings_of(home: Path) -> Settings:
+    """Return the settings of the bench's own home."""
+    return Settings(home=home, site_key=home / "site.key")
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[2]), int(sys.argv[1]))
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as folder:
+        place = Path(folder)
+        write(place / "records.jsonl", count)
+        write(place / "warm.jsonl", 20_000)
+        (place / "warm").mkdir()
+        (place / "home").mkdir()
+        taken(place / "warm", place / "warm.jsonl", 20_000)
+        print(f"{count:,} records")
+        taken(place / "home", place / "records.jsonl", count)
+        baseline(place, place / "records.jsonl")
+        asked(place / "home")

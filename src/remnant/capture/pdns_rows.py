@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from remnant.capture.text_records import answers_of, clock_limits, records_room
+from remnant.capture.text_records import COUNT, answers_of, clock_limits, records_room
 from remnant.capture.text_rows import Rows, Tables, room_for
 from remnant.schema import COVERAGE_COUNTS
 from remnant.wire import kernel
@@ -54,6 +54,8 @@ SIMULATOR: Final = "remnant-simulator.invalid"
 SIMULATED: Final = "simulated"
 """The note of such a source, as readers of dnstap give it."""
 
+_FEW_RECORDS: Final = 4096
+"""So few records of a block are added up: it takes no time."""
 _SENSORS: Final = 256
 _SENSOR_NAME: Final = 64
 
@@ -174,7 +176,11 @@ class PdnsTables:
             counts=self._counts(seen, faults, malformed, skipped),
             records=seen + batch.records,
             answers=answers_of(
-                records, self._watchlist, self._mode, sensors=_sensor_names(self.sensors)
+                records,
+                self._watchlist,
+                self._mode,
+                sensors=_sensor_names(self.sensors),
+                distinct=int(records.counters[COUNT]) > _FEW_RECORDS,
             ),
         )
 

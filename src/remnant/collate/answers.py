@@ -26,6 +26,10 @@ __all__ = ["Answers"]
 _MANY_ROWS: Final = 500_000
 """Rows that are kept before they are added up, and again before they go to a file."""
 
+_REPEATING: Final = 0.8
+"""Records repeat where adding them up leaves less than this share of the rows."""
+_TRIED_EACH: Final = 8
+
 _KEYS: Final = ["rrname", "rrtype", "rdata", "sensor", "case"]
 _WAYS: Final[dict[str, Any]] = {
     "time_first": "min",
@@ -56,6 +60,8 @@ class Answers:
         self._parts: dict[int, list[pa.Table]] = {}
         self._rows: dict[int, int] = {}
         self._spilled: dict[int, list[Path]] = {}
+        self._spills = 0
+        self._repeat = True
 
     def add(self, batch: Batch, place: int) -> None:
         """Add the records of a batch that stands behind a possible checkpoint."""
@@ -68,8 +74,15 @@ class Answers:
         parts.append(table.cast(_PLAIN))
         self._rows[place] = self._rows.get(place, 0) + len(table)
         if self._rows[place] > _MANY_ROWS:
+            # Where records hardly repeat, to add them up is left to the store, which puts them in
+            # order anyway; now and then it is tried again.
+            self._spills += 1
+            if not self._repeat and self._spills % _TRIED_EACH:
+                self._spill(place)
+                return
             parts[:] = [_added(parts)]
-            self._rows[place] = len(parts[0])
+            before, self._rows[place] = self._rows[place], len(parts[0])
+            self._repeat = self._rows[place] < _REPEATING * before
             if self._rows[place] > _MANY_ROWS // 2:
                 self._spill(place)
 
@@ -101,7 +114,7 @@ class Answers:
     def _spill(self, place: int) -> None:
         paths = self._spilled.setdefault(place, [])
         path = self._scratch / f"answers-{place}-{len(paths)}.arrow"
-        table = self._parts.pop(place)[0].combine_chunks()
+        table = pa.concat_tables(self._parts.pop(place)).combine_chunks()
         self._rows[place] = 0
         with (
             explained(path),

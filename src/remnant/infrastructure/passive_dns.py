@@ -178,6 +178,9 @@ class Fence:
         return rows
 
 
+_OPEN: Final = Fence()
+
+
 class Merger:
     """Adds rows up, those of one content that stands in several cases once.
 
@@ -253,9 +256,10 @@ def records(
     store: Store,
     question: Question | None,
     *,
-    fence: Fence = Fence(),
+    fence: Fence = _OPEN,
     types: Collection[int] = (),
     cases: Collection[str] | None = None,
+    simulated: bool = True,
 ) -> Iterator[pa.Table]:
     """Yield the records that are asked for, in pieces of bounded size.
 
@@ -265,6 +269,7 @@ def records(
         fence: leaves out records by when they were seen.
         types: numbers of the types that are wanted; none: all.
         cases: counts only what the sources of these cases brought; ``None``: of all.
+        simulated: also records of simulated sources.
 
     Yields:
         Tables as ``Merger.merged`` returns them; no record is in two of them.
@@ -278,6 +283,8 @@ def records(
             wanted = rows.filter(pc.is_in(rows["rrtype"], value_set=kinds))
         if len(wanted):
             merged = fence.kept(merger.merged(wanted))
+            if not simulated:
+                merged = merged.filter(pc.invert(merged["simulated"]))
             if len(merged):
                 yield merged
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
-import pyarrow as pa
 
 from remnant.infrastructure.neighbours import steps_from
 from remnant.infrastructure.relations import words

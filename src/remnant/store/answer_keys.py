@@ -52,6 +52,7 @@ _PLACE: Final = 17
 """Bytes of the key of an address."""
 _BACKSLASH: Final = 92
 _DOT: Final = 46
+_HASH: Final = 35
 _COLON: Final = 58
 _ADDRESS: Final = b"\0"
 _NAME: Final = b"\1"
@@ -229,7 +230,9 @@ def _data_keys(
             for i in range(start, stop):
                 if data[i] == 32:
                     start = i + 1
-            if start < stop and data[data_offsets[row]] != _BACKSLASH:
+            first = data_offsets[row]
+            unreadable = stop - first > 1 and data[first] == _BACKSLASH and data[first + 1] == _HASH
+            if start < stop and not unreadable:
                 out[at] = 1
                 end = _write_reversed(data, start, stop, out, at + 1)
         if end >= 0:
