@@ -166,14 +166,14 @@ def _graph(
 
     from remnant.infrastructure.build import build
     from remnant.infrastructure.seeds import names_seen
-    from remnant.infrastructure.store_pivots import StorePivots
+    from remnant.infrastructure.store_pivots import pivots_of
 
     limits = settings.infrastructure
     if hops is not None:
         limits = replace(limits, hops=hops)
     graph = build(
         case,
-        StorePivots(store, view, window=window),
+        pivots_of(store, view, window=window),
         load_reference(settings, case.name),
         limits,
         window,

@@ -6,7 +6,7 @@ and those that belong to none. Made-up records and real ones never meet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import ibis
 import pyarrow as pa
@@ -23,17 +23,45 @@ from remnant.infrastructure.pivot import (
     RECORDS,
     TYPES,
     Pivoted,
+    TablePivots,
     sorted_by_all,
 )
 from remnant.schema import ANSWERS
 
 if TYPE_CHECKING:
+    from remnant.infrastructure.pivot import Pivots
     from remnant.store import Store, View
     from remnant.windows import Window
 
-__all__ = ["StorePivots"]
+__all__ = ["IN_MEMORY", "StorePivots", "pivots_of"]
+
+IN_MEMORY: Final = 3_000_000
+"""Records up to which a table in memory is faster than the query engine, question by question."""
 
 _RECORD = ["key", "rrname", "rrtype", "rdata", "sensor", "source"]
+
+
+def pivots_of(
+    store: Store,
+    view: View,
+    *,
+    window: Window | None = None,
+    per_key: int = PER_KEY,
+    in_memory: int = IN_MEMORY,
+) -> Pivots:
+    """Return the records that a case may be mapped from, to be walked.
+
+    Args:
+        store: opened for reading.
+        view: of the case.
+        window: leaves out records that were not seen in it.
+        per_key: relations of a key and a type that are returned at most.
+        in_memory: records up to which they are all read at once.
+    """
+    stored = StorePivots(store, view, window=window, per_key=per_key)
+    if stored.count() > in_memory:
+        return stored
+    return TablePivots(stored.records(), per_key=per_key)
 
 
 class StorePivots:
@@ -69,6 +97,16 @@ class StorePivots:
             first.setdefault(source.digest, source.id)
         self._content = {source.id: first[source.digest] for source in sources}
         self._table = _plain(table.filter(table.rrtype.isin(TYPES)))
+
+    def count(self) -> int:
+        """Return how many rows there are; a record may have several."""
+        return int(self._table.count().to_pyarrow().as_py())
+
+    def records(self) -> pa.Table:
+        """Return all records: columns of ``RECORDS`` but the key."""
+        table = self._merged(self._table.mutate(key=ibis.literal("")))
+        found: pa.Table = table.to_pyarrow().select(RECORDS.names).cast(RECORDS)
+        return found.drop_columns(["key"])
 
     def owned(self, names: pa.Array[Any]) -> Pivoted:
         """Return the records whose owner is one of these names."""
@@ -110,18 +148,7 @@ class StorePivots:
 
     def _bounded(self, table: Any, other: str) -> Pivoted:  # noqa: ANN401 - Ibis
         """Return what ``pivot.bounded`` returns, of an expression with a key."""
-        spans = {"time_first": "min", "time_last": "max", "count": "sum"}
-        table = _grouped(table, _RECORD, spans)
-        contents = ibis.memtable(
-            pa.table(
-                {
-                    "source": pa.array(list(self._content), pa.string()),
-                    "content": pa.array(list(self._content.values()), pa.string()),
-                }
-            )
-        )
-        table = table.join(contents, "source").drop("source").rename(source="content")
-        table = _grouped(table, _RECORD, spans | {"count": "max"})
+        table = self._merged(table)
         ends = table.group_by(["key", "rrtype", other]).agg(total=table["count"].sum())
         whole = ibis.window(group_by=["key", "rrtype"])
         order = ibis.window(
@@ -134,6 +161,21 @@ class StorePivots:
         degrees = degrees.rename_columns(DEGREES.names).cast(DEGREES)
         records = found.select(RECORDS.names).cast(RECORDS)
         return Pivoted(sorted_by_all(records), sorted_by_all(degrees))
+
+    def _merged(self, table: Any) -> Any:  # noqa: ANN401 - Ibis
+        """Add up the rows of one record; of one content under several ids, once."""
+        spans = {"time_first": "min", "time_last": "max", "count": "sum"}
+        table = _grouped(table, _RECORD, spans)
+        contents = ibis.memtable(
+            pa.table(
+                {
+                    "source": pa.array(list(self._content), pa.string()),
+                    "content": pa.array(list(self._content.values()), pa.string()),
+                }
+            )
+        )
+        table = table.join(contents, "source").drop("source").rename(source="content")
+        return _grouped(table, _RECORD, spans | {"count": "max"})
 
 
 def _keys(keys: list[str]) -> Any:  # noqa: ANN401 - Ibis
