@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from mapped import Sketch, made_up
 
+from mapped import Sketch, made_up
 from remnant.infrastructure.clusters import canonical, clusters, edge_weights, neighbours
 from remnant.infrastructure.graph import Graph
 

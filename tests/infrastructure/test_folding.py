@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapped import START, Sketch, made_up, with_traffic
 
+from mapped import START, Sketch, made_up, with_traffic
 from remnant.infrastructure.folding import fold
 from remnant.infrastructure.graph import Graph
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from mapped import Sketch, made_up
 from scipy.spatial import cKDTree
 
+from mapped import Sketch, made_up
 from remnant.infrastructure.graph import Graph
 from remnant.infrastructure.layout import Layout, arrange, layout, node_keys
 

@@ -331,9 +331,11 @@ class _Growth:
         sinkholes = {value for value, hub in self.grown.hubs.items() if hub.sinkhole}
         parts = [t.filter(pa.array(among(t["rdata"], sinkholes))) for t in self.grown.records]
         sunk: Any = pa.concat_tables(parts)
-        zones: Any = pa.table(
-            {"zone": zones_of(sunk["rrname"]), "first": times(sunk["time_first"])}
-        )
+        plain: dict[str, Any] = {
+            "zone": zones_of(sunk["rrname"]),
+            "first": sunk["time_first"].cast(pa.int64()),
+        }
+        zones: Any = pa.table(plain)
         since = zones.group_by("zone").aggregate([("first", "min")])
         here: Any = joins.filter(pa.array(among(joins["other"], self._column())))
         place: Any = pc.index_in(here["other"], value_set=since["zone"].combine_chunks())
