@@ -16,6 +16,7 @@ from remnant.cli_shared import (
     emit,
     open_settings,
     open_store,
+    say,
 )
 
 __all__ = ["app"]
@@ -63,6 +64,25 @@ def pdns_import(
         raise typer.Exit(1)
 
 
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="Only records of this type, say A or TYPE65400; more than once."),
+]
+InsideOption = Annotated[
+    bool,
+    typer.Option(
+        "--inside", help="Only records that were never seen outside of --since and --until."
+    ),
+]
+ServerOption = Annotated[
+    bool,
+    typer.Option(
+        "--server",
+        help="Records that point to the name: as name server, mail exchanger or other target.",
+    ),
+]
+
+
 @app.command("lookup", short_help="Find records by name, address or network.")
 def pdns_lookup(
     what: Annotated[
@@ -73,16 +93,20 @@ def pdns_lookup(
         ),
     ],
     *,
+    server: ServerOption = False,
+    kinds: TypeOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    inside: InsideOption = False,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most, latest first.")] = 1000,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Find the records whose owner, or whose address, is this, over all cases and imports.
 
-    With --since and --until: records that were seen at some time between them.
+    With --since and --until: records that were seen at some time between them. With --server: the
+    records that point to the name.
     """
-    from remnant.infrastructure.passive_dns import COLUMNS, lookup
+    from remnant.infrastructure.passive_dns import COLUMNS, lookup, type_number
     from remnant.windows import parse_time
 
     with open_store(open_settings()) as store:
@@ -91,6 +115,62 @@ def pdns_lookup(
             what,
             since=None if since is None else parse_time(since),
             until=None if until is None else parse_time(until),
+            inside=inside,
+            server=server,
+            types=[type_number(kind) for kind in kinds or ()],
             limit=limit,
         )
     emit(rows, output, COLUMNS)
+
+
+@app.command("export", short_help="Write records as COF, one JSON object a line.")
+def pdns_export(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="As for lookup; without it, everything.", metavar="[NAME|ADDRESS|CIDR]"
+        ),
+    ] = None,
+    *,
+    case: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what was ingested into this case; more than once."),
+    ] = None,
+    server: ServerOption = False,
+    kinds: TypeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    inside: InsideOption = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file, written whole or not at all; - for standard output.",
+            metavar="FILE",
+        ),
+    ] = None,
+) -> None:
+    """Write records in the common output format (COF), which pdns import reads back.
+
+    Simulated records are left out, unless --case names a case that holds them.
+    """
+    from remnant.infrastructure.passive_dns import Fence, Question, records, type_number
+    from remnant.infrastructure.passive_dns_export import write_cof
+    from remnant.windows import parse_time
+
+    with open_store(open_settings()) as store:
+        found = records(
+            store,
+            None if what is None else Question.parse(what, server=server),
+            fence=Fence(
+                None if since is None else parse_time(since),
+                None if until is None else parse_time(until),
+                inside,
+            ),
+            types=[type_number(kind) for kind in kinds or ()],
+            cases=case,
+            simulated=case is not None,
+        )
+        count = write_cof(found, output)
+    say(f"{count} records written")

@@ -16,6 +16,7 @@ from remnant.errors import SchemaMismatch
 __all__ = [
     "ACTIVITY",
     "ANSWERS",
+    "ANSWERS_BY_DATA",
     "ANSWER_ROWS",
     "CLIENTS",
     "COVERAGE",
@@ -444,6 +445,15 @@ ANSWERS: Final = Table(
     ("case",),
 )
 
+ANSWERS_BY_DATA: Final = Table(
+    "answers_by_data",
+    1,
+    "the rows of answers that hold an address or point to a name, once more, in the order of that "
+    "address or name (derived: made when answers are put in order)",
+    ANSWERS.columns,
+    ("case",),
+)
+
 ACTIVITY: Final = Table(
     "activity",
     1,
@@ -537,5 +547,14 @@ LEFT_OUT: Final = Table(
     ),
 )
 
-STORED: Final = (SIGHTINGS, UNLISTED, CLIENTS, COVERAGE, QUARANTINE, ANSWERS, ACTIVITY)
+STORED: Final = (
+    SIGHTINGS,
+    UNLISTED,
+    CLIENTS,
+    COVERAGE,
+    QUARANTINE,
+    ANSWERS,
+    ANSWERS_BY_DATA,
+    ACTIVITY,
+)
 """The tables that are kept as Parquet files."""

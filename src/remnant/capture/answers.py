@@ -53,6 +53,7 @@ def answer_rows(
     sensor: npt.NDArray[np.int32] | None = None,
     sensors: Sequence[str | None] = (None,),
     ttl: npt.NDArray[np.int64] | None = None,
+    ttl_high: npt.NDArray[np.int64] | None = None,
 ) -> pa.RecordBatch | None:
     """Return the records that are kept, each once for every case that keeps it.
 
@@ -75,6 +76,7 @@ def answer_rows(
         sensors: what the source says of its sensors.
         ttl: seconds; negative, or more than 31 bits hold, where the source has none; ``None``: it
             has none at all.
+        ttl_high: the greatest of several, as ``ttl``; ``None``: they are ``ttl``.
 
     Returns:
         Rows of ``schema.ANSWER_ROWS``, or ``None`` if there are none.
@@ -107,13 +109,12 @@ def answer_rows(
             "first": pa.array(first[row]),
             "last": pa.array(last[row]),
             "count": pa.array(count[row]),
-            "ttl": pa.nulls(row.size, pa.int64())
-            if ttl is None
-            else pa.array(ttl[row], mask=(ttl[row] < 0) | (ttl[row] > _MOST_TTL)),
+            "ttl": _ttls(ttl, row),
+            "ttl_high": _ttls(ttl if ttl_high is None else ttl_high, row),
         }
     )
     table = table.group_by(_KEYS).aggregate(
-        [("first", "min"), ("last", "max"), ("count", "sum"), ("ttl", "min"), ("ttl", "max")]
+        [("first", "min"), ("last", "max"), ("count", "sum"), ("ttl", "min"), ("ttl_high", "max")]
     )
     return _batch(table, sensors)
 
@@ -163,13 +164,20 @@ def _batch(table: pa.Table, sensors: Sequence[str | None]) -> pa.RecordBatch:
         "sensor": sensor,
         "case": pa.array(case, mask=case < 0),
         "ttl_low": table["ttl_min"],
-        "ttl_high": table["ttl_max"],
+        "ttl_high": table["ttl_high_max"],
     }
     arrays: list[Any] = [
         c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c
         for c in (columns[name] for name in ANSWER_ROWS.names)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=ANSWER_ROWS.arrow)
+
+
+def _ttls(ttl: npt.NDArray[np.int64] | None, row: npt.NDArray[np.int64]) -> pa.Array[Any]:
+    if ttl is None:
+        return pa.nulls(row.size, pa.int64())
+    values = ttl[row]
+    return pa.array(values, mask=(values < 0) | (values > _MOST_TTL))
 
 
 def _texts(text: Bytes, offsets: npt.NDArray[np.int64]) -> pa.Array[Any]:

@@ -44,6 +44,8 @@ from remnant.capture.text_records import (
     LAST,
     SENSOR,
     TIMES,
+    TTL,
+    TTL_HIGH,
     Records,
     add_data,
     add_owner,
@@ -83,10 +85,11 @@ __all__ = [
 _FIELDS: Final = (
     "rrname", "rrtype", "rdata", "time_first", "time_last", "zone_time_first", "zone_time_last",
     "time_first_ms", "time_last_ms", "count", "sensor_id",
+    "time_first_us", "time_last_us", "ttl_low", "ttl_high",
 )  # fmt: skip
 (
     _RRNAME, _RRTYPE, _RDATA, _TIME_FIRST, _TIME_LAST, _ZONE_FIRST, _ZONE_LAST, _FIRST_MS, _LAST_MS,
-    _COUNT, _SENSOR_ID, _COND, _OBJ,
+    _COUNT, _SENSOR_ID, _FIRST_US, _LAST_US, _TTL_LOW, _TTL_HIGH, _COND, _OBJ,
 ) = range(len(_FIELDS) + 2)  # fmt: skip
 
 # What ``Work.state`` counts.
@@ -108,6 +111,7 @@ _FAILED_WORD: Final = np.frombuffer(b"failed", np.uint8).copy()
 _MAX_TYPE: Final = 65535
 _MAX_ITEMS: Final = 1 << 15
 _MOST_DIGITS: Final = 15
+_TIME_DIGITS: Final = 16
 
 
 class Work(NamedTuple):
@@ -161,18 +165,18 @@ def _time(view: Bytes, values: Values, slot: Int) -> Int:
 @kernel
 def _milliseconds(view: Bytes, values: Values, slot: Int) -> Int:
     """Return a time in milliseconds as microseconds; 0 if it is absent or no such number."""
-    value = _long(view, values, slot)
+    value = _long(view, values, slot, int64(_MOST_DIGITS))
     return 1000 * value if value > 0 else int64(0)
 
 
 @kernel
-def _long(view: Bytes, values: Values, slot: Int) -> Int:
-    """Return a whole number of up to 15 digits, -1 if it is absent, -2 if it is no such number."""
+def _long(view: Bytes, values: Values, slot: Int, most: Int) -> Int:
+    """Return a whole number of at most so many digits, -1 if it is absent, -2 if it is none."""
     start = values[slot, 0]
     stop = values[slot, 1]
     if values[slot, KIND] == ABSENT:
         return int64(-1)
-    if values[slot, KIND] != NUMBER or stop - start > _MOST_DIGITS:
+    if values[slot, KIND] != NUMBER or stop - start > most:
         return int64(-2)
     value = int64(0)
     for i in range(start, stop):
@@ -185,7 +189,10 @@ def _long(view: Bytes, values: Values, slot: Int) -> Int:
 
 @kernel
 def _seen(view: Bytes, values: Values, last: Int) -> Int:
-    """Return the first time (``last`` 0) or the last one (1): in milliseconds where it is so."""
+    """Return the first time (``last`` 0) or the last one (1), as precisely as it is told."""
+    exact = _long(view, values, _FIRST_US + last, int64(_TIME_DIGITS))
+    if exact > 0:
+        return exact
     precise = _milliseconds(view, values, _FIRST_MS + last)
     if precise > 0:
         return precise
@@ -214,7 +221,7 @@ def _read_row(
     last = _seen(view, values, int64(1))
     if first in (0, BAD) or last in (0, BAD) or last < first:
         return int64(BAD_TIME)
-    count = _long(view, values, int64(_COUNT))
+    count = _long(view, values, int64(_COUNT), int64(_MOST_DIGITS))
     if count == -2:
         return int64(BAD_NUMBER)
     size = copy_text(view, values, int64(_RRNAME), text)
@@ -233,6 +240,8 @@ def _read_row(
         if sensor < 0:
             rows.counters[SENSORS_LOST] += 1
             sensor = int64(0)
+    low = _long(view, values, int64(_TTL_LOW), int64(_MOST_DIGITS))
+    high = _long(view, values, int64(_TTL_HIGH), int64(_MOST_DIGITS))
     listed = values[_RDATA, KIND] == LIST
     begin = values[_RDATA, 0]
     end = values[_RDATA, 1]
@@ -257,6 +266,8 @@ def _read_row(
                 records.columns[index, LAST] = last
                 records.columns[index, TIMES] = max(count, int64(1))
                 records.columns[index, SENSOR] = sensor
+                records.columns[index, TTL] = low
+                records.columns[index, TTL_HIGH] = high
                 if fault:
                     records.counters[1] = index
         if not listed:

@@ -56,7 +56,8 @@ LAST: Final = 4
 TIMES: Final = 5
 SENSOR: Final = 6
 TTL: Final = 7
-_COLUMNS: Final = 8
+TTL_HIGH: Final = 8
+_COLUMNS: Final = 9
 
 _FIRST_US: Final = 946_684_800 * SECOND_US  # 2000-01-01
 _PIECE: Final = 1 << 16
@@ -69,10 +70,11 @@ class Records(NamedTuple):
     Attributes:
         counters: int64: owners, records.
         owners: uint8: wire names end to end, in the case they have, and ``owner_offsets``.
-        columns: int64[n, 8]: OWNER, which of the owners the record has; QUESTION, which of them is
+        columns: int64[n, 9]: OWNER, which of the owners the record has; QUESTION, which of them is
             the name that was asked for, -1 for none, or where it is the owner itself; TYPE; FIRST
             and LAST, when it was seen, UTC microseconds; TIMES, how often; SENSOR, an index into
-            the reader's sensors; TTL, seconds, -1 where the source has none.
+            the reader's sensors; TTL, seconds, -1 where the source has none; TTL_HIGH, the
+            greatest, where it may differ, else -1.
         data: uint8: normal forms (``printed_rdata``) end to end, and ``data_offsets``.
         scratch: uint8: room for one text.
         starts: int64[130], as in ``wire.labels``.
@@ -204,6 +206,7 @@ def add_data(
     columns[index, TIMES] = 1
     columns[index, SENSOR] = 0
     columns[index, TTL] = -1
+    columns[index, TTL_HIGH] = -1
     records.counters[COUNT] = index + 1
     return index
 
@@ -259,6 +262,7 @@ def answers_of(
             sensor=columns[piece, SENSOR].astype(np.int32),
             sensors=sensors,
             ttl=columns[piece, TTL],
+            ttl_high=np.maximum(columns[piece, TTL], columns[piece, TTL_HIGH]),
         )
         if batch is not None:
             batches.append(batch)

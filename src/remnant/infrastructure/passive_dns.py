@@ -1,39 +1,50 @@
 """Records of passive DNS, found by name, address or network over everything that was stored.
 
 A source that serves several cases stands in the store once for each; a record of it counts once.
+Merging is commutative: whatever the order in which sources came, and whether what they brought was
+put in order yet, the answer is the same.
 
 References:
-    draft-dulaunoy-dnsop-passive-dns-cof (the columns).
+    draft-dulaunoy-dnsop-passive-dns-cof (the columns); dnsdbq, options -A, -B and -c (the window).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
-from collections import Counter
-from functools import reduce
-from operator import add
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import ibis
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from remnant.capture.text_types import TYPES
 from remnant.errors import RemnantError
 from remnant.names import NameSyntaxError, text_to_wire, wire_to_text
-from remnant.schema import ANSWERS
-from remnant.store.engine import rows_of
+from remnant.schema import TIME
 from remnant.windows import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
     from remnant.store import Store
+    from remnant.store.ordered import OrderedAnswers
     from remnant.store.records import SourceRecord
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-__all__ = ["COLUMNS", "UNASSIGNED", "lookup"]
+__all__ = [
+    "COLUMNS",
+    "UNASSIGNED",
+    "Fence",
+    "Merger",
+    "Question",
+    "lookup",
+    "records",
+    "type_number",
+    "type_word",
+]
 
 UNASSIGNED: Final = "_pdns"
 """Under this name the store keeps records that belong to no case; no case can have it."""
@@ -51,12 +62,231 @@ COLUMNS: Final = (
     "simulated",
 )
 
-_A: Final = 1
 _AAAA: Final = 28
-_MAPPED: Final = "::ffff:"
-"""How an IPv6 address that stands for an IPv4 address begins."""
 _RECORD: Final = ["rrname", "rrtype", "rdata", "sensor", "simulated"]
+_WAYS: Final[dict[str, Any]] = {
+    "time_first": "min",
+    "time_last": "max",
+    "count": "sum",
+    "ttl_low": "min",
+    "ttl_high": "max",
+}
+_MOST_COUNT: Final = 1 << 62
+"""What counts add up to at most: strangers write them."""
 _MNEMONIC: Final = {number: word for word, number in reversed(TYPES.items())}
+
+
+def type_word(number: int) -> str:
+    """Return a type's mnemonic, or TYPE and its number."""
+    return _MNEMONIC.get(number, f"TYPE{number}")
+
+
+def type_number(word: str) -> int:
+    """Return the number of a type: ``A``, ``ns``, ``TYPE65400``.
+
+    Raises:
+        RemnantError: there is no such type.
+    """
+    upper = word.upper()
+    digits = upper.removeprefix("TYPE")
+    if upper in TYPES:
+        return TYPES[upper]
+    if digits != upper and digits.isdecimal() and len(digits) <= 5 and int(digits) < 1 << 16:
+        return int(digits)
+    raise RemnantError("this is no type of record", got=word, expected="A, NS, MX or TYPE65400")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for; ``parse`` makes it of what a person wrote.
+
+    Attributes:
+        name: a folded name, or ``None`` where a network is asked for.
+        below: also the names below it.
+        network: the addresses asked for.
+        server: not the records of the name, but those that point to it.
+    """
+
+    name: str | None
+    below: bool = False
+    network: Network | None = None
+    server: bool = False
+
+    @classmethod
+    def parse(cls, what: str, *, server: bool = False) -> Question:
+        """Return what is asked for.
+
+        Args:
+            what: a name; ``*.`` and a name for that name and everything below it; an address; a
+                CIDR. An IPv4 address is found in A records, and in AAAA records that map it.
+            server: the records that point to the name are asked for: NS, MX, CNAME, DNAME, PTR and
+                SRV.
+
+        Raises:
+            RemnantError: this is neither a name nor an address.
+        """
+        network = None if server else _network(what)
+        if network is not None:
+            return cls(None, network=network)
+        return cls(_name(what), below=what.startswith("*."), server=server)
+
+    def pieces(self, answers: OrderedAnswers) -> Iterator[pa.Table]:
+        """Yield the rows of ``schema.ANSWERS`` that are asked for, all of a record in one piece."""
+        from remnant.store.answer_keys import (  # noqa: PLC0415 - loads Numba
+            below_name,
+            in_network,
+            of_name,
+            to_name,
+        )
+
+        if self.network is not None:
+            for rows in answers.by_data(in_network(self.network)):
+                if self.network.version == 6:
+                    # An A record is no IPv6 address, though its key lies among them.
+                    yield rows.filter(pc.equal(rows["rrtype"], pa.scalar(_AAAA, pa.uint16())))
+                else:
+                    yield rows
+            return
+        assert self.name is not None
+        if self.server:
+            yield from answers.by_data(to_name(self.name, below=self.below))
+        else:
+            yield from answers.by_owner((below_name if self.below else of_name)(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Which records are left out by when they were seen.
+
+    Attributes:
+        since: those last seen before it; with ``inside`` those first seen before it.
+        until: those first seen at it or later; with ``inside`` those last seen then.
+        inside: only records that were never seen outside of the window.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    inside: bool = False
+
+    def kept(self, rows: pa.Table) -> pa.Table:
+        """Return the rows within the fence; each stands for all that is known of a record."""
+        begins, ends = ("time_first", "time_last") if self.inside else ("time_last", "time_first")
+        if self.since is not None:
+            rows = rows.filter(pc.greater_equal(rows[begins], pa.scalar(self.since, TIME)))
+        if self.until is not None:
+            rows = rows.filter(pc.less(rows[ends], pa.scalar(self.until, TIME)))
+        return rows
+
+
+_OPEN: Final = Fence()
+
+
+class Merger:
+    """Adds rows up, those of one content that stands in several cases once.
+
+    Args:
+        sources: everything that was read.
+        cases: rows of other cases' sources are left out; ``None``: none are.
+    """
+
+    def __init__(
+        self, sources: Sequence[SourceRecord], cases: Collection[str] | None = None
+    ) -> None:
+        contents: dict[str, int] = {}
+        self._known: dict[str, tuple[int, bool]] = {}
+        for source in sources:
+            if cases is None or source.case in cases:
+                content = contents.setdefault(source.digest, len(contents))
+                self._known[source.id] = (content, source.simulated)
+        self._shared = len(self._known) > len(contents)
+
+    def merged(self, rows: pa.Table) -> pa.Table:
+        """Return one row for each record, sensor, and whether it is simulated.
+
+        Args:
+            rows: of ``schema.ANSWERS``, all those of a record.
+
+        Returns:
+            Columns rrname, rrtype, rdata, sensor, simulated, time_first, time_last, count, ttl_low
+            and ttl_high; texts plain.
+        """
+        if not len(rows):
+            return rows.select(_RECORD[:-1]).append_column("simulated", pa.array([], pa.bool_()))
+        source = _whole(rows["source"])
+        known = [self._known.get(word) for word in source.dictionary.to_pylist()]
+        codes = source.indices.to_numpy()
+        content = np.array([-1 if one is None else one[0] for one in known], np.int64)[codes]
+        simulated = np.array([one is not None and one[1] for one in known], np.bool_)[codes]
+        table = rows.select(["rrname", "rrtype", "rdata", *_WAYS])
+        table = table.append_column("sensor", rows["sensor"].cast(pa.string()))
+        table = table.append_column("simulated", pa.array(simulated))
+        table = table.append_column("content", pa.array(content))
+        table = table.append_column("reading", pa.array(codes.astype(np.int64)))
+        if (content < 0).any():
+            table = table.filter(pa.array(content >= 0))
+        if self._shared:
+            # A source may bring several rows of a record: they add up within each case.
+            table = _grouped(table, [*_RECORD, "content", "reading"], _WAYS)
+            table = _grouped(table, [*_RECORD, "content"], _WAYS | {"count": "max"})
+        return _grouped(table, _RECORD, _WAYS)
+
+
+def _whole(column: pa.ChunkedArray[Any]) -> Any:  # noqa: ANN401 - a dictionary array
+    one: Any = column.unify_dictionaries()
+    return one.chunk(0) if one.num_chunks == 1 else pa.concat_arrays(one.chunks)
+
+
+def _grouped(table: pa.Table, keys: list[str], ways: dict[str, Any]) -> pa.Table:
+    """Return one row for each combination of keys; a sum never turns negative."""
+    if ways["count"] == "sum":
+        table = table.append_column("whole", table["count"].cast(pa.float64(), safe=False))
+        ways = ways | {"whole": "sum"}
+    found = table.group_by(keys, use_threads=False).aggregate([(n, ways[n]) for n in ways])
+    found = found.rename_columns([*keys, *ways])
+    if "whole" in ways:
+        much = pc.greater_equal(found["whole"], pa.scalar(float(_MOST_COUNT)))
+        most = pa.scalar(_MOST_COUNT, pa.int64())
+        at = found.schema.get_field_index("count")
+        found = found.set_column(at, "count", pc.if_else(much, most, found["count"]))
+        found = found.drop_columns(["whole"])
+    return found
+
+
+def records(
+    store: Store,
+    question: Question | None,
+    *,
+    fence: Fence = _OPEN,
+    types: Collection[int] = (),
+    cases: Collection[str] | None = None,
+    simulated: bool = True,
+) -> Iterator[pa.Table]:
+    """Yield the records that are asked for, in pieces of bounded size.
+
+    Args:
+        store: opened for reading.
+        question: what is asked for; ``None``: everything.
+        fence: leaves out records by when they were seen.
+        types: numbers of the types that are wanted; none: all.
+        cases: counts only what the sources of these cases brought; ``None``: of all.
+        simulated: also records of simulated sources.
+
+    Yields:
+        Tables as ``Merger.merged`` returns them; no record is in two of them.
+    """
+    answers = store.answers()
+    merger = Merger(answers.sources, cases)
+    for rows in (question or Question(".", below=True)).pieces(answers):
+        wanted = rows
+        if types:
+            kinds = pa.array(sorted(types), pa.uint16())
+            wanted = rows.filter(pc.is_in(rows["rrtype"], value_set=kinds))
+        if len(wanted):
+            merged = fence.kept(merger.merged(wanted))
+            if not simulated:
+                merged = merged.filter(pc.invert(merged["simulated"]))
+            if len(merged):
+                yield merged
 
 
 def lookup(
@@ -65,6 +295,9 @@ def lookup(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    inside: bool = False,
+    server: bool = False,
+    types: Collection[int] = (),
     limit: int = 1000,
 ) -> list[dict[str, Any]]:
     """Return the records of a name, an address or a network, those seen last first.
@@ -75,6 +308,10 @@ def lookup(
             An IPv4 address is found in A records, and in AAAA records that map it.
         since: leaves out records that were last seen before it.
         until: leaves out records that were first seen at it or later.
+        inside: leaves out records, too, that were seen before ``since``, or at ``until`` or later.
+        server: ``what`` is a name server, a mail exchanger or the target of an alias: returns the
+            records that point to it.
+        types: numbers of the types that are wanted; none: all.
         limit: rows at most.
 
     Returns:
@@ -84,35 +321,41 @@ def lookup(
     Raises:
         RemnantError: this is neither a name nor an address.
     """
-    network = _network(what)
-    name = None if network is not None else _name(what)
-    everything = store.everything(ANSWERS)
-    table = everything.table
-    if network is None:
-        table = table.filter(_named(table, name, below=what.startswith("*.")))
-    else:
-        table = _inside(table, network)
-    if since is not None:
-        table = table.filter(table.time_last >= ibis.literal(since))
-    if until is not None:
-        table = table.filter(table.time_first < ibis.literal(until))
-    found = _merged(table, everything.sources)
-    latest = [ibis.desc("time_last"), "rrname", "rrtype", "rdata", "sensor", "simulated"]
-    return [
-        {
-            "rrname": row["rrname"],
-            "rrtype": _MNEMONIC.get(row["rrtype"], f"TYPE{row['rrtype']}"),
-            "rdata": row["rdata"],
-            "time_first": iso(row["time_first"]),
-            "time_last": iso(row["time_last"]),
-            "count": int(row["count"]),
-            "sensor_id": row["sensor"],
-            "ttl_low": row["ttl_low"],
-            "ttl_high": row["ttl_high"],
-            "simulated": row["simulated"],
-        }
-        for row in rows_of(found.order_by(latest).limit(limit))
+    question = Question.parse(what, server=server)
+    latest: pa.Table | None = None
+    fence = Fence(since, until, inside)
+    for found in records(store, question, fence=fence, types=types):
+        both = found if latest is None else pa.concat_tables([latest, found])
+        latest = _latest(both, limit)
+    return [] if latest is None else [_row(row) for row in latest.to_pylist()]
+
+
+def _latest(rows: pa.Table, limit: int) -> pa.Table:
+    """Return the rows that were seen last, in order."""
+    if len(rows) > 2 * limit:
+        times = rows["time_last"].cast(pa.int64()).to_numpy()
+        least = np.partition(times, len(rows) - limit)[len(rows) - limit]
+        rows = rows.filter(pa.array(times >= least))
+    order: Any = [
+        ("time_last", "descending"),
+        *((name, "ascending") for name in _RECORD),
     ]
+    return rows.sort_by(order).slice(0, limit)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "rrname": row["rrname"],
+        "rrtype": type_word(row["rrtype"]),
+        "rdata": row["rdata"],
+        "time_first": iso(row["time_first"]),
+        "time_last": iso(row["time_last"]),
+        "count": row["count"],
+        "sensor_id": row["sensor"],
+        "ttl_low": row["ttl_low"],
+        "ttl_high": row["ttl_high"],
+        "simulated": row["simulated"],
+    }
 
 
 def _network(what: str) -> Network | None:
@@ -142,109 +385,3 @@ def _name(what: str) -> str:
         got=what,
         expected="evil.example, *.evil.example, 192.0.2.7 or 192.0.2.0/24",
     ) from wrong
-
-
-def _named(table: Any, name: str | None, *, below: bool) -> Any:  # noqa: ANN401 - Ibis
-    """Return the condition that a record's owner is a name, or lies below it."""
-    exact = table.rrname == name
-    if not below:
-        return exact
-    if name == ".":
-        return ibis.literal(True)
-    end = f".{name}"
-    # After an odd number of backslashes the dot is part of a label.
-    escaped = table.rrname.re_search(rf"(^|[^\\])(\\\\)*\\{re.escape(end)}$")
-    return exact | (table.rrname.endswith(end) & ~escaped)
-
-
-def _inside(table: Any, network: Network) -> Any:  # noqa: ANN401 - Ibis
-    """Return the address records whose address lies in a network."""
-    first, last = network.network_address, network.broadcast_address
-    if isinstance(network, ipaddress.IPv4Network):
-        mapped = (table.rrtype == _AAAA) & table.rdata.startswith(_MAPPED)
-        plain = table.rrtype == _A
-        if first == last:
-            text = str(first)
-            return table.filter(
-                (plain & (table.rdata == text)) | (mapped & (table.rdata == _MAPPED + text))
-            )
-        octets, rest = divmod(network.prefixlen, 8)
-        text = "".join(f"{octet}." for octet in str(first).split(".")[:octets])
-        table = table.filter(
-            (plain & table.rdata.startswith(text))
-            | (mapped & table.rdata.startswith(_MAPPED + text))
-        )
-        if octets and not rest:
-            return table
-        # Data that is no address gives null, which is in no network.
-        parts = table.rdata.replace(_MAPPED, "").split(".")
-        number = reduce(add, (parts[i].try_cast("int64") << (24 - 8 * i) for i in range(4)))
-        return table.filter(number.between(int(first), int(last)))
-    table = table.filter(table.rrtype == _AAAA)
-    if first == last:
-        return table.filter(table.rdata == str(first))
-    table = table.filter(table.rdata.startswith(_shared_text(network)))
-    distinct = table.select("rdata").distinct().to_pyarrow()["rdata"].to_pylist()
-    kept = [text for text in distinct if _is_in(text, network)]
-    return table.semi_join(ibis.memtable(pa.table({"rdata": pa.array(kept, pa.string())})), "rdata")
-
-
-def _shared_text(network: ipaddress.IPv6Network) -> str:
-    """Return what the texts of all addresses of a network begin with."""
-    groups = network.network_address.exploded.split(":")[: network.prefixlen // 16]
-    text = ""
-    for group in groups:
-        if int(group, 16) == 0:
-            # Perhaps left out of a text, with its neighbours.
-            break
-        text += f"{int(group, 16):x}:"
-    return text
-
-
-def _is_in(text: str, network: Network) -> bool:
-    try:
-        return ipaddress.ip_address(text) in network
-    except ValueError:
-        return False
-
-
-def _merged(table: Any, sources: list[SourceRecord]) -> Any:  # noqa: ANN401 - Ibis
-    """Add rows up, those of one source that stand in several cases once."""
-    digests = Counter(source.digest for source in sources)
-    shared = [source for source in sources if digests[source.digest] > 1]
-    simulated = [source.id for source in sources if source.simulated]
-    contents = ibis.memtable(
-        pa.table(
-            {
-                "source": pa.array([source.id for source in shared], pa.string()),
-                "content": pa.array([source.digest for source in shared], pa.string()),
-            }
-        )
-    )
-    table = table.mutate(
-        simulated=table.source.isin(simulated) if simulated else ibis.literal(False)
-    )
-    table = table.left_join(contents, "source")
-    spans = {
-        "time_first": "min",
-        "time_last": "max",
-        "count": "sum",
-        "ttl_low": "min",
-        "ttl_high": "max",
-    }
-    # Most contents are those of one source: it needs no look at the others.
-    alone = _grouped(table.filter(table.content.isnull()), _RECORD, spans)
-    if not shared:
-        return alone
-    table = table.filter(table.content.notnull())
-    # A source may bring several rows of a record: they add up within each case.
-    table = _grouped(table, [*_RECORD, "content", "source"], spans)
-    table = _grouped(table, [*_RECORD, "content"], spans | {"count": "max"})
-    table = _grouped(table, _RECORD, spans)
-    return _grouped(ibis.union(alone, table), _RECORD, spans)
-
-
-def _grouped(table: Any, keys: list[str], how: dict[str, str]) -> Any:  # noqa: ANN401 - Ibis
-    added = {column: getattr(table[column], word)() for column, word in how.items()}
-    added["count"] = added["count"].cast("int64")
-    return table.group_by(keys).agg(**added).select(*keys, *how)

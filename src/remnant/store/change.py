@@ -81,13 +81,17 @@ class Change:
         sources: Iterable[str],
         *,
         brief: bool = False,
+        run: str | None = None,
     ) -> None:
         """Write rows to a new file of a table; no rows, no file.
 
-        With ``brief`` in less time and more space, for a file that is merged with others soon.
+        With ``brief`` in less time and more space, for a file that is merged with others soon. With
+        ``run`` the rows are in the table's order (``answer_keys``), and the file is one of a run.
         """
         if len(data):
-            pending = self._folder.write(self.scratch, table, case, day, data, sources, brief=brief)
+            pending = self._folder.write(
+                self.scratch, table, case, day, data, sources, brief=brief, run=run
+            )
             self._pending.append(pending)
         if table is SIGHTINGS and day is not None:
             self.mark_dirty(case, day)
@@ -104,7 +108,7 @@ class Change:
         table = by_name(file.table)
         data = edit(read_table(table, self._folder.path(file)))
         self.replace([file])
-        self.write(table, file.case, file.day, data, file.sources)
+        self.write(table, file.case, file.day, data, file.sources, run=file.run)
 
     def remove_source(self, case: str, source: str) -> None:
         """Take the rows of a source out of every table; the ledger keeps its row."""
@@ -119,7 +123,7 @@ class Change:
                 kept = data.filter(
                     pc.not_equal(data["source"].cast(pa.string()), pa.scalar(source))
                 )
-                self.write(table, case, file.day, kept, others)
+                self.write(table, case, file.day, kept, others, run=file.run)
 
     def put_source(self, record: SourceRecord, prefix: Prefix | None) -> None:
         """Insert or replace the ledger's row of a source, and remember where it ended."""

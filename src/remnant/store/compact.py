@@ -1,7 +1,8 @@
 """Many small files of a day become one, in one commit; no row changes what it says.
 
 A source that grows each second brings rows of one client, or of one hour, again and again. They are
-added up: in ``clients`` and ``coverage`` a row is all that one source says of one thing.
+added up: in ``clients`` and ``coverage`` a row is all that one source says of one thing. Answers
+are put in order besides (``runs``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
 
-from remnant.schema import ACTIVITY
+from remnant.schema import ANSWERS
 from remnant.store.files import by_name, read_table
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _ORDER: Final = {
     "clients": ("client",),
     "coverage": ("hour",),
     "quarantine": ("offset",),
-    "answers": ("rrname", "rrtype", "rdata"),
 }
 
 _ADDED: Final[dict[str, dict[str, str]]] = {
@@ -62,7 +62,7 @@ def compact(store: Store, case: str) -> int:
         files = store.ledger.files(connection, case)
     groups: dict[tuple[str, str | None, int], list[FileRecord]] = {}
     for file in files:
-        if file.rows < _SMALL_ROWS and file.table != ACTIVITY.name:
+        if file.rows < _SMALL_ROWS and file.table in _ORDER:
             tier = bisect_right(_TIERS, file.rows)
             groups.setdefault((file.table, file.day, tier), []).append(file)
     merged = 0
@@ -70,6 +70,10 @@ def compact(store: Store, case: str) -> int:
         if len(group) > MANY:
             _merge(store, case, name, day, group)
             merged += len(group)
+    if any(file.table == ANSWERS.name for file in files):
+        from remnant.store.runs import order_answers  # noqa: PLC0415 - loads Numba
+
+        merged += order_answers(store, case)
     return merged
 
 

@@ -6,28 +6,43 @@ folder. A file is complete and on disk before it gets its name, and counts only 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
+import json
 import os
 import shutil
 import uuid
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from remnant.errors import StoreError
-from remnant.schema import STORED, Table, check_version
+from remnant.schema import ANSWERS, STORED, Table, check_version
 from remnant.store.records import FileRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["Folder", "Pending", "by_name", "conform", "explained", "read_table"]
+__all__ = [
+    "Folder",
+    "Pending",
+    "by_name",
+    "conform",
+    "explained",
+    "key_ends",
+    "keys_of",
+    "read_table",
+]
 
 _ROW_GROUP: Final = 1 << 18
+ORDERED_GROUP: Final = 1 << 13
+"""Rows of a row group of a file whose rows are in order: what one look-up reads at least."""
+_KEYS: Final = b"remnant.keys"
 _SEARCHED: Final = (
     "time", "name", "client", "asn", "hour", "start", "grain", "rrname", "rdata", "time_first",
 )  # fmt: skip
@@ -165,17 +180,20 @@ class Folder:
         sources: Iterable[str],
         *,
         brief: bool = False,
+        run: str | None = None,
     ) -> Pending:
         """Write rows to a temporary file and wait until they are on disk.
 
-        With ``brief`` in less time and more space, for a file that is merged with others soon.
+        With ``brief`` in less time and more space, for a file that is merged with others soon. With
+        ``run`` the rows are in the table's order, and the file tells where which keys begin.
         """
         data = conform(table, data).unify_dictionaries()
+        groups, low, high = (None, b"", b"") if run is None else _key_places(table, data)
         identifier = uuid.uuid4().hex
         place = f"{table.name}/case={case}" + (f"/day={day}" if day is not None else "")
         temporary = folder / f"{identifier}.parquet"
         with explained(temporary), temporary.open("wb") as file:
-            _write(table, data, file, brief=brief)
+            _write(table, data, file, brief=brief, groups=groups)
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
@@ -190,6 +208,9 @@ class Folder:
                 size,
                 table.version,
                 frozenset(sources),
+                run,
+                low,
+                high,
             ),
         )
 
@@ -244,9 +265,44 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _write(table: Table, data: pa.Table, file: IO[bytes], *, brief: bool) -> None:
+def keys_of(table: Table, data: pa.Table) -> pa.Array[Any]:
+    """Return what orders the rows of ``answers`` or of ``answers_by_data`` (``answer_keys``)."""
+    from remnant.store.answer_keys import data_keys, owner_keys  # noqa: PLC0415 - loads Numba
+
+    return owner_keys(data) if table is ANSWERS else data_keys(data)
+
+
+def _key_places(table: Table, data: pa.Table) -> tuple[list[bytes], bytes, bytes]:
+    """Return the ends of each row group that rows in order become, and those of all."""
+    keys = keys_of(table, data)
+    count = len(keys)
+    first = np.arange(0, count, ORDERED_GROUP)
+    both: Any = pa.array(np.stack([first, np.minimum(first + ORDERED_GROUP, count) - 1], 1).ravel())
+    ends: Any = keys.take(both).to_pylist()
+    return ends, ends[0], ends[-1]
+
+
+def key_ends(schema: pa.Schema) -> tuple[list[bytes], list[bytes]]:
+    """Return the first and the last keys of the row groups of a file of a run."""
+    texts = json.loads((schema.metadata or {}).get(_KEYS, b"[]"))
+    keys = [base64.b64decode(text) for text in texts]
+    return keys[::2], keys[1::2]
+
+
+def _write(
+    table: Table,
+    data: pa.Table,
+    file: IO[bytes],
+    *,
+    brief: bool,
+    groups: list[bytes] | None = None,
+) -> None:
     """Write Parquet. Measured: these choices take a third of the default's time, same size."""
     schema = table.arrow
+    if groups is not None:
+        places = json.dumps([base64.b64encode(key).decode("ascii") for key in groups])
+        metadata = {**(data.schema.metadata or {}), _KEYS: places.encode("ascii")}
+        data = data.replace_schema_metadata(metadata)
     repeating: Any = [
         f.name for f in schema if pa.types.is_dictionary(f.type) or f.name in _REPEATING
     ]
@@ -259,7 +315,7 @@ def _write(table: Table, data: pa.Table, file: IO[bytes], *, brief: bool) -> Non
         file,
         compression=kinds,
         compression_level=levels,
-        row_group_size=_ROW_GROUP,
+        row_group_size=_ROW_GROUP if groups is None else ORDERED_GROUP,
         write_batch_size=_ROWS_AT_ONCE,
         use_dictionary=repeating,
         column_encoding=times,

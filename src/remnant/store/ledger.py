@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "is_missing"]
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Version 2 knows the order of files (``file_key``); a version 1 ledger has none in order."""
 _CHUNK: Final = 500
 """Values of one ``IN`` list; databases bound the parameters of a statement."""
 
@@ -111,6 +112,14 @@ _FILE_SOURCE = sa.Table(
     _META,
     sa.Column("path", sa.ForeignKey("file.path", ondelete="CASCADE"), primary_key=True),
     sa.Column("source", sa.String(32), primary_key=True, index=True),
+)
+_FILE_KEY = sa.Table(
+    "file_key",
+    _META,
+    sa.Column("path", sa.ForeignKey("file.path", ondelete="CASCADE"), primary_key=True),
+    sa.Column("run", sa.String(32), nullable=False),
+    sa.Column("low", sa.LargeBinary, nullable=False),
+    sa.Column("high", sa.LargeBinary, nullable=False),
 )
 _RETIRED = sa.Table(
     "retired_sensor",
@@ -198,7 +207,9 @@ class Ledger:
         with _explained(self._where):
             self._engine = _engine(url)
             with self._engine.connect() as connection:
-                found = sa.inspect(connection).has_table(_FACT.name)
+                tables = sa.inspect(connection).get_table_names()
+            found = _FACT.name in tables
+            self._ordered = _FILE_KEY.name in tables or not found
             if not found and not create:
                 self._engine.dispose()
                 self._engine = _engine("sqlite://")
@@ -215,6 +226,11 @@ class Ledger:
                 expected=f"version {VERSION} or older",
                 hint="update Remnant",
             )
+        if create and int(version) < VERSION:
+            with self.writing() as connection:
+                _META.create_all(connection)
+                self._set_fact(connection, "version", str(VERSION))
+            self._ordered = True
 
     def close(self) -> None:
         """Give back the connections."""
@@ -339,10 +355,11 @@ class Ledger:
         *,
         source: str | None = None,
         days: Collection[str] | None = None,
+        linked: bool = True,
     ) -> list[FileRecord]:
         """Return the listed files of a case in order of table and day, with their sources.
 
-        ``case`` is ``None`` for those of every case.
+        ``case`` is ``None`` for those of every case; without ``linked`` no sources are told.
         """
         where: list[sa.ColumnElement[bool]] = [_FILE.c.replaced_at.is_(None)]
         if case is not None:
@@ -352,11 +369,18 @@ class Ledger:
         if source is not None:
             holds = sa.select(_FILE_SOURCE.c.path).where(_FILE_SOURCE.c.source == source)
             where.append(_FILE.c.path.in_(holds))
-        columns = [_FILE.c[name] for name in ("path", "case", "table", "day", "rows", "bytes")]
-        query = sa.select(*columns, _FILE.c.version).where(*where)
+        names = ("path", "case", "table", "day", "rows", "bytes", "version")
+        columns: list[Any] = [_FILE.c[name] for name in names]
+        query = sa.select(*columns)
+        if self._ordered:
+            columns += [_FILE_KEY.c[name] for name in ("run", "low", "high")]
+            query = sa.select(*columns).outerjoin(_FILE_KEY, _FILE_KEY.c.path == _FILE.c.path)
+        query = query.where(*where)
         rows = connection.execute(query.order_by(_FILE.c.table, _FILE.c.day, _FILE.c.path)).all()
         if days is not None:
             rows = [row for row in rows if row.day in days]
+        if not linked:
+            return [_file_record(row, frozenset()) for row in rows]
         links: dict[str, set[str]] = {}
         for path, identifier in connection.execute(
             sa.select(_FILE_SOURCE.c.path, _FILE_SOURCE.c.source)
@@ -364,22 +388,25 @@ class Ledger:
             .where(*where)
         ):
             links.setdefault(path, set()).add(identifier)
-        return [
-            FileRecord(**row._mapping, sources=frozenset(links.get(row.path, ())))  # noqa: SLF001 - public in SQLAlchemy
-            for row in rows
-        ]
+        return [_file_record(row, frozenset(links.get(row.path, ()))) for row in rows]
 
     def add_files(self, connection: sa.Connection, files: Iterable[FileRecord]) -> None:
         """List new files."""
-        rows, links = [], []
+        rows, links, keys = [], [], []
         for file in files:
             values = {name: getattr(file, name) for name in ("path", "case", "table", "day")}
             rows.append(values | {"rows": file.rows, "bytes": file.bytes, "version": file.version})
             links += [{"path": file.path, "source": source} for source in sorted(file.sources)]
+            if file.run is not None:
+                keys.append(
+                    {"path": file.path, "run": file.run, "low": file.low, "high": file.high}
+                )
         if rows:
             connection.execute(sa.insert(_FILE), rows)
         if links:
             connection.execute(sa.insert(_FILE_SOURCE), links)
+        if keys:
+            connection.execute(sa.insert(_FILE_KEY), keys)
 
     def replace_files(
         self, connection: sa.Connection, paths: Collection[str], at: datetime
@@ -389,7 +416,8 @@ class Ledger:
             connection.execute(
                 sa.update(_FILE).where(_FILE.c.path.in_(part)).values(replaced_at=at)
             )
-            connection.execute(sa.delete(_FILE_SOURCE).where(_FILE_SOURCE.c.path.in_(part)))
+            for also in (_FILE_SOURCE, _FILE_KEY):
+                connection.execute(sa.delete(also).where(also.c.path.in_(part)))
 
     def all_paths(self) -> set[str]:
         """Return every file that the store still needs, also those that were replaced."""
@@ -412,7 +440,8 @@ class Ledger:
         """Remove all of a case; return the paths of its files, replaced ones too."""
         mine = sa.select(_FILE.c.path).where(_FILE.c.case == case)
         paths = list(connection.scalars(mine))
-        connection.execute(sa.delete(_FILE_SOURCE).where(_FILE_SOURCE.c.path.in_(mine)))
+        for also in (_FILE_SOURCE, _FILE_KEY):
+            connection.execute(sa.delete(also).where(also.c.path.in_(mine)))
         connection.execute(sa.delete(_FILE).where(_FILE.c.case == case))
         sources = sa.select(_SOURCE.c.id).where(_SOURCE.c.case == case)
         connection.execute(sa.delete(_PREFIX).where(_PREFIX.c.source.in_(sources)))
@@ -456,6 +485,12 @@ class Ledger:
             connection.execute(sa.delete(_RETIRED).where(_RETIRED.c.sensor == sensor))
             if time is not None:
                 connection.execute(sa.insert(_RETIRED).values(sensor=sensor, at=time))
+
+
+def _file_record(row: Any, sources: frozenset[str]) -> FileRecord:  # noqa: ANN401 - SQLAlchemy
+    values = {name: value for name, value in row._mapping.items() if value is not None}  # noqa: SLF001 - public in SQLAlchemy
+    values.setdefault("day", None)
+    return FileRecord(**values, sources=sources)
 
 
 def is_missing(url: str) -> bool:

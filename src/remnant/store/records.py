@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import xxhash
 
@@ -93,6 +93,9 @@ class SourceRecord:
     simulated: bool
 
 
+_Key: TypeAlias = bytes
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """One listed Parquet file.
@@ -106,6 +109,10 @@ class FileRecord:
         bytes: size on disk.
         version: version of the table's schema that it was written with.
         sources: ledger ids whose rows it holds; none for derived tables.
+        run: files of one run and table are in order, and no key stands in two of them; ``None``:
+            the rows are in no order.
+        low: the first key (``answer_keys``), where there is a run.
+        high: the last key.
     """
 
     path: str
@@ -116,3 +123,6 @@ class FileRecord:
     bytes: int
     version: int
     sources: frozenset[str] = frozenset()
+    run: str | None = None
+    low: _Key = b""
+    high: _Key = b""

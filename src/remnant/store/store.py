@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from remnant.settings import Settings
+    from remnant.store.ordered import OrderedAnswers
     from remnant.store.view import Everything, View
 
 __all__ = ["GRACE", "Store"]
@@ -120,6 +121,12 @@ class Store:
         found = Everything(table, self.folder, self.ledger, self._settings)
         self._views.append(found)
         return found
+
+    def answers(self) -> OrderedAnswers:
+        """Return the answers of all cases, to be read by key."""
+        from remnant.store.ordered import OrderedAnswers  # noqa: PLC0415 - loads Numba
+
+        return OrderedAnswers(self.folder, self.ledger)
 
     def sensors(self, case: str) -> list[dict[str, Any]]:
         """Return one row per sensor and vantage of a case.
