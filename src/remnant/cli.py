@@ -24,6 +24,7 @@ from remnant import (
     cli_pdns,
     cli_read,
     cli_run,
+    cli_servers,
     cli_sink,
 )
 from remnant.cli_shared import HOME, open_settings
@@ -86,6 +87,10 @@ app.command("map", short_help="What the case's names and addresses are joined to
 )
 app.add_typer(cli_export.app, name="export", short_help="Files for other people's servers.")
 app.add_typer(cli_pdns.app, name="pdns")
+app.command("servers", short_help="What still lives, and whom to ask to shut it down.")(
+    cli_servers.servers
+)
+app.add_typer(cli_servers.rdap_app, name="rdap")
 app.add_typer(cli_sink.app, name="sink", short_help="Run the sinkhole.")
 app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
 app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)

@@ -33,6 +33,7 @@ __all__ = [
     "JudgeSettings",
     "ReferenceSettings",
     "ReportSettings",
+    "ResolveSettings",
     "Settings",
     "SinkholeSettings",
     "StoreSettings",
@@ -240,6 +241,21 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolveSettings:
+    """``[resolve]``: the one resolver that ``remnant servers --resolve`` asks."""
+
+    server: str | None = _setting(
+        "address of the resolver, and perhaps its port; nothing else is ever asked",
+        shown="none: --resolve refuses",
+        expected="an address such as 127.0.0.1, 127.0.0.1:5353 or [::1]:53",
+        pattern=r"^\[?[0-9A-Fa-f:.]{2,45}\]?(:[0-9]{1,5})?$",
+    )
+    timeout_s: float = _setting("seconds to wait for an answer", 3.0, gt=0, le=60)
+    per_second: float = _setting("questions a second at most", 20.0, gt=0, le=10_000)
+    most: int = _setting("questions of one run at most", 2_000, ge=1, le=1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
 class SinkholeSettings:
     """``[sinkhole]``: what the sinkhole keeps."""
 
@@ -261,7 +277,7 @@ class Settings:
         site_key: file of the key that makes pseudonyms; outside the store on purpose.
         database: SQLAlchemy URL of the small mutable state; ``None`` for SQLite in ``home``.
         store: a section, as are ``reference``, ``estimate``, ``infrastructure``, ``judge``,
-            ``report`` and ``sinkhole``.
+            ``report``, ``resolve`` and ``sinkhole``.
         origins: where each value came from, by ``section.key``; empty unless loaded.
     """
 
@@ -288,6 +304,7 @@ class Settings:
     infrastructure: InfrastructureSettings = field(default_factory=InfrastructureSettings)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    resolve: ResolveSettings = field(default_factory=ResolveSettings)
     sinkhole: SinkholeSettings = field(default_factory=SinkholeSettings)
     origins: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False, compare=False
@@ -544,6 +561,7 @@ def _assemble(values: Mapping[str, object], origins: Mapping[str, str]) -> Setti
         estimate=EstimateSettings(**sections["estimate"]),  # type: ignore[arg-type]
         judge=JudgeSettings(**sections["judge"]),  # type: ignore[arg-type]
         report=ReportSettings(**sections["report"]),  # type: ignore[arg-type]
+        resolve=ResolveSettings(**sections["resolve"]),  # type: ignore[arg-type]
         sinkhole=SinkholeSettings(**sections["sinkhole"]),  # type: ignore[arg-type]
         origins=MappingProxyType(dict(origins)),
     )

@@ -15,6 +15,7 @@ from remnant.store.files import Folder, by_name, explained
 from remnant.store.key import create_key, fingerprint, load_key
 from remnant.store.ledger import Ledger, is_missing
 from remnant.store.lock import WriterLock
+from remnant.store.observations import Observations
 from remnant.store.rollup import settle_activity
 from remnant.windows import iso
 
@@ -235,13 +236,14 @@ class Store:
             self.ledger.set_retired(connection, {name: at})
 
     def delete_case(self, case: str) -> int:
-        """Remove everything that was ingested for a case; return how many files that were.
+        """Remove everything that was brought for a case; return how many files that were.
 
         The files go at once, also those that a reader may hold.
         """
         self._writable()
         with self.ledger.writing() as connection:
             paths = self.ledger.forget_case(connection, case)
+        Observations(self.ledger).forget(case)
         self.folder.remove(paths)
         return len(paths)
 

@@ -1,0 +1,340 @@
+"""Where the names of a case led, as evidence about each of them and about each server.
+
+Passive DNS is walked from the names: their addresses, what their aliases lead to, the name servers
+of their domains, and the addresses of those. Everything is bounded, and what is left out is said.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from remnant.cases.zones import zone_of
+from remnant.infrastructure.listed import LISTS, listed
+from remnant.infrastructure.pivot import AAAA, CNAME, NS, RECORDS, A
+from remnant.infrastructure.states import Evidence, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from remnant.cases.model import Case
+    from remnant.infrastructure.pivot import Pivots
+    from remnant.watchlist import Rule
+
+__all__ = ["MOST_NAMES", "MOST_OF_ONE", "Led", "Row", "Sinkhole", "walk"]
+
+MOST_NAMES: Final = 20_000
+"""Names that are listed: the written ones first, then those seen last."""
+
+MOST_OF_ONE: Final = 400
+"""Records of one owner that are looked at, those seen last."""
+
+_MOST_EVIDENCE: Final = 2_000
+"""Observations of one name that are judged: aliases of aliases multiply."""
+
+_ALIASES: Final = 4
+"""Aliases that are followed one after another."""
+
+_LEADS: Final = (A, AAAA, CNAME)
+_DATA: Final = [name for name in RECORDS.names if name != "key"]
+_WORDS: Final = {A: "A", AAAA: "AAAA", CNAME: "CNAME", NS: "NS"}
+_NOWHERE: Final = [
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10",
+        "ff00::/8",
+    )
+]  # fmt: skip
+"""Where no server of the internet is. Addresses for documentation are not in it: examples and
+simulated botnets live there."""
+
+
+class Row(NamedTuple):
+    """One record, sensor and source."""
+
+    rrname: str
+    rrtype: int
+    rdata: str
+    first: datetime
+    last: datetime
+    sensor: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sinkhole:
+    """The case's own sinkhole.
+
+    Attributes:
+        servers: its addresses and name servers.
+        operator: who runs it, for people.
+    """
+
+    servers: frozenset[str]
+    operator: str
+
+    @classmethod
+    def of(cls, case: Case) -> Sinkhole:
+        """Return that of a case; one without has no servers."""
+        if case.sinkhole is None:
+            return cls(frozenset(), "")
+        config = case.sinkhole
+        servers = frozenset(config.addresses) | frozenset(config.nameservers)
+        return cls(servers, config.operator or "this case")
+
+
+@dataclass(slots=True)
+class Led:
+    """Where the names of a case led.
+
+    Attributes:
+        rules: the rule that lists each name.
+        zones: the domain of each name.
+        records: A, AAAA and CNAME records by owner: of the names, and of what their aliases name.
+        delegations: NS records by domain.
+        hosts: A and AAAA records of the name servers, by name server.
+        whose: whose an address or name server is that is not the botnet's: its state and operator.
+        degrees: names that passive DNS knows at an address, or domains at a name server.
+        left_out: what was not looked at, for people.
+    """
+
+    rules: dict[str, Rule]
+    zones: dict[str, str]
+    records: dict[str, list[Row]]
+    delegations: dict[str, list[Row]]
+    hosts: dict[str, list[Row]]
+    whose: dict[str, tuple[State, str]]
+    degrees: dict[str, int]
+    left_out: list[str] = field(default_factory=list)
+
+    def evidence(self, name: str) -> list[Evidence]:
+        """Return what DNS says of a name, addresses of its aliases and name servers included."""
+        found = list(islice(self._leads(name, _ALIASES, frozenset({name})), _MOST_EVIDENCE))
+        for row in self.delegations.get(self.zones[name], []):
+            taken = self._taken(row)
+            if taken is not None:
+                found.append(_evidence(row, *taken, by="delegation"))
+        return found
+
+    def serving(self, zone: str) -> Iterator[Evidence]:
+        """Yield what DNS says of the name servers of a domain."""
+        for row in self.delegations.get(zone, []):
+            state, operator = self._taken(row) or ("resolving", "")
+            yield _evidence(row, state, operator, by="delegation")
+
+    def hosting(self, zone: str) -> Iterator[Evidence]:
+        """Yield what DNS says of the addresses of the name servers of a domain."""
+        for row in self.delegations.get(zone, []):
+            for host in self.hosts.get(row.rdata, []):
+                first, last = max(row.first, host.first), min(row.last, host.last)
+                if first <= last:
+                    within = host._replace(first=first, last=last)
+                    state, operator = self.whose.get(host.rdata, ("resolving", ""))
+                    yield _evidence(within, state, operator, by="address")
+
+    def _leads(self, name: str, depth: int, seen: frozenset[str]) -> Iterator[Evidence]:
+        for row in self.records.get(name, []):
+            state, operator = self.whose.get(row.rdata, ("resolving", ""))
+            if row.rrtype != CNAME:
+                yield _evidence(row, state, operator, by="address")
+                continue
+            yield _evidence(row, state, operator, by="alias")
+            if not depth or row.rdata in seen:
+                continue
+            for one in self._leads(row.rdata, depth - 1, seen | {row.rdata}):
+                since, until = max(row.first, one.since), min(row.last, one.until)
+                if since <= until:
+                    yield Evidence(
+                        since, until, one.state, f"{one.what} by {row.rdata}", one.whose,
+                        one.sensors, one.sources, one.by, one.server,
+                    )  # fmt: skip
+
+    def _taken(self, row: Row) -> tuple[State, str] | None:
+        """Return whose a name server is, by its name or by where it lay in that time."""
+        if row.rdata in self.whose:
+            return self.whose[row.rdata]
+        for host in self.hosts.get(row.rdata, []):
+            taken = self.whose.get(host.rdata)
+            if taken is not None and taken[0] != "absent" and host.first <= row.last:
+                return taken
+        return None
+
+
+def walk(pivots: Pivots, rules: Sequence[Rule], sinkhole: Sinkhole) -> Led:
+    """Return where the names of some rules led.
+
+    Args:
+        pivots: passive DNS.
+        rules: of one case. Written names are always listed, generated ones if they led somewhere.
+        sinkhole: the case's own.
+    """
+    left_out: list[str] = []
+    bases = [rule.text[2:] for rule in rules if rule.kind == "below"]
+    exact = {rule.text: rule for rule in rules if rule.kind == "exact"}
+    below = {rule.text[2:]: rule for rule in rules if rule.kind == "below"}
+    own = _distinct([pivots.owned(_texts([*exact, *bases])).records])
+    under = pivots.below(_texts(bases)).records if bases else RECORDS.empty_table()
+    covered = _covered(under)
+    table = _typed(_distinct([own, under]), _LEADS)
+    last = _last_seen(table)
+    written = [name for name, rule in {**exact, **below}.items() if rule.valid_from is None]
+    names = _chosen(written, last, left_out)
+    table = table.filter(pc.is_in(table["rrname"], value_set=_texts(names)))
+    records = _by_owner(table, left_out)
+    _follow(pivots, records, left_out)
+    listing = {name: exact.get(name) or below.get(name) or below[covered[name]] for name in names}
+    zones = {name: listing[name].zone or zone_of(name) for name in names}
+    delegations = _by_owner(_owned(pivots, sorted(set(zones.values())), (NS,)), left_out)
+    servers = sorted({row.rdata for rows in delegations.values() for row in rows})
+    hosts = _by_owner(_owned(pivots, servers, (A, AAAA)), left_out)
+    addresses = sorted(
+        {row.rdata for part in (records, hosts) for rows in part.values() for row in rows
+         if row.rrtype in {A, AAAA}}
+    )  # fmt: skip
+    targets = {row.rdata for rows in records.values() for row in rows if row.rrtype == CNAME}
+    degrees = dict(_degrees(pivots.at(_texts(addresses)).degrees))
+    degrees |= _degrees(pivots.pointing(_texts(servers)).degrees)
+    whose = _whose([*addresses, *servers, *sorted(targets)], sinkhole)
+    return Led(listing, zones, records, delegations, hosts, whose, degrees, left_out)
+
+
+def _chosen(written: Sequence[str], last: dict[str, Any], left_out: list[str]) -> list[str]:
+    names = list(dict.fromkeys(written))
+    known = set(names)
+    seen = sorted((name for name in last if name not in known), key=lambda n: (last[n], n))
+    names += reversed(seen)
+    if len(names) > MOST_NAMES:
+        left_out.append(f"{len(names) - MOST_NAMES:,} names; those seen longest ago")
+    return names[:MOST_NAMES]
+
+
+def _follow(pivots: Pivots, records: dict[str, list[Row]], left_out: list[str]) -> None:
+    """Add what the aliases of names lead to."""
+    targets = {row.rdata for rows in records.values() for row in rows if row.rrtype == CNAME}
+    for _ in range(_ALIASES):
+        new = sorted(targets - records.keys())
+        if not new:
+            return
+        if len(new) > MOST_NAMES:
+            left_out.append(f"{len(new) - MOST_NAMES:,} aliases")
+        found = _by_owner(_owned(pivots, new[:MOST_NAMES], _LEADS), left_out)
+        records.update(found)
+        targets = {row.rdata for rows in found.values() for row in rows if row.rrtype == CNAME}
+
+
+def _owned(pivots: Pivots, names: Sequence[str], types: Sequence[int]) -> pa.Table:
+    if not names:
+        return RECORDS.empty_table().select(_DATA)
+    return _typed(_distinct([pivots.owned(_texts(names)).records]), types)
+
+
+def _typed(records: pa.Table, types: Sequence[int]) -> pa.Table:
+    return records.filter(pc.is_in(records["rrtype"], value_set=pa.array(types, pa.uint16())))
+
+
+def _texts(values: Iterable[str]) -> pa.Array[Any]:
+    return pa.array(list(values), pa.string())
+
+
+def _distinct(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return rows without the key that they were found for, each once."""
+    table = pa.concat_tables([table.select(_DATA) for table in tables])
+    found: Any = table.group_by(_DATA).aggregate([])
+    rows: pa.Table = found.select(_DATA)
+    return rows
+
+
+def _covered(under: pa.Table) -> dict[str, str]:
+    """Return the longest zone that each owner was found for."""
+    pairs: Any = under.select(["rrname", "key"]).group_by(["rrname", "key"]).aggregate([])
+    zones: dict[str, str] = {}
+    for name, key in zip(pairs["rrname"].to_pylist(), pairs["key"].to_pylist(), strict=True):
+        zones[name] = max(zones.get(name, ""), key, key=lambda zone: (len(zone), zone))
+    return zones
+
+
+def _last_seen(table: pa.Table) -> dict[str, Any]:
+    found: Any = table.group_by("rrname").aggregate([("time_last", "max")])
+    times = found["time_last_max"].cast(pa.int64()).to_pylist()
+    return dict(zip(found["rrname"].to_pylist(), times, strict=True))
+
+
+def _by_owner(table: pa.Table, left_out: list[str]) -> dict[str, list[Row]]:
+    """Return records by owner, of each those seen last."""
+    order: Any = [
+        ("rrname", "ascending"),
+        ("time_last", "descending"),
+        ("time_first", "descending"),
+    ]
+    order += [(name, "ascending") for name in ("rrtype", "rdata", "sensor", "source")]
+    table = table.sort_by(order)
+    if table.num_rows > MOST_OF_ONE:
+        owner = table["rrname"].combine_chunks().dictionary_encode().indices.to_numpy()
+        starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+        sizes = np.diff(np.append(starts, table.num_rows))
+        place = np.arange(table.num_rows) - np.repeat(starts, sizes)
+        many = int((place >= MOST_OF_ONE).sum())
+        if many:
+            left_out.append(f"{many:,} records of names that have more than {MOST_OF_ONE}")
+            table = table.filter(pa.array(place < MOST_OF_ONE))
+    names = ("rrname", "rrtype", "rdata", "time_first", "time_last", "sensor", "source")
+    columns = [table[name].to_pylist() for name in names]
+    found: dict[str, list[Row]] = defaultdict(list)
+    for values in zip(*columns, strict=True):
+        found[values[0]].append(Row(*values))
+    return dict(found)
+
+
+def _degrees(degrees: pa.Table) -> dict[str, int]:
+    """Return how many others each key has, over types of records."""
+    found: Any = degrees.group_by("key").aggregate([("degree", "sum")])
+    return dict(zip(found["key"].to_pylist(), found["degree_sum"].to_pylist(), strict=True))
+
+
+def _whose(servers: Sequence[str], sinkhole: Sinkhole) -> dict[str, tuple[State, str]]:
+    """Return what some addresses and names are known to be."""
+    known: dict[str, tuple[State, str]] = {}
+    states: dict[str, State] = {"sinkhole": "sinkholed", "parking": "parked"}
+    for which in reversed(LISTS):
+        for server, line in listed(which, servers).items():
+            known[server] = states[which], line.operator
+    for server in servers:
+        if server in sinkhole.servers:
+            known[server] = "sinkholed", sinkhole.operator
+        elif _leads_nowhere(server):
+            known[server] = "absent", ""
+    return known
+
+
+@lru_cache(maxsize=1 << 16)
+def _leads_nowhere(address: str) -> bool:
+    """Return whether an address is one that no server of the internet has."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in _NOWHERE)
+
+
+def _evidence(row: Row, state: State, operator: str, *, by: str) -> Evidence:
+    return Evidence(
+        row.first,
+        row.last,
+        state,
+        f"{_WORDS[row.rrtype]} {row.rdata}",
+        operator,
+        (row.sensor,) if row.sensor else (),
+        (row.source,) if row.source else (),
+        by,
+        row.rdata,
+    )
