@@ -249,7 +249,8 @@ def joined(graph: Graph, found: Asks) -> Graph:
         "sensors": edges["sensors"],
         "sources": edges["sources"],
     }
-    return Graph(nodes, pa.concat_tables([graph.edges, _conform(added, EDGES.arrow)]))
+    edges = pa.concat_tables([graph.edges, _conform(added, EDGES.arrow)])
+    return Graph(nodes, edges, graph.left_out)
 
 
 def named(graph: Graph) -> list[str]:
