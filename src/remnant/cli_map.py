@@ -80,6 +80,10 @@ def map_case(
     layout: Annotated[
         bool, typer.Option("--layout", help="Print the map with positions, for a viewer (JSON).")
     ] = False,
+    traffic: Annotated[
+        bool,
+        typer.Option("--traffic", help="Add the networks from which clients asked for the names."),
+    ] = False,
     output: Annotated[
         MapFormat,
         typer.Option(
@@ -104,19 +108,21 @@ def map_case(
         view = store.view(case)
         window = _window(since, until)
         graph = _graph(settings, store, view, loaded, window, hops)
+        shown = _asked(graph, view, window) if traffic else graph
         simulated = view.simulated
     if not graph.edges.num_rows:
         say(_NO_RECORDS)
     if candidates:
         _print_candidates(_ranked(graph, limit), output)
     elif file is not None or output not in {*_PRINTED, MapFormat.CSV}:
-        _write(settings, loaded, graph, output, file, window=window, simulated=simulated)
+        rows = _rows(_ranked(graph, limit))
+        _write(settings, loaded, shown, rows, output, file, window=window, simulated=simulated)
     elif output is MapFormat.JSON:
-        emit_json(_json(loaded, graph, window, simulated=simulated))
+        emit_json(_json(loaded, shown, window, simulated=simulated))
     elif output is MapFormat.CSV:
-        emit(_edges(graph), Format.CSV, _EDGE)
+        emit(_edges(shown), Format.CSV, _EDGE)
     else:
-        typer.echo(_text(loaded, graph, window, simulated=simulated), nl=False)
+        typer.echo(_text(loaded, shown, window, simulated=simulated), nl=False)
 
 
 def _check(output: MapFormat, file: Path | None, *, candidates: bool) -> None:
@@ -165,21 +171,33 @@ def _graph(
     from dataclasses import replace
 
     from remnant.infrastructure.build import build
+    from remnant.infrastructure.pivots import StoredPivots
     from remnant.infrastructure.seeds import names_seen
-    from remnant.infrastructure.store_pivots import StorePivots
 
     limits = settings.infrastructure
     if hops is not None:
         limits = replace(limits, hops=hops)
     graph = build(
         case,
-        StorePivots(store, view, window=window),
+        StoredPivots(store, case.name, window=window),
         load_reference(settings, case.name),
         limits,
         window,
         seen=names_seen(view, most=limits.nodes, window=window),
     )
     return graph if window is None else graph.during(window)
+
+
+def _asked(graph: Graph, view: View, window: Window | None) -> Graph:
+    """Return the map with the networks that asked for its names, where there is traffic."""
+    from remnant.errors import NoData
+    from remnant.infrastructure.traffic import with_traffic
+
+    try:
+        return with_traffic(graph, view, window)
+    except NoData as none:
+        say(f"No networks of clients: {none.what}")
+        return graph
 
 
 def _ranked(graph: Graph, limit: int) -> list[Candidate]:
@@ -214,6 +232,7 @@ def _write(
     settings: Settings,
     case: Case,
     graph: Graph,
+    rows: list[dict[str, Any]],
     output: MapFormat,
     file: Path | None,
     *,
@@ -234,7 +253,6 @@ def _write(
         simulated=simulated,
         minimum=settings.report.minimum_count,
     )
-    rows = _rows(_ranked(graph, 50))
     if file is None:
         typer.echo(map_bytes(graph, rows, output.value, facts=facts).decode(), nl=False)
         return

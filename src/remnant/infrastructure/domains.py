@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["are_suffixes", "suffix_words", "zones_of"]
 
+_FEW: Final = 1000
+"""Names up to which one look at each is faster than Arrow's, which hashes the list each time."""
+
 _MOST_LABELS: Final = 8
 """Labels of the longest rule of the Public Suffix List, and one."""
 
@@ -43,6 +46,9 @@ def zones_of(names: Any) -> Any:  # noqa: ANN401 - Arrow
     """Return ``cases.zones.zone_of`` of each folded name, as an array of text."""
     coded: Any = pc.dictionary_encode(_array(names))
     distinct = coded.dictionary
+    if len(distinct) <= _FEW:
+        few: Any = pa.array([zone_of(name) for name in distinct.to_pylist()], pa.string())
+        return few.take(coded.indices)
     ends = _ends(distinct)
     taken = _suffix_labels(ends) + 1
     taken = np.where(_is_in(ends[1], _dynamic()), np.maximum(taken, 3), taken)
@@ -64,6 +70,10 @@ def are_suffixes(names: Any) -> npt.NDArray[np.bool_]:  # noqa: ANN401 - Arrow
     """Return which names are public suffixes: bool[n]; see ``cases.zones.suffix_kind``."""
     coded: Any = pc.dictionary_encode(_array(names))
     distinct = coded.dictionary
+    if len(distinct) <= _FEW:
+        one_by_one = [suffix_kind(name) is not None for name in distinct.to_pylist()]
+        codes = coded.indices.to_numpy(zero_copy_only=False)
+        return np.asarray(np.array(one_by_one, np.bool_)[codes], np.bool_)
     labels = pc.add(pc.count_substring(distinct, "."), 1).to_numpy(zero_copy_only=False)
     found = (_suffix_labels(_ends(distinct)) >= labels) | _is_in(distinct, _dynamic())
     odd = pc.match_substring(distinct, "\\").to_numpy(zero_copy_only=False)

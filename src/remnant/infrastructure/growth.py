@@ -205,6 +205,7 @@ class _Growth:
             keys = joins["key"].combine_chunks()
             if rrtype == NS:
                 self._suffix_servers(joins)
+                self._sinkhole_servers(joins)
             crowd, at = self._crowds(joins)
             self._judge(keys, at, crowd, dict.fromkeys(range(crowd.peak.size), word), None)
             self._want(joins, self._limits.names_per_address, "an address or server")
@@ -324,6 +325,28 @@ class _Growth:
         served = joins.filter(pa.array(are_suffixes(joins["other"])))
         for server, zone in zip(texts(served["key"]), texts(served["other"]), strict=True):
             self._mark(server, f"name server of {suffix_words(zone)}: {zone}")
+
+    def _sinkhole_servers(self, joins: pa.Table) -> None:
+        """Mark name servers that the map's domains had only since they led to a sinkhole."""
+        sinkholes = {value for value, hub in self.grown.hubs.items() if hub.sinkhole}
+        parts = [t.filter(pa.array(among(t["rdata"], sinkholes))) for t in self.grown.records]
+        sunk: Any = pa.concat_tables(parts)
+        plain: dict[str, Any] = {
+            "zone": zones_of(sunk["rrname"]),
+            "first": sunk["time_first"].cast(pa.int64()),
+        }
+        zones: Any = pa.table(plain)
+        since = zones.group_by("zone").aggregate([("first", "min")])
+        here: Any = joins.filter(pa.array(among(joins["other"], self._column())))
+        place: Any = pc.index_in(here["other"], value_set=since["zone"].combine_chunks())
+        start: Any = since["first_min"].combine_chunks().take(place.combine_chunks())
+        after = times(here["first"]) >= times(pc.fill_null(start, _FOREVER[1])) - _MARGIN_US
+        table: Any = pa.table({"key": here["key"], "after": pa.array(after)})
+        only = table.group_by("key").aggregate([("after", "all"), ("after", "count")])
+        for server, all_after, count in zip(*(c.to_pylist() for c in only.columns), strict=True):
+            if all_after:
+                words = f"sinkhole: serves {count:,} domains of the map, since they led to one"
+                self.grown.hubs.setdefault(server, Hub(words, None, True))
 
     def _reach(self, addresses: pa.Array[Any]) -> pa.Table:
         """Return when names of the map were at addresses; of seeds always. Sorted by address."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from remnant.enrich.addresses import parse
 from remnant.enrich.roles import known
 from remnant.infrastructure.domains import are_suffixes, suffix_words
 from remnant.infrastructure.listed import entries, found
@@ -59,7 +60,8 @@ def listed_hubs(values: list[str], case: Case) -> dict[str, Hub]:
     """
     column: pa.Array[Any] = pa.array(values, pa.string())
     hubs: dict[str, Hub] = {}
-    for row in np.flatnonzero(are_suffixes(column)).tolist():
+    is_name = parse(column).length < 0
+    for row in np.flatnonzero(is_name & are_suffixes(column)).tolist():
         words = suffix_words(values[row])
         hubs[values[row]] = Hub(f"{words}: anybody gets names below it")
     resolvers = {entry.indicator: entry for entry in known("public_resolver")}
