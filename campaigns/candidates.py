@@ -15,6 +15,8 @@ from remnant.infrastructure.relations import families, words
 from remnant.simulate.hosting import hosting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
@@ -80,7 +82,7 @@ def campaign() -> Campaign:
 
 
 def _found(changed: dict[str, Any], rng: np.random.Generator, repeats: int) -> dict[str, Outcomes]:
-    rankings = {
+    rankings: dict[str, Callable[[Graph, Ints], Ints]] = {
         _OURS: _ours,
         "co-hosting join": _join,
         "networkx PageRank": partial(_pagerank, hubs=True),
@@ -137,17 +139,15 @@ def _join(graph: Graph, family: Ints) -> Ints:
 
 
 def _pagerank(graph: Graph, family: Ints, *, hubs: bool) -> Ints:
-    import networkx  # noqa: PLC0415 - a baseline
+    import networkx as nx  # noqa: PLC0415 - a baseline
 
     kept = np.ones(graph.tails.size, dtype=np.bool_)
     if not hubs:
         kept = ~(graph.hubs[graph.tails] | graph.hubs[graph.heads])
-    other = networkx.Graph()
+    other = nx.Graph()
     other.add_nodes_from(graph.seeds.tolist())
-    other.add_edges_from(
-        zip(graph.tails[kept].tolist(), graph.heads[kept].tolist(), strict=True)
-    )
-    ranks = networkx.pagerank(other, personalization=dict.fromkeys(graph.seeds.tolist(), 1.0))
+    other.add_edges_from(zip(graph.tails[kept].tolist(), graph.heads[kept].tolist(), strict=True))
+    ranks = nx.pagerank(other, personalization=dict.fromkeys(graph.seeds.tolist(), 1.0))
     scores = np.zeros(len(graph))
     scores[list(ranks)] = list(ranks.values())
     return _listed(graph, family, scores)

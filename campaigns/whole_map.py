@@ -33,9 +33,7 @@ _TYPES: Final = {
 }
 
 
-def whole_map(
-    answers: pa.Table, seeds: Collection[str], sinkholes: Collection[str] = ()
-) -> Graph:
+def whole_map(answers: pa.Table, seeds: Collection[str], sinkholes: Collection[str] = ()) -> Graph:
     """Return the map of all names, addresses and servers of a table of passive DNS.
 
     Args:

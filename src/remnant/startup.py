@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["kernel_folder", "spare_pandas", "without"]
 
-_KERNEL_ROOMS: Final = ("", "capture", "collate", "enrich", "infrastructure", "simulate", "sinkhole")
+_KERNEL_ROOMS: Final = (
+    "",
+    "capture",
+    "collate",
+    "enrich",
+    "infrastructure",
+    "simulate",
+    "sinkhole",
+)
 """The folders of the package that hold kernels."""
 
 _FOLDERS: Final = 3

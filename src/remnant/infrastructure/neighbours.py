@@ -60,7 +60,8 @@ class Neighbours:
 
         Args:
             nodes: how many nodes there are.
-            tails, heads: the ends of each edge: integers[edges], 0 to ``nodes`` - 1.
+            tails: one end of each edge: integers[edges], 0 to ``nodes`` - 1.
+            heads: the other end.
             values: what each edge carries, finite and at least 0: floats[edges].
 
         Raises:
@@ -126,9 +127,7 @@ def in_parts(neighbours: Neighbours, run: Callable[[int, int], object]) -> None:
         list(pool.map(run, cuts[:-1].tolist(), cuts[1:].tolist()))
 
 
-def steps_from(
-    neighbours: Neighbours, sources: Rows, closed: npt.NDArray[np.bool_]
-) -> Numbers:
+def steps_from(neighbours: Neighbours, sources: Rows, closed: npt.NDArray[np.bool_]) -> Numbers:
     """Return how many steps each node is from the nearest source; -1 where there is no way.
 
     Args:

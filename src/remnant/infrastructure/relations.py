@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Flags: TypeAlias = npt.NDArray[np.bool_]
     Times: TypeAlias = npt.NDArray[np.datetime64]
 
-__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "families", "holdings", "words"]
+__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "families", "holdings", "texts", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,9 @@ STRENGTHS: Final[dict[str, Strength]] = {
 """Types that are not here join nothing: an AS holds anyone, a sinkhole holds what it was given, and
 those who ask for a name are victims."""
 
-ROOM: Final = 8.0
-"""Edges of full weight that a name may have before they share what it passes on."""
+ROOM: Final = 4.0
+"""Edges of full weight that a name may have before they share what it passes on: an address or two,
+a set of name servers, a mail exchanger."""
 
 _HALF_LIFE: Final = np.timedelta64(14, "D")
 """A gap in which a link between tenants of one address loses half of its weight."""
@@ -210,10 +211,11 @@ def _known(
     # How many ask for a name says nothing of it: only what others share has more than is here.
     kinds, kind = words(graph.nodes["kind"])
     shared = np.array([False, *(one not in {"name", "domain"} for one in kinds)])[kind + 1]
-    stated = np.zeros(nodes)
-    degree = pc.fill_null(graph.nodes["degree"], 0).to_numpy()
-    np.maximum.at(stated, holding[shared], degree[shared].astype(np.float64))
-    return known * np.maximum(stated / np.maximum(plain, 1), 1.0)
+    here = np.bincount(graph.tails, minlength=nodes) + np.bincount(graph.heads, minlength=nodes)
+    more = np.maximum(pc.fill_null(graph.nodes["degree"], 0).to_numpy() - here, 0)
+    missed = np.zeros(nodes)
+    np.maximum.at(missed, holding[shared], more[shared].astype(np.float64))
+    return known * (1 + missed / np.maximum(plain, 1))
 
 
 def words(column: pa.ChunkedArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -227,6 +229,11 @@ def words(column: pa.ChunkedArray[Any]) -> tuple[list[str], npt.NDArray[np.int64
         whole = whole.chunk(0)
     codes = pc.fill_null(whole.indices, -1)
     return whole.dictionary.to_pylist(), codes.to_numpy().astype(np.int64)
+
+
+def texts(column: pa.ChunkedArray[Any], rows: npt.NDArray[np.int64]) -> list[str]:
+    """Return the texts of some rows."""
+    return [str(text) for text in column.take(pa.array(rows, pa.int64())).to_pylist()]
 
 
 def _times(column: pa.ChunkedArray[Any]) -> Times:
