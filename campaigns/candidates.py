@@ -9,7 +9,6 @@ import numpy as np
 
 from campaigns.campaign import Campaign, Cell, Goal, Outcomes
 from campaigns.whole_map import whole_map
-from remnant.infrastructure.graph import Graph
 from remnant.infrastructure.rank import ranking
 from remnant.infrastructure.relations import families, words
 from remnant.simulate.hosting import hosting
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from remnant.infrastructure.graph import Graph
 
     Ints = NDArray[np.int64]
 
@@ -93,7 +94,7 @@ def _found(changed: dict[str, Any], rng: np.random.Generator, repeats: int) -> d
     for repeat in range(repeats):
         made = hosting(int(rng.integers(2**63)), hidden=_HIDDEN, **changed)
         graph = whole_map(made.answers, made.seeds, made.sinkholes)
-        family = families(graph)
+        family = families(graph).astype(np.int64)
         values = graph.nodes["value"].to_pylist()
         number = {text: place for place, text in enumerate(values)}
         rows = made.truth.to_pylist()

@@ -62,7 +62,7 @@ def made_map(
     for tail, _, head, *_ in edges:
         counted[tail] += 1
         counted[head] += 1
-    nodes = {
+    nodes: dict[str, list[Any]] = {
         "kind": list(kinds.values()),
         "value": list(kinds),
         "seed": [value in seeds for value in kinds],

@@ -140,7 +140,7 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     priors, fixed = rng.normal(0, 1, 300), np.zeros(300, dtype=np.bool_)
     alone = propagate(graph, priors, fixed)
     monkeypatch.setattr(module, "_PART", 16)
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: range(5))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(5))
 
     together = propagate(graph, priors, fixed)
 

@@ -106,7 +106,7 @@ def test_steps_are_the_shortest_ways_that_cross_nothing_closed(
 
 def test_parts_cover_all_nodes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PART", 4)
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: range(3))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3))
     found = sorted_edges([(a, b, 1.0) for a in range(10) for b in range(a)])
     parts: list[tuple[int, int]] = []
 

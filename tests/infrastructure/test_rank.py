@@ -180,7 +180,8 @@ def test_neither_numbers_nor_the_order_of_the_edges_matter(
 def test_a_new_address_shared_with_a_seed_lowers_no_candidate(
     edges: list[Edge], candidate: str, seed: str
 ) -> None:
-    """Names have less edges here than there is room for; a name that has more loses a little."""
+    """Where names have fewer edges than there is room for; one that has more loses a little."""
+    edges = [edge for edge in edges if edge[2] in THINGS[:3]]
     before = made_map(edges, seeds=NAMES[:2], alone=NAMES)
     new = [(candidate, "resolves_to", "198.51.100.1"), (seed, "resolves_to", "198.51.100.1")]
     after = made_map([*edges, *new], seeds=NAMES[:2], alone=NAMES)

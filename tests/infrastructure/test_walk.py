@@ -143,7 +143,7 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds, hubs = np.array([3, 99]), np.zeros(300, dtype=np.bool_)
     alone = walk(graph, seeds, hubs)
     monkeypatch.setattr(module, "_PART", 16)
-    monkeypatch.setattr(module.os, "sched_getaffinity", lambda _: range(5))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(5))
 
     together = walk(graph, seeds, hubs)
 
