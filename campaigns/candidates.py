@@ -9,13 +9,16 @@ import numpy as np
 
 from campaigns.campaign import Campaign, Cell, Goal, Outcomes
 from campaigns.whole_map import whole_map
-from remnant.infrastructure.graph import Graph
 from remnant.infrastructure.rank import ranking
 from remnant.infrastructure.relations import families, words
 from remnant.simulate.hosting import hosting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from remnant.infrastructure.graph import Graph
 
     Ints = NDArray[np.int64]
 
@@ -80,7 +83,7 @@ def campaign() -> Campaign:
 
 
 def _found(changed: dict[str, Any], rng: np.random.Generator, repeats: int) -> dict[str, Outcomes]:
-    rankings = {
+    rankings: dict[str, Callable[[Graph, Ints], Ints]] = {
         _OURS: _ours,
         "co-hosting join": _join,
         "networkx PageRank": partial(_pagerank, hubs=True),
@@ -91,7 +94,7 @@ def _found(changed: dict[str, Any], rng: np.random.Generator, repeats: int) -> d
     for repeat in range(repeats):
         made = hosting(int(rng.integers(2**63)), hidden=_HIDDEN, **changed)
         graph = whole_map(made.answers, made.seeds, made.sinkholes)
-        family = families(graph)
+        family = families(graph).astype(np.int64)
         values = graph.nodes["value"].to_pylist()
         number = {text: place for place, text in enumerate(values)}
         rows = made.truth.to_pylist()
@@ -137,17 +140,15 @@ def _join(graph: Graph, family: Ints) -> Ints:
 
 
 def _pagerank(graph: Graph, family: Ints, *, hubs: bool) -> Ints:
-    import networkx  # noqa: PLC0415 - a baseline
+    import networkx as nx  # noqa: PLC0415 - a baseline
 
     kept = np.ones(graph.tails.size, dtype=np.bool_)
     if not hubs:
         kept = ~(graph.hubs[graph.tails] | graph.hubs[graph.heads])
-    other = networkx.Graph()
+    other = nx.Graph()
     other.add_nodes_from(graph.seeds.tolist())
-    other.add_edges_from(
-        zip(graph.tails[kept].tolist(), graph.heads[kept].tolist(), strict=True)
-    )
-    ranks = networkx.pagerank(other, personalization=dict.fromkeys(graph.seeds.tolist(), 1.0))
+    other.add_edges_from(zip(graph.tails[kept].tolist(), graph.heads[kept].tolist(), strict=True))
+    ranks = nx.pagerank(other, personalization=dict.fromkeys(graph.seeds.tolist(), 1.0))
     scores = np.zeros(len(graph))
     scores[list(ranks)] = list(ranks.values())
     return _listed(graph, family, scores)

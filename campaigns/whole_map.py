@@ -33,9 +33,7 @@ _TYPES: Final = {
 }
 
 
-def whole_map(
-    answers: pa.Table, seeds: Collection[str], sinkholes: Collection[str] = ()
-) -> Graph:
+def whole_map(answers: pa.Table, seeds: Collection[str], sinkholes: Collection[str] = ()) -> Graph:
     """Return the map of all names, addresses and servers of a table of passive DNS.
 
     Args:
@@ -43,34 +41,35 @@ def whole_map(
         seeds: names of the case, folded.
         sinkholes: addresses of the case's sinkhole.
     """
-    used = answers.filter(pc.is_in(answers["rrtype"].cast(pa.int64()), pa.array(list(_TYPES))))
-    rrtype = used["rrtype"].cast(pa.int64())
-    rdata = used["rdata"].cast(pa.string())
-    target = pc.replace_substring_regex(rdata, r"^\d+ ", "")
-    records = pa.table(
-        {
-            "owner": used["rrname"].cast(pa.string()),
-            "data": pc.if_else(pc.equal(rrtype, 15), target, rdata),
-            "type": rrtype,
-            "first": used["time_first"],
-            "last": used["time_last"],
-            "count": used["count"].cast(pa.int64()),
-        }
-    )
+    number: Any = answers["rrtype"].cast(pa.int64())
+    used = answers.filter(pc.is_in(number, pa.array(list(_TYPES))))
+    rrtype: Any = used["rrtype"].cast(pa.int64())
+    rdata: Any = used["rdata"].cast(pa.string())
+    columns: dict[str, Any] = {
+        "owner": used["rrname"].cast(pa.string()),
+        "data": pc.if_else(
+            pc.is_in(rrtype, pa.array([15])), pc.replace_substring_regex(rdata, r"^\d+ ", ""), rdata
+        ),
+        "type": rrtype,
+        "first": used["time_first"],
+        "last": used["time_last"],
+        "count": used["count"].cast(pa.int64()),
+    }
+    records = pa.table(columns)
     records = records.group_by(["owner", "data", "type"]).aggregate(
         [("first", "min"), ("last", "max"), ("count", "sum")]
     )
     records = records.sort_by([(name, "ascending") for name in ("owner", "data", "type")])
-    owners = pc.unique(records["owner"])
-    domains = pa.array([zone_of(name) for name in owners.to_pylist()], pa.string())
-    values = pc.unique(pa.concat_arrays([owners, domains, _whole(records["data"])])).sort()
+    owners = _whole(records["owner"]).unique()
+    domains = pa.array([zone_of(str(name)) for name in owners.to_pylist()], pa.string())
+    values = pa.concat_arrays([owners, domains, _whole(records["data"])]).unique().sort()
     types = records["type"].to_numpy()
     kinds = np.full(len(values), "name", dtype=object)
     kinds[_places(domains, values)] = "domain"
     data = _places(_whole(records["data"]), values)
-    for number, (_, kind) in _TYPES.items():
+    for code, (_, kind) in _TYPES.items():
         if kind:
-            kinds[data[types == number]] = kind
+            kinds[data[types == code]] = kind
     below = pc.not_equal(owners, domains).to_numpy(zero_copy_only=False)
     added = int(below.sum())
     tails = np.concatenate(
@@ -84,7 +83,7 @@ def whole_map(
     edges = {
         "tail": tails,
         "head": heads,
-        "type": [*(_TYPES[int(number)][0] for number in types), *["below"] * added],
+        "type": [*(_TYPES[int(code)][0] for code in types), *["below"] * added],
         "time_first": _longer(records["first_min"], added),
         "time_last": _longer(records["last_max"], added),
         "count": _longer(records["count_sum"], added),

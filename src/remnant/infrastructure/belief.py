@@ -65,7 +65,7 @@ def propagate(
     priors: Floats,
     fixed: npt.NDArray[np.bool_],
     *,
-    inertia: float = 0.3,
+    inertia: float = 0.1,
     rounds: int = _ROUNDS,
     tolerance: float = _TOLERANCE,
 ) -> Beliefs:

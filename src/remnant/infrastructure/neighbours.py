@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Rows: TypeAlias = npt.NDArray[np.int64]
     Numbers: TypeAlias = npt.NDArray[np.int32]
 
-__all__ = ["Neighbours", "in_parts", "steps_from"]
+__all__ = ["Neighbours", "in_parts", "kin_counted_once", "steps_from"]
 
 _PART: Final = 1 << 16
 """Entries below which a second thread costs more than it saves."""
@@ -60,14 +60,16 @@ class Neighbours:
 
         Args:
             nodes: how many nodes there are.
-            tails, heads: the ends of each edge: integers[edges], 0 to ``nodes`` - 1.
+            tails: one end of each edge: integers[edges], 0 to ``nodes`` - 1.
+            heads: the other end.
             values: what each edge carries, finite and at least 0: floats[edges].
 
         Raises:
             ValueError: arrays of different lengths, an end that is no node, or a value below 0 or
                 not finite; or more than 2 ** 30 edges.
         """
-        ends = [np.ascontiguousarray(array, dtype=np.int32) for array in (tails, heads)]
+        froms, tos = (np.ascontiguousarray(array, dtype=np.int32) for array in (tails, heads))
+        ends = (froms, tos)
         carried = np.ascontiguousarray(values, dtype=np.float32)
         if not ends[0].size == ends[1].size == carried.size:
             raise ValueError("tails, heads and values are of different lengths")
@@ -81,11 +83,11 @@ class Neighbours:
         if not bool((np.isfinite(carried) & (carried >= 0)).all()):
             raise ValueError("a value is below 0 or not finite")
         counts = np.zeros(nodes + 1, np.int64)
-        _count(*ends, carried, counts)
+        _count(froms, tos, carried, counts)
         starts = np.cumsum(counts)
         size = int(starts[-1])
         others, held = np.empty(size, np.int32), np.empty(size, np.float32)
-        _fill(*ends, carried, starts[:-1].copy(), others, held)
+        _fill(froms, tos, carried, starts[:-1].copy(), others, held)
         # The matrix is symmetric: turned over it is itself, with sorted rows.
         sorted_others, sorted_held = np.empty_like(others), np.empty_like(held)
         _turn(starts, others, held, starts[:-1].copy(), sorted_others, sorted_held)
@@ -126,9 +128,22 @@ def in_parts(neighbours: Neighbours, run: Callable[[int, int], object]) -> None:
         list(pool.map(run, cuts[:-1].tolist(), cuts[1:].tolist()))
 
 
-def steps_from(
-    neighbours: Neighbours, sources: Rows, closed: npt.NDArray[np.bool_]
-) -> Numbers:
+def kin_counted_once(neighbours: Neighbours, family: Numbers) -> Rows:
+    """Return how many neighbours each node has: int64[nodes].
+
+    Those of one family count once, but for those of the node's own, which are counted one by one.
+
+    Args:
+        neighbours: the graph.
+        family: the number of a node that stands for its family: int32[nodes].
+    """
+    out = np.zeros(len(neighbours), np.int64)
+    met = np.full(len(neighbours), -1, np.int32)
+    _count_kin(neighbours.starts, neighbours.others, family, met, out)
+    return out
+
+
+def steps_from(neighbours: Neighbours, sources: Rows, closed: npt.NDArray[np.bool_]) -> Numbers:
     """Return how many steps each node is from the nearest source; -1 where there is no way.
 
     Args:
@@ -207,6 +222,17 @@ def _sums(starts: Rows, values: Singles, out: Floats) -> None:
     for node in range(out.size):
         for entry in range(starts[node], starts[node + 1]):
             out[node] += np.float64(values[entry])
+
+
+@njit(cache=True, nogil=True)
+def _count_kin(starts: Rows, others: Numbers, family: Numbers, met: Numbers, out: Rows) -> None:
+    for node in range(out.size):
+        for entry in range(starts[node], starts[node + 1]):
+            other = others[entry]
+            kin = other if family[other] == family[node] else family[other]
+            if met[kin] != node:
+                met[kin] = node
+                out[node] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from remnant.infrastructure.belief import propagate
 from remnant.infrastructure.neighbours import Neighbours, steps_from
 from remnant.infrastructure.reasons import Explainer
-from remnant.infrastructure.relations import ROOM, Relations, words
+from remnant.infrastructure.relations import ROOM, Relations, texts, words
 from remnant.infrastructure.walk import DAMPING, walk
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Ranking:
                 # All that tie with the last are kept, so that values decide and not numbers.
                 least = np.partition(rounded[chosen], chosen.size - asked)[chosen.size - asked]
                 chosen = chosen[rounded[chosen] >= least]
-            values = self.graph.nodes["value"].take(pa.array(chosen)).to_pylist()
+            values = texts(self.graph.nodes["value"], chosen)
             scores = (-rounded[chosen]).tolist()
             rows = zip(scores, values, codes[chosen].tolist(), chosen.tolist(), strict=True)
             first: dict[int, tuple[float, str, int, int]] = {}
@@ -195,7 +195,9 @@ class Ranking:
         )
         speakers = np.ones(nodes, dtype=np.bool_)
         speakers[together] = False
-        values = pc.rank(self.graph.nodes["value"].take(pa.array(together)), tiebreaker="min")
+        values = pc.rank(
+            self.graph.nodes["value"].take(pa.array(together, pa.int64())), tiebreaker="min"
+        )
         order = np.lexsort(
             (
                 values.to_numpy(),
@@ -214,11 +216,11 @@ class Ranking:
         """Return other names of the domains of some nodes, sorted."""
         family = self.relations.family
         members = np.flatnonzero(np.isin(family, family[top]))
-        values = self.graph.nodes["value"].take(pa.array(members)).to_pylist()
+        values = texts(self.graph.nodes["value"], members)
         found: dict[int, list[str]] = {}
         for place, value in zip(family[members].tolist(), values, strict=True):
             found.setdefault(place, []).append(value)
-        own = self.graph.nodes["value"].take(pa.array(top)).to_pylist()
+        own = texts(self.graph.nodes["value"], top)
         return [
             tuple(sorted(set(found[int(family[node])]) - {value})[:_ALSO])
             for node, value in zip(top, own, strict=True)
@@ -245,9 +247,7 @@ def candidates(
     return ranking(graph, window=window, benign=benign).best(limit, kinds)
 
 
-def ranking(
-    graph: Graph, *, window: Window | None = None, benign: Collection[int] = ()
-) -> Ranking:
+def ranking(graph: Graph, *, window: Window | None = None, benign: Collection[int] = ()) -> Ranking:
     """Score all things of a map. The same map gives the same bits.
 
     Args:

@@ -7,7 +7,7 @@ seeds. Names are written as they are: who shows a reason escapes it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -234,9 +234,7 @@ class Explainer:
             return []
         while steps[way[-1]] > 0 and len(way) <= _STEPS:
             beside = self._neighbours.at(way[-1])
-            nearer = beside[
-                (steps[beside] == steps[way[-1]] - 1) & ~self._relations.hubs[beside]
-            ]
+            nearer = beside[(steps[beside] == steps[way[-1]] - 1) & ~self._relations.hubs[beside]]
             if not nearer.size:
                 return []
             way.append(int(nearer[np.argmax(self._visits[nearer])]))
@@ -276,7 +274,7 @@ def _period(first: npt.NDArray[np.datetime64], last: npt.NDArray[np.datetime64])
     return f", {days(first[known].min(), last[known].max())}"
 
 
-def days(first: Any, last: Any) -> str:
+def days(first: np.datetime64, last: np.datetime64) -> str:
     """Return a period in words, UTC.
 
     >>> days(np.datetime64("2015-04-02"), np.datetime64("2015-04-09"))

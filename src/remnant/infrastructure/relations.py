@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.infrastructure.graph import EDGE_TYPES
+from remnant.infrastructure.neighbours import Neighbours, kin_counted_once
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Flags: TypeAlias = npt.NDArray[np.bool_]
     Times: TypeAlias = npt.NDArray[np.datetime64]
 
-__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "families", "holdings", "words"]
+__all__ = ["ROOM", "STRENGTHS", "Relations", "Strength", "families", "holdings", "texts", "words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ STRENGTHS: Final[dict[str, Strength]] = {
 """Types that are not here join nothing: an AS holds anyone, a sinkhole holds what it was given, and
 those who ask for a name are victims."""
 
-ROOM: Final = 8.0
-"""Edges of full weight that a name may have before they share what it passes on."""
+ROOM: Final = 4.0
+"""Edges of full weight that a name may have before they share what it passes on: an address or two,
+a set of name servers, a mail exchanger."""
 
 _HALF_LIFE: Final = np.timedelta64(14, "D")
 """A gap in which a link between tenants of one address loses half of its weight."""
@@ -128,7 +130,7 @@ class Relations:
         first, last = (_times(graph.edges[c])[rows] for c in ("time_first", "time_last"))
         backwards = last < first
         first[backwards] = last[backwards] = np.datetime64("NaT")
-        counts = np.asarray(pc.fill_null(graph.edges["count"], 0).to_numpy())[rows]
+        counts = _counted(graph.edges["count"])[rows]
         seen = np.where(counts > 0, counts / (counts + _FEW), 1.0)
 
         kinds, kind = words(graph.nodes["kind"])
@@ -198,35 +200,41 @@ def _known(
     Where the map leaves neighbours out, those that it has stand for them.
     """
     nodes = len(graph)
-    # What is below a large domain is of one family with it: such neighbours are counted one by one.
-    ends = np.concatenate([tails, heads]).astype(np.int64)
-    others = np.concatenate([heads, tails])
-    inside = family[others] == family[ends]
-    others = np.where(inside, others, family[others])
-    pairs = np.unique(ends * nodes + others)
-    known = np.bincount(pairs // max(nodes, 1), minlength=nodes).astype(np.float64)
-    whole = np.unique(ends * nodes + np.concatenate([heads, tails]))
-    plain = np.bincount(whole // max(nodes, 1), minlength=nodes)
+    neighbours = Neighbours.of(nodes, tails, heads, np.ones(tails.size, np.float32))
+    known = kin_counted_once(neighbours, family).astype(np.float64)
+    plain = np.diff(neighbours.starts)
     # How many ask for a name says nothing of it: only what others share has more than is here.
     kinds, kind = words(graph.nodes["kind"])
     shared = np.array([False, *(one not in {"name", "domain"} for one in kinds)])[kind + 1]
-    stated = np.zeros(nodes)
-    degree = pc.fill_null(graph.nodes["degree"], 0).to_numpy()
-    np.maximum.at(stated, holding[shared], degree[shared].astype(np.float64))
-    return known * np.maximum(stated / np.maximum(plain, 1), 1.0)
+    here = np.bincount(graph.tails, minlength=nodes) + np.bincount(graph.heads, minlength=nodes)
+    more = np.maximum(_counted(graph.nodes["degree"]) - here, 0)
+    missed = np.zeros(nodes)
+    np.maximum.at(missed, holding[shared], more[shared].astype(np.float64))
+    return known * (1 + missed / np.maximum(plain, 1))
 
 
 def words(column: pa.ChunkedArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the words of a dictionary column, and which each row has: int64[rows]; -1 for none."""
-    if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column)
     if not len(column):
         return [], np.empty(0, np.int64)
-    whole = column.unify_dictionaries().combine_chunks()
+    encoded: Any = column
+    if not pa.types.is_dictionary(column.type):
+        encoded = pc.dictionary_encode(column)
+    whole = encoded.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.chunk(0)
-    codes = pc.fill_null(whole.indices, -1)
-    return whole.dictionary.to_pylist(), codes.to_numpy().astype(np.int64)
+    codes = whole.indices.fill_null(-1)
+    return whole.dictionary.to_pylist(), codes.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _counted(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int64]:
+    whole: Any = column
+    return np.asarray(whole.fill_null(0).to_numpy(), dtype=np.int64)
+
+
+def texts(column: pa.ChunkedArray[Any], rows: npt.NDArray[np.int64]) -> list[str]:
+    """Return the texts of some rows."""
+    return [str(text) for text in column.take(pa.array(rows, pa.int64())).to_pylist()]
 
 
 def _times(column: pa.ChunkedArray[Any]) -> Times:

@@ -35,8 +35,6 @@ DAMPING: Final = 0.85
 """The chance of going on: that of Page et al., on which later work mostly stays."""
 
 _TOLERANCE: Final = 1e-6
-"""What is offered is rounded to float32, which leaves an error of about 1e-7."""
-
 _ROUNDS: Final = 100
 
 
@@ -97,11 +95,11 @@ def walk(
     if room is not None:
         np.maximum(sums, room, out=sums)
     passed = np.divide(damping, sums, out=np.zeros(nodes), where=(sums > 0) & ~hubs)
-    visits, before, left = start.copy(), np.zeros(nodes), np.empty(nodes)
-    offered = np.empty(nodes, np.float32)
+    visits, before = start.copy(), np.zeros(nodes)
+    left, offered = np.empty(nodes), np.empty(nodes)
     done, error, pace = 0, np.inf, 1.0
     while True:
-        np.multiply(visits, passed, out=offered, casting="same_kind")
+        np.multiply(visits, passed, out=offered)
 
         def part(first: int, after: int) -> None:
             _step(
@@ -136,7 +134,7 @@ def _step(
     starts: Rows,
     others: Numbers,
     weights: Singles,
-    offered: Singles,
+    offered: Floats,
     start: Floats,
     visits: Floats,
     before: Floats,
@@ -152,6 +150,6 @@ def _step(
     for node in range(first, after):
         total = start[node]
         for entry in range(starts[node], starts[node + 1]):
-            total += np.float64(weights[entry]) * np.float64(offered[others[entry]])
+            total += np.float64(weights[entry]) * offered[others[entry]]
         left[node] = abs(total - visits[node])
         before[node] += pace * (total - before[node])
