@@ -43,13 +43,13 @@ BASELINE = 200_000
 ASKED = 40
 
 
-def lines(records: int) -> Iterator[pa.Array[Any]]:
+def lines(records: int) -> Iterator[Any]:
     """Yield the lines, in arrays of at most PART strings."""
     for first in range(0, records, PART):
         yield _part(first, min(PART, records - first))
 
 
-def _part(first: int, count: int) -> pa.Array[Any]:
+def _part(first: int, count: int) -> Any:
     rng = np.random.default_rng([7, first])
     number = np.arange(first, first + count)
     again = rng.random(count) < 0.1
@@ -70,9 +70,8 @@ def _part(first: int, count: int) -> pa.Array[Any]:
     )
     server = _joined(_text(np.where(kind < 88, number % 300, number % 50_000), "ns"), "hosting")
     data = pc.if_else(pa.array(kind < 70), four, pc.if_else(pa.array(kind < 80), six, server))
-    types = pa.array(["A", "AAAA", "NS", "CNAME", "MX"]).take(
-        pa.array(np.searchsorted([70, 80, 90, 97], kind, side="right"))
-    )
+    every: Any = pa.array(["A", "AAAA", "NS", "CNAME", "MX"])
+    types = every.take(pa.array(np.searchsorted([70, 80, 90, 97], kind, side="right")))
     data = pc.if_else(pc.equal(types, "MX"), _pair("10 ", data), data)
     seen = START + rng.integers(0, 86_400 * 300, count)
     return pc.binary_join_element_wise(

@@ -95,7 +95,8 @@ def mapped(
 
 def values(graph: Graph) -> set[str]:
     """What is on a map."""
-    return set(graph.nodes["value"].to_pylist())
+    found: list[Any] = graph.nodes["value"].to_pylist()
+    return set(found)
 
 
 def node(graph: Graph, value: str) -> dict[str, Any]:

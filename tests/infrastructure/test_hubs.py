@@ -29,7 +29,7 @@ def test_crowds_are_those_of_a_count_at_each_time(listed: list[Row], limit: int)
     columns = [np.array([row[i] for row in listed], np.int64) for i in range(4)]
     own = np.array([row[4] for row in listed], np.bool_)
 
-    crowd = crowds(*columns, own, keys=3, limit=limit)
+    crowd = crowds(columns[0], columns[1], columns[2], columns[3], own, keys=3, limit=limit)
 
     for key in range(3):
         spans: dict[int, tuple[int, int]] = {}

@@ -130,7 +130,7 @@ def test_files_of_a_run_share_no_key_and_are_in_order(store: Store) -> None:
             assert all(a.high < b.low for a, b in itertools.pairwise(group))
             for file in group:
                 rows = files.read_table(table, store.folder.path(file))
-                keys = keys_of(table, rows).to_pylist()
+                keys: list[Any] = keys_of(table, rows).to_pylist()
                 assert keys == sorted(keys)
                 assert (keys[0], keys[-1]) == (file.low, file.high)
 
