@@ -71,7 +71,7 @@ def _part(first: int, count: int) -> Any:
     server = _joined(_text(np.where(kind < 88, number % 300, number % 50_000), "ns"), "hosting")
     data = pc.if_else(pa.array(kind < 70), four, pc.if_else(pa.array(kind < 80), six, server))
     every: Any = pa.array(["A", "AAAA", "NS", "CNAME", "MX"])
-    types = every.take(pa.array(np.searchsorted([70, 80, 90, 97], kind, side="right")))
+    types: Any = every.take(pa.array(np.searchsorted([70, 80, 90, 97], kind, side="right")))
     data = pc.if_else(pc.equal(types, "MX"), _pair("10 ", data), data)
     seen = START + rng.integers(0, 86_400 * 300, count)
     return pc.binary_join_element_wise(
