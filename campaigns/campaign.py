@@ -220,7 +220,7 @@ def score(metric: Metric, found: Outcomes) -> Score:
         return mean_interval(value / truth)
     if metric == "worst":
         least = float((value / truth).min()) if value.size else np.nan
-        return Score(least, np.nan, np.nan, value.size)
+        return Score(least, least, least, value.size)
     if metric == "precision":
         assert found.listed is not None
         return mean_interval(found.listed[kept])

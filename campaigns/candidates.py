@@ -78,7 +78,12 @@ def campaign() -> Campaign:
             "none that can be compared: Manadhata et al. (ESORICS 2014) and Polonium (Chau et al., "
             "SDM 2011) report shares of labelled domains and files in data that is not public."
         ),
-        notes="",
+        notes=(
+            "Of 50 listed at most 40 can be hidden names, so precision cannot pass 80 % by much. "
+            "With two seeds, or where the operator uses the name servers of registrars only, a "
+            "good part of the hidden names is joined to the seeds by crowds alone, or by way of "
+            "other hidden names, and stays below innocent ones that shared an address for a while."
+        ),
     )
 
 

@@ -151,7 +151,7 @@ def _score(metric: Metric, found: Score) -> str:
         value, low, high = (_percent(part) for part in (found.value, found.low, found.high))
     else:
         value, low, high = (f"{part:.3f}" for part in (found.value, found.low, found.high))
-    return value if math.isnan(found.low) else f"{value} ({low} to {high})"
+    return value if low == high else f"{value} ({low} to {high})"
 
 
 def _percent(share: float) -> str:

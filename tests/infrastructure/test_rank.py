@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from made_maps import made_map, number_of
 from remnant.infrastructure.graph import Graph
-from remnant.infrastructure.rank import candidates, ranking
+from remnant.infrastructure.rank import UNIT, candidates, ranking
 from remnant.windows import Window
 
 if TYPE_CHECKING:
@@ -221,3 +222,27 @@ def test_hostile_text_and_times_are_taken_as_they_are() -> None:
     values = {one.value for one in found}
     assert {"<script>.\\000\x1b.test", "a" * 255, "b.test", "c.test"} <= values
     assert all(one.reasons and np.isfinite(one.score) for one in found)
+
+
+def test_the_example_of_the_documentation() -> None:
+    april, page = ("2015-04-02", "2015-04-09"), Path(__file__).parents[2] / "docs" / "explanation"
+    edges: list[Edge] = [
+        *((f"c{i}.test", "resolves_to", "203.0.113.7", *april) for i in (1, 2, 3)),
+        ("x.test", "resolves_to", "203.0.113.7", *april),
+        ("c1.test", "served_by", "ns1.y.test", *april),
+        ("x.test", "served_by", "ns1.y.test", *april),
+        ("shop.test", "resolves_to", "203.0.113.7", "2015-05-01", "2015-06-01"),
+    ]
+    graph = made_map(edges, seeds=["c1.test", "c2.test", "c3.test"])
+    text = (page / "ranking-candidates.md").read_text(encoding="utf-8")
+
+    found = ranking(graph)
+
+    for one in found.best():
+        visits, odds = found.walk.visits[one.node], found.beliefs.odds[one.node]
+        near = visits / (visits + UNIT)
+        alike = one.score**2 / near
+        row = f"| {visits:.3f} | {near:.3f} | {odds:.2f} | {alike:.3f} | {one.score:.3f} |"
+        assert f"| {one.value} {row}" in text
+        if one.value in {"x.test", "shop.test"}:
+            assert all(f'"{reason}"' in text for reason in one.reasons)

@@ -50,6 +50,20 @@ def test_scores_leave_refusals_out_and_count_them() -> None:
     assert score("bias", found).n == 3
 
 
+def test_what_is_looked_for_is_scored_by_recall_and_precision() -> None:
+    found = Outcomes(
+        truth=np.full(4, 40.0),
+        value=np.array([40.0, 36.0, 20.0, 40.0]),
+        listed=np.array([0.8, 0.7, 0.4, 0.8]),
+    )
+
+    assert score("recall", found).value == pytest.approx(0.85)
+    assert score("worst", found).value == pytest.approx(0.5)
+    assert score("precision", found).value == pytest.approx(0.675)
+    assert Goal("recall", at_least=0.9).met(score("recall", found))
+    assert not Goal("worst", at_least=0.9).met(score("worst", found))
+
+
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
 def test_the_monte_carlo_intervals_hold_what_they_should(share: float) -> None:
     rng = np.random.default_rng(5)
