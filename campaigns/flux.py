@@ -62,10 +62,7 @@ def campaign() -> Campaign:
         ),
         metrics=("right", "refused"),
         cells=tuple(cells),
-        anchor=(
-            "Holz et al. report 99.98 % accuracy of their score on domains of 2007; other data, "
-            "so not directly comparable."
-        ),
+        anchor="The classic score with its published weights, on the same names in the same run.",
         notes=(
             "The styles were drawn by the authors of the rule, and its thresholds were set while "
             "looking at them: on real names it will do worse. What is hardest is content "

@@ -91,7 +91,7 @@ HOLZ_THRESHOLD: Final = 142.38
 _HOLZ_ADDRESS: Final = 1.32
 _HOLZ_AS: Final = 18.54
 _TTLS: Final = ((1800, 1.0), (7200, 0.6))
-"""Greatest TTL (seconds) and factor; above the last: ``_TTL_LONG``. 1800 is what SAC 025 names."""
+"""Greatest TTL (seconds) and factor, chosen; above the last: ``_TTL_LONG``."""
 
 _TTL_LONG: Final = 0.2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
