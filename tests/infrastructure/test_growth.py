@@ -175,6 +175,16 @@ def test_a_zone_with_a_wildcard_joins_nothing_but_through_its_seeds() -> None:
     assert len(below) <= LIMITS.names_per_domain + 1
 
 
+def test_a_domain_with_a_wildcard_that_a_server_leads_to_is_no_hub() -> None:
+    rows = records(*(f"label{i}.blogs.com A 9.9.1.1" for i in range(60)))
+    rows += [*SEED, *records("blogs.com A 5.6.7.8", "blogs.com A 9.9.1.1")]
+
+    graph = mapped(rows, case("c2.evil.com"))
+
+    assert node(graph, "blogs.com")["hub"] is None
+    assert "below a zone with a wildcard" in left_out(graph)
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -118,6 +118,7 @@ class _Growth:
         self._adding = True
         self._found: list[pa.Table] = []
         self._taken: set[str] = set()
+        self._implied: set[str] = set()  # domains that came with a name below them
         self._networks: dict[str, bool] = {}
         self.grown = Grown()
         self._add(texts(self._seeds))
@@ -144,6 +145,7 @@ class _Growth:
         """Put the domains of names on the map; return names and new domains, and the domains."""
         zones = zones_of(names).unique()
         new = [zone for zone in texts(zones) if zone not in self.grown.values]
+        self._implied.update(new)
         self._add(new)
         self._next = [value for value in self._next if value not in set(new)]
         free = self._without_hubs(zones)
@@ -157,10 +159,10 @@ class _Growth:
         if not len(domains):
             return
         found = self._usable(self._pivots.below(domains))
-        seeds = set(self._seeds.to_pylist())
         wild = wildcards(found.select(["key", "rrname", "rdata"]))
         for zone, reason in wild.items():
-            if zone not in seeds:
+            # A domain that a server or another name leads to is judged as the name it is.
+            if zone in self._implied:
                 self._mark(zone, reason)
         joins = joins_of(found, "rrname")
         rows = among(joins["key"], wild)
