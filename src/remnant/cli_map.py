@@ -168,24 +168,10 @@ def _graph(
     window: Window | None,
     hops: int | None,
 ) -> Graph:
-    from dataclasses import replace
+    from remnant.infrastructure.case_map import case_map
 
-    from remnant.infrastructure.build import build
-    from remnant.infrastructure.pivots import StoredPivots
-    from remnant.infrastructure.seeds import names_seen
-
-    limits = settings.infrastructure
-    if hops is not None:
-        limits = replace(limits, hops=hops)
-    graph = build(
-        case,
-        StoredPivots(store, case.name, window=window),
-        load_reference(settings, case.name),
-        limits,
-        window,
-        seen=names_seen(view, most=limits.nodes, window=window),
-    )
-    return graph if window is None else graph.during(window)
+    reference = load_reference(settings, case.name)
+    return case_map(store, view, case, settings, reference, window=window, hops=hops)
 
 
 def _asked(graph: Graph, view: View, window: Window | None) -> Graph:

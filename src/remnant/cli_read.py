@@ -17,6 +17,7 @@ from remnant.cli_shared import (
     VantageOption,
     emit,
     emit_json,
+    load_reference,
     open_settings,
     open_store,
     open_view,
@@ -311,6 +312,7 @@ def report(
         loaded, view = open_view(settings, store, case)
         write_report(
             settings,
+            store,
             loaded,
             view,
             path,
@@ -325,6 +327,7 @@ def report(
 
 def write_report(
     settings: Any,
+    store: Any,
     case: Any,
     view: Any,
     path: Path,
@@ -338,9 +341,11 @@ def write_report(
 ) -> None:
     from datetime import UTC, datetime
 
+    from remnant.report import atlas
     from remnant.report.content import gather
     from remnant.report.html import write
 
+    now = datetime.now(tz=UTC)
     content = gather(
         view,
         case,
@@ -348,9 +353,20 @@ def write_report(
         window=window_of(view, since, until),
         vantage=vantage,
         internal=internal,
-        now=datetime.now(tz=UTC),
+        now=now,
     )
-    write(content, path, figures=figures, interactive=interactive)
+    drawn = atlas.gather(
+        store,
+        view,
+        case,
+        settings,
+        load_reference(settings, case.name),
+        window=content.window,
+        vantage=content.vantage,
+        internal=internal,
+        now=now,
+    )
+    write(content, path, atlas=drawn, figures=figures, interactive=interactive)
     tell_watchlist_age(settings, case, view)
     say(f"Report: {path.resolve()}")
     if figures is not None:

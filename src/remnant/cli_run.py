@@ -569,6 +569,7 @@ def demo(
     """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report."""
     from remnant.cases.casefile import load
     from remnant.cli_read import write_report
+    from remnant.infrastructure.registrations import import_files
     from remnant.judge.verdict import judge as judge_case
     from remnant.report.text import verdict_text
     from remnant.simulate import scenarios
@@ -606,6 +607,8 @@ def demo(
         )
         if run.problems:
             say("\n".join(run.problems))
+        with open_store(settings, write=True) as store:
+            list(import_files(store, [made.rdap], case=made.case))
 
         report = settings.home / "reports" / f"{made.case}.html"
         with open_store(settings) as store:
@@ -613,12 +616,16 @@ def demo(
             case, view = open_view(settings, store, made.case)
             verdict = judge_case(view, case, settings).to_json()
             say("4/4  Writing the report …")
-            write_report(settings, case, view, report)
+            write_report(settings, store, case, view, report)
     finally:
         if not keep:
             shutil.rmtree(place, ignore_errors=True)
     typer.echo("\n" + verdict_text(verdict), nl=False)
     typer.echo(f"\nThe report lies in {report.resolve()}")
-    typer.echo(f"Look further:  remnant traffic {made.case} --by country")
+    typer.echo(
+        f"Look further:  remnant traffic {made.case} --by country\n"
+        f"               remnant map {made.case} --candidates\n"
+        f"               remnant servers {made.case} --alive"
+    )
     if keep:
         typer.echo(f"The traffic is kept in {made.traffic}")

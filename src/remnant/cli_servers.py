@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from remnant.cases.model import Case
     from remnant.infrastructure.resolving import Answer, Resolver
     from remnant.infrastructure.servers import Found, Server
-    from remnant.infrastructure.states import Evidence
     from remnant.settings import Settings
-    from remnant.store import Store, View
+    from remnant.store import Store
 
 __all__ = ["rdap_app", "servers"]
 
@@ -223,33 +222,19 @@ def _found(
     days: int,
     candidates: Sequence[str],
 ) -> Found:
-    from remnant.infrastructure.case_records import walked
-    from remnant.infrastructure.registrations import Registrations
-    from remnant.infrastructure.servers import servers as list_servers
+    from remnant.infrastructure.case_servers import case_servers
 
-    view = store.view(case.name)
-    return list_servers(
+    view, reference = store.view(case.name), load_reference(settings, case.name)
+    return case_servers(
+        store,
+        view,
         case,
-        walked(store, view),
-        Registrations(store, case.name, simulated=view.simulated, until=until),
-        load_reference(settings, case.name),
+        reference,
         since=since,
         until=until,
         alive_days=days,
         candidates=candidates,
-        responses=lambda names: _responses(store, view, names, until),
     )
-
-
-def _responses(
-    store: Store, view: View, names: Sequence[str], until: datetime | None
-) -> dict[str, list[Evidence]]:
-    from remnant.infrastructure.responses import observed, resolved
-
-    found = observed(view, names)
-    for name, evidence in resolved(store, view, names, until).items():
-        found.setdefault(name, []).extend(evidence)
-    return found
 
 
 def _flat(server: Server) -> dict[str, Any]:

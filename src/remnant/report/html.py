@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from remnant.judge.wording import short_title
 from remnant.report import reality, wording
+from remnant.report.atlas import drawings, write_drawings
 from remnant.report.export import write_figures, write_whole
 from remnant.report.facts import FULL_COVERAGE
 from remnant.report.figures import figures
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from remnant.report.atlas import Atlas
     from remnant.report.facts import Bystanders, Content, Measure, Network, TwoViews
     from remnant.report.suppress import Count
 
@@ -58,25 +60,33 @@ _SIGNS: Final = {"failed": "✗", "passed": "✓", "unavailable": "○"}
 
 
 def write(
-    content: Content, path: Path, *, figures: Path | None = None, interactive: bool = False
+    content: Content,
+    path: Path,
+    *,
+    atlas: Atlas | None = None,
+    figures: Path | None = None,
+    interactive: bool = False,
 ) -> None:
     """Write the report, and its figures where a folder is given.
 
     Args:
         content: what it shows.
         path: the HTML file.
+        atlas: the infrastructure, where it is known.
         figures: folder for each figure as SVG, PNG and CSV.
         interactive: embed Vega, so that the figures can be explored; the file then holds scripts.
 
     Raises:
         RemnantError: a file cannot be written.
     """
-    write_whole(path, render(content, interactive=interactive).encode())
+    write_whole(path, render(content, atlas=atlas, interactive=interactive).encode())
     if figures is not None:
         write_figures(content, figures)
+        if atlas is not None:
+            write_drawings(atlas, figures)
 
 
-def render(content: Content, *, interactive: bool = False) -> str:
+def render(content: Content, *, atlas: Atlas | None = None, interactive: bool = False) -> str:
     """Return the report as the text of one self-contained HTML5 file."""
     env = _environment()
     title = short_title(content.title, simulated=content.simulated)
@@ -87,6 +97,7 @@ def render(content: Content, *, interactive: bool = False) -> str:
         for figure in every
         if figure.key in _DRAWN
     }
+    maps = {} if atlas is None else drawings(atlas)
     style = env.get_template("style.css").render(light=Markup(css(LIGHT)), dark=Markup(css(DARK)))  # noqa: S704 - constants
     return env.get_template(
         "report.html.j2"
@@ -98,6 +109,8 @@ def render(content: Content, *, interactive: bool = False) -> str:
         style=Markup(style),  # noqa: S704 - our own file
         scripts=extra.scripts,
         figures={figure.key: figure for figure in every},
+        atlas=atlas,
+        maps={key: tuple(map(Markup, both)) for key, both in maps.items()},
         drawn=drawn,
         vantage=wording.VANTAGE_WORDS.get(content.vantage, (wording.legible(content.vantage), "")),
         state=wording.STATES.get(

@@ -1,0 +1,209 @@
+"""What a report shows of the infrastructure: the map, the traffic on it, and what still lives.
+
+The map shows what sensors of passive DNS saw, over all times on record: most of an infrastructure
+stood before its takedown. The traffic is that of the report's window and vantage. What ranks high
+beside the published indicators is a lead and no finding: it is named in internal reports only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from remnant.errors import NoData
+from remnant.report.mapfacts import KIND_WORDS, MapFacts, candidate_ranks, published
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from remnant.cases.model import Case
+    from remnant.enrich.reference import Reference
+    from remnant.infrastructure.graph import Graph
+    from remnant.infrastructure.rank import Candidate
+    from remnant.infrastructure.servers import Server
+    from remnant.settings import Settings
+    from remnant.store import Store, View
+    from remnant.windows import Window
+
+__all__ = ["Atlas", "drawings", "gather", "write_drawings"]
+
+_CANDIDATES: Final = 20
+_SERVERS: Final = 25
+_MOST_DRAWN: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """The infrastructure as a report shows it.
+
+    Attributes:
+        graph: the map.
+        asked: the same with the networks of clients that may be shown; null without traffic.
+        facts: what stands beside it.
+        kinds: words for a kind of thing, and how many there are, most first.
+        seeds: indicators of the case on the map.
+        hubs: things that join nothing.
+        left_out: records that could not be used.
+        candidates: what ranks highest, best first; empty where they are not to be named.
+        ranked: how many things rank high enough to be listed.
+        notes: what did not work out in the ranking.
+        living: servers and names that must be acted on, at most ``_SERVERS``.
+        living_total: how many there are.
+        states: words for a state and how many of the case's names are in it, most first.
+        alive_days: how long ago a living one may have been observed.
+    """
+
+    graph: Graph
+    asked: Graph | None
+    facts: MapFacts
+    kinds: tuple[tuple[str, int], ...]
+    seeds: int
+    hubs: int
+    left_out: int
+    candidates: tuple[Candidate, ...]
+    ranked: int
+    notes: tuple[str, ...]
+    living: tuple[Server, ...]
+    living_total: int
+    states: tuple[tuple[str, int], ...]
+    alive_days: int
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The candidates as rows with kind, value, score and reasons."""
+        return [
+            {"kind": c.kind, "value": c.value, "score": c.score, "reasons": list(c.reasons)}
+            for c in self.candidates
+        ]
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the map is small enough to be a picture that a person can read."""
+        return len(self.graph) <= _MOST_DRAWN
+
+
+def gather(
+    store: Store,
+    view: View,
+    case: Case,
+    settings: Settings,
+    reference: Reference,
+    *,
+    window: Window,
+    vantage: str,
+    internal: bool,
+    now: datetime,
+) -> Atlas | None:
+    """Return what a report shows of a case's infrastructure; null without passive DNS.
+
+    Args:
+        store: opened for reading.
+        view: of the case.
+        case: what is watched.
+        settings: how far a map goes, and the smallest published count.
+        reference: whose addresses are.
+        window: of the report: the traffic is that of it.
+        vantage: of the report.
+        internal: name candidates, and show small counts.
+        now: when the report is made (UTC).
+    """
+    from remnant.infrastructure.case_map import case_map  # noqa: PLC0415 - rooms load when used
+    from remnant.infrastructure.rank import ranking  # noqa: PLC0415 - likewise
+
+    graph = case_map(store, view, case, settings, reference)
+    if not graph.edges.num_rows:
+        return None
+    ranked = ranking(graph)
+    best = ranked.best(_CANDIDATES if internal else 1)
+    minimum = 0 if internal else settings.report.minimum_count
+    living, states, days = _servers(store, view, case, reference)
+    asked = _asked(graph, view, window, vantage)
+    facts = MapFacts(
+        case=case.name,
+        title=case.title,
+        window=None,
+        source="passive DNS",
+        made=now.replace(microsecond=0),
+        simulated=view.simulated,
+        minimum=minimum,
+    )
+    return Atlas(
+        graph=graph,
+        asked=None if asked is None else published(asked, minimum),
+        facts=facts,
+        kinds=_kinds(graph),
+        seeds=int(graph.seeds.size),
+        hubs=int(graph.hubs.sum()),
+        left_out=int(sum(row["count"] for row in graph.left_out.to_pylist())),
+        candidates=tuple(best) if internal else (),
+        ranked=len(best),
+        notes=ranked.notes,
+        living=tuple(living[:_SERVERS]),
+        living_total=len(living),
+        states=states,
+        alive_days=days,
+    )
+
+
+def drawings(atlas: Atlas) -> dict[str, tuple[str, str]]:
+    """Return the figures as SVG elements for a page, each for wide and for narrow windows."""
+    from remnant.infrastructure.layout import arrange  # noqa: PLC0415 - compiles
+    from remnant.report.mapfigure import inline_map  # noqa: PLC0415 - only with a map
+    from remnant.report.trafficfigure import inline_traffic  # noqa: PLC0415 - likewise
+
+    found = {}
+    if atlas.is_drawn:
+        keep = list(candidate_ranks(atlas.graph, atlas.rows))
+        found["map"] = inline_map(arrange(atlas.graph, keep=keep), atlas.rows, atlas.facts)
+    if atlas.asked is not None:
+        found["map_traffic"] = inline_traffic(atlas.asked, atlas.facts)
+    return found
+
+
+def write_drawings(atlas: Atlas, folder: Path) -> list[Path]:
+    """Write the figures as SVG and PNG, and the map as CSV; return the paths.
+
+    Raises:
+        RemnantError: a file cannot be written.
+    """
+    from remnant.report.mapexport import write_map  # noqa: PLC0415 - only with a map
+
+    start = f"{atlas.facts.case}-map"
+    wanted = [(atlas.graph, "csv", f"{start}.csv")]
+    if atlas.is_drawn:
+        wanted += [(atlas.graph, kind, f"{start}.{kind}") for kind in ("svg", "png")]
+    if atlas.asked is not None:
+        wanted += [(atlas.asked, f"traffic-{k}", f"{start}-traffic.{k}") for k in ("svg", "png")]
+    paths = []
+    for graph, kind, name in wanted:
+        paths += write_map(graph, atlas.rows, kind, folder / name, facts=atlas.facts)
+    return paths
+
+
+def _asked(graph: Graph, view: View, window: Window, vantage: str) -> Graph | None:
+    from remnant.infrastructure.traffic import with_traffic  # noqa: PLC0415 - loads the engine
+
+    try:
+        asked = with_traffic(graph, view, window, vantage)
+    except NoData:
+        return None
+    return asked if len(asked) > len(graph) else None
+
+
+def _servers(
+    store: Store, view: View, case: Case, reference: Reference
+) -> tuple[list[Server], tuple[tuple[str, int], ...], int]:
+    """Return what lives, the states of the case's names, and how recent living is."""
+    from remnant.infrastructure.case_servers import case_servers  # noqa: PLC0415 - loads the engine
+
+    found = case_servers(store, view, case, reference)
+    states = Counter(one.state for one in found.servers if one.kind == "name")
+    living = [one for one in found.servers if one.alive]
+    return living, tuple(states.most_common()), found.alive_days
+
+
+def _kinds(graph: Graph) -> tuple[tuple[str, int], ...]:
+    counts = Counter(map(str, graph.nodes["kind"].to_pylist()))
+    return tuple((KIND_WORDS[kind][number != 1], number) for kind, number in counts.most_common())
