@@ -8,11 +8,12 @@ beside the published indicators is a lead and no finding: it is named in interna
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.errors import NoData
 from remnant.report.mapfacts import KIND_WORDS, MapFacts, candidate_ranks, published
+from remnant.report.wording import VANTAGE_WORDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,6 +43,7 @@ class Atlas:
         graph: the map.
         asked: the same with the networks of clients that may be shown; null without traffic.
         facts: what stands beside it.
+        asked_facts: what stands beside the traffic: its window and vantage.
         kinds: words for a kind of thing, and how many there are, most first.
         seeds: indicators of the case on the map.
         hubs: things that join nothing.
@@ -58,6 +60,7 @@ class Atlas:
     graph: Graph
     asked: Graph | None
     facts: MapFacts
+    asked_facts: MapFacts
     kinds: tuple[tuple[str, int], ...]
     seeds: int
     hubs: int
@@ -129,10 +132,12 @@ def gather(
         simulated=view.simulated,
         minimum=minimum,
     )
+    seen = VANTAGE_WORDS.get(vantage, (vantage, ""))[0]
     return Atlas(
         graph=graph,
         asked=None if asked is None else published(asked, minimum),
         facts=facts,
+        asked_facts=replace(facts, window=window, source=f"requests seen by: {seen}"),
         kinds=_kinds(graph),
         seeds=int(graph.seeds.size),
         hubs=int(graph.hubs.sum()),
@@ -158,7 +163,7 @@ def drawings(atlas: Atlas) -> dict[str, tuple[str, str]]:
         keep = list(candidate_ranks(atlas.graph, atlas.rows))
         found["map"] = inline_map(arrange(atlas.graph, keep=keep), atlas.rows, atlas.facts)
     if atlas.asked is not None:
-        found["map_traffic"] = inline_traffic(atlas.asked, atlas.facts)
+        found["map_traffic"] = inline_traffic(atlas.asked, atlas.asked_facts)
     return found
 
 
@@ -178,7 +183,8 @@ def write_drawings(atlas: Atlas, folder: Path) -> list[Path]:
         wanted += [(atlas.asked, f"traffic-{k}", f"{start}-traffic.{k}") for k in ("svg", "png")]
     paths = []
     for graph, kind, name in wanted:
-        paths += write_map(graph, atlas.rows, kind, folder / name, facts=atlas.facts)
+        facts = atlas.asked_facts if graph is atlas.asked else atlas.facts
+        paths += write_map(graph, atlas.rows, kind, folder / name, facts=facts)
     return paths
 
 
