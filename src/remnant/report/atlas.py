@@ -41,7 +41,8 @@ class Atlas:
 
     Attributes:
         graph: the map.
-        asked: the same with the networks of clients that may be shown; null without traffic.
+        asked: the same with all networks of clients; null without traffic. Not to be published as
+            it is (``mapfacts.published``).
         facts: what stands beside it.
         asked_facts: what stands beside the traffic: its window and vantage.
         kinds: words for a kind of thing, and how many there are, most first.
@@ -135,7 +136,7 @@ def gather(
     seen = VANTAGE_WORDS.get(vantage, (vantage, ""))[0]
     return Atlas(
         graph=graph,
-        asked=None if asked is None else published(asked, minimum),
+        asked=asked,
         facts=facts,
         asked_facts=replace(facts, window=window, source=f"requests seen by: {seen}"),
         kinds=_kinds(graph),
@@ -163,7 +164,9 @@ def drawings(atlas: Atlas) -> dict[str, tuple[str, str]]:
         keep = list(candidate_ranks(atlas.graph, atlas.rows))
         found["map"] = inline_map(arrange(atlas.graph, keep=keep), atlas.rows, atlas.facts)
     if atlas.asked is not None:
-        found["map_traffic"] = inline_traffic(atlas.asked, atlas.asked_facts)
+        found["map_traffic"] = inline_traffic(
+            published(atlas.asked, atlas.facts.minimum), atlas.asked_facts
+        )
     return found
 
 
