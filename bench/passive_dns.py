@@ -69,10 +69,11 @@ def _part(first: int, count: int) -> Any:
         "2001:db8", _hex(address >> 16), "", _hex(address & 65_535), ":"
     )
     server = _joined(_text(np.where(kind < 88, number % 300, number % 50_000), "ns"), "hosting")
-    data = pc.if_else(pa.array(kind < 70), four, pc.if_else(pa.array(kind < 80), six, server))
+    data: Any = pc.if_else(pa.array(kind < 70), four, pc.if_else(pa.array(kind < 80), six, server))
     every: Any = pa.array(["A", "AAAA", "NS", "CNAME", "MX"])
     types: Any = every.take(pa.array(np.searchsorted([70, 80, 90, 97], kind, side="right")))
-    data = pc.if_else(pc.equal(types, "MX"), _pair("10 ", data), data)
+    mail: Any = pc.equal(types, pa.scalar("MX"))
+    data = pc.if_else(mail, _pair("10 ", data), data)
     seen = START + rng.integers(0, 86_400 * 300, count)
     return pc.binary_join_element_wise(
         '{"count":', pc.cast(pa.array(rng.integers(1, 5000, count)), pa.string()),
