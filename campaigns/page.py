@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from campaigns.campaign import METRICS, rows_of, score
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     Found = Sequence[Outcomes | dict[str, Outcomes]]
 
 __all__ = ["goals_met", "page", "section"]
+
+_NO_ERROR: Final = 1e-6
 
 _SHARES = {
     "bias",
@@ -141,6 +145,10 @@ def _missing(metric: Metric, outcomes: Outcomes) -> bool:
         "right": outcomes.calls,
         "precision": outcomes.listed,
     }
+    if metric == "error_cut" and outcomes.baseline is not None:
+        wrong = np.abs(outcomes.baseline - outcomes.truth)
+        # Nothing can be better than what has no error.
+        return bool(np.nanmean(wrong) < _NO_ERROR * np.nanmean(np.abs(outcomes.truth)))
     return metric in needed and needed[metric] is None
 
 
