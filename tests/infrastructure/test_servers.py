@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,6 +20,7 @@ from remnant.infrastructure.pivot import TablePivots
 from remnant.infrastructure.registrations import Registrations, import_files
 from remnant.infrastructure.servers import Found, Server, servers
 from remnant.infrastructure.states import Evidence
+from remnant.infrastructure.unusable import SPECIAL
 from remnant.schema import ANSWERS
 from remnant.store import Store
 from remnant.windows import Window, iso
@@ -395,3 +397,12 @@ def test_servers_that_strangers_use_say_so(store: Store) -> None:
     assert not one["192.0.2.53"].note
     few = listing(store, (0, 20, "evil.example", "A", "203.0.113.7"), *tenants[:5])
     assert not by_value(few)["203.0.113.7"].note
+
+
+@pytest.mark.parametrize("prefix", [prefix for prefix, _, made_up in SPECIAL if not made_up])
+def test_what_the_map_takes_for_no_host_is_no_server(prefix: str) -> None:
+    inside = str(ipaddress.ip_network(prefix)[5])
+
+    assert led_to._whose([inside, "198.51.100.5"], led_to.Sinkhole(frozenset(), "")) == {
+        inside: ("absent", "")
+    }

@@ -51,8 +51,8 @@ _NOWHERE: Final = [
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10",
-        "ff00::/8",
+        "172.16.0.0/12", "192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "224.0.0.0/3",
+        "::/96", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 ]  # fmt: skip
 """Where no server of the internet is. Addresses for documentation are not in it: examples and
@@ -306,7 +306,7 @@ def _by_owner(
             table = table.filter(pa.array(place < MOST_OF_ONE))
     columns = [table[name].to_pylist() for name in names]
     found: dict[str, list[Row]] = defaultdict(list)
-    keys = columns[names.index(owner_is)]
+    keys: list[Any] = columns[names.index(owner_is)]
     for key, values in zip(keys, zip(*columns, strict=True), strict=True):
         found[key].append(Row(*values))
     return dict(found)

@@ -2,8 +2,8 @@
 
 Of each name, address and name server: its states over a window, when it was last observed, and who
 answers for it. A server *lives* if a name of the case (or, to an address that is itself listed, any
-name) was observed to lead to it within the last days of the window. Observed means resolved: nothing was connected to, so whether anything answers
-there is not known.
+name) was observed to lead to it within the last days of the window. Observed means resolved:
+nothing was connected to, so whether anything answers there is not known.
 """
 
 from __future__ import annotations
