@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,6 +20,7 @@ from remnant.infrastructure.pivot import TablePivots
 from remnant.infrastructure.registrations import Registrations, import_files
 from remnant.infrastructure.servers import Found, Server, servers
 from remnant.infrastructure.states import Evidence
+from remnant.infrastructure.unusable import SPECIAL
 from remnant.schema import ANSWERS
 from remnant.store import Store
 from remnant.windows import Window, iso
@@ -343,3 +345,64 @@ def test_a_name_that_still_leads_somewhere_lives_though_it_is_not_paid(
     one = by_value(listing(store, (0, 100, "evil.example", "A", "203.0.113.7")))["evil.example"]
     assert (one.state, one.alive) == ("resolving", True)
     assert one.note == "paid until 2015-03-01T00:00:00Z, which has passed"
+
+
+def test_a_listed_address_is_observed_by_any_name_that_leads_there(store: Store) -> None:
+    case = '[case]\nname = "demo"\ntakedown = 2015-05-01\n[[watch]]\naddresses = ["203.0.113.99"]\n'
+    (one,) = listing(
+        store,
+        (0, 20, "stranger.example", "A", "203.0.113.99"),
+        (0, 90, "other.example", "A", "203.0.113.98"),
+        case=case,
+    ).servers
+
+    assert (one.value, one.state, one.alive, one.names, one.other_names) == (
+        *("203.0.113.99", "resolving", True),
+        *(0, 1),
+    )
+    assert one.last_seen == START + timedelta(days=20)
+    assert one.timeline[-1].evidence == ("A 203.0.113.99 of stranger.example",)
+    (named,) = listing(store, (0, 20, "x.example", "A", "192.0.2.7"), candidates=["192.0.2.7"],
+                       case=case.replace("203.0.113.99", "203.0.113.1")).servers[:1]  # fmt: skip
+    assert (named.value, named.alive, named.candidate) == ("192.0.2.7", True, True)
+
+
+def test_names_of_others_at_a_listed_address_do_not_move_the_window(store: Store) -> None:
+    found = listing(
+        store,
+        (0, 20, "evil.example", "A", "203.0.113.7"),
+        (0, 300, "stranger.example", "A", "203.0.113.99"),
+    )
+
+    assert found.window.until == START + timedelta(days=20, seconds=1)
+    assert by_value(found)["evil.example"].alive
+    assert by_value(found)["203.0.113.99"].alive
+
+
+def test_servers_that_strangers_use_say_so(store: Store) -> None:
+    strangers = [(0, 20, f"s{n}.example", "NS", "ns.hoster.example") for n in range(25)]
+    tenants = [(0, 20, f"t{n}.example", "A", "203.0.113.7") for n in range(25)]
+    found = listing(
+        store,
+        (0, 20, "evil.example", "A", "203.0.113.7"),
+        (0, 20, "evil.example", "NS", "ns.hoster.example"),
+        *((0, 20, "gone.example", "A", "192.0.2.53"),),
+        *strangers,
+        *tenants,
+    )
+    one = by_value(found)
+
+    assert one["ns.hoster.example"].note == "may be shared: 25 other domains are served by it"
+    assert one["203.0.113.7"].note == "may be shared: 25 other names are known there"
+    assert not one["192.0.2.53"].note
+    few = listing(store, (0, 20, "evil.example", "A", "203.0.113.7"), *tenants[:5])
+    assert not by_value(few)["203.0.113.7"].note
+
+
+@pytest.mark.parametrize("prefix", [prefix for prefix, _, made_up in SPECIAL if not made_up])
+def test_what_the_map_takes_for_no_host_is_no_server(prefix: str) -> None:
+    inside = str(ipaddress.ip_network(prefix)[5])
+
+    assert led_to._whose([inside, "198.51.100.5"], led_to.Sinkhole(frozenset(), "")) == {
+        inside: ("absent", "")
+    }

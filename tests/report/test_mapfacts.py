@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
+
 from mapped import Sketch
 from remnant.infrastructure.graph import Graph
 from remnant.report.mapfacts import candidate_ranks, published
@@ -67,3 +69,30 @@ def test_ranks_are_found_by_kind_and_value() -> None:
 
     assert sorted(ranks.values()) == list(range(1, len(found) + 1))
     assert all(graph.nodes["value"][n].as_py() == found[r - 1]["value"] for n, r in ranks.items())
+
+
+def test_few_queries_are_not_published_nor_when_few_clients_asked() -> None:
+    sketch = Sketch()
+    name, other = (sketch.node("name", f"n{k}.example", seed=True) for k in range(2))
+    large, *small = (sketch.node("client_network", f"AS{k}") for k in range(3))
+    sketch.edge(large, name, "asks", clients=50, count=100)
+    sketch.edge(large, other, "asks", clients=1, count=3)
+    for network, count in zip(small, (20, 7), strict=True):
+        sketch.edge(network, name, "asks", clients=2, count=count)
+    sketch.edge(small[0], other, "asks", clients=2, count=4)
+    graph = sketch.graph()
+    times = [column.to_pylist() for column in (graph.edges["time_first"], graph.edges["time_last"])]
+    late = [[None if t is None else t.replace(hour=13, minute=7) for t in part] for part in times]
+    edges = graph.edges
+    for column, part in zip(("time_first", "time_last"), late, strict=True):
+        index = edges.schema.get_field_index(column)
+        edges = edges.set_column(
+            index, edges.schema.field(column), pa.array(part, edges.schema.field(column).type)
+        )
+    shown = published(replace(graph, edges=edges), 10)
+
+    rows = shown.edges.to_pylist()
+    assert [(row["count"], row["clients"]) for row in rows] == [(100, 50), (27, None)]
+    assert [row["time_first"].hour for row in rows] == [13, 0]
+    (together,) = (r for r in shown.nodes.to_pylist() if r["value"].startswith("networks"))
+    assert together["degree"] == 2

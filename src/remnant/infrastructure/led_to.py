@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -51,8 +51,8 @@ _NOWHERE: Final = [
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10",
-        "ff00::/8",
+        "172.16.0.0/12", "192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "224.0.0.0/3",
+        "::/96", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
     )
 ]  # fmt: skip
 """Where no server of the internet is. Addresses for documentation are not in it: examples and
@@ -105,6 +105,7 @@ class Led:
         hosts: A and AAAA records of the name servers, by name server.
         whose: whose an address or name server is that is not the botnet's: its state and operator.
         degrees: names that passive DNS knows at an address, or domains at a name server.
+        there: A and AAAA records of the listed addresses, by address, whoever's the names are.
         left_out: what was not looked at, for people.
     """
 
@@ -115,6 +116,7 @@ class Led:
     hosts: dict[str, list[Row]]
     whose: dict[str, tuple[State, str]]
     degrees: dict[str, int]
+    there: dict[str, list[Row]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
     def evidence(self, name: str) -> list[Evidence]:
@@ -141,6 +143,14 @@ class Led:
                     within = host._replace(first=first, last=last)
                     state, operator = self.whose.get(host.rdata, ("resolving", ""))
                     yield _evidence(within, state, operator, by="address")
+
+    def at(self, address: str) -> Iterator[Evidence]:
+        """Yield what DNS says of a listed address by names that are not the case's."""
+        state, operator = self.whose.get(address, ("resolving", ""))
+        for row in self.there.get(address, []):
+            if row.rrname not in self.rules:
+                one = _evidence(row, state, operator, by="address")
+                yield replace(one, what=f"{one.what} of {row.rrname}")
 
     def _leads(self, name: str, depth: int, seen: frozenset[str]) -> Iterator[Evidence]:
         for row in self.records.get(name, []):
@@ -170,13 +180,16 @@ class Led:
         return None
 
 
-def walk(pivots: Pivots, rules: Sequence[Rule], sinkhole: Sinkhole) -> Led:
+def walk(
+    pivots: Pivots, rules: Sequence[Rule], sinkhole: Sinkhole, listed: Sequence[str] = ()
+) -> Led:
     """Return where the names of some rules led.
 
     Args:
         pivots: passive DNS.
         rules: of one case. Written names are always listed, generated ones if they led somewhere.
         sinkhole: the case's own.
+        listed: addresses that are listed themselves, whatever names lead there.
     """
     left_out: list[str] = []
     bases = [rule.text[2:] for rule in rules if rule.kind == "below"]
@@ -199,13 +212,14 @@ def walk(pivots: Pivots, rules: Sequence[Rule], sinkhole: Sinkhole) -> Led:
     hosts = _by_owner(_owned(pivots, servers, (A, AAAA)), left_out)
     addresses = sorted(
         {row.rdata for part in (records, hosts) for rows in part.values() for row in rows
-         if row.rrtype in {A, AAAA}}
+         if row.rrtype in {A, AAAA}}.union(listed)
     )  # fmt: skip
+    there = _by_owner(_distinct([pivots.at(_texts(listed)).records]), left_out, "rdata")
     targets = {row.rdata for rows in records.values() for row in rows if row.rrtype == CNAME}
     degrees = dict(_degrees(pivots.at(_texts(addresses)).degrees))
     degrees |= _degrees(pivots.pointing(_texts(servers)).degrees)
     whose = _whose([*addresses, *servers, *sorted(targets)], sinkhole)
-    return Led(listing, zones, records, delegations, hosts, whose, degrees, left_out)
+    return Led(listing, zones, records, delegations, hosts, whose, degrees, there, left_out)
 
 
 def _chosen(written: Sequence[str], last: dict[str, Any], left_out: list[str]) -> list[str]:
@@ -269,17 +283,20 @@ def _last_seen(table: pa.Table) -> dict[str, Any]:
     return dict(zip(found["rrname"].to_pylist(), times, strict=True))
 
 
-def _by_owner(table: pa.Table, left_out: list[str]) -> dict[str, list[Row]]:
-    """Return records by owner, of each those seen last."""
+def _by_owner(
+    table: pa.Table, left_out: list[str], owner_is: str = "rrname"
+) -> dict[str, list[Row]]:
+    """Return records by owner (or by what another column holds), of each those seen last."""
+    names = ("rrname", "rrtype", "rdata", "time_first", "time_last", "sensor", "source")
     order: Any = [
-        ("rrname", "ascending"),
+        (owner_is, "ascending"),
         ("time_last", "descending"),
         ("time_first", "descending"),
     ]
-    order += [(name, "ascending") for name in ("rrtype", "rdata", "sensor", "source")]
+    order += [(n, "ascending") for n in names if n != owner_is and not n.startswith("time")]
     table = table.sort_by(order)
     if table.num_rows > MOST_OF_ONE:
-        owner = table["rrname"].combine_chunks().dictionary_encode().indices.to_numpy()
+        owner = table[owner_is].combine_chunks().dictionary_encode().indices.to_numpy()
         starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
         sizes = np.diff(np.append(starts, table.num_rows))
         place = np.arange(table.num_rows) - np.repeat(starts, sizes)
@@ -287,11 +304,11 @@ def _by_owner(table: pa.Table, left_out: list[str]) -> dict[str, list[Row]]:
         if many:
             left_out.append(f"{many:,} records of names that have more than {MOST_OF_ONE}")
             table = table.filter(pa.array(place < MOST_OF_ONE))
-    names = ("rrname", "rrtype", "rdata", "time_first", "time_last", "sensor", "source")
     columns = [table[name].to_pylist() for name in names]
     found: dict[str, list[Row]] = defaultdict(list)
-    for values in zip(*columns, strict=True):
-        found[values[0]].append(Row(*values))
+    keys: list[Any] = columns[names.index(owner_is)]
+    for key, values in zip(keys, zip(*columns, strict=True), strict=True):
+        found[key].append(Row(*values))
     return dict(found)
 
 

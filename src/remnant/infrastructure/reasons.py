@@ -160,7 +160,7 @@ class Explainer:
         seeds = np.unique([self._other(node, edge) for edge in edges.tolist()])
         who, one = self._who(seeds), seeds.size == 1
         text = {
-            "resolves_to": f"led to the address {who}",
+            "resolves_to": f"led to {who}",
             "-resolves_to": f"{who} led to it",
             "alias_of": f"is an alias of {who}",
             "-alias_of": f"{who} {'is an alias' if one else 'are aliases'} of it",

@@ -1,9 +1,9 @@
 """The servers behind a case, what became of them, and whom to ask to shut them down.
 
 Of each name, address and name server: its states over a window, when it was last observed, and who
-answers for it. A server *lives* if a name of the case was observed to lead to it within the last
-days of the window. Observed means resolved: nothing was connected to, so whether anything answers
-there is not known.
+answers for it. A server *lives* if a name of the case (or, to an address that is itself listed, any
+name) was observed to lead to it within the last days of the window. Observed means resolved:
+nothing was connected to, so whether anything answers there is not known.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ COLUMNS: Final = (
 """The columns of a table; JSON has more."""
 
 _EXAMPLES: Final = 5
+
+_STRANGERS: Final = 20
+"""Names of others at a server from which on its note says that it may be shared."""
+
 _DAY: Final = timedelta(days=1)
 
 
@@ -268,18 +272,21 @@ def servers(
     addresses = [one for one in more if _is_address(one)]
     extra = [Rule(case.name, "exact", one) for one in more if not _is_address(one)]
     rules += extra
-    led = walk(pivots, rules, Sinkhole.of(case))
+    listed = [address for rule in rules if (address := _single(rule)) is not None]
+    listed += addresses
+    led = walk(pivots, rules, Sinkhole.of(case), listed)
     history = registrations.domains(sorted(set(led.zones.values())))
     codes = {} if responses is None else responses(list(led.rules))
     evidence = {
         name: _about(name, led, history.get(led.zones[name], []), case, codes) for name in led.rules
     }
-    window = _span(evidence.values(), since, until)
+    there = {address: list(led.at(address)) for address in listed}
+    # The names say what the window is; where nothing is known of any, the listed addresses do.
+    dated = evidence if any(evidence.values()) else there
+    window = _span(dated.values(), since, until)
     judge = _Judge(window, timedelta(days=alive_days))
-    listed = [address for rule in rules if (address := _single(rule)) is not None]
-    listed += addresses
     found = _names(led, evidence, judge, registrations, history)
-    found += _addresses(led, evidence, judge, registrations, reference, listed)
+    found += _addresses(led, evidence, judge, registrations, reference, there)
     found += _name_servers(led, evidence, judge, registrations)
     zones = tuple(sorted(set(led.zones.values())))
     not_the_case = {rule.text for rule in extra}.union(addresses)
@@ -385,11 +392,13 @@ def _addresses(
     judge: _Judge,
     registrations: Registrations,
     reference: Reference,
-    listed: Sequence[str],
+    there: Mapping[str, Sequence[Evidence]],
 ) -> list[Server]:
-    about: dict[str, list[Evidence]] = {address: [] for address in listed}
+    about: dict[str, list[Evidence]] = {address: [*seen] for address, seen in there.items()}
     names: dict[str, set[str]] = defaultdict(set)
     serves: dict[str, set[str]] = defaultdict(set)
+    for address, seen in there.items():
+        serves[address].update({"hosts"} if seen else ())
     for name in led.rules:
         for one in evidence[name]:
             if one.by == "address" and one.server:
@@ -435,11 +444,13 @@ def _name_servers(
 ) -> list[Server]:
     about: dict[str, list[Evidence]] = defaultdict(list)
     names: dict[str, set[str]] = defaultdict(set)
+    zones: dict[str, set[str]] = defaultdict(set)
     for zone, inside in _members(led).items():
         leads = [one for name in inside for one in evidence[name] if one.by == "address"]
         for one in led.serving(zone):
             about[one.server].append(_serves_sinkhole(one, leads))
             names[one.server].update(inside)
+            zones[one.server].add(zone)
     asks = registrars(registrations, sorted(about))
     found = []
     for value in sorted(about):
@@ -455,6 +466,7 @@ def _name_servers(
                 names=names[value],
                 ask=asks[value],
                 other_names=led.degrees.get(value),
+                own=len(zones[value]),
             )
         )
     return found
@@ -489,12 +501,19 @@ def _server(
     names: Iterable[str],
     ask: Ask,
     other_names: int | None = None,
+    own: int | None = None,
     case_state: str | None = None,
     registered_until: datetime | None = None,
 ) -> Server:
     end = states[-1]
     inside = sorted(names)
     settled = end.state not in LIVE and end.state != "unknown"
+    note = judge.note(states)
+    strangers = (other_names or 0) - (len(inside) if own is None else own)
+    if strangers >= _STRANGERS and not settled:
+        what = "domains are served by it" if kind == "name_server" else "names are known there"
+        shared = f"may be shared: {strangers:,} other {what}"
+        note = "; ".join(filter(None, (shared, note)))
     return Server(
         kind,
         value,
@@ -505,7 +524,7 @@ def _server(
         None if end.state == "unknown" else end.since,
         judge.last(evidence),
         lives,
-        judge.note(states),
+        note,
         len(inside),
         tuple(inside[:_EXAMPLES]),
         other_names,

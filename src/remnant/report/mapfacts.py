@@ -106,7 +106,8 @@ def published(graph: Graph, minimum: int) -> Graph:
     number is the least that the network can have. A network below ``minimum`` goes into one node
     for all of these, whose edges carry the queries but no clients. Where only one would be hidden
     the next smallest is hidden with it, for the rest of the total would tell its count. Where
-    edges of a network that stays have fewer clients, those are left out too.
+    edges of a network that stays have fewer clients, those are left out too. Edges with fewer than
+    ``minimum`` queries are left out; of those without clients only the days are told.
 
     Args:
         graph: the map.
@@ -124,11 +125,25 @@ def published(graph: Graph, minimum: int) -> Graph:
     if small.size == 1 and networks.size > 1:
         rest = networks[clients[networks] >= minimum]
         small = np.append(small, rest[np.argmin(clients[rest])])
-    edges = _without_small(graph.edges, asked, minimum)
-    if not small.size:
-        return replace(graph, edges=edges)
-    nodes, edges = _together(graph.nodes, edges, small)
-    return replace(graph, nodes=nodes, edges=edges)
+    nodes, edges = graph.nodes, _without_small(graph.edges, asked, minimum)
+    if small.size:
+        nodes, edges = _together(nodes, edges, small)
+    return replace(graph, nodes=nodes, edges=_without_few_queries(edges, minimum))
+
+
+def _without_few_queries(edges: pa.Table, minimum: int) -> pa.Table:
+    """Return the edges without those of few queries; the times of few clients as days."""
+    asks: Any = pc.equal(edges["type"].cast(pa.string()), pa.scalar("asks"))
+    few = pc.less(edges["count"], pa.scalar(minimum))
+    edges = edges.filter(pc.invert(pc.and_(asks, few)))
+    asks = pc.equal(edges["type"].cast(pa.string()), pa.scalar("asks"))
+    hidden = pc.and_(asks, pc.is_null(edges["clients"]))
+    for name in ("time_first", "time_last"):
+        days: Any = pc.floor_temporal(edges[name], unit="day")
+        index = edges.schema.get_field_index(name)
+        column: Any = pc.if_else(hidden, days, edges[name])
+        edges = edges.set_column(index, edges.schema.field(name), column)
+    return edges
 
 
 def _without_small(edges: pa.Table, clients: npt.NDArray[np.int64], minimum: int) -> pa.Table:
@@ -152,7 +167,15 @@ def _together(
     hidden = np.zeros(count, np.bool_)
     hidden[small] = True
     place[small] = place[first]
-    told = {"value": _HIDDEN, "label": f"{small.size:,} {_HIDDEN}", "asn": None, "country": None}
+    told: dict[str, Any] = {"value": _HIDDEN, "label": f"{small.size:,} {_HIDDEN}"}
+    told |= {"asn": None, "country": None}
+    rows = nodes.take(small)
+    for name, end in (("time_first", pc.min), ("time_last", pc.max)):
+        days: Any = pc.floor_temporal(rows[name], unit="day")
+        told[name] = end(days).as_py()
+    told["hop"] = pc.min(rows["hop"]).as_py()
+    asked = np.asarray(edges["head"].to_numpy())[np.isin(edges["tail"].to_numpy(), small)]
+    told["degree"] = int(np.unique(asked).size)
     lead = pa.Table.from_pylist([nodes.slice(first, 1).to_pylist()[0] | told], schema=nodes.schema)
     whole = pa.concat_tables([nodes.slice(0, first), lead, nodes.slice(first + 1)])
     tails, heads = (np.asarray(edges[end].to_numpy(), np.int32) for end in ("tail", "head"))

@@ -1,9 +1,10 @@
 """The map as a MISP event.
 
-Seeds and candidates are attributes that a detection may use (``to_ids``); what joins nothing
-(shared hosting, CDN, parking, public DNS), sinkholes, prefixes and ASes never are: a rule on one of
-these would stop the innocent. Each name that is a seed or a candidate has an object with the
-addresses that it led to. Client networks are victims and are never written.
+Seeds are attributes that a detection may use (``to_ids``). Candidates are not, until a person has
+looked at them; what joins nothing (shared hosting, CDN, parking, public DNS), sinkholes, prefixes
+and ASes never are: a rule on one of these would stop the innocent. Each name that is a seed or a
+candidate has an object with the addresses that it led to. Client networks are victims and are never
+written.
 
 References:
     MISP core format, draft-dulaunoy-misp-core-format; MISP object template domain-ip.
@@ -77,8 +78,7 @@ def misp_event(
         if kind not in _TYPES:
             continue
         rank = ranks.get(number)
-        chosen = row["seed"] or rank is not None
-        detect = bool(chosen and row["hub"] is None and kind in _DETECTABLE)
+        detect = bool(row["seed"] and row["hub"] is None and kind in _DETECTABLE)
         role = "seed" if row["seed"] else "candidate" if rank is not None else ""
         attributes.append(
             {
@@ -173,7 +173,7 @@ def _objects(
             continue
         found = sorted(led[name], key=lambda item: str(rows[item[0]]["value"]))[:MOST_ADDRESSES]
         value = str(row["value"])
-        parts = [("domain", "domain", value, True)]
+        parts = [("domain", "domain", value, bool(row["seed"]))]
         parts += [("ip", "ip-dst", str(rows[n]["value"]), False) for n, _, _ in found]
         firsts = [first for _, first, _ in found if first is not None]
         lasts = [last for _, _, last in found if last is not None]
