@@ -238,6 +238,7 @@ def _write(
         made=datetime.now(tz=UTC).replace(microsecond=0),
         simulated=simulated,
         minimum=settings.report.minimum_count,
+        takedown=case.takedown,
     )
     if file is None:
         typer.echo(map_bytes(graph, rows, output.value, facts=facts).decode(), nl=False)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -102,3 +104,21 @@ def test_a_map_of_nothing_is_a_bundle() -> None:
     assert [o["type"] for o in stix_bundle(Graph.empty(), [], FACTS)["objects"]] == [
         "marking-definition"
     ]
+
+
+def test_objects_keep_their_creation_time_from_export_to_export() -> None:
+    began = datetime(2015, 4, 8, tzinfo=UTC)
+    bundles = [
+        stix_bundle(
+            sample(), candidates(sample()), replace(FACTS, made=made, takedown=began), tlp="green"
+        )
+        for made in (datetime(2015, 5, 1, tzinfo=UTC), datetime(2015, 6, 1, tzinfo=UTC))
+    ]
+
+    times = [
+        {o["id"]: o["created"] for o in bundle["objects"] if o["type"] == "relationship"}
+        for bundle in bundles
+    ]
+    assert times[0]
+    assert times[0] == times[1]
+    assert set(times[0].values()) == {"2015-04-08T00:00:00.000Z"}

@@ -132,6 +132,7 @@ def gather(
         made=now.replace(microsecond=0),
         simulated=view.simulated,
         minimum=minimum,
+        takedown=case.takedown,
     )
     seen = VANTAGE_WORDS.get(vantage, (vantage, ""))[0]
     return Atlas(

@@ -49,7 +49,9 @@ class MapFacts:
         title: of the case, for people.
         window: of the edges; null where they are all that is known.
         source: what the map is made of, in a few words.
-        made: when; also the creation time in exchange formats, so that they are reproducible.
+        made: when; also the time of modification in exchange formats.
+        takedown: of the case: the creation time in exchange formats, where an object with the same
+            id must keep it; null takes ``made``.
         coverage: share of the window's sensor hours that delivered; null where not known.
         simulated: whether the records are made up.
         minimum: client networks with fewer clients are not shown apart; 0 for internal use.
@@ -63,6 +65,7 @@ class MapFacts:
     coverage: float | None = None
     simulated: bool = False
     minimum: int = 10
+    takedown: datetime | None = None
 
     @property
     def heading(self) -> str:

@@ -72,7 +72,9 @@ def stix_bundle(
     }
     told = {"spec_version": "2.1", "object_marking_refs": [mark]}
     ids, objects = _observables(graph, told)
-    made = {**told, "created": _time(facts.made), "modified": _time(facts.made)}
+    # Of an object with the same id the specification wants the same time in every export.
+    created = facts.takedown or facts.made
+    made = {**told, "created": _time(created), "modified": _time(max(facts.made, created))}
     objects |= {o["id"]: o for o in _infrastructures(graph, candidates, facts, ids, made)}
     objects |= {o["id"]: o for o in _relations(graph, ids, made)}
     content = [definition, *objects.values()]
