@@ -127,7 +127,7 @@ def map_case(
         graph = _graph(settings, store, view, loaded, window, hops)
         shown = _asked(graph, view, window) if traffic else graph
         simulated = view.simulated
-    if not graph.edges.num_rows:
+    if not graph.is_observed:
         say(_NO_RECORDS)
     if candidates:
         _print_candidates(_ranked(graph, limit, kind), output)
