@@ -82,8 +82,12 @@ def test_the_map_its_candidates_and_its_files(run: Run, tmp_path: Path) -> None:
     assert reasons == {"address of no public host (loopback)": 1, "behind a hub only": 40}
 
     found = json.loads(run("map", "taken", "--candidates", "--format", "json"))
-    assert {"5.6.7.8", "hidden.org"} <= {row["value"] for row in found}
+    assert {row["value"] for row in found} == {"hidden.org", "ns1.own.org"}
     assert all(row["reasons"] and 0 < row["score"] < 1 for row in found)
+    (one,) = json.loads(
+        run("map", "taken", "--candidates", "--kind", "address", "--format", "json")
+    )
+    assert (one["kind"], one["value"]) == ("address", "5.6.7.8")
 
     text = run("map", "taken")
     assert "40 other registered domains" in text

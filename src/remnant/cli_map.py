@@ -51,6 +51,15 @@ class MapFormat(StrEnum):
     PNG = "png"
 
 
+class CandidateKind(StrEnum):
+    """Kinds of things that a ranking lists."""
+
+    NAME = "name"
+    DOMAIN = "domain"
+    NAME_SERVER = "name_server"
+    ADDRESS = "address"
+
+
 _PRINTED: Final = {MapFormat.TABLE: Format.TABLE, MapFormat.JSON: Format.JSON}
 _HUBS: Final = 20
 _CANDIDATE: Final = ("score", "kind", "value", "reasons")
@@ -77,6 +86,14 @@ def map_case(
         ),
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Candidates at most.")] = 50,
+    kind: Annotated[
+        list[CandidateKind] | None,
+        typer.Option(
+            "--kind",
+            help="Kinds of candidates; may be given more than once. Default: all but addresses, "
+            "which remnant servers --candidates lists.",
+        ),
+    ] = None,
     layout: Annotated[
         bool, typer.Option("--layout", help="Print the map with positions, for a viewer (JSON).")
     ] = False,
@@ -110,12 +127,12 @@ def map_case(
         graph = _graph(settings, store, view, loaded, window, hops)
         shown = _asked(graph, view, window) if traffic else graph
         simulated = view.simulated
-    if not graph.edges.num_rows:
+    if not graph.is_observed:
         say(_NO_RECORDS)
     if candidates:
-        _print_candidates(_ranked(graph, limit), output)
+        _print_candidates(_ranked(graph, limit, kind), output)
     elif file is not None or output not in {*_PRINTED, MapFormat.CSV}:
-        rows = _rows(_ranked(graph, limit))
+        rows = _rows(_ranked(graph, limit, kind))
         _write(settings, loaded, shown, rows, output, file, window=window, simulated=simulated)
     elif output is MapFormat.JSON:
         emit_json(_json(loaded, shown, window, simulated=simulated))
@@ -186,10 +203,13 @@ def _asked(graph: Graph, view: View, window: Window | None) -> Graph:
         return graph
 
 
-def _ranked(graph: Graph, limit: int) -> list[Candidate]:
-    from remnant.infrastructure.rank import candidates
+def _ranked(
+    graph: Graph, limit: int, kinds: Sequence[CandidateKind] | None = None
+) -> list[Candidate]:
+    from remnant.infrastructure.rank import LISTED, candidates
 
-    return candidates(graph, limit=limit)
+    chosen = LISTED if not kinds else [kind.value for kind in kinds]
+    return candidates(graph, limit=limit, kinds=chosen)
 
 
 def _rows(found: Sequence[Candidate]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from made_maps import made_map, number_of
 from remnant.infrastructure.graph import Graph
-from remnant.infrastructure.rank import UNIT, candidates, ranking
+from remnant.infrastructure.rank import CANDIDATES, UNIT, candidates, ranking
 from remnant.windows import Window
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_the_nearest_comes_first_with_its_reason() -> None:
         alone=["alone.test"],
     )
 
-    found = candidates(graph)
+    found = candidates(graph, kinds=CANDIDATES)
 
     assert [one.value for one in found] == ["192.0.2.1", "near.test", "192.0.2.2", "far.test"]
     near = found[1]
@@ -68,7 +68,7 @@ def test_hubs_sinkholes_and_seeds_are_no_candidates_and_join_nothing() -> None:
         hubs={"192.0.2.1": "shared hosting", "192.0.2.53": "sinkhole"},
     )
 
-    assert candidates(graph) == []
+    assert candidates(graph, kinds=CANDIDATES) == []
 
 
 def test_the_domain_of_a_seed_is_no_news() -> None:
@@ -77,7 +77,7 @@ def test_the_domain_of_a_seed_is_no_news() -> None:
         seeds=["ns1.evil.test"],
     )
 
-    assert candidates(graph) == []
+    assert candidates(graph, kinds=CANDIDATES) == []
 
 
 def test_one_thing_speaks_for_a_domain() -> None:
@@ -124,7 +124,7 @@ def test_what_is_known_to_be_innocent_is_no_candidate_and_vouches_for_others() -
     found = candidates(graph, benign=[number_of(graph, "good.test")])
 
     assert "good.test" not in {one.value for one in found}
-    before = {one.value: one.belief for one in candidates(graph)}
+    before = {one.value: one.belief for one in candidates(graph, kinds=CANDIDATES)}
     after = {one.value: one.belief for one in found}
     assert after["unknown.test"] < before["unknown.test"]
 
@@ -164,8 +164,8 @@ def test_neither_numbers_nor_the_order_of_the_edges_matter(
     kinds = dict(zip(one.nodes["value"].to_pylist(), one.nodes["kind"].to_pylist(), strict=True))
     other = made_map(shuffled, seeds=NAMES[:2], order=order)
 
-    first = {c.value: c.score for c in candidates(one)}
-    second = {c.value: c.score for c in candidates(other)}
+    first = {c.value: c.score for c in candidates(one, kinds=CANDIDATES)}
+    second = {c.value: c.score for c in candidates(other, kinds=CANDIDATES)}
 
     assert {value for value, kind in kinds.items() if kind == "address"} >= {
         value for value in first if value in THINGS
@@ -202,7 +202,7 @@ def test_what_nothing_joins_to_a_seed_has_no_score(edges: list[Edge]) -> None:
             if tail in joined or head in joined:
                 joined |= {tail, head}
 
-    found = candidates(graph)
+    found = candidates(graph, kinds=CANDIDATES)
 
     assert {one.value for one in found} == joined - {NAMES[0]}
 
@@ -217,7 +217,7 @@ def test_hostile_text_and_times_are_taken_as_they_are() -> None:
         ("b.test", "alias_of", "seed.test"),
     ]
 
-    found = candidates(made_map(edges, seeds=["seed.test"]))
+    found = candidates(made_map(edges, seeds=["seed.test"]), kinds=CANDIDATES)
 
     values = {one.value for one in found}
     assert {"<script>.\\000\x1b.test", "a" * 255, "b.test", "c.test"} <= values
@@ -238,7 +238,7 @@ def test_the_example_of_the_documentation() -> None:
 
     found = ranking(graph)
 
-    for one in found.best():
+    for one in found.best(kinds=CANDIDATES):
         visits, odds = found.walk.visits[one.node], found.beliefs.odds[one.node]
         near = visits / (visits + UNIT)
         alike = one.score**2 / near
@@ -246,3 +246,11 @@ def test_the_example_of_the_documentation() -> None:
         assert f"| {one.value} {row}" in text
         if one.value in {"x.test", "shop.test"}:
             assert all(f'"{reason}"' in text for reason in one.reasons)
+
+
+def test_addresses_are_listed_only_on_request() -> None:
+    edges = [("seed.test", "resolves_to", "203.0.113.7"), ("x.test", "resolves_to", "203.0.113.7")]
+    graph = made_map(edges, seeds=["seed.test"])
+
+    assert [one.value for one in candidates(graph)] == ["x.test"]
+    assert [one.value for one in candidates(graph, kinds=["address"])] == ["203.0.113.7"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_maps import made_map
-from remnant.infrastructure.rank import Candidate, candidates
+from remnant.infrastructure.rank import CANDIDATES, Candidate, candidates
 from remnant.infrastructure.reasons import days
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ Edge = tuple[Any, ...]
 def found(edges: list[Edge], value: str, *, degrees: Mapping[str, int] | None = None) -> Candidate:
     seeds = [f"s{i}.test" for i in range(9)]
     graph = made_map(edges, seeds=seeds, degrees=degrees)
-    return next(one for one in candidates(graph) if one.value == value)
+    return next(one for one in candidates(graph, kinds=CANDIDATES) if one.value == value)
 
 
 @pytest.mark.parametrize(

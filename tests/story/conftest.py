@@ -45,6 +45,16 @@ def mine(tmp_path: Path, small: Place) -> Place:
 
 
 @pytest.fixture(scope="session")
+def charted(tmp_path_factory: pytest.TempPathFactory, made: Made, small: Place) -> Place:
+    """The small case with its passive DNS; for reading only."""
+    folder = tmp_path_factory.mktemp("charted") / "place"
+    shutil.copytree(small.folder, folder)
+    place = Place(folder)
+    place.ingest(made.folder / "traffic" / "passive-dns", "--answers", "all")
+    return place
+
+
+@pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, made: Made) -> Place:
     """All days, piped in as one stream; for reading only."""
     place = _with_case(Place(tmp_path_factory.mktemp("whole")), made)

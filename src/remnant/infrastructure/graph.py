@@ -96,6 +96,11 @@ class Graph:
         """Whether each node joins nothing: bool[nodes]."""
         return np.asarray(pc.is_valid(self.nodes["hub"]).to_numpy(), dtype=np.bool_)
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether a sensor saw any relation; those of names to domains and networks say nothing."""
+        return self.edges["time_first"].null_count < self.edges.num_rows
+
     def during(self, window: Window) -> Graph:
         """Return the map of a window: edges seen in it, or not dated; the nodes stay the same.
 

@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from remnant.infrastructure.walk import Walk
     from remnant.windows import Window
 
-__all__ = ["CANDIDATES", "UNIT", "Candidate", "Ranking", "candidates", "ranking"]
+__all__ = ["CANDIDATES", "LISTED", "UNIT", "Candidate", "Ranking", "candidates", "ranking"]
 
 CANDIDATES: Final = ("name", "domain", "address", "name_server")
 """Kinds that can be candidates."""
+
+LISTED: Final = ("name", "domain", "name_server")
+"""Kinds that are listed if no others are asked for. Addresses that seeds led to are no news, and
+fill a list; those that candidates led to say nothing that the candidates do not."""
 
 UNIT: Final = DAMPING**2 / (2 * ROOM)
 """Visits by way of one address that is shared with one seed, and with nobody else."""
@@ -124,7 +128,7 @@ class Ranking:
             )
         return tuple(found)
 
-    def best(self, limit: int = 50, kinds: Collection[str] = CANDIDATES) -> list[Candidate]:
+    def best(self, limit: int = 50, kinds: Collection[str] = LISTED) -> list[Candidate]:
         """Return the candidates with the highest scores, the best first, equal ones by value.
 
         Seeds, hubs and sinkholes are none, nor what shares the registered domain of a seed: who
@@ -132,7 +136,7 @@ class Ranking:
 
         Args:
             limit: at most so many.
-            kinds: which kinds of things.
+            kinds: which kinds of things, of CANDIDATES.
         """
         holding = self.relations.holding
         names, codes = words(self.graph.nodes["kind"])
@@ -232,7 +236,7 @@ def candidates(
     *,
     limit: int = 50,
     window: Window | None = None,
-    kinds: Collection[str] = CANDIDATES,
+    kinds: Collection[str] = LISTED,
     benign: Collection[int] = (),
 ) -> list[Candidate]:
     """Return the things of a map that are most closely joined to its seeds, the best first.
@@ -241,7 +245,7 @@ def candidates(
         graph: the map.
         limit: at most so many.
         window: only edges that were seen in it; null: all.
-        kinds: which kinds of things.
+        kinds: which kinds of things, of CANDIDATES.
         benign: numbers of nodes that are known to be innocent: never candidates themselves.
     """
     return ranking(graph, window=window, benign=benign).best(limit, kinds)

@@ -117,7 +117,7 @@ def gather(
     from remnant.infrastructure.rank import ranking  # noqa: PLC0415 - likewise
 
     graph = case_map(store, view, case, settings, reference)
-    if not graph.edges.num_rows:
+    if not graph.is_observed:
         return None
     ranked = ranking(graph)
     best = ranked.best(_CANDIDATES if internal else 1)

@@ -1,0 +1,64 @@
+"""What a report shows of the infrastructure, and what only an internal one names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remnant.enrich.reference import Reference
+from remnant.report.atlas import Atlas, drawings, gather, write_drawings
+from remnant.windows import Window
+from stored import Stored, home, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = datetime(2015, 7, 1, tzinfo=UTC)
+WINDOW = Window(datetime(2015, 4, 1, tzinfo=UTC), datetime(2015, 4, 20, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    with opened(home(tmp_path_factory.mktemp("stored"))) as found:
+        yield found
+
+
+def shown(stored: Stored, *, internal: bool) -> Atlas | None:
+    return gather(
+        stored.store, stored.view, stored.case, stored.settings, Reference.none(),
+        window=WINDOW, vantage="resolver", internal=internal, now=NOW,
+    )  # fmt: skip
+
+
+def test_candidates_are_named_internally_only(stored: Stored) -> None:
+    public, internal = (shown(stored, internal=internal) for internal in (False, True))
+
+    assert public is not None
+    assert internal is not None
+    assert (public.candidates, public.ranked, public.rows) == ((), 1, [])
+    assert internal.candidates[0].value == "hidden.test"
+    assert internal.rows[0]["reasons"]
+    assert (public.facts.minimum, internal.facts.minimum) == (10, 0)
+
+
+def test_counts_states_and_figures(stored: Stored, tmp_path: Path) -> None:
+    atlas = shown(stored, internal=False)
+    assert atlas is not None
+
+    assert (atlas.seeds, atlas.hubs, atlas.left_out, atlas.is_drawn) == (3, 0, 0, True)
+    assert sum(number for _, number in atlas.kinds) == len(atlas.graph)
+    assert dict(atlas.states)["unknown"] >= 1
+    assert atlas.facts.window is None
+    assert atlas.asked_facts.window == WINDOW
+    assert all(text.startswith("<svg") for text in drawings(atlas)["map"])
+    names = {path.name for path in write_drawings(atlas, tmp_path)}
+    assert names >= {"taken-map-nodes.csv", "taken-map-edges.csv", "taken-map.svg", "taken-map.png"}
+    assert "hidden.test" in (tmp_path / "taken-map-nodes.csv").read_text(encoding="utf-8")
+
+
+def test_without_records_there_is_nothing_to_show(tmp_path: Path) -> None:
+    with opened(home(tmp_path / "bare", records=False)) as bare:
+        assert shown(bare, internal=True) is None
