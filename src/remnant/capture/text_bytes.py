@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["bytes_before", "eight_bytes", "next_byte", "note_bytes", "put_eight_bytes", "zero_bytes"]
+__all__ = [
+    "bytes_before",
+    "eight_bytes",
+    "next_byte",
+    "note_bytes",
+    "put_eight_bytes",
+    "zero_bytes",
+]
 
 _ZERO: Final = uint64(0)
 _ONE: Final = uint64(1)

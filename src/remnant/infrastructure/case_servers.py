@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remnant.infrastructure.case_records import walked
+from remnant.infrastructure.pivots import StoredPivots
 from remnant.infrastructure.registrations import Registrations
 from remnant.infrastructure.responses import observed, resolved
 from remnant.infrastructure.servers import ALIVE_DAYS, servers
@@ -54,7 +54,7 @@ def case_servers(
 
     return servers(
         case,
-        walked(store, view),
+        StoredPivots(store, case.name),
         Registrations(store, case.name, simulated=view.simulated, until=until),
         reference,
         since=since,
