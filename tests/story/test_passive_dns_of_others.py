@@ -165,13 +165,18 @@ def test_poisoned_times_and_counts_are_counted_or_bounded(place: Place) -> None:
     assert only["count"] == 10**15 - 1 + 2
 
 
+WRONG: dict[str, list[Any]] = {
+    "rrname": [None, 7, [], {}, "", "a..b", "a" * 64],
+    "rrtype": [None, [], {}, "", "WHAT", 1 << 16, -1, 1.5],
+    "rdata": [None, 7, [], {}, "", "203.0.113", [None], [[]]],
+    "time_first": [None, [], {}, True],
+}
+
+
 def test_wrong_kinds_of_values_are_malformed_lines_and_nothing_else(place: Place) -> None:
     good = row("evil.example", "A", "203.0.113.1")
     wrong: list[Any] = [
-        *(good | {"rrname": value} for value in (None, 7, [], {}, "", "a..b", "a" * 64)),
-        *(good | {"rrtype": value} for value in (None, [], {}, "", "WHAT", 1 << 16, -1, 1.5)),
-        *(good | {"rdata": value} for value in (None, 7, [], {}, "", "203.0.113", [None], [[]])),
-        *(good | {"time_first": value} for value in (None, [], {}, True)),
+        *(good | {key: value} for key, values in WRONG.items() for value in values),
         "[]", "7", "{", '{"rrname":', '{"rrname":"a"}}', "[" * 5000,
     ]  # fmt: skip
     # Between lines that are built alike, so that none is read by a shape it does not have.
