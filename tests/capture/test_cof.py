@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from remnant.capture import ReadOptions
 from remnant.capture.cof import CofReader, DnsdbReader
+from remnant.capture.stream import ByteStream
 from remnant.schema import ANSWER_ROWS
 from remnant.watchlist import Rule, Watchlist
 from textlogs import counts, hours, notes, quarantine, read, rows
@@ -334,3 +337,21 @@ def test_mutated_files_never_raise(data: st.DataObject, given_: tuple[Any, bytes
 )
 def test_sniff(head: bytes, name: str | None) -> None:
     assert [r.name for r in (COF, DNSDB) if r.sniff(head)] == ([name] if name else [])
+
+
+def test_the_records_of_a_block_stay_when_the_next_is_read() -> None:
+    """Columns are used again for the next block; what was yielded must not change by that."""
+    lines = [
+        b'{"rrname":"h%06d.example","rrtype":"TXT","rdata":["\\"v%06d%s\\""],'
+        b'"time_first":1428451200,"time_last":1428451200}' % (n, n, b"x" * 900)
+        for n in range(40_000)
+    ]
+    with ByteStream(BytesIO(b"\n".join(lines) + b"\n"), "long") as stream:
+        options = ReadOptions(now=datetime(2026, 1, 1, tzinfo=UTC), answers="all")
+        read = list(CofReader().read(stream, Watchlist.compile([]), options))
+    assert len(read) > 2
+    for batch in read:
+        assert batch.answers is not None
+        names: list[Any] = batch.answers["rrname"].to_pylist()
+        data: list[Any] = batch.answers["rdata"].to_pylist()
+        assert [name[1:7] for name in names] == [text[2:8] for text in data]

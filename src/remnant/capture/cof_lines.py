@@ -28,9 +28,9 @@ from remnant.capture.json_lines import (
     element,
     found_room,
     is_word,
-    read_object,
     whole_number,
 )
+from remnant.capture.json_shapes import Shapes, new_shapes, read_alike
 from remnant.capture.lines import MAX_LINE
 from remnant.capture.pdns_rows import (
     CLOCK_FAULTS,
@@ -119,12 +119,14 @@ class Work(NamedTuple):
 
     Attributes:
         paths: what is read of a line, and ``found`` where it stands.
+        shapes: of the lines that were read.
         text: uint8: a string without its escapes; ``key``: a key.
         state: int64: the answers of DNSDB.
     """
 
     paths: Paths
     found: Found
+    shapes: Shapes
     text: Bytes
     key: Bytes
     state: npt.NDArray[np.int64]
@@ -139,6 +141,7 @@ def new_work(*, envelope: bool) -> Work:
     return Work(
         compile_paths(paths),
         found_room(len(_FIELDS) + 2),
+        new_shapes(len(_FIELDS) + 2),
         np.empty(2 * MAX_LINE, np.uint8),
         np.empty(MAX_LINE, np.uint8),
         np.zeros(6, np.int64),
@@ -346,7 +349,7 @@ def read_lines(
             continue
         reason = int64(-1)
         is_row = not envelope
-        if not read_object(view, start, stop, work.paths, work.found, work.key):
+        if not read_alike(view, start, stop, work.paths, work.found, work.key, work.shapes):
             reason = int64(BAD_JSON)
             is_row = False
         elif envelope:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["eight_bytes", "next_byte", "note_bytes", "put_eight_bytes", "zero_bytes"]
+__all__ = [
+    "bytes_before",
+    "eight_bytes",
+    "next_byte",
+    "note_bytes",
+    "put_eight_bytes",
+    "zero_bytes",
+]
 
 _ZERO: Final = uint64(0)
 _ONE: Final = uint64(1)
@@ -65,7 +72,7 @@ def zero_bytes(word: Word) -> Word:
 
 
 @inlined
-def _bytes_before(marks: Word) -> Word:
+def bytes_before(marks: Word) -> Word:
     """Return how many bytes stand before the one with the lowest bit."""
     return (((marks - _ONE) & ~marks & _ONES) * _ONES >> uint64(56)) - _ONE
 
@@ -80,7 +87,7 @@ def next_byte(view: Bytes, i: Int, stop: Int, byte: Int) -> Int:
     while at + _EIGHT <= end:
         marks = zero_bytes(eight_bytes(view, at) ^ pattern)
         if marks != _ZERO:
-            return int64(at + _bytes_before(marks))
+            return int64(at + bytes_before(marks))
         at += _EIGHT
     while at < end and view[at] != byte:
         at += _ONE
@@ -108,7 +115,7 @@ def note_bytes(
         while marks != _ZERO:
             if count == out.size:
                 return count, out[count - 1] + 1
-            out[count] = int64(at + _bytes_before(marks))
+            out[count] = int64(at + bytes_before(marks))
             count += 1
             marks &= marks - _ONE
         at += _EIGHT

@@ -29,6 +29,8 @@ _MANY_ROWS: Final = 500_000
 _REPEATING: Final = 0.8
 """Records repeat where adding them up leaves less than this share of the rows."""
 _TRIED_EACH: Final = 8
+_FEW_ROWS: Final = 1 << 16
+"""So few rows are always added up: it takes no time."""
 
 _KEYS: Final = ["rrname", "rrtype", "rdata", "sensor", "case"]
 _WAYS: Final[dict[str, Any]] = {
@@ -77,7 +79,8 @@ class Answers:
             # Where records hardly repeat, to add them up is left to the store, which puts them in
             # order anyway; now and then it is tried again.
             self._spills += 1
-            if not self._repeat and self._spills % _TRIED_EACH:
+            tried = self._repeat or self._spills % _TRIED_EACH == 0
+            if not tried or _differ(parts):
                 self._spill(place)
                 return
             parts[:] = [_added(parts)]
@@ -97,7 +100,9 @@ class Answers:
         number = self._cases.index(case) if case in self._cases else -1
         kept = [t for place, parts in self._parts.items() if place >= cut for t in parts]
         if kept:
-            yield from self._rows_of(_added(kept), number, source)
+            leave = sum(map(len, kept)) > _FEW_ROWS and (not self._repeat or _differ(kept))
+            whole = pa.concat_tables(kept) if leave else _added(kept)
+            yield from self._rows_of(whole, number, source)
         for place, paths in self._spilled.items():
             for path in paths if place >= cut else ():
                 with explained(path), pa.memory_map(str(path)) as file:
@@ -123,6 +128,15 @@ class Answers:
         ):
             writer.write_table(table)
         paths.append(path)
+
+
+def _differ(parts: Sequence[pa.Table]) -> bool:
+    """Return whether most records differ for sure: their names do, or their data."""
+    table = pa.concat_tables(parts)
+    return any(
+        pc.count_distinct(table[name]).as_py() >= _REPEATING * len(table)
+        for name in ("rrname", "rdata")
+    )
 
 
 def _added(parts: Sequence[pa.Table]) -> pa.Table:

@@ -28,6 +28,7 @@ from remnant.collate.stated import reading_text
 from remnant.collate.tally import Tally
 from remnant.schema import ANSWERS, CLIENTS, COVERAGE, QUARANTINE, SIGHTINGS, UNLISTED
 from remnant.store.records import HEAD_BYTES, Prefix, SourceRecord, head_digest
+from remnant.store.runs import FEW_ROWS
 from remnant.windows import iso
 
 if TYPE_CHECKING:
@@ -390,7 +391,9 @@ class _Source:
         assert self._answers is not None
         self._stored_answers[case] = 0
         for answers in self._answers.tables(case, plan.cut, source):
-            change.write(ANSWERS, case, None, answers, [source])
+            # So many are put in order when the store is left.
+            brief = len(answers) > FEW_ROWS
+            change.write(ANSWERS, case, None, answers, [source], brief=brief)
             self._stored_answers[case] += len(answers)
         record = self._record(case, source, plan, matched)
         head = head_digest(self._reading.head, record.bytes)

@@ -118,11 +118,14 @@ class InFile:
 
 
 class InMemory:
-    """Rows that were put in order in memory."""
+    """Rows that are put in order in memory; those without a key are left out."""
 
     def __init__(self, table: Table, rows: pa.Table) -> None:
-        keys = keys_of(table, rows)
-        index = pc.sort_indices(keys)
+        keys: Any = keys_of(table, rows)
+        index: Any = pc.sort_indices(keys)
+        if table is ANSWERS_BY_DATA:
+            sizes = pc.binary_length(keys)
+            index = index.slice(pc.sum(pc.equal(sizes, pa.scalar(0))).as_py() or 0)
         self._rows = rows.take(index)
         self._keys: Any = keys.take(index)
 
@@ -140,6 +143,9 @@ class InMemory:
 
     def read(self, wanted: Sequence[Range]) -> pa.Table:
         """Return the rows of some ranges."""
+        if len(wanted) == 1:
+            start, stop = (_at(self._keys, key) for key in wanted[0])
+            return self._rows.slice(start, stop - start)
         return self._rows.take(_indices(self._keys, sorted(wanted)))
 
 

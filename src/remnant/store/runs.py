@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from remnant.schema import ANSWERS, ANSWERS_BY_DATA
 from remnant.store.answer_keys import EVERYTHING
 from remnant.store.files import read_table
-from remnant.store.ordered import InFile, InMemory, Part, pieces, within
+from remnant.store.ordered import InFile, InMemory, Part, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,7 +130,7 @@ def _write(
     loose: Sequence[pa.Table],
 ) -> None:
     parts: list[Part] = [InFile(table, store.folder.path(file)) for file in files]
-    parts += [InMemory(table, within(table, rows, [EVERYTHING])) for rows in loose]
+    parts += [InMemory(table, rows) for rows in loose]
     for rows in pieces(table, parts, EVERYTHING, _FILE_ROWS):
         added = _added(rows)
         sources: Any = pc.unique(added["source"].cast(pa.string()))
