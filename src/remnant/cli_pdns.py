@@ -120,7 +120,9 @@ def pdns_lookup(
             types=[type_number(kind) for kind in kinds or ()],
             limit=limit,
         )
-    emit(rows, output, COLUMNS)
+    # A table is for reading: what is left out of it stands in the other formats.
+    wide = {"ttl_low", "ttl_high"} if output is Format.TABLE else set()
+    emit(rows, output, [name for name in COLUMNS if name not in wide])
 
 
 @app.command("export", short_help="Write records as COF, one JSON object a line.")

@@ -40,6 +40,7 @@ rdap_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Registration data (RDAP): who holds a name or a network, and whom to write to.",
+    short_help="Registration data: who holds a name or network.",
 )
 
 _FILE_COLUMNS: Final = ("path", "objects", "new", "known", "refused", "dated_by")

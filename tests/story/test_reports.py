@@ -47,7 +47,11 @@ def test_a_report_is_one_file_and_its_figures_lie_beside_it(whole: Place, tmp_pa
         assert path.stat().st_size > 0
         kinds.setdefault(path.suffix, set()).add(path.stem)
     assert set(kinds) == {".svg", ".png", ".csv"}
-    assert kinds[".svg"] == kinds[".png"] <= kinds[".csv"]
+    assert kinds[".svg"] == kinds[".png"]
+    maps = {f"{CASE}-map", f"{CASE}-map-traffic"}
+    assert maps <= kinds[".svg"]
+    assert kinds[".svg"] - maps <= kinds[".csv"]
+    assert {f"{CASE}-map-nodes", f"{CASE}-map-edges"} <= kinds[".csv"]
 
 
 def test_small_counts_are_hidden_unless_internal(small: Place, tmp_path: Path) -> None:
