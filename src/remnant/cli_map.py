@@ -97,6 +97,14 @@ def map_case(
     layout: Annotated[
         bool, typer.Option("--layout", help="Print the map with positions, for a viewer (JSON).")
     ] = False,
+    flux: Annotated[
+        bool,
+        typer.Option(
+            "--flux",
+            help="List how the addresses of each name on the map change: fast flux or not, and "
+            "why; with --kind address what leads to each address.",
+        ),
+    ] = False,
     traffic: Annotated[
         bool,
         typer.Option("--traffic", help="Add the networks from which clients asked for the names."),
@@ -120,16 +128,19 @@ def map_case(
     loaded = open_library(settings).get(case)
     if layout:
         output = MapFormat.VIEWER
-    _check(output, file, candidates=candidates)
+    _check(output, file, listed="--candidates" * candidates or "--flux" * flux)
     with open_store(settings) as store:
         view = store.view(case)
         window = _window(since, until)
         graph = _graph(settings, store, view, loaded, window, hops)
         shown = _asked(graph, view, window) if traffic else graph
         simulated = view.simulated
+        features = _flux(settings, store, loaded, graph, window, limit, kind) if flux else ([], ())
     if not graph.is_observed:
         say(_NO_RECORDS)
-    if candidates:
+    if flux:
+        _print_features(*features, output)
+    elif candidates:
         _print_candidates(_ranked(graph, limit, kind), output)
     elif file is not None or output not in {*_PRINTED, MapFormat.CSV}:
         rows = _rows(_ranked(graph, limit, kind))
@@ -142,16 +153,16 @@ def map_case(
         typer.echo(_text(loaded, shown, window, simulated=simulated), nl=False)
 
 
-def _check(output: MapFormat, file: Path | None, *, candidates: bool) -> None:
+def _check(output: MapFormat, file: Path | None, *, listed: str) -> None:
     from remnant.errors import RemnantError
 
     printed = {*_PRINTED, MapFormat.CSV}
-    if candidates and (file is not None or output not in printed):
+    if listed and (file is not None or output not in printed):
         raise RemnantError(
-            "candidates are a list",
+            f"{listed} prints a list",
             got=f"--format {output.value}" + ("" if file is None else " -o"),
             expected="--format table, json or csv, to standard output",
-            hint="a map that is written holds them as well: leave out --candidates",
+            hint=f"for a map leave out {listed}: one that is written marks the candidates as well",
         )
     if file is not None and output in _PRINTED:
         raise RemnantError(
@@ -189,6 +200,49 @@ def _graph(
 
     reference = load_reference(settings, case.name)
     return case_map(store, view, case, settings, reference, window=window, hops=hops)
+
+
+def _flux(
+    settings: Settings,
+    store: Store,
+    case: Case,
+    graph: Graph,
+    window: Window | None,
+    limit: int,
+    kinds: Sequence[CandidateKind] | None,
+) -> tuple[list[dict[str, Any]], Sequence[str]]:
+    """Return features of the names on a map, or of what leads to its addresses, and columns."""
+    import pyarrow as pa
+
+    from remnant.infrastructure import flux
+    from remnant.infrastructure.pivots import StoredPivots
+
+    reference = load_reference(settings, case.name)
+    owners = [
+        (str(row["kind"]), row["value"])
+        for row in graph.nodes.select(["kind", "value"]).to_pylist()
+        if row["kind"] in {"name", "domain", "name_server", "mail_exchanger"}
+    ]
+    asked = pa.array([value for _, value in owners], pa.string())
+    answers = StoredPivots(store, case.name).rows(asked)
+    names = [value for kind, value in owners if kind in {"name", "domain"}]
+    if kinds == [CandidateKind.ADDRESS]:
+        judged = flux.features(answers, reference, window=window, names=names)
+        fluxed = [row["name"] for row in judged if row["state"] == "flux"]
+        rows = flux.address_features(
+            answers, reference, window=window, flux_names=fluxed, most=limit
+        )
+        return rows, flux.ADDRESS_COLUMNS
+    return flux.features(answers, reference, window=window, names=names, most=limit), flux.SHOWN
+
+
+def _print_features(rows: list[dict[str, Any]], columns: Sequence[str], output: MapFormat) -> None:
+    if output is MapFormat.JSON:
+        emit_json(rows)
+        return
+    flat = [row | {"sensors": " ".join(row["sensors"])} for row in rows]
+    whole = list(rows[0]) if rows and output is MapFormat.CSV else columns
+    emit(flat, Format(output.value), whole)
 
 
 def _asked(graph: Graph, view: View, window: Window | None) -> Graph:

@@ -278,3 +278,22 @@ def test_hostile_names_are_counted_and_hostile_words_escaped(tmp_path: Path) -> 
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
     assert "<script>alert" not in place.do("map", "taken", "--layout").out
+
+
+def test_features_of_names_and_addresses_are_those_of_the_map(
+    charted: Place, told: dict[str, Any]
+) -> None:
+    on_map = {(node["kind"], node["value"]) for node in told["nodes"]}
+
+    names = charted.ask("map", CASE, "--flux", "--limit", 2000)
+    addresses = charted.ask("map", CASE, "--flux", "--kind", "address", "--limit", 20)
+
+    assert {row["state"] for row in names} <= {"flux", "not_flux", "cannot_tell"}
+    assert all({("name", row["name"]), ("domain", row["name"])} & on_map for row in names)
+    assert any(row["ttl_low"] is not None for row in names)
+    assert all(row["since"] < row["until"] and row["sensors"] for row in names)
+    assert len(addresses) == 20
+    assert addresses[0]["names"] >= addresses[-1]["names"] >= 1
+    refused = charted.run("map", CASE, "--flux", "--format", "svg")
+    assert refused.code == 1
+    assert "--flux prints a list" in refused.said

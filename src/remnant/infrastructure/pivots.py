@@ -92,6 +92,37 @@ class StoredPivots:
         pieces = self._answers.by_owner(*_outermost(_ranges(zones, below_name)))
         return self._found(pieces, lambda pivots: pivots.below(zones), "rrname")
 
+    def rows(self, names: pa.Array[Any]) -> pa.Table:
+        """Return all records of these owners as they are stored, with their TTLs.
+
+        Of a content that stands in several cases the rows of its first source count.
+
+        Returns:
+            Columns of ``schema.ANSWERS``; not cut to the window, and not bounded for each name.
+        """
+        from remnant.schema import ANSWERS  # noqa: PLC0415 - beside its use
+        from remnant.store.answer_keys import of_name  # noqa: PLC0415 - loads Numba
+
+        first = self._contents.unique()
+        kept = [
+            rows.filter(
+                pc.and_(
+                    pc.is_in(rows["source"].cast(pa.string()), value_set=first),
+                    pc.is_in(rows["rrname"], value_set=names),
+                )
+            )
+            for rows in self._answers.by_owner(*_ranges(names, of_name))
+        ]
+        columns = list(ANSWERS.names)
+        if not kept:
+            return ANSWERS.empty()
+        words = {"sensor", "source"}
+        plain = []
+        for part in kept:
+            texts: dict[str, Any] = {name: part[name].cast(pa.string()) for name in words}
+            plain.append(pa.table({name: texts.get(name, part[name]) for name in columns}))
+        return pa.concat_tables(plain).cast(ANSWERS.arrow)
+
     def _found(
         self,
         pieces: Iterator[pa.Table],
