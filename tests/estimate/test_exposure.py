@@ -35,6 +35,12 @@ def test_misses_within_a_ttl_are_counted_as_early() -> None:
     assert exposure([200, 250, 400], 100, [[0, 1000]]).early == 1
 
 
+def test_a_cache_that_was_never_empty_has_no_uncached_time_below_zero() -> None:
+    times = [6.0, 205.0, 404.0, 603.0, 801.4189846850815]
+
+    assert exposure(times, 199.0267031816656, [[0, 1000]]).uncached >= 0
+
+
 @given(
     st.lists(st.floats(0, 999), max_size=30),
     st.floats(0.5, 200),

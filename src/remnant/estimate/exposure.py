@@ -100,7 +100,9 @@ def exposure(times: ArrayLike, ttl: ArrayLike, covered: ArrayLike) -> Exposure:
         misses += int(inside.sum())
         early += int((np.diff(moments[here]) < kept[here][:-1])[inside[1:]].sum())
         observed += end - begin
-        uncached += end - begin - float(np.maximum(until - np.maximum(since, begin), 0).sum())
+        cached = float(np.maximum(until - np.maximum(since, begin), 0).sum())
+        # A sum of parts may round to a little more than the whole.
+        uncached += max(0.0, end - begin - cached)
     return Exposure(misses, uncached, observed, early)
 
 
