@@ -143,7 +143,7 @@ def map_case(
     elif candidates:
         _print_candidates(_ranked(graph, limit, kind), output)
     elif file is not None or output not in {*_PRINTED, MapFormat.CSV}:
-        rows = _rows(_ranked(graph, limit, kind))
+        rows = [one.to_json() for one in _ranked(graph, limit, kind)]
         _write(settings, loaded, shown, rows, output, file, window=window, simulated=simulated)
     elif output is MapFormat.JSON:
         emit_json(_json(loaded, shown, window, simulated=simulated))
@@ -266,21 +266,8 @@ def _ranked(
     return candidates(graph, limit=limit, kinds=chosen)
 
 
-def _rows(found: Sequence[Candidate]) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": one.kind,
-            "value": one.value,
-            "score": one.score,
-            "reasons": list(one.reasons),
-            "also": list(one.also),
-        }
-        for one in found
-    ]
-
-
 def _print_candidates(found: Sequence[Candidate], output: MapFormat) -> None:
-    rows = _rows(found)
+    rows = [one.to_json() for one in found]
     if output is MapFormat.JSON:
         emit_json(rows)
         return

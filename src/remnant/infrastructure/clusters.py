@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numba import njit
 
 if TYPE_CHECKING:
@@ -51,9 +50,8 @@ _LEAST_GAIN: Final = 1e-9
 
 def canonical(graph: Graph) -> Numbers:
     """Return the numbers of the nodes in the order of kind and value: int64[nodes]."""
-    nodes = graph.nodes.select(["kind", "value"])
-    kinds = np.array(nodes["kind"].cast(pa.string()).to_pylist(), dtype=object)
-    values = np.array(nodes["value"].to_pylist(), dtype=object)
+    kinds = np.array(graph.kinds, dtype=object)
+    values = np.array(graph.nodes["value"].to_pylist(), dtype=object)
     by_value = np.argsort(values, kind="stable")
     return np.asarray(by_value[np.argsort(kinds[by_value], kind="stable")], np.int64)
 

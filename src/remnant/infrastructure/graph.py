@@ -87,6 +87,21 @@ class Graph:
         return _numbers(self.edges["head"])
 
     @cached_property
+    def kinds(self) -> list[str]:
+        """The kind of each node, one of KINDS."""
+        return [str(kind) for kind in self.nodes["kind"].cast(pa.string()).to_pylist()]
+
+    @cached_property
+    def firsts(self) -> npt.NDArray[np.datetime64]:
+        """When each edge was seen first: datetime64[us][edges], UTC; NaT where not dated."""
+        return _times(self.edges["time_first"])
+
+    @cached_property
+    def lasts(self) -> npt.NDArray[np.datetime64]:
+        """When each edge was seen last: datetime64[us][edges], UTC; NaT where not dated."""
+        return _times(self.edges["time_last"])
+
+    @cached_property
     def seeds(self) -> npt.NDArray[np.int64]:
         """Numbers of the seeds, ascending: int64[seeds]."""
         return np.flatnonzero(self.nodes["seed"].to_numpy())
@@ -107,11 +122,10 @@ class Graph:
         An edge was seen from its first to its last time; whether it was there all the while
         nobody knows.
         """
-        first, last = (_times(self.edges[column]) for column in ("time_first", "time_last"))
         start, end = (
             np.datetime64(t.replace(tzinfo=None), "us") for t in (window.since, window.until)
         )
-        kept = ~(first >= end) & ~(last < start)  # no time compares false: kept
+        kept = ~(self.firsts >= end) & ~(self.lasts < start)  # no time compares false: kept
         return Graph(self.nodes, self.edges.filter(pa.array(kept)), self.left_out)
 
 

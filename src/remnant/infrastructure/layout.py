@@ -87,8 +87,7 @@ class Arrangement:
 
 def node_keys(graph: Graph) -> list[str]:
     """Return what says which node is which from map to map: its kind and value."""
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
-    return [f"{k} {v}" for k, v in zip(kinds, graph.nodes["value"].to_pylist(), strict=True)]
+    return [f"{k} {v}" for k, v in zip(graph.kinds, graph.nodes["value"].to_pylist(), strict=True)]
 
 
 def node_radii(graph: Graph, sizes: Numbers | None = None) -> Floats:
@@ -97,8 +96,7 @@ def node_radii(graph: Graph, sizes: Numbers | None = None) -> Floats:
     The area of a folded node grows with its members, that of a hub with the logarithm of its
     neighbours, up to a bound.
     """
-    kinds = map(str, graph.nodes["kind"].to_pylist())
-    radii = np.array([_RADII.get(kind, 1.0) for kind in kinds], np.float64)
+    radii = np.array([_RADII.get(kind, 1.0) for kind in graph.kinds], np.float64)
     radii[graph.seeds] = np.maximum(radii[graph.seeds], 1.4)
     degrees = np.asarray(graph.nodes["degree"].to_numpy(), np.float64)
     radii = np.where(graph.hubs, radii + 0.09 * np.log2(1.0 + np.maximum(degrees, 0.0)), radii)

@@ -21,6 +21,7 @@ from remnant.cases.zones import zone_of
 from remnant.infrastructure.listed import LISTS, listed
 from remnant.infrastructure.pivot import AAAA, CNAME, NS, RECORDS, A
 from remnant.infrastructure.states import Evidence, State
+from remnant.infrastructure.unusable import SPECIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,15 +49,12 @@ _LEADS: Final = (A, AAAA, CNAME)
 _DATA: Final = [name for name in RECORDS.names if name != "key"]
 _WORDS: Final = {A: "A", AAAA: "AAAA", CNAME: "CNAME", NS: "NS"}
 _NOWHERE: Final = [
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.0.0.0/24", "192.88.99.0/24", "192.168.0.0/16", "224.0.0.0/3",
-        "::/96", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
-    )
-]  # fmt: skip
-"""Where no server of the internet is. Addresses for documentation are not in it: examples and
-simulated botnets live there."""
+    ipaddress.ip_network(prefix)
+    for prefix, use, _ in SPECIAL
+    if use not in {"documentation", "benchmarks"}
+]
+"""Where no server of the internet is. Addresses for documentation and benchmarks are not in it:
+examples and simulated botnets live there."""
 
 
 class Row(NamedTuple):

@@ -14,7 +14,7 @@ A score gives an order. It is no probability, and scores of different maps are n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -86,6 +86,16 @@ class Candidate:
     reasons: tuple[str, ...]
     paths: tuple[tuple[str, ...], ...]
     also: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is listed of it, as plain data."""
+        return {
+            "kind": self.kind,
+            "value": self.value,
+            "score": self.score,
+            "reasons": list(self.reasons),
+            "also": list(self.also),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class Relations:
         rows = np.flatnonzero((weight > 0) & (holding[graph.tails] != holding[graph.heads]))
         codes, weight = codes[rows], weight[rows]
         tails, heads = holding[graph.tails[rows]], holding[graph.heads[rows]]
-        first, last = (_times(graph.edges[c])[rows] for c in ("time_first", "time_last"))
+        first, last = graph.firsts[rows], graph.lasts[rows]
         backwards = last < first
         first[backwards] = last[backwards] = np.datetime64("NaT")
         counts = _counted(graph.edges["count"])[rows]
@@ -235,10 +235,6 @@ def _counted(column: pa.ChunkedArray[Any]) -> npt.NDArray[np.int64]:
 def texts(column: pa.ChunkedArray[Any], rows: npt.NDArray[np.int64]) -> list[str]:
     """Return the texts of some rows."""
     return [str(text) for text in column.take(pa.array(rows, pa.int64())).to_pylist()]
-
-
-def _times(column: pa.ChunkedArray[Any]) -> Times:
-    return np.array(column.cast(pa.timestamp("us")).to_numpy(), dtype="datetime64[us]")
 
 
 def _together(

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.errors import NoData
+from remnant.report.export import write_whole
 from remnant.report.mapfacts import KIND_WORDS, MapFacts, candidate_ranks, published
 from remnant.report.wording import VANTAGE_WORDS
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from remnant.cases.model import Case
     from remnant.enrich.reference import Reference
     from remnant.infrastructure.graph import Graph
+    from remnant.infrastructure.layout import Arrangement
     from remnant.infrastructure.rank import Candidate
     from remnant.infrastructure.servers import Server
     from remnant.settings import Settings
@@ -35,7 +38,7 @@ _SERVERS: Final = 25
 _MOST_DRAWN: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Atlas:
     """The infrastructure as a report shows it.
 
@@ -77,10 +80,19 @@ class Atlas:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The candidates as rows with kind, value, score and reasons."""
-        return [
-            {"kind": c.kind, "value": c.value, "score": c.score, "reasons": list(c.reasons)}
-            for c in self.candidates
-        ]
+        return [one.to_json() for one in self.candidates]
+
+    @cached_property
+    def arranged(self) -> Arrangement:
+        """The map folded and laid out, once for all its figures."""
+        from remnant.infrastructure.layout import arrange  # noqa: PLC0415 - compiles
+
+        return arrange(self.graph, keep=list(candidate_ranks(self.graph, self.rows)))
+
+    @cached_property
+    def shown(self) -> Graph | None:
+        """The map with the networks of clients that may be shown; null without traffic."""
+        return None if self.asked is None else published(self.asked, self.facts.minimum)
 
     @property
     def is_drawn(self) -> bool:
@@ -156,18 +168,14 @@ def gather(
 
 def drawings(atlas: Atlas) -> dict[str, tuple[str, str]]:
     """Return the figures as SVG elements for a page, each for wide and for narrow windows."""
-    from remnant.infrastructure.layout import arrange  # noqa: PLC0415 - compiles
     from remnant.report.mapfigure import inline_map  # noqa: PLC0415 - only with a map
     from remnant.report.trafficfigure import inline_traffic  # noqa: PLC0415 - likewise
 
     found = {}
     if atlas.is_drawn:
-        keep = list(candidate_ranks(atlas.graph, atlas.rows))
-        found["map"] = inline_map(arrange(atlas.graph, keep=keep), atlas.rows, atlas.facts)
-    if atlas.asked is not None:
-        found["map_traffic"] = inline_traffic(
-            published(atlas.asked, atlas.facts.minimum), atlas.asked_facts
-        )
+        found["map"] = inline_map(atlas.arranged, atlas.rows, atlas.facts)
+    if atlas.shown is not None:
+        found["map_traffic"] = inline_traffic(atlas.shown, atlas.asked_facts)
     return found
 
 
@@ -177,18 +185,21 @@ def write_drawings(atlas: Atlas, folder: Path) -> list[Path]:
     Raises:
         RemnantError: a file cannot be written.
     """
-    from remnant.report.mapexport import write_map  # noqa: PLC0415 - only with a map
+    from remnant.report.mapexport import png, write_map  # noqa: PLC0415 - only with a map
+    from remnant.report.mapfigure import map_svg  # noqa: PLC0415 - likewise
+    from remnant.report.trafficfigure import traffic_svg  # noqa: PLC0415 - likewise
 
-    start = f"{atlas.facts.case}-map"
-    wanted = [(atlas.graph, "csv", f"{start}.csv")]
+    start = folder / f"{atlas.facts.case}-map"
+    paths = write_map(atlas.graph, atlas.rows, "csv", start.with_suffix(".csv"), facts=atlas.facts)
+    figures = {}
     if atlas.is_drawn:
-        wanted += [(atlas.graph, kind, f"{start}.{kind}") for kind in ("svg", "png")]
-    if atlas.asked is not None:
-        wanted += [(atlas.asked, f"traffic-{k}", f"{start}-traffic.{k}") for k in ("svg", "png")]
-    paths = []
-    for graph, kind, name in wanted:
-        facts = atlas.asked_facts if graph is atlas.asked else atlas.facts
-        paths += write_map(graph, atlas.rows, kind, folder / name, facts=facts)
+        figures[start.name] = map_svg(atlas.arranged, atlas.rows, atlas.facts)
+    if atlas.shown is not None:
+        figures[f"{start.name}-traffic"] = traffic_svg(atlas.shown, atlas.asked_facts)
+    for name, svg in figures.items():
+        for ending, data in (("svg", svg.encode()), ("png", png(svg))):
+            paths.append(folder / f"{name}.{ending}")
+            write_whole(paths[-1], data)
     return paths
 
 
@@ -215,5 +226,5 @@ def _servers(
 
 
 def _kinds(graph: Graph) -> tuple[tuple[str, int], ...]:
-    counts = Counter(map(str, graph.nodes["kind"].to_pylist()))
+    counts = Counter(graph.kinds)
     return tuple((KIND_WORDS[kind][number != 1], number) for kind, number in counts.most_common())

@@ -93,11 +93,10 @@ def candidate_ranks(graph: Graph, candidates: Sequence[Candidate]) -> dict[int, 
         candidates: rows with ``kind`` and ``value``, best first.
     """
     wanted = {(str(c["kind"]), str(c["value"])): k for k, c in enumerate(candidates, 1)}
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
     values = graph.nodes["value"].to_pylist()
     return {
         number: wanted[key]
-        for number, key in enumerate(zip(kinds, values, strict=True))
+        for number, key in enumerate(zip(graph.kinds, values, strict=True))
         if key in wanted
     }
 
@@ -116,8 +115,7 @@ def published(graph: Graph, minimum: int) -> Graph:
         graph: the map.
         minimum: 0 or 1 hides nothing.
     """
-    kinds = graph.nodes["kind"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    networks = np.flatnonzero(kinds == "client_network")
+    networks = np.flatnonzero(np.array(graph.kinds) == "client_network")
     if minimum < 2 or not networks.size:
         return graph
     clients = np.zeros(len(graph), np.int64)

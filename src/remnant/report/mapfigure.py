@@ -126,7 +126,7 @@ def _draw(
     scene = _Scene(
         arrangement,
         {n: r for n, r in candidate_ranks(graph, candidates).items() if r <= _MOST_RANKS},
-        list(map(str, graph.nodes["kind"].to_pylist())),
+        graph.kinds,
         list(map(str, graph.nodes["value"].to_pylist())),
         graph.nodes["label"].to_pylist(),
         graph.nodes["hub"].to_pylist(),

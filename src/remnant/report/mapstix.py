@@ -21,8 +21,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-
 from remnant.report.mapfacts import candidate_ranks
 from remnant.report.wording import legible
 
@@ -149,7 +147,7 @@ def _infrastructures(
         ("candidates", f"{head}Candidates around {title}, not confirmed", "unknown", found),
     ]
     labels = graph.nodes["label"].to_pylist()
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
+    kinds = graph.kinds
     values = graph.nodes["value"].to_pylist()
     groups += [
         (f"sinkhole {values[n]}", f"Sinkhole: {labels[n] or values[n]}", "unknown", [n])

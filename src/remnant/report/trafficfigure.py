@@ -92,7 +92,7 @@ def inline_traffic(graph: Graph, facts: MapFacts) -> tuple[str, str]:
 
 
 def _flows(graph: Graph, most: tuple[int, int, int, int]) -> _Flows:
-    kinds = list(map(str, graph.nodes["kind"].to_pylist()))
+    kinds = graph.kinds
     types = np.array(graph.edges["type"].cast(pa.string()).to_pylist(), dtype=object)
     tails, heads = graph.tails.tolist(), graph.heads.tolist()
     counts: list[int] = graph.edges["count"].to_numpy().tolist()
@@ -160,8 +160,7 @@ def _homes(graph: Graph, types: Any, addresses: Sequence[int]) -> list[tuple[int
     step: dict[int, int] = {}
     for edge in np.flatnonzero((types == "in_prefix") | (types == "in_asn")).tolist():
         step.setdefault(int(graph.tails[edge]), int(graph.heads[edge]))
-    kinds = graph.nodes["kind"].cast(pa.string()).to_pylist()
-    values = graph.nodes["value"].to_pylist()
+    kinds, values = graph.kinds, graph.nodes["value"].to_pylist()
     known = {value: n for n, value in enumerate(values) if kinds[n] == "asn"}
     numbers = graph.nodes["asn"].to_pylist()
     out = []
