@@ -24,6 +24,7 @@ from remnant import (
     cli_pdns,
     cli_read,
     cli_run,
+    cli_serve,
     cli_servers,
     cli_sink,
 )
@@ -91,6 +92,7 @@ app.command("servers", short_help="What still lives, and whom to ask to shut it 
     cli_servers.servers
 )
 app.add_typer(cli_servers.rdap_app, name="rdap")
+app.command("serve", short_help="The dashboard in a browser.")(cli_serve.serve)
 app.add_typer(cli_sink.app, name="sink", short_help="Run the sinkhole.")
 app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
 app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)

@@ -1,0 +1,1 @@
+"""Who asks: roles, accounts, sessions, tokens, and the record of what they did."""

@@ -1,0 +1,69 @@
+"""What stands above every page of a case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel
+
+from remnant.store import Store
+from remnant.web.access.viewer import ANALYSTS, EVERYONE, OWNERS
+
+if TYPE_CHECKING:
+    from remnant.web.site import Asked
+
+__all__ = ["About", "Tab", "about"]
+
+_TABS: Final = (
+    ("", "Overview", EVERYONE),
+    ("/networks", "Networks and countries", EVERYONE),
+    ("/map", "Map", ANALYSTS),
+    ("/names", "Names and servers", ANALYSTS),
+    ("/clients", "Clients", OWNERS),
+    ("/sensors", "Sensors", ANALYSTS),
+    ("/reports", "Reports", ANALYSTS),
+    ("/edit", "Edit", ANALYSTS),
+)
+
+
+class Tab(BaseModel):
+    """A page of the case that the viewer may open."""
+
+    title: str
+    path: str
+
+
+class About(BaseModel):
+    """The case that a page is about.
+
+    ``simulated`` is true where its traffic was made up; ``takedown`` is UTC.
+    """
+
+    name: str
+    title: str
+    takedown: datetime | None
+    simulated: bool
+    tabs: list[Tab]
+
+
+def about(asked: Asked, name: str) -> About:
+    """Return what stands above a page of a case.
+
+    Raises:
+        CaseError: there is no case of that name.
+    """
+    case = asked.case(name)
+    with Store.open(asked.site.settings) as store, store.ledger.reading() as connection:
+        simulated = store.ledger.simulated(connection, name)
+    return About(
+        name=name,
+        title=case.title,
+        takedown=case.takedown,
+        simulated=bool(simulated),
+        tabs=[
+            Tab(title=title, path=f"/cases/{name}{path}")
+            for path, title, roles in _TABS
+            if asked.viewer.role in roles
+        ],
+    )
