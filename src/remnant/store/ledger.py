@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from remnant.errors import SchemaMismatch, StoreError
-from remnant.store.records import FileRecord, Prefix, SourceRecord
+from remnant.store.records import Extent, FileRecord, Prefix, SourceRecord
 from remnant.windows import to_us
 
 if TYPE_CHECKING:
@@ -322,6 +322,18 @@ class Ledger:
             sa.select(_SOURCE.c.simulated).where(_SOURCE.c.case == case).limit(1)
         )
         return value
+
+    def extent(self, connection: sa.Connection, case: str) -> Extent:
+        """Return how far the sources of a case reach."""
+        columns = _SOURCE.c
+        query = sa.select(
+            sa.func.max(columns.last, type_=_Time),
+            sa.func.max(columns.read_at, type_=_Time),
+            sa.func.coalesce(sa.func.sum(columns.matched), 0),
+            sa.func.max(sa.cast(columns.simulated, sa.Integer)),
+        ).where(columns.case == case)
+        last, read_at, matched, simulated = connection.execute(query).one()
+        return Extent(last, read_at, int(matched), None if simulated is None else bool(simulated))
 
     def short_lengths(self, connection: sa.Connection, case: str, limit: int) -> list[int]:
         """Return the distinct lengths below ``limit`` of a case's sources and their prefixes."""
