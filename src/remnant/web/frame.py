@@ -47,13 +47,15 @@ def render(asked: Asked, template: str, title: str, answer: BaseModel) -> Respon
     return HTMLResponse(to_html(asked, template, title, answer))
 
 
-def to_html(asked: Asked, template: str, title: str, answer: BaseModel) -> str:
-    """Return the text of a page."""
+def to_html(
+    asked: Asked, template: str, title: str, answer: BaseModel, *, is_live: bool = False
+) -> str:
+    """Return the text of a page; one that ``is_live`` keeps itself as new as the data."""
     fields = {name: getattr(answer, name) for name in type(answer).model_fields}
     return (
         environment()
         .get_template(f"{template}.html.j2")
-        .render(asked=asked, viewer=asked.viewer, request=asked.request, title=title, **fields)
+        .render(asked=asked, viewer=asked.viewer, request=asked.request, title=title, is_live=is_live, **fields)
     )
 
 

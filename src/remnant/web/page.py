@@ -96,7 +96,7 @@ def page(
                 # Each visit has its own secret for forms: it comes in when the page is sent.
                 asked.request.state.is_shared = True
                 try:
-                    text = to_html(asked, template or name, title, found)
+                    text = to_html(asked, template or name, title, found, is_live=kept)
                 finally:
                     asked.request.state.is_shared = False
                 return Body.of(text.encode("utf-8", "backslashreplace"), "text/html; charset=utf-8")
