@@ -90,6 +90,11 @@ def open_engine(url: str) -> sa.Engine:
 
 @contextlib.contextmanager
 def explained(where: str, what: str) -> Iterator[None]:
+    """Let a failure of the database say where it is, and what was asked of it.
+
+    Raises:
+        StoreError: something within failed.
+    """
     try:
         yield
     except sa.exc.SQLAlchemyError as error:

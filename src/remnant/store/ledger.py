@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from remnant.store.database import Time, explained, open_engine
 from remnant.store.records import FileRecord, Prefix, SourceRecord
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 __all__ = ["Ledger", "is_missing"]

@@ -40,6 +40,12 @@ class Account:
     last_login: datetime | None
 
     @property
+    def told(self) -> str:
+        """The account in words, for a person and for the audit log."""
+        networks = f" of {', '.join(self.networks)}" if self.networks else ""
+        return f"{self.name}: {self.role.value}{networks}"
+
+    @property
     def viewer(self) -> Viewer:
         """The account as who asks."""
         return Viewer(self.name, self.role, self.networks)
@@ -159,7 +165,7 @@ class Accounts:
         """
         row = None
         with self._database.reading() as connection:
-            if connection is not None and len(name) <= ACCOUNT.c.name.type.length:
+            if connection is not None and _NAME.fullmatch(name):
                 row = connection.execute(
                     sa.select(ACCOUNT).where(ACCOUNT.c.name == name)
                 ).one_or_none()
@@ -167,10 +173,7 @@ class Accounts:
         right = passwords.is_right(password, hashed)
         if row is None or not right or row.disabled:
             return None
-        if passwords.is_outdated(hashed):
-            values = {"password": passwords.rehash(password)}
-        else:
-            values = {}
+        values = {"password": passwords.rehash(password)} if passwords.is_outdated(hashed) else {}
         with self._database.writing() as connection:
             done = connection.execute(
                 sa.update(ACCOUNT)

@@ -46,10 +46,10 @@ class Action(StrEnum):
     ACCOUNT_CHANGED = "account changed"
     ACCOUNT_CLOSED = "account closed"
     ACCOUNT_OPENED = "account opened"
-    PASSWORD_CHANGED = "password changed"
+    PASSWORD_CHANGED = "password changed"  # noqa: S105 - an action
     SESSIONS_ENDED = "sessions ended"
-    TOKEN_MADE = "token made"
-    TOKEN_REVOKED = "token revoked"
+    TOKEN_MADE = "token made"  # noqa: S105 - an action
+    TOKEN_REVOKED = "token revoked"  # noqa: S105 - an action
     CASE_EDITED = "case edited"
     REPORT_MADE = "report made"
     REPORT_DOWNLOADED = "report downloaded"

@@ -77,7 +77,7 @@ def still_admitted(request: Request) -> bool:
         viewer, _ = _recognised(request)
     except HTTPException:
         return False
-    return viewer == request.state.viewer
+    return bool(viewer == request.state.viewer)
 
 
 def _recognised(request: Request) -> tuple[Viewer, frozenset[Scope] | None]:

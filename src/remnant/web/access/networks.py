@@ -106,11 +106,11 @@ def owned(viewer: Viewer, asn: Any, address: Any = None) -> Any:
     import ibis
 
     if viewer.is_internal:
-        return ibis.literal(True)  # noqa: FBT003 - Ibis' own signature
+        return ibis.literal(True)
     numbers, prefixes = _parse(viewer.networks) if viewer.role is Role.OWNER else ((), ())
-    found = ibis.literal(False)  # noqa: FBT003 - Ibis' own signature
+    found = ibis.literal(False)
     if numbers:
-        found = found | asn.isin(sorted(numbers)).fill_null(False)  # noqa: FBT003
+        found = found | asn.isin(sorted(numbers)).fill_null(False)
     if address is not None and prefixes:
         found = found | _inside(address, prefixes)
     return found
@@ -126,8 +126,8 @@ def _inside(address: Any, prefixes: Iterable[_Network]) -> Any:
     four = _digits(address, ".", 4, 3)
     # A unit is a /64: what stands before "::" are its hextets, but for zeros at their end.
     six = _digits(address.split("::")[0], ":", 4, 4)
-    is_six = address.contains(":").fill_null(False)  # noqa: FBT003 - Ibis' own signature
-    found = ibis.literal(False)  # noqa: FBT003 - Ibis' own signature
+    is_six = address.contains(":").fill_null(False)
+    found = ibis.literal(False)
     for prefix in prefixes:
         if isinstance(prefix, ipaddress.IPv4Network):
             low, high = (
@@ -140,7 +140,7 @@ def _inside(address: Any, prefixes: Iterable[_Network]) -> Any:
                 edge.packed[:8].hex() for edge in (prefix.network_address, prefix.broadcast_address)
             )
             found = found | (is_six & six.between(low, high))
-    return found.fill_null(False)  # noqa: FBT003 - Ibis' own signature
+    return found.fill_null(False)
 
 
 def _digits(text: Any, mark: str, parts: int, width: int) -> Any:

@@ -26,6 +26,7 @@ PREFIX: Final = "remnant_"
 MOST_DAYS: Final = 366
 _MOST: Final = 50
 _LONGEST: Final = 200
+_LABEL: Final = 80
 _TOUCH: Final = timedelta(minutes=1)
 
 
@@ -72,7 +73,7 @@ class Tokens:
                 time is too long, or the account has too many.
         """
         label = " ".join(label.split())
-        if not label or len(label) > TOKEN.c.label.type.length:
+        if not label or len(label) > _LABEL:
             raise AccessError("a token needs a label", expected="1 to 80 characters")
         if not scopes:
             raise AccessError("a token needs a scope", expected=", ".join(Scope))

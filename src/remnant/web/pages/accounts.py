@@ -148,7 +148,7 @@ def add_account(
     """Make an account."""
     _same(password, again)
     made = _access(asked).accounts.add(name.strip().lower(), password, role, _split(networks))
-    audit(asked.request, Action.ACCOUNT_ADDED, _told(made.name, made.role, made.networks))
+    audit(asked.request, Action.ACCOUNT_ADDED, made.told)
     return RedirectResponse("/accounts", 303)
 
 
@@ -163,8 +163,7 @@ def change_role(
     """Say what an account may do, and which networks are its own."""
     access = _access(asked)
     access.accounts.set_role(name, role, _split(networks))
-    now = access.accounts.get(name)
-    audit(asked.request, Action.ACCOUNT_CHANGED, _told(name, now.role, now.networks))
+    audit(asked.request, Action.ACCOUNT_CHANGED, access.accounts.get(name).told)
     return RedirectResponse("/accounts", 303)
 
 
@@ -214,7 +213,3 @@ def _same(password: str, again: str) -> None:
 
 def _split(networks: str) -> list[str]:
     return networks[:20_000].replace(",", " ").split()
-
-
-def _told(name: str, role: Role, networks: tuple[str, ...]) -> str:
-    return f"{name}: {role}{' of ' + ', '.join(networks) if networks else ''}"
