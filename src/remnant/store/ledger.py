@@ -19,8 +19,8 @@ from remnant.store.database import Time, explained, open_engine
 from remnant.store.records import FileRecord, Prefix, SourceRecord
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
 
 __all__ = ["Ledger", "is_missing"]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 
 from remnant.web.access.cookies import SESSION
 from remnant.web.access.gate import roles_of
 from remnant.web.access.tokens import Scope
 from remnant.web.access.viewer import OPERATORS, Role
 
-__all__ = ["with_security"]
+__all__ = ["routes_of", "with_security"]
 
 _SCHEMES: Final = {
     "session": {
@@ -30,6 +30,18 @@ _SCHEMES: Final = {
 }
 
 
+def routes_of(app: FastAPI) -> Iterator[Any]:
+    """Yield every route, also those of included routers, whatever they are."""
+    waiting: list[Any] = list(app.routes)
+    while waiting:
+        route = waiting.pop(0)
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            waiting[:0] = included.routes
+
+
 def with_security(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     """Add to an OpenAPI document what each operation needs, as its endpoint declares it.
 
@@ -37,7 +49,7 @@ def with_security(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     them. ``x-roles`` lists who may ask.
     """
     schema.setdefault("components", {})["securitySchemes"] = _SCHEMES
-    for route in iter_route_contexts(app.routes):
+    for route in routes_of(app):
         roles = roles_of(route.endpoint)
         for method in route.methods or ():
             operation = schema.get("paths", {}).get(route.path, {}).get(method.lower())
