@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,34 +39,54 @@ def serve(
             "this machine it demands accounts.",
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate, with its chain, in PEM.", metavar="FILE")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Key of the certificate, in PEM.", metavar="FILE")
+    ] = None,
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open it in the browser of this machine.")
     ] = False,
 ) -> None:
     """Serve the dashboard and its API until Ctrl-C."""
-    serve_here(open_settings(), listen, open_browser=open_browser)
+    serve_here(open_settings(), listen, cert=tls_cert, key=tls_key, open_browser=open_browser)
 
 
-def serve_here(settings: Settings, listen: str | None = None, *, open_browser: bool = False) -> None:
+def serve_here(
+    settings: Settings,
+    listen: str | None = None,
+    *,
+    cert: Path | None = None,
+    key: Path | None = None,
+    open_browser: bool = False,
+) -> None:
     """Serve the dashboard until it is told to end.
 
     Args:
         settings: of the home folder.
         listen: host and port; ``None``: this machine, the usual port or the next free one.
+        cert: certificate of TLS, in PEM.
+        key: its key.
         open_browser: show it to who sits here.
 
     Raises:
         ServeError: it cannot listen there.
+        AccessError: nobody could sign in there.
     """
+    from remnant.web.access.listening import decide
     from remnant.web.app import create_app
     from remnant.web.serving import Server
 
     host, port = (_HOST, _PORT) if listen is None else _place(listen)
+    door = decide(host, settings, cert, key)
+    if door.warning:
+        say(f"Warning: {door.warning}")
     place = _bound(host, port, or_next=listen is None)
     taken = place.getsockname()[1]
     if listen is None and taken != port:
         say(f"Port {port} is taken; this is the next free one.")
-    address = f"http://{f'[{host}]' if ':' in host else host}:{taken}"
+    address = f"{door.scheme}://{f'[{host}]' if ':' in host else host}:{taken}"
 
     def started() -> None:
         typer.echo(f"The dashboard is at {address}   (Ctrl-C ends it)")
@@ -76,7 +97,8 @@ def serve_here(settings: Settings, listen: str | None = None, *, open_browser: b
             webbrowser.open(address)
 
     with contextlib.suppress(KeyboardInterrupt, SystemExit):
-        Server(create_app(settings), on_start=started).answer_on([place])
+        app = create_app(settings, guarded=door.guarded)
+        Server(app, on_start=started, **door.options).answer_on([place])
     say("The dashboard has ended.")
 
 

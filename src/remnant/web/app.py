@@ -12,9 +12,11 @@ from starlette.middleware.gzip import GZipMiddleware
 
 import remnant
 from remnant.web import problem
+from remnant.web.access.access import Access
 from remnant.web.access.forms import genuine
 from remnant.web.access.frontier import Frontier
 from remnant.web.access.gate import admit, admits
+from remnant.web.access.security import with_security
 from remnant.web.access.viewer import ANYBODY
 from remnant.web.frame import POLICY, STATIC, stylesheet
 from remnant.web.layers import Changes, Headers
@@ -71,6 +73,7 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
             await site.live.close()
             site.results.close()
             site.snapshots.close()
+            app.state.access.close()
 
     app = FastAPI(
         title="Remnant",
@@ -83,6 +86,7 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
         dependencies=[Depends(admit), Depends(genuine)],
     )
     app.state.secret = secrets.token_bytes(32)
+    app.state.access = Access(settings, guarded=guarded)
     snapshots = Snapshots(settings)
     app.state.site = Site(
         settings, Shelf(settings.home), snapshots, Results(settings, snapshots), guarded
@@ -110,7 +114,7 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
     @app.get("/openapi.json", include_in_schema=False)
     @admits(ANYBODY)
     def openapi() -> JSONResponse:
-        return JSONResponse(app.openapi())
+        return JSONResponse(with_security(app, app.openapi()))
 
     problem.install(app)
     app.add_middleware(Frontier, settings=settings.web, guarded=guarded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -57,20 +57,21 @@ class Server(uvicorn.Server):
     Args:
         app: as ``web.app.create_app`` returns it.
         on_start: called when it answers.
+        options: of ``uvicorn.Config``, such as the files of TLS.
     """
 
-    def __init__(self, app: FastAPI, *, on_start: Callable[[], None] = lambda: None) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_PATIENCE_S,
-                timeout_keep_alive=65,
-            )
-        )
+    def __init__(
+        self, app: FastAPI, *, on_start: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
+        usual = {
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "proxy_headers": False,
+            "timeout_graceful_shutdown": _PATIENCE_S,
+            "timeout_keep_alive": 65,
+        }
+        super().__init__(uvicorn.Config(app, **(usual | options)))
         self._app = app
         self._on_start = on_start
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from remnant.web.access.gate import admit, admits
+from remnant.web.access.gate import admits, still_admitted
 from remnant.web.access.viewer import EVERYONE
 from remnant.web.live import Full
 from remnant.web.problem import RESPONSES
@@ -87,7 +87,7 @@ async def live(asked: AskedBy, listening: Annotated[Listening, Query()]) -> Any:
         stream,
         seen=request.headers.get("last-event-id", "")[:64] or None,
         internal=viewer.is_internal,
-        is_admitted=lambda: _is_admitted(request, viewer),
+        is_admitted=lambda: still_admitted(request),
     )
     return _Stream(
         events,
@@ -95,11 +95,3 @@ async def live(asked: AskedBy, listening: Annotated[Listening, Query()]) -> Any:
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
-
-def _is_admitted(request: Request, viewer: object) -> bool:
-    """Return whether who opened the stream still may, as who it was then."""
-    try:
-        admit(request)
-    except HTTPException:
-        return False
-    return bool(request.state.viewer == viewer)
