@@ -46,7 +46,7 @@ def page(
     roles: frozenset[Role],
     table: str | None = None,
     template: str | None = None,
-    kept: bool = True,
+    kept: bool | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Serve what a function answers as HTML, JSON and, with ``table``, CSV.
 
@@ -58,9 +58,11 @@ def page(
         table: field of the answer with the rows of the CSV, models or mappings.
         template: default: the function's name.
         kept: the answer follows from the state of the case and from the viewer's role, so it may
-            be kept for a few seconds (``web.answers``). False for what must be seen at once
-            (accounts, the list of reports), and for what is written down each time it is seen.
+            be kept for a few seconds (``web.answers``), and the open page keeps itself new. False
+            for what must be seen at once (accounts, the list of reports) and for what is written
+            down each time it is seen. Default: pages below ``/cases``.
     """
+    keeps = path.startswith("/cases") if kept is None else kept
 
     def declare(answer: Callable[..., Answer]) -> Callable[..., Answer]:
         name = answer.__name__
@@ -71,7 +73,7 @@ def page(
         def asked_for(given: dict[str, Any]) -> Answer:
             """Return the answer, shared by all twins and by all viewers who may see the same."""
             asked: Asked = given["asked"]
-            if not kept:
+            if not keeps:
                 return answer(**given)
             key = (name, asked.scope_of_view, asked.path_and_query)
             found: Answer = asked.site.answers.models.get(
@@ -81,7 +83,7 @@ def page(
 
         def sent(given: dict[str, Any], twin: str, write: Callable[[], Body]) -> Response:
             asked: Asked = given["asked"]
-            if not kept:
+            if not keeps:
                 return send(asked.request, write())
             key = (name, twin, asked.viewer, asked.path_and_query)
             return send(asked.request, asked.site.answers.bodies.get(key, asked.state, write))
@@ -96,7 +98,7 @@ def page(
                 # Each visit has its own secret for forms: it comes in when the page is sent.
                 asked.request.state.is_shared = True
                 try:
-                    text = to_html(asked, template or name, title, found, is_live=kept)
+                    text = to_html(asked, template or name, title, found, is_live=keeps)
                 finally:
                     asked.request.state.is_shared = False
                 return Body.of(text.encode("utf-8", "backslashreplace"), "text/html; charset=utf-8")
