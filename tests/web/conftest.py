@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,29 +44,20 @@ def settings_of(place: Place) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, **options: Any) -> Iterator[Served]:
-    """Serve a home on a free port of this machine, in a thread."""
-    import uvicorn
-
+def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Served]:
+    """Serve a home on a port of this machine (0: a free one), in a thread."""
     from remnant.web.app import create_app
+    from remnant.web.serving import Server, bound
 
     app = create_app(settings, **options)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="served")
+    place = bound("127.0.0.1", port)
+    port = place.getsockname()[1]
+    started = threading.Event()
+    server = Server(app, on_start=started.set)
+    thread = threading.Thread(target=server.answer_on, args=([place],), name="served")
     thread.start()
     try:
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        assert started.wait(30), "the server did not start"
         yield Served(f"http://127.0.0.1:{port}", app, settings)
     finally:
         server.should_exit = True

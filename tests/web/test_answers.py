@@ -18,7 +18,7 @@ from remnant.web.answers import LIFE_S, Answers, Body, Shared
 from remnant.web.app import create_app
 from remnant.web.layers import Changes
 from remnant.web.page import page
-from remnant.web.site import AskedBy
+from remnant.web.site import AskedBy  # noqa: TC001 - FastAPI reads it
 from web.changing import CASE, commit, settled
 from web.guarded import ANALYST, OWNER, PASSWORD, Guarded, guarding, make_people
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +16,6 @@ from web.changing import CASE, commit, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from remnant.settings import Settings
 
@@ -97,9 +96,7 @@ def test_two_readers_have_a_view_each_and_the_third_waits(snapshots: Snapshots) 
     assert snapshots.open_views == READERS
 
 
-def test_a_reader_may_finish_on_the_view_it_holds(
-    settings: Settings, snapshots: Snapshots
-) -> None:
+def test_a_reader_may_finish_on_the_view_it_holds(settings: Settings, snapshots: Snapshots) -> None:
     with snapshots.view(CASE) as view:
         commit(settings, 1)
         assert asked(snapshots) == 6
@@ -109,12 +106,12 @@ def test_a_reader_may_finish_on_the_view_it_holds(
 
 def test_nothing_piles_up_over_many_changes(settings: Settings, snapshots: Snapshots) -> None:
     asked(snapshots)
-    files = len(os.listdir("/proc/self/fd"))
+    files = len(list(Path("/proc/self/fd").iterdir()))
     for hour in range(1, 25):
         commit(settings, hour)
         assert asked(snapshots) == 3 * (hour + 1)
         assert snapshots.open_views == 1
-    assert len(os.listdir("/proc/self/fd")) <= files + 2
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files + 2
 
 
 def test_a_view_that_failed_is_not_used_again(snapshots: Snapshots) -> None:
@@ -169,9 +166,7 @@ def test_a_store_that_was_restored_from_a_copy_is_seen(
     assert asked(snapshots) == 3
 
 
-def test_an_idle_view_is_closed(
-    snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_view_is_closed(snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
     asked(snapshots)
     snapshots.tidy()
     assert snapshots.open_views == 1

@@ -24,7 +24,7 @@ __all__ = ["BEAT_S", "LOOK_S", "MOST", "MOST_EACH", "Full", "Live", "News", "Sub
 LOOK_S: Final = 0.4
 """Seconds between two looks at the store."""
 BEAT_S: Final = 10.0
-"""Seconds without news after which a line is sent that means nothing, and the session is checked."""
+"""Seconds without news after which an empty line is sent; as often the session is checked."""
 MOST: Final = 500
 """Streams of one server."""
 MOST_EACH: Final = 120

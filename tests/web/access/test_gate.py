@@ -34,7 +34,7 @@ def endpoints(app: FastAPI) -> Iterator[tuple[str, str, str, frozenset[Role]]]:
     for route in routes_of(app):
         # Anything else answers without asking the gate.
         assert isinstance(route, APIRoute), route
-        names = {name: ("x",) for name in route.param_convertors}
+        names = dict.fromkeys(route.param_convertors, ("x",))
         for method in sorted(route.methods):
             yield method, route.path, next(filled(route.path, names)), roles_of(route.endpoint)
 
@@ -152,7 +152,9 @@ def test_a_token_does_what_its_scopes_say(site: Guarded) -> None:
         return "done"
 
     def status(method: str, path: str, *scopes: Scope, name: str = OPERATOR) -> int:
-        found: int = site.client.request(method, path, headers=token(site, name, *scopes)).status_code
+        found: int = site.client.request(
+            method, path, headers=token(site, name, *scopes)
+        ).status_code
         return found
 
     assert status("GET", "/account.json", Scope.READ) == 200

@@ -11,7 +11,7 @@ import pytest
 
 from remnant.web.results import kinds as kinds_module
 from remnant.web.results.kept import Kept, Key
-from remnant.web.results.process import WorkFailed, Worker
+from remnant.web.results.process import Worker, WorkFailed
 from remnant.web.results.results import Results
 from remnant.web.snapshots import Snapshots
 from web.changing import CASE, TEXT, commit, settled
@@ -239,7 +239,7 @@ def test_a_stream_of_changes_does_not_keep_the_process_busy(settings: Settings) 
     class Quick:
         pid = None
 
-        def do(self, key: Key) -> dict[str, Any]:
+        def do(self, _key: Key) -> dict[str, Any]:
             done.append(time.monotonic())
             time.sleep(0.05)
             return {}
