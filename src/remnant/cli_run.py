@@ -641,7 +641,7 @@ def demo(
     if has_watcher():
         serve_here(settings)
     else:
-        try_served(settings, made.case, verdict["sentence"])
+        try_served(settings, made.case, str(verdict["sentence"]))
 
 
 def _fill_dashboard(settings: Settings, store: Store, view: View) -> None:

@@ -230,7 +230,10 @@ class Live:
         site = self._site
         if site is None:
             return {}
-        return await self._in_thread(lambda: {case: _news(site, case) for case in cases})
+        found: dict[str, News] = await self._in_thread(
+            lambda: {case: _news(site, case) for case in cases}
+        )
+        return found
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         # A thread of its own: those of the pages may all be busy.
@@ -246,7 +249,7 @@ def _news(site: Site, case: str) -> News:
     return News(
         case,
         state,
-        until=extent.last and extent.last.isoformat(),
-        stored=extent.read_at and extent.read_at.isoformat(),
+        until=None if extent.last is None else extent.last.isoformat(),
+        stored=None if extent.read_at is None else extent.read_at.isoformat(),
         queries=extent.matched,
     )

@@ -150,7 +150,7 @@ def test_the_process_ends_when_the_server_is_killed(settings: Settings) -> None:
 def test_what_takes_too_long_or_too_much_is_given_up(settings: Settings) -> None:
     key = Key(CASE, "verdict", internal=True)
     for limits, words in (({"seconds": 0.0}, "was given up"), ({"memory": 1}, "MiB of memory")):
-        worker = Worker(settings, Kept(settings.home), **limits)  # type: ignore[arg-type]
+        worker = Worker(settings, Kept(settings.home), **limits)
         with pytest.raises(WorkFailed, match=words):
             worker.do(key)
         assert worker.pid is None
