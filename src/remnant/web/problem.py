@@ -15,7 +15,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from remnant.errors import AccessError, CaseError, NoData, RemnantError, StoreBusy, StoreError, printable
+from remnant.errors import (
+    AccessError,
+    CaseError,
+    NoData,
+    RemnantError,
+    StoreBusy,
+    StoreError,
+    printable,
+)
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:

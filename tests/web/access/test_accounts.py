@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import argon2
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from remnant.settings import Settings
+
 NEW = "another long password"
 
 
 @pytest.fixture
-def access(tmp_path: Path, quick_passwords: None) -> Iterator[Access]:
-    settings = bare(tmp_path)
-    make_people(settings)
-    found = Access(settings, guarded=True)
+def access(peopled: Settings) -> Iterator[Access]:
+    found = Access(peopled, guarded=True)
     yield found
     found.close()
 
@@ -52,7 +51,7 @@ def test_a_ledger_that_was_there_before_is_closed_to_others_and_still_read(
     settings = bare(tmp_path)
     with Store.open(settings, write=True) as store:
         store.ledger.set_fact("probe", "1")
-    os.chmod(tmp_path / "home" / "state.sqlite", 0o664)
+    (tmp_path / "home" / "state.sqlite").chmod(0o664)
     make_people(settings)
     assert (tmp_path / "home" / "state.sqlite").stat().st_mode & 0o777 == 0o660
     with Store.open(settings) as store:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fastapi import Request
+from fastapi import Request  # noqa: TC002 - FastAPI reads it
 
 from remnant.web.access.frontier import MOST_BYTES
 from remnant.web.access.gate import admits

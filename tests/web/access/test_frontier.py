@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from remnant.web.access.frontier import host_of, is_loopback
-from web.guarded import OPERATOR, PASSWORD, bare, guarding, make_people, send
+from web.guarded import OPERATOR, PASSWORD, bare, guarding, send
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from remnant.settings import Settings
     from web.guarded import Guarded
 
 PROXY = ("192.0.2.1", 4711)
@@ -85,23 +86,17 @@ def test_a_proxy_before_a_server_without_accounts_is_refused(tmp_path: Path, nam
     ],
 )
 def test_only_a_trusted_proxy_says_where_somebody_comes_from(
-    tmp_path: Path, quick_passwords: None, trusted: tuple[str, ...], forwarded: str, told: str
+    peopled: Settings, trusted: tuple[str, ...], forwarded: str, told: str
 ) -> None:
-    settings = bare(tmp_path)
-    make_people(settings)
-    with guarding(settings, trusted_proxies=trusted) as site:
+    with guarding(peopled, trusted_proxies=trusted) as site:
         browser = site.browser(client=PROXY)
         browser.headers["x-forwarded-for"] = forwarded
         send(browser, "/login", "/login", name=OPERATOR, password=PASSWORD)
         assert site.access.log.entries()[0].address == told
 
 
-def test_over_tls_cookies_are_the_hosts_own_and_browsers_stay_with_it(
-    tmp_path: Path, quick_passwords: None
-) -> None:
-    settings = bare(tmp_path)
-    make_people(settings)
-    with guarding(settings, trusted_proxies=("192.0.2.1",)) as site:
+def test_over_tls_cookies_are_the_hosts_own_and_browsers_stay_with_it(peopled: Settings) -> None:
+    with guarding(peopled, trusted_proxies=("192.0.2.1",)) as site:
         browser = site.browser(client=PROXY)
         browser.base_url = "https://site.example"
         # A proxy took TLS off: the server itself hears plain HTTP.

@@ -10,10 +10,12 @@ from remnant.settings import WebSettings
 from remnant.web.access.access import Access
 from remnant.web.access.listening import decide
 from remnant.web.access.viewer import Role
-from web.guarded import PASSWORD, bare, make_people
+from web.guarded import PASSWORD, bare
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from remnant.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.5.5.5"])
@@ -43,11 +45,9 @@ def test_elsewhere_it_does_not_start_without_an_operator(
 
 
 def test_where_there_are_accounts_this_machine_signs_in_too(
-    tmp_path: Path, quick_passwords: None
+    peopled: Settings,
 ) -> None:
-    settings = bare(tmp_path)
-    make_people(settings)
-    door = decide("127.0.0.1", settings)
+    door = decide("127.0.0.1", peopled)
     assert door.guarded
     assert door.warning is None
 
@@ -58,17 +58,15 @@ def test_accounts_can_be_demanded_before_there_are_any(tmp_path: Path) -> None:
         decide("127.0.0.1", settings)
 
 
-def test_tls_needs_both_files(tmp_path: Path, quick_passwords: None) -> None:
-    settings = bare(tmp_path)
-    make_people(settings)
+def test_tls_needs_both_files(tmp_path: Path, peopled: Settings) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     cert.write_text("x")
     with pytest.raises(AccessError, match="both"):
-        decide("0.0.0.0", settings, cert)
+        decide("0.0.0.0", peopled, cert)
     with pytest.raises(AccessError, match="no such file"):
-        decide("0.0.0.0", settings, cert, key)
+        decide("0.0.0.0", peopled, cert, key)
     key.write_text("x")
-    door = decide("0.0.0.0", settings, cert, key)
+    door = decide("0.0.0.0", peopled, cert, key)
     assert door.scheme == "https"
     assert door.warning is None
     assert door.options["ssl_certfile"] == str(cert)

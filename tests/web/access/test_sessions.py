@@ -9,11 +9,13 @@ from remnant.errors import AccessError
 from remnant.web.access import sessions, tokens
 from remnant.web.access.access import Access
 from remnant.web.access.tokens import Scope
-from web.guarded import ANALYST, OPERATOR, bare, make_people
+from web.guarded import ANALYST, OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from remnant.settings import Settings
 
 
 class Clock:
@@ -22,7 +24,7 @@ class Clock:
     def __init__(self) -> None:
         self.time = datetime.now(tz=UTC)
 
-    def now(self, tz: Any = None) -> datetime:
+    def now(self, tz: Any = None) -> datetime:  # noqa: ARG002 - as datetime.now
         return self.time
 
     def pass_hours(self, hours: float) -> None:
@@ -38,10 +40,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def access(tmp_path: Path, quick_passwords: None, clock: Clock) -> Iterator[Access]:
-    settings = bare(tmp_path)
-    make_people(settings)
-    found = Access(settings, guarded=True)
+def access(peopled: Settings, clock: Clock) -> Iterator[Access]:
+    found = Access(peopled, guarded=True)
     yield found
     found.close()
 
