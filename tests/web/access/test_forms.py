@@ -131,7 +131,7 @@ def test_our_own_site_and_programs_can(local: TestClient, headers: dict[str, str
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
 def test_every_method_that_changes_something_is_checked(local: TestClient, method: str) -> None:
-    @local.app.api_route("/any", methods=[method])  # type: ignore[attr-defined]
+    @local.app.api_route("/any", methods=[method])  # type: ignore[attr-defined, untyped-decorator]
     @admits(ANYBODY)
     def anything() -> str:
         return "done"

@@ -36,7 +36,7 @@ def endpoints(app: FastAPI) -> Iterator[tuple[str, str, str, frozenset[Role]]]:
         # Anything else answers without asking the gate.
         assert isinstance(route, APIRoute), route
         names = dict.fromkeys(route.param_convertors, ("x",))
-        for method in sorted(route.methods):
+        for method in sorted(route.methods or ()):
             yield method, route.path, next(filled(route.path, names)), roles_of(route.endpoint)
 
 
