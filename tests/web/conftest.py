@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -156,24 +157,44 @@ def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
     return weigh
 
 
-@pytest.fixture
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hash passwords with little work: tests of what happens around them need no more."""
+@contextmanager
+def _quick() -> Iterator[None]:
     import argon2
 
     from remnant.web.access import passwords
 
     quick = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
-    monkeypatch.setattr(passwords, "hasher", lambda: quick)
-    passwords.nobodys.cache_clear()
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "hasher", lambda: quick)
+        passwords.nobodys.cache_clear()
+        yield
     passwords.nobodys.cache_clear()
 
 
 @pytest.fixture
-def site(tmp_path: Path, quick_passwords: None) -> Iterator[Guarded]:
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little work: tests of what happens around them need no more."""
+    with _quick():
+        yield
+
+
+@pytest.fixture(scope="session")
+def _people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    with _quick():
+        make_people(bare(folder))
+    return folder
+
+
+@pytest.fixture
+def peopled(tmp_path: Path, _people: Path, quick_passwords: None) -> Settings:
+    """Settings of a home without data, with an account of every role."""
+    shutil.copytree(_people / "home", tmp_path / "home")
+    return bare(tmp_path)
+
+
+@pytest.fixture
+def site(peopled: Settings) -> Iterator[Guarded]:
     """A site without data that demands accounts, with one of every role."""
-    settings = bare(tmp_path)
-    make_people(settings)
-    with guarding(settings) as running:
+    with guarding(peopled) as running:
         yield running

@@ -15,7 +15,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from remnant.errors import AccessError, CaseError, NoData, RemnantError, StoreBusy, printable
+from remnant.errors import (
+    AccessError,
+    CaseError,
+    NoData,
+    RemnantError,
+    StoreBusy,
+    StoreError,
+    printable,
+)
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:
@@ -80,8 +88,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RemnantError)
     def _known(request: Request, error: RemnantError) -> Response:
         status = 404 if isinstance(error, NoData) else 422
-        if isinstance(error, StoreBusy):
-            status = 503
+        if isinstance(error, StoreError):
+            status = 503 if isinstance(error, StoreBusy) else 500
         elif isinstance(error, CaseError | AccessError) and error.what.startswith("there is no"):
             status = 404
         problem = Problem(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,7 @@ def endpoints(app: FastAPI) -> Iterator[tuple[str, str, str, frozenset[Role]]]:
         # Anything else answers without asking the gate.
         assert isinstance(route, APIRoute), route
         names = dict.fromkeys(route.param_convertors, ("x",))
-        for method in sorted(route.methods):
+        for method in sorted(route.methods or ()):
             yield method, route.path, next(filled(route.path, names)), roles_of(route.endpoint)
 
 
@@ -86,7 +87,7 @@ def test_who_is_not_signed_in_reaches_what_the_public_may(
 def test_each_role_reaches_all_that_the_next_lower_one_does(site: Guarded) -> None:
     order = [Role.NOBODY, Role.PUBLIC, Role.OWNER, Role.ANALYST, Role.OPERATOR]
     allowed = [declared(site.app, role) for role in order]
-    for lower, higher in zip(allowed, allowed[1:], strict=False):
+    for lower, higher in pairwise(allowed):
         assert lower <= higher
 
 
