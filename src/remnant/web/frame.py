@@ -77,6 +77,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters |= {
         "text": wording.legible,
+        "text_lines": lambda text: "\n".join(map(wording.legible, text.splitlines())),
         "num": wording.number,
         "share": wording.percent,
         "day": wording.day,
