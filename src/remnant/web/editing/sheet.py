@@ -151,7 +151,7 @@ def opened(asked: Asked, name: str, tab: Tab = "form") -> Edit:
     )
 
 
-def begun() -> Edit:
+def begun(tab: Tab = "form") -> Edit:
     """Return the page of a case that is not there yet."""
     draft = Draft(name="", watches=[WatchDraft()])
     text = '[case]\nname = ""\ntitle = ""\ntakedown = 2015-04-08\n\n[[watch]]\nnames = []\n'
@@ -159,7 +159,7 @@ def begun() -> Edit:
         about=None,
         name="",
         origin=None,
-        tab="form",
+        tab=tab,
         digest=None,
         draft=draft,
         text=text,

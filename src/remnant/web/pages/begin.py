@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict
 
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
@@ -18,11 +19,19 @@ __all__ = ["router"]
 router = APIRouter(tags=["editing"])
 
 
+class Beginning(BaseModel):
+    """State of the page: the way in which the case is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tab: Literal["form", "text", "import"] = "form"
+
+
 @page(router, "/cases/new", title="New case", roles=ANALYSTS, template="edit")
-def begin(asked: AskedBy) -> Edit:
+def begin(asked: AskedBy, query: Annotated[Beginning, Query()]) -> Edit:
     """Return an empty case, as the form begins with it."""
     del asked
-    return begun()
+    return begun(query.tab)
 
 
 @router.post("/cases/new", include_in_schema=False)
