@@ -152,6 +152,7 @@ def test_whatever_is_asked_the_answer_is_one_that_the_document_knows(desk: Desk)
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis.errors import Unsatisfiable
     from schemathesis.checks import not_a_server_error
+    from schemathesis.core.result import Ok
     from schemathesis.generation import GenerationMode
     from schemathesis.specs.openapi import checks
 
@@ -173,6 +174,7 @@ def test_whatever_is_asked_the_answer_is_one_that_the_document_knows(desk: Desk)
     )
     tried = []
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         operation = result.ok()
         streams = "text/event-stream" in str(operation.definition.raw.get("responses", ""))
         if streams or _STREAM.search(operation.path):

@@ -15,7 +15,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from remnant.errors import CaseChanged, CaseError, NoData, RemnantError, StoreBusy, printable
+from remnant.errors import (
+    AccessError,
+    CaseChanged,
+    CaseError,
+    NoData,
+    RemnantError,
+    StoreBusy,
+    printable,
+)
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:
@@ -86,7 +94,7 @@ def install(app: FastAPI) -> None:
             status = 503
         elif isinstance(error, CaseChanged):
             status = 409
-        elif isinstance(error, CaseError) and error.what.startswith("there is no"):
+        elif isinstance(error, CaseError | AccessError) and error.what.startswith("there is no"):
             status = 404
         problem = Problem(
             status=status,
