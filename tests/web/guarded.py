@@ -43,9 +43,7 @@ class Guarded:
         """Return a browser without cookies."""
         from fastapi.testclient import TestClient
 
-        return TestClient(
-            self.app, base_url="http://localhost", follow_redirects=False, **options
-        )
+        return TestClient(self.app, base_url="http://localhost", follow_redirects=False, **options)
 
     def signed_in(self, name: str, password: str = PASSWORD, **options: Any) -> TestClient:
         """Return a browser that is signed in."""

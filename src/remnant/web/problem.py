@@ -22,6 +22,7 @@ from remnant.errors import (
     NoData,
     RemnantError,
     StoreBusy,
+    StoreError,
     printable,
 )
 from remnant.web.frame import render_problem
@@ -90,8 +91,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RemnantError)
     def _known(request: Request, error: RemnantError) -> Response:
         status = 404 if isinstance(error, NoData) else 422
-        if isinstance(error, StoreBusy):
-            status = 503
+        if isinstance(error, StoreError):
+            status = 503 if isinstance(error, StoreBusy) else 500
         elif isinstance(error, CaseChanged):
             status = 409
         elif isinstance(error, CaseError | AccessError) and error.what.startswith("there is no"):

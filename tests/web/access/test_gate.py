@@ -152,7 +152,9 @@ def test_a_token_does_what_its_scopes_say(site: Guarded) -> None:
         return "done"
 
     def status(method: str, path: str, *scopes: Scope, name: str = OPERATOR) -> int:
-        found: int = site.client.request(method, path, headers=token(site, name, *scopes)).status_code
+        found: int = site.client.request(
+            method, path, headers=token(site, name, *scopes)
+        ).status_code
         return found
 
     assert status("GET", "/account.json", Scope.READ) == 200
