@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 import remnant
 from remnant.report import wording
+from remnant.report.facts import Pulse
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 
@@ -83,12 +84,15 @@ def environment() -> jinja2.Environment:
         "moment": wording.moment,
         "unit": wording.unit_word,
         "country": wording.country_name,
+        "amount": wording.amount,
+        "counted_in": wording.counted_in,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
         "part": lambda text: quote(str(text), safe=""),
     }
     env.globals |= {
         "asset": asset,
         "sparkline": sparkline,
+        "small_curve": lambda values: sparkline(Pulse(values=tuple(values))),
         "version": remnant.__version__,
         "with_query": with_query,
     }

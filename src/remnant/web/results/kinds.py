@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from remnant.cases.library import Library
-from remnant.store import Store
+from remnant.web.results.joined import joined
+from remnant.web.results.overview import overview, verdict
+from remnant.web.results.pulse import pulse
 
 if TYPE_CHECKING:
     from remnant.settings import Settings
@@ -16,9 +15,13 @@ __all__ = ["KINDS", "Kind"]
 
 
 class Kind(Protocol):
-    """Works one result out."""
+    """Works one result out.
 
-    def __call__(self, settings: Settings, case: str, *, internal: bool) -> Any:
+    A kind that can be asked for another window takes ``since``, ``until`` and ``vantage`` too: text
+    as on the command line, all optional.
+    """
+
+    def __call__(self, settings: Settings, case: str, *, internal: bool, **asked: str) -> Any:
         """Return plain data.
 
         Raises:
@@ -26,28 +29,4 @@ class Kind(Protocol):
         """
 
 
-def verdict(settings: Settings, case: str, *, internal: bool) -> Any:
-    """Return the verdict as ``remnant judge --format json`` prints it."""
-    from remnant.judge.verdict import judge
-
-    del internal
-    with Store.open(settings) as store:
-        return judge(store.view(case), Library(settings.home).get(case), settings).to_json()
-
-
-def overview(settings: Settings, case: str, *, internal: bool) -> Any:
-    """Return what the report shows of a case."""
-    from remnant.report.content import gather
-
-    with Store.open(settings) as store:
-        content = gather(
-            store.view(case),
-            Library(settings.home).get(case),
-            settings,
-            internal=internal,
-            now=datetime.now(tz=UTC),
-        )
-    return asdict(content)
-
-
-KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview}
+KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview, "joined": joined, "pulse": pulse}

@@ -40,15 +40,27 @@ class Results:
         self._settings = settings
         self._snapshots = snapshots
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str, bool], tuple[str, Result]] = {}
+        self._known: dict[tuple[Any, ...], tuple[str, Result]] = {}
 
-    def get(self, case: str, kind: str, *, internal: bool) -> Result:
+    def get(
+        self,
+        case: str,
+        kind: str,
+        *,
+        internal: bool,
+        since: str | None = None,
+        until: str | None = None,
+        vantage: str | None = None,
+    ) -> Result:
         """Return a result; it is worked out where it is not known yet.
 
         Args:
             case: name of the case.
             kind: one of ``kinds.KINDS``.
             internal: with small counts; else as it may be published.
+            since: start of another window than the default one (ISO 8601); only for internal use.
+            until: its end, exclusive.
+            vantage: another one than the default.
         """
         from datetime import UTC
 
@@ -56,13 +68,15 @@ class Results:
         from remnant.web.results.kinds import KINDS
 
         stamp = self._snapshots.stamp(case)
-        key = (case, kind, internal)
+        given = {"since": since, "until": until, "vantage": vantage}
+        asked = {name: text for name, text in given.items() if text is not None}
+        key = (case, kind, internal, *sorted(asked.items()))
         with self._lock:
             known = self._known.get(key)
             if known is not None and known[0] == stamp:
                 return known[1]
             try:
-                value = KINDS[kind](self._settings, case, internal=internal)
+                value = KINDS[kind](self._settings, case, internal=internal, **asked)
                 result = Result(value, datetime.now(tz=UTC), is_current=True)
             except RemnantError as error:
                 result = Result(problem=error.text(), is_current=True)
