@@ -23,6 +23,7 @@ from remnant.report import wording
 from remnant.report.facts import Pulse
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
+from remnant.web.access.forms import csrf, csrf_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,8 @@ def environment() -> jinja2.Environment:
     }
     env.globals |= {
         "asset": asset,
+        "csrf": csrf,
+        "csrf_value": csrf_value,
         "sparkline": sparkline,
         "small_curve": lambda values: sparkline(Pulse(values=tuple(values))),
         "version": remnant.__version__,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases.library import Library
-from remnant.store import Store
+from remnant.web.results.sharing import opened
 
 if TYPE_CHECKING:
     from remnant.report.atlas import Atlas
@@ -45,8 +45,7 @@ def joined(settings: Settings, case: str, *, internal: bool) -> dict[str, Any] |
     loaded = library.get(case)
     own = library.path(case).with_name("prefixes.tsv")
     reference = Reference.load(settings, extra_tables=[own] if own.is_file() else [])
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (store, view):
         found = atlas.gather(
             store,
             view,

@@ -1,32 +1,27 @@
-"""The kinds of results, each a function from the stored case to plain data."""
+"""The kinds of results, each a function from the stored case to plain data.
+
+A kind is called with ``(settings, case, *, internal)``; one that can be asked for another window
+also takes ``since``, ``until`` (ISO 8601) and ``vantage``, which are given only where a page asks
+for them. It returns what JSON can hold, or raises a ``RemnantError``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 from remnant.web.results.joined import joined
 from remnant.web.results.overview import overview, verdict
 from remnant.web.results.pulse import pulse
+from remnant.web.results.sharing import opened, sharing
 
-if TYPE_CHECKING:
-    from remnant.settings import Settings
+__all__ = ["KINDS", "Kind", "opened", "sharing"]
 
-__all__ = ["KINDS", "Kind"]
+Kind: TypeAlias = Callable[..., Any]
 
-
-class Kind(Protocol):
-    """Works one result out.
-
-    A kind that can be asked for another window takes ``since``, ``until`` and ``vantage`` too: text
-    as on the command line, all optional.
-    """
-
-    def __call__(self, settings: Settings, case: str, *, internal: bool, **asked: str) -> Any:
-        """Return plain data.
-
-        Raises:
-            RemnantError: it cannot be worked out, and why.
-        """
-
-
-KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview, "joined": joined, "pulse": pulse}
+KINDS: Final[dict[str, Kind]] = {
+    "verdict": verdict,
+    "overview": overview,
+    "joined": joined,
+    "pulse": pulse,
+}

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases.library import Library
-from remnant.store import Store
+from remnant.web.results.sharing import opened
 from remnant.windows import iso
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def overview(
     from remnant.web.curves.rollups import window_of
 
     loaded = Library(settings.home).get(case)
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (_, view):
         content = gather(
             view,
             loaded,
@@ -112,8 +111,7 @@ def verdict(
         told: dict[str, Any] = overview(settings, case, internal=False)["verdict"]
         return told
     loaded = Library(settings.home).get(case)
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (_, view):
         window = window_of(view, since, until) if since or until else None
         return judge(view, loaded, settings, window=window, vantage=vantage).to_json()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases.library import Library
-from remnant.store import Store
+from remnant.web.results.sharing import opened
 from remnant.windows import iso
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def pulse(settings: Settings, case: str, *, internal: bool) -> dict[str, Any]:
     if not internal:
         return of_overview(overview(settings, case, internal=False))
     Library(settings.home).get(case)
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (_, view):
         vantage = coverage.choose_vantage(view, None)
         window = coverage.default_window(view)
         days = traffic.by_time(view, "day", window, vantage)
