@@ -8,7 +8,9 @@ needs no exception for inline ones.
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
@@ -81,6 +83,7 @@ def environment() -> jinja2.Environment:
         "num": wording.number,
         "share": wording.percent,
         "day": wording.day,
+        "last_day": lambda end: wording.day(end - timedelta(microseconds=1) if end else None),
         "date": lambda time: f"{time:%Y-%m-%d}",
         "moment": wording.moment,
         "unit": wording.unit_word,
@@ -97,6 +100,7 @@ def environment() -> jinja2.Environment:
         "sparkline": sparkline,
         "small_curve": lambda values: sparkline(Pulse(values=tuple(values))),
         "version": remnant.__version__,
+        "vega_version": version("vl-convert-python"),
         "with_query": with_query,
     }
     return env

@@ -2,8 +2,8 @@
 
 Everything in it is a number of ours or escaped text. Colours are the page's custom properties. The
 attributes ``data-plot`` (left, top, width, height of the plot in the drawing), ``data-from`` and
-``data-until`` (milliseconds since 1970 UTC at its edges) let a script find the time under a
-pointer.
+``data-until`` (milliseconds since 1970 UTC at its edges) and ``data-scale`` (foot, height, lowest
+and highest value, 1 for logarithmic) let a script find what is under a pointer.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def draw(
         high,
         looks.log,
     )
-    out = [_head(frame, window, looks.label, css_class, plot_height)]
+    out = [_head(frame, scale, looks.label, css_class, plot_height)]
     out += [
         _rect(scale.x(since), _TOP, scale.x(until), frame.height - _BOTTOM)
         for since, until in looks.gaps
@@ -190,14 +190,16 @@ def _domain(values: Sequence[float], marked: Sequence[float], *, log: bool) -> t
     return (marked[0], max(top, marked[-1])) if log else (0.0, top)
 
 
-def _head(frame: Frame, window: Window, label: str, css_class: str, height: float) -> str:
+def _head(frame: Frame, scale: _Scale, label: str, css_class: str, height: float) -> str:
     size = 12 if frame.narrow else 12.5
     width = frame.width - _LEFT - _RIGHT
-    since, until = (round(t.timestamp() * 1000) for t in (window.since, window.until))
+    since, until = (round(t.timestamp() * 1000) for t in (scale.window.since, scale.window.until))
+    values = (scale.top + scale.height, scale.height, scale.low, scale.high, int(scale.log))
     return (
         f'<svg class="{css_class}" viewBox="0 0 {frame.width} {frame.height}" role="img" '
         f'aria-label="{escape(label)}" data-plot="{_LEFT} {_TOP} {width} {height:g}" '
-        f'data-from="{since}" data-until="{until}"><g font-size="{size}">'
+        f'data-from="{since}" data-until="{until}" '
+        f'data-scale="{" ".join(f"{value:.9g}" for value in values)}"><g font-size="{size}">'
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from remnant.judge.wording import short_title
 from remnant.report.facts import Pulse
 from remnant.report.wording import STATES
 from remnant.store import Store
@@ -140,7 +141,7 @@ def _row(asked: Asked, name: str, now: datetime, stored: bool) -> CaseRow:  # no
     half_life = verdict.get("half_life_days")
     return CaseRow(
         name=name,
-        title=case.title,
+        title=short_title(case.title, simulated=bool(pulse.get("simulated"))),
         takedown=case.takedown,
         days_since_takedown=(now - case.takedown).days if case.takedown else None,
         state=verdict.get("state"),
