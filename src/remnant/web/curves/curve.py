@@ -116,7 +116,7 @@ class Curve:
     def note(self) -> str:
         """What the numbers on the curve, the band and the shaded spans mean."""
         parts = [
-            f"{n} {day(mark.time)} {mark_words(mark, 80)}"
+            f"{n} {mark_words(mark, 80)} ({day(mark.time)})"
             for n, mark in enumerate(self.marks, 1)
             if mark.time in self.window
         ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,7 @@ class Looks:
         label: what it shows, for those who hear the page.
         log: logarithmic scale; zeros then lie on the base line.
         share: values are shares: the axis shows per cent.
+        relative: the axis counts days from its start instead of naming dates.
         gaps: shaded spans.
         band: time, value, low, high of a fitted curve.
         marks: numbered rules.
@@ -63,6 +65,7 @@ class Looks:
     label: str = ""
     log: bool = False
     share: bool = False
+    relative: bool = False
     gaps: Sequence[tuple[datetime, datetime]] = ()
     band: Sequence[tuple[datetime, float, float, float]] = ()
     marks: Sequence[Mark] = field(default=())
@@ -129,7 +132,7 @@ def draw(
     if looks.band:
         middle = Line([(time, value) for time, value, _, _ in looks.band], "ink", 2.6)
         out.append(_stroke(scale, middle))
-    out += _times(scale, window, frame)
+    out += _times(scale, window, frame, relative=looks.relative)
     foot = frame.height - _BOTTOM
     for mark in placed:
         x, y = scale.x(mark.time), _TOP + mark.lane * LANE
@@ -219,13 +222,21 @@ def _rungs(scale: _Scale, marked: Sequence[float], *, share: bool) -> list[str]:
     return out
 
 
-def _times(scale: _Scale, window: Window, frame: Frame) -> list[str]:
+def _times(scale: _Scale, window: Window, frame: Frame, *, relative: bool) -> list[str]:
     """Return the horizontal axis with its dates."""
     foot = frame.height - _BOTTOM
-    found, how = ticks(window, max(2, int(scale.width) // (66 if frame.narrow else 78)))
+    room = max(2, int(scale.width) // (66 if frame.narrow else 78))
+    if relative:
+        days = (window.until - window.since) // timedelta(days=1)
+        step = next((n for n in (1, 2, 7, 14, 28) if n * room >= days), 28 * (1 + days // 28 // room))
+        found = [window.since + timedelta(days=n) for n in range(0, days + 1, step)]
+        words_of = [f"day {n}" for n in range(0, days + 1, step)]
+    else:
+        found, how = ticks(window, room)
+        words_of = written(found, how)
     out = [f'<path d="M{_LEFT} {foot}h{scale.width}" stroke="var(--soft)"/>']
     free = -1.0
-    for time, words in zip(found, written(found, how), strict=True):
+    for time, words in zip(found, words_of, strict=True):
         x = scale.x(time)
         half = len(words) * 3.3
         # The first and last stay inside the drawing; one that would touch another is left out.

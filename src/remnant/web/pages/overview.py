@@ -96,7 +96,7 @@ def overview(asked: AskedBy, case: str, query: Annotated[Span, Query()]) -> Over
     curves = [] if window is None else list(window.curves)
     joined = asked.site.results.get(case, "joined", internal=asked.viewer.is_internal)
     now = datetime.now(tz=UTC)
-    as_of = curves[0].as_of if curves else None
+    as_of = window.whole_until if window else None
     drawn = {
         curve.key: curve.drawings(log=window.log if window else False) for curve in curves
     }
