@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Exports"]
+__all__ = ["Exports", "exports"]
 
 _MOST_BYTES: Final = 24 << 20
 
@@ -33,6 +33,9 @@ class Exports:
             what: everything that the drawing depends on, as JSON can hold it.
             spec: makes the Vega-Lite specification; called where the file is not kept.
         """
+        return self._made(ending, what, lambda: _draw(ending, spec()))
+
+    def _made(self, ending: str, what: object, make: Callable[[], bytes]) -> bytes:
         text = json.dumps([ending, what], sort_keys=True, default=str)
         key = hashlib.sha256(text.encode()).hexdigest()
         with self._lock:
@@ -40,7 +43,7 @@ class Exports:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         with self._turn:
-            data = _draw(ending, spec())
+            data = make()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = data
@@ -48,6 +51,17 @@ class Exports:
             while self._bytes > _MOST_BYTES and len(self._kept) > 1:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
         return data
+
+
+    def get_png(self, svg: str) -> bytes:
+        """Return an SVG document of ours as PNG."""
+        return self._made("svg-png", svg, lambda: _to_png(svg))
+
+
+def _to_png(svg: str) -> bytes:
+    from remnant.report.mapexport import png
+
+    return png(svg)
 
 
 def _draw(ending: str, spec: dict[str, Any]) -> bytes:
@@ -62,3 +76,7 @@ def _draw(ending: str, spec: dict[str, Any]) -> bytes:
 
     # The page puts its own colours in: a canvas knows no custom properties.
     return to_variables(json.dumps(explorable(spec), ensure_ascii=True)).encode()
+
+
+exports: Final = Exports()
+"""Those of this process: files depend on nothing but what they are made of."""

@@ -9,6 +9,7 @@ and highest value, 1 for logarithmic) let a script find what is under a pointer.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import escape
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
+from remnant.report.drawing import FONT
+from remnant.report.palette import LIGHT
 from remnant.report.timeline import GUTTER, LANE, labels, ticks, written
 
 if TYPE_CHECKING:
@@ -28,12 +31,14 @@ if TYPE_CHECKING:
 
     Points = Sequence[tuple[datetime, float | None]]
 
-__all__ = ["Line", "Looks", "draw", "log_ticks", "round_ticks"]
+__all__ = ["Line", "Looks", "draw", "log_ticks", "round_ticks", "standalone"]
 
+_VIEW: Final = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
 _LEFT: Final = 50
 _RIGHT: Final = GUTTER - _LEFT
 _BOTTOM: Final = 24
 _TOP: Final = 8
+_WASTE: Final = 1.1
 _DENSE: Final = 1.5
 """Points a pixel above which a line is drawn by the lowest and highest of each pixel."""
 
@@ -149,6 +154,29 @@ def draw(
     return Markup("".join(out) + "</g></svg>")  # noqa: S704 - numbers, and text escaped above
 
 
+def standalone(drawing: str, title: str, lines: Sequence[str]) -> str:
+    """Return a drawing as an SVG document of its own: light colours, title and facts above it."""
+    found = _VIEW.search(drawing)
+    assert found is not None, "drawings of ours have a size"
+    width, height = int(found[1]), int(found[2])
+    head = 40 + 18 * len(lines)
+    words = "".join(
+        f'<text x="12" y="{50 + 18 * n}" font-size="12.5" fill="var(--soft)">{escape(line)}</text>'
+        for n, line in enumerate(lines)
+    )
+    inner = drawing[drawing.index("<g ") : drawing.rindex("</svg>")]
+    text = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + 24}" '
+        f'height="{height + head + 24}" font-family="{escape(FONT)}">'
+        f'<rect width="100%" height="100%" fill="var(--paper)"/>'
+        f'<text x="12" y="28" font-size="17" font-weight="600" fill="var(--ink)">{escape(title)}'
+        f'</text>{words}<g transform="translate(12 {head + 12})">{inner}</g></svg>'
+    )
+    for name, colour in LIGHT.items():
+        text = text.replace(f"var(--{name})", colour)
+    return text
+
+
 def round_ticks(top: float) -> list[float]:
     """Return about five round values from zero to at least the highest value.
 
@@ -190,7 +218,10 @@ def log_ticks(values: Sequence[float]) -> list[float]:
 
 def _domain(values: Sequence[float], marked: Sequence[float], *, log: bool) -> tuple[float, float]:
     top = max([*values, marked[1]])
-    return (marked[0], max(top, marked[-1])) if log else (0.0, top)
+    if log:
+        return marked[0], max(top, marked[-1])
+    # The next round value, unless that wastes paper.
+    return 0.0, marked[-1] if marked[-1] <= _WASTE * top else top
 
 
 def _head(frame: Frame, scale: _Scale, label: str, css_class: str, height: float) -> str:

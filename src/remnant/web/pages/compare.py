@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from remnant.errors import NoData
 from remnant.report.drawing import NARROW, WIDE
 from remnant.report.wording import number, percent, window_words
+from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.curves import ratio as measuring
 from remnant.web.curves import sides
 from remnant.web.curves.asked import Time, Vantage
-from remnant.web.curves.drawing import Line, Looks, draw
+from remnant.web.curves.drawing import Line, Looks, draw, standalone
 from remnant.web.curves.rollups import window_of
+from remnant.web.exports import exports
 from remnant.web.page import page
 from remnant.web.pages.about import About, about
 from remnant.web.site import AskedBy
@@ -367,3 +370,24 @@ def _drawn(
         draw(lines, window, WIDE, looks, css_class="wide"),
         draw(lines, window, NARROW, looks, css_class="narrow"),
     )
+
+
+@router.get("/cases/{case}/compare.svg", include_in_schema=False)
+@admits(ANALYSTS)
+def compare_svg(asked: AskedBy, case: str, query: Annotated[Compared, Query()]) -> Response:
+    """Return the drawing as SVG, with what it compares in it."""
+    return Response(_document(compare(asked, case, query)), media_type="image/svg+xml")
+
+
+@router.get("/cases/{case}/compare.png", include_in_schema=False)
+@admits(ANALYSTS)
+def compare_png(asked: AskedBy, case: str, query: Annotated[Compared, Query()]) -> Response:
+    """Return the drawing as PNG of two device pixels per CSS pixel."""
+    text = _document(compare(asked, case, query))
+    return Response(exports.get_png(text), media_type="image/png")
+
+
+def _document(found: Comparison) -> str:
+    made_up = "SIMULATED · " if found.about.simulated else ""
+    lines = wrap(f"{made_up}{found.facts} · line: A, dashed: B · {found.scale_words}", 130)
+    return standalone(found.drawn[0], found.sentence, lines)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import EVERYONE
 from remnant.web.curves.asked import Span, chosen
-from remnant.web.exports import Exports
+from remnant.web.exports import exports
 from remnant.web.page import to_csv
 from remnant.web.problem import RESPONSES
 from remnant.web.site import AskedBy
@@ -31,7 +31,6 @@ Chosen = Annotated[Span, Query()]
 
 _TYPES: Final = {"svg": "image/svg+xml", "png": "image/png", "vega": "application/json"}
 _YEAR_S: Final = 31_536_000
-_exports: Final = Exports()
 _turn: Final = threading.Lock()
 
 
@@ -129,7 +128,7 @@ def _bundle() -> bytes:
 def _file(asked: Asked, case: str, key: str, span: Span, ending: str) -> Response:
     found, spec = _found(asked, case, key, span)
     what = [found.model_dump(), span.log]
-    data = _exports.get(ending, what, spec)
+    data = exports.get(ending, what, spec)
     return Response(data, media_type=_TYPES[ending], headers=_named(case, key, ending))
 
 
