@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from web import browsing
+from web.guarded import bare, guarding, make_people
 from web.hostile import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from remnant.settings import Settings
     from story.telling import Place
+    from web.guarded import Guarded
 
 
 @dataclass(frozen=True)
@@ -161,3 +164,26 @@ def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
         return browsing.weighed(browser, served.url + path, times=times)
 
     return weigh
+
+
+@pytest.fixture
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hash passwords with little work: tests of what happens around them need no more."""
+    import argon2
+
+    from remnant.web.access import passwords
+
+    quick = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
+    monkeypatch.setattr(passwords, "hasher", lambda: quick)
+    passwords.nobodys.cache_clear()
+    yield
+    passwords.nobodys.cache_clear()
+
+
+@pytest.fixture
+def site(tmp_path: Path, quick_passwords: None) -> Iterator[Guarded]:
+    """A site without data that demands accounts, with one of every role."""
+    settings = bare(tmp_path)
+    make_people(settings)
+    with guarding(settings) as running:
+        yield running

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from remnant.store.files import Folder
 from remnant.store.ledger import Ledger, is_missing
+from remnant.store.records import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,8 @@ READERS: Final = 2
 MOST_CASES: Final = 8
 """Cases whose views are kept; the one that was not used for longest is closed first."""
 _IDLE_S: Final = 120.0
+_NAMES: Final = 1000
+"""Names of which something is remembered; anybody may make names up."""
 
 
 @dataclass(slots=True)
@@ -44,7 +47,6 @@ class _Pool:
     """
 
     stamp: str
-    simulated: bool | None = None
     free: list[View] = field(default_factory=list)
     open: int = 0
     used: float = 0.0
@@ -67,6 +69,7 @@ class Snapshots:
         self._changed = threading.Condition()
         self._pools: dict[str, _Pool] = {}
         self._stamps: dict[str, tuple[str, str]] = {}
+        self._extents: dict[str, tuple[str, Extent]] = {}
         self._ledger: Ledger | None = None
         self._identity: tuple[int, int] | None = None
         self._engine: Engine | None = None
@@ -86,16 +89,22 @@ class Snapshots:
         """Return a short text that changes whenever what is stored for a case changes."""
         return self._stamp(case, self.revision())
 
-    def simulated(self, case: str) -> bool:
-        """Return whether a case holds simulated sources."""
-        pool = self._pool(case)
-        if pool.simulated is None:
-            ledger = self._open()
-            if ledger is None:
-                return False
-            with ledger.reading() as connection:
-                pool.simulated = bool(ledger.simulated(connection, case))
-        return pool.simulated
+    def extent(self, case: str) -> Extent:
+        """Return how far the sources of a case reach."""
+        stamp = self.revision()
+        known = self._extents.get(case)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        ledger = self._open()
+        if ledger is None:
+            return Extent(None, None, 0, None)
+        with ledger.reading() as connection:
+            found = ledger.extent(connection, case)
+        with self._changed:
+            if len(self._extents) > _NAMES:
+                self._extents.clear()
+            self._extents[case] = stamp, found
+        return found
 
     @contextlib.contextmanager
     def view(self, case: str) -> Iterator[View]:
@@ -168,7 +177,7 @@ class Snapshots:
         ledger = self._open()
         stamp = "" if ledger is None else ledger.stamp(case)
         with self._changed:
-            if len(self._stamps) > 1000:  # names that somebody made up
+            if len(self._stamps) > _NAMES:
                 self._stamps.clear()
             self._stamps[case] = revision, stamp
         return stamp

@@ -12,20 +12,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from remnant.errors import RemnantError
+from remnant.errors import AccessError
 from remnant.web.access.viewer import Role, Viewer
 
-__all__ = ["NetworkError", "covers", "owned", "owns", "parse_networks"]
+__all__ = ["covers", "owned", "owns", "parse_networks"]
 
 _AS: Final = re.compile(r"(?:AS)?([1-9]\d{0,9}|0)", re.IGNORECASE)
 _MOST: Final = 1_000
 _UNIT_BITS: Final = 64
 """Length of the prefix that counts as one client in IPv6."""
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class NetworkError(RemnantError):
-    """A network of an account is neither an AS nor a prefix."""
 
 
 @lru_cache(maxsize=4_096)
@@ -39,7 +35,7 @@ def _parse(networks: tuple[str, ...]) -> tuple[frozenset[int], tuple[_Network, .
         try:
             prefixes.append(ipaddress.ip_network(text))
         except ValueError:
-            raise NetworkError(
+            raise AccessError(
                 "this is no network",
                 got=text,
                 expected="an AS such as AS64500, or a prefix such as 192.0.2.0/24",
@@ -55,11 +51,11 @@ def parse_networks(texts: Iterable[str]) -> tuple[str, ...]:
     ('AS64500', '192.0.2.0/24')
 
     Raises:
-        NetworkError: one is neither an AS nor a prefix, or there are too many.
+        AccessError: one is neither an AS nor a prefix, or there are too many.
     """
     given = tuple(texts)
     if len(given) > _MOST:
-        raise NetworkError("an account has too many networks", expected=f"{_MOST} at most")
+        raise AccessError("an account has too many networks", expected=f"{_MOST} at most")
     numbers, prefixes = _parse(given)
     return tuple(f"AS{number}" for number in sorted(numbers)) + tuple(
         str(prefix) for prefix in sorted(set(prefixes), key=lambda p: (p.version, p))
@@ -110,11 +106,11 @@ def owned(viewer: Viewer, asn: Any, address: Any = None) -> Any:
     import ibis
 
     if viewer.is_internal:
-        return ibis.literal(True)  # noqa: FBT003 - Ibis' own signature
+        return ibis.literal(True)
     numbers, prefixes = _parse(viewer.networks) if viewer.role is Role.OWNER else ((), ())
-    found = ibis.literal(False)  # noqa: FBT003 - Ibis' own signature
+    found = ibis.literal(False)
     if numbers:
-        found = found | asn.isin(sorted(numbers)).fill_null(False)  # noqa: FBT003
+        found = found | asn.isin(sorted(numbers)).fill_null(False)
     if address is not None and prefixes:
         found = found | _inside(address, prefixes)
     return found
@@ -130,8 +126,8 @@ def _inside(address: Any, prefixes: Iterable[_Network]) -> Any:
     four = _digits(address, ".", 4, 3)
     # A unit is a /64: what stands before "::" are its hextets, but for zeros at their end.
     six = _digits(address.split("::")[0], ":", 4, 4)
-    is_six = address.contains(":").fill_null(False)  # noqa: FBT003 - Ibis' own signature
-    found = ibis.literal(False)  # noqa: FBT003 - Ibis' own signature
+    is_six = address.contains(":").fill_null(False)
+    found = ibis.literal(False)
     for prefix in prefixes:
         if isinstance(prefix, ipaddress.IPv4Network):
             low, high = (
@@ -144,7 +140,7 @@ def _inside(address: Any, prefixes: Iterable[_Network]) -> Any:
                 edge.packed[:8].hex() for edge in (prefix.network_address, prefix.broadcast_address)
             )
             found = found | (is_six & six.between(low, high))
-    return found.fill_null(False)  # noqa: FBT003 - Ibis' own signature
+    return found.fill_null(False)
 
 
 def _digits(text: Any, mark: str, parts: int, width: int) -> Any:

@@ -69,6 +69,11 @@ class Viewer:
         return self.role in OWNERS
 
     @property
+    def is_local(self) -> bool:
+        """Whether this machine's own user asks; no account may have the name."""
+        return self.name == "local"
+
+    @property
     def may_look(self) -> bool:
         """Whether any page of the dashboard opens."""
         return self.role in EVERYONE
