@@ -52,7 +52,6 @@ class Exports:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
         return data
 
-
     def get_png(self, svg: str) -> bytes:
         """Return an SVG document of ours as PNG."""
         return self._made("svg-png", svg, lambda: _to_png(svg))

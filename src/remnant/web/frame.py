@@ -58,7 +58,14 @@ def to_html(
     return (
         environment()
         .get_template(f"{template}.html.j2")
-        .render(asked=asked, viewer=asked.viewer, request=asked.request, title=title, is_live=is_live, **fields)
+        .render(
+            asked=asked,
+            viewer=asked.viewer,
+            request=asked.request,
+            title=title,
+            is_live=is_live,
+            **fields,
+        )
     )
 
 

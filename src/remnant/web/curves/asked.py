@@ -15,7 +15,7 @@ from remnant.windows import Step
 if TYPE_CHECKING:
     from remnant.web.site import Asked
 
-__all__ = ["Span", "Time", "Vantage", "Chosen", "chosen"]
+__all__ = ["Chosen", "Span", "Time", "Vantage", "chosen"]
 
 Time = Annotated[str, Field(max_length=40, pattern=r"^[0-9TtZz:.+\-]*$")]
 """A date or a time with a zone, or nothing."""
@@ -140,5 +140,3 @@ def _from_rollups(asked: Asked, case: str, span: Span) -> Chosen | None:
             note=note,
             curves=list(made),
         )
-
-

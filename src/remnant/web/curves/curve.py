@@ -196,8 +196,8 @@ class Curve:
 
     def figure(self, *, log: bool = False) -> Figure:
         """Return the curve as a figure of reports, which becomes SVG, PNG and Vega."""
-        from remnant.report import charts  # noqa: PLC0415 - a large library, for exports alone
-        from remnant.report.figures import Figure  # noqa: PLC0415 - likewise
+        from remnant.report import charts
+        from remnant.report.figures import Figure
 
         rows = self.rows
         return Figure(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Points = Sequence[tuple[datetime, float | None]]
 
-__all__ = ["Line", "Looks", "draw", "log_ticks", "round_ticks", "standalone"]
+__all__ = ["Line", "Looks", "coverage_strip", "draw", "log_ticks", "round_ticks", "standalone"]
 
 _VIEW: Final = re.compile(r'viewBox="0 0 (\d+) (\d+)"')
 _LEFT: Final = 50
@@ -112,6 +112,8 @@ def draw(
     room = lanes * LANE + (4 if lanes else 0)
     values = [v for line in lines for _, v in line.points if v is not None]
     values += [high for *_, high in looks.band]
+    if looks.log:
+        values += [low for _, _, low, _ in looks.band if low > 0]
     marked = log_ticks(values) if looks.log else round_ticks(max(values, default=0.0))
     low, high = _domain(values, marked, log=looks.log)
     plot_height = frame.height - _TOP - _BOTTOM
@@ -144,13 +146,57 @@ def draw(
         out.append(f'<path d="M{x:.1f} {y}V{foot}" stroke="var(--soft)"/>')
     for mark in placed:
         x, y = scale.x(mark.time), _TOP + mark.lane * LANE + 11
-        side = (
-            f'x="{x - 5:.1f}" text-anchor="end"' if mark.left else f'x="{x + 5:.1f}"'
-        )
+        side = f'x="{x - 5:.1f}" text-anchor="end"' if mark.left else f'x="{x + 5:.1f}"'
         out.append(
             f'<text {side} y="{y}" fill="var(--ink)" stroke="var(--paper)" stroke-width="4" '
             f'paint-order="stroke">{escape(mark.text)}</text>'
         )
+    return Markup("".join(out) + "</g></svg>")  # noqa: S704 - numbers, and text escaped above
+
+
+def coverage_strip(
+    days: Sequence[tuple[datetime, datetime, float | None, bool]],
+    window: Window,
+    frame: Frame,
+    label: str,
+    *,
+    css_class: str,
+) -> Markup:
+    """Return a strip of days: covered ones pale, gaps dark as far as they were covered.
+
+    Args:
+        days: start, end, coverage (null where nothing was expected), and whether it is a gap.
+        window: the horizontal axis.
+        frame: the paper.
+        label: what it shows.
+        css_class: of the element.
+    """
+    height = frame.height - _BOTTOM
+    scale = _Scale(window, frame.width - _LEFT - _RIGHT, 0, height, 0, 1, log=False)
+    runs: list[tuple[datetime, datetime, float | None, bool]] = []
+    for since, until, share, gap in days:
+        if runs and runs[-1][1:] == (since, share, gap):
+            runs[-1] = (runs[-1][0], until, share, gap)
+        else:
+            runs.append((since, until, share, gap))
+    out = [
+        f'<svg class="{css_class}" viewBox="0 0 {frame.width} {frame.height}" role="img" '
+        f'aria-label="{escape(label)}"><g font-size="{12 if frame.narrow else 12.5}">'
+    ]
+    for since, until, share, gap in runs:
+        left, right = scale.x(since), scale.x(until)
+        out.append(_rect(left, 0, right, height))
+        if share:
+            ink = "ink" if gap else "band"
+            out.append(
+                f'<path d="M{left:.1f} {height}V{scale.y(share):.1f}'
+                f'H{max(right, left + 0.5):.1f}V{height}z" fill="var(--{ink})"/>'
+            )
+    out += [
+        f'<text x="{_LEFT - 7}" y="{y}" text-anchor="end" fill="var(--soft)">{words}</text>'
+        for y, words in ((11, "100 %"), (height, "0 %"))
+    ]
+    out += _times(scale, window, frame, relative=False)
     return Markup("".join(out) + "</g></svg>")  # noqa: S704 - numbers, and text escaped above
 
 
@@ -259,7 +305,9 @@ def _times(scale: _Scale, window: Window, frame: Frame, *, relative: bool) -> li
     room = max(2, int(scale.width) // (66 if frame.narrow else 78))
     if relative:
         days = (window.until - window.since) // timedelta(days=1)
-        step = next((n for n in (1, 2, 7, 14, 28) if n * room >= days), 28 * (1 + days // 28 // room))
+        step = next(
+            (n for n in (1, 2, 7, 14, 28) if n * room >= days), 28 * (1 + days // 28 // room)
+        )
         found = [window.since + timedelta(days=n) for n in range(0, days + 1, step)]
         words_of = [f"day {n}" for n in range(0, days + 1, step)]
     else:
@@ -284,9 +332,7 @@ def _times(scale: _Scale, window: Window, frame: Frame, *, relative: bool) -> li
 
 def _band(scale: _Scale, looks: Looks) -> str:
     there = " ".join(f"{scale.x(t):.1f},{scale.y(high):.1f}" for t, _, _, high in looks.band)
-    back = " ".join(
-        f"{scale.x(t):.1f},{scale.y(low):.1f}" for t, _, low, _ in reversed(looks.band)
-    )
+    back = " ".join(f"{scale.x(t):.1f},{scale.y(low):.1f}" for t, _, low, _ in reversed(looks.band))
     return f'<polygon points="{there} {back}" fill="var(--band)"/>'
 
 

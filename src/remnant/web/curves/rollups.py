@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from remnant.windows import STEPS, Window, floor, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from remnant.cases.model import Case
     from remnant.estimate.online import Series
@@ -46,8 +45,8 @@ def window_of(view: View, since: str | None, until: str | None) -> Window:
         TimeSyntaxError: a bound is no time, or the end does not lie after the start.
         NoData: the case has no traffic, or the window lies outside of it.
     """
-    from remnant.errors import NoData  # noqa: PLC0415 - only where it is refused
-    from remnant.estimate.coverage import default_window  # noqa: PLC0415 - rooms load when used
+    from remnant.errors import NoData
+    from remnant.estimate.coverage import default_window
 
     start = parse_time(since) if since else None
     end = parse_time(until) if until else None
@@ -84,11 +83,12 @@ def curves(
         vantage: where it was seen.
         step: width of one point.
     """
-    from remnant.estimate import coverage, online, traffic  # noqa: PLC0415 - rooms load when used
+    from remnant.estimate import coverage, online, traffic
 
     made = online.series(view, window, vantage)
     fit = _fit(made, case, settings)
-    counted = traffic.by_time(view, "hour" if step == "hour" else "day", window, vantage)
+    grain: Step = "hour" if step == "hour" else "day"
+    counted: list[dict[str, Any]] = traffic.by_time(view, grain, window, vantage)
     words = UNIT_WORDS.get(made.unit, legible(made.unit, 60))
     if step == "hour":
         asked = _counts(counted, step, window, "queries")
@@ -133,9 +133,9 @@ def curves(
 
 def marks_of(view: View, case: Case, settings: Settings, window: Window) -> tuple[Mark, ...]:
     """Return the takedown, events and changes of the watchlist inside a window."""
-    from remnant.cases.rules import compile_rules  # noqa: PLC0415 - rooms load when used
-    from remnant.report.intake import watchlist_age  # noqa: PLC0415 - likewise
-    from remnant.report.marks import dated_marks  # noqa: PLC0415 - likewise
+    from remnant.cases.rules import compile_rules
+    from remnant.report.intake import watchlist_age
+    from remnant.report.marks import dated_marks
 
     def known() -> tuple[Any, Any]:
         rules = compile_rules(case)
@@ -202,7 +202,7 @@ def _weeks(days: Sequence[Point], *, fit: Fit | None) -> list[Point]:
 
 def _fit(made: Series, case: Case, settings: Settings) -> Fit:
     """Return the fitted trend as a function of time, as the verdict fits it: after the takedown."""
-    after = made if case.takedown is None else made.since(case.takedown)
+    after = made.since(case.takedown)
     enough = after.complete.sum() >= settings.judge.minimum_days
     trend = after.trend(level=settings.estimate.level) if enough else None
     if trend is None:

@@ -72,7 +72,7 @@ class Side:
 
 def of_whole(view: View, window: Window, vantage: str, counted: Counted, label: str = "") -> Side:
     """Return all of a case over a window, seen from one vantage."""
-    from remnant.estimate import online, traffic  # noqa: PLC0415 - rooms load when used
+    from remnant.estimate import online, traffic
 
     rows: list[dict[str, Any]] = traffic.by_time(view, "day", window, vantage)
     made = online.series(view, window, vantage)
@@ -106,9 +106,9 @@ def of_place(
     Clients of a day add up over the countries of an AS, and over the networks of a country: a
     client is of one network.
     """
-    import ibis  # noqa: PLC0415 - heavy
+    import ibis
 
-    from remnant.estimate import traffic  # noqa: PLC0415 - rooms load when used
+    from remnant.estimate import traffic
 
     asn, country = place
     rows: list[dict[str, Any]] = traffic.by_time(view, "day", window, vantage)
@@ -132,7 +132,9 @@ def of_place(
         label=f"AS{asn}" if asn is not None else str(country),
         window=window,
         vantage=vantage,
-        unit=_unit("requests" if counted == "requests" else "clients", traffic.unit_of(view, vantage)),
+        unit=_unit(
+            "requests" if counted == "requests" else "clients", traffic.unit_of(view, vantage)
+        ),
         days=days,
         values=tuple(
             float(seen.get(day, 0)) if _complete(row, window) else None
@@ -162,8 +164,8 @@ def parse_place(text: str) -> tuple[int | None, str | None]:
 
 
 def largest(view: View, vantage: str, window: Window, most: int) -> tuple[list[str], list[str]]:
-    """Return the networks and the countries with most client-days, as ``parse_place`` reads them."""
-    from remnant.report.places import client_days  # noqa: PLC0415 - rooms load when used
+    """Return networks and countries with most client-days, as ``parse_place`` reads them."""
+    from remnant.report.places import client_days
 
     days = [
         day

@@ -113,7 +113,7 @@ def cases(asked: AskedBy, query: Annotated[Sort, Query()]) -> Cases:
     """Every stored case with its verdict, present level and trend."""
     now = datetime.now(tz=UTC)
     stored = _with_traffic(asked)
-    rows = [_row(asked, name, now, name in stored) for name in asked.site.library.names()]
+    rows = [_row(asked, name, now, stored=name in stored) for name in asked.site.library.names()]
     with_data = [row for row in rows if row.name in stored]
     with_data.sort(key=lambda row: _place(row, query.sort))
     return Cases(
@@ -133,7 +133,7 @@ def _with_traffic(asked: Asked) -> set[str]:
         return set(store.ledger.cases())
 
 
-def _row(asked: Asked, name: str, now: datetime, stored: bool) -> CaseRow:  # noqa: FBT001 - private
+def _row(asked: Asked, name: str, now: datetime, *, stored: bool) -> CaseRow:
     case = asked.case(name)
     judged, told = _known(asked, name) if stored else (Result(), Result())
     verdict: dict[str, Any] = judged.value or {}
@@ -143,7 +143,7 @@ def _row(asked: Asked, name: str, now: datetime, stored: bool) -> CaseRow:  # no
         name=name,
         title=short_title(case.title, simulated=bool(pulse.get("simulated"))),
         takedown=case.takedown,
-        days_since_takedown=(now - case.takedown).days if case.takedown else None,
+        days_since_takedown=(now - case.takedown).days,
         state=verdict.get("state"),
         sentence=verdict.get("sentence"),
         level=Interval(**_limits(pulse["level"])) if pulse.get("level") else None,

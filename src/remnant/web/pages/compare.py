@@ -72,7 +72,7 @@ class Compared(BaseModel):
 
 
 class SideTold(BaseModel):
-    """One side: its level is a mean of its complete days, with an interval where one can be given."""
+    """One side: its level is the mean of its complete days, with an interval where there is one."""
 
     name: str
     label: str
@@ -162,9 +162,7 @@ def compare(asked: AskedBy, case: str, query: Annotated[Compared, Query()]) -> C
                 coverage=side.coverage,
                 start=start,
             )
-            for name, side, level, start in zip(
-                "AB", (first, second), levels, starts, strict=True
-            )
+            for name, side, level, start in zip("AB", (first, second), levels, starts, strict=True)
         ],
         ratio=times.value,
         ratio_low=times.low,
@@ -207,17 +205,18 @@ def _sides(asked: Asked, view: View, query: Compared) -> _Found:
         chosen = [query.a or default[0], query.b or default[1]]
         if not all(chosen):
             raise NoData("fewer than two networks were seen", where=view.case)
-        pair = tuple(
-            sides.of_place(view, window, vantage, count, sides.parse_place(text))
-            for text in chosen
+        first, second = (
+            sides.of_place(view, window, vantage, count, sides.parse_place(text)) for text in chosen
         )
+        pair = first, second
     else:
         window = window_of(view, query.since or None, query.until or None)
         default = [*every, every[0]]
         chosen = [
             choose_vantage(view, text) for text in (query.a or default[0], query.b or default[1])
         ]
-        pair = tuple(sides.of_whole(view, window, text, count) for text in chosen)
+        first, second = (sides.of_whole(view, window, text, count) for text in chosen)
+        pair = first, second
     return _Found(pair=pair, count=count, vantages=every, places=places, whole=whole)
 
 
@@ -226,7 +225,7 @@ def _periods(asked: Asked, view: View, query: Compared, vantage: str) -> tuple[S
 
     whole = default_window(view)
     takedown = asked.case(view.case).takedown
-    since = takedown if takedown and takedown in whole else whole.since
+    since = takedown if takedown in whole else whole.since
     length = min(_PERIOD, (whole.until - since) / 2)
     days = max(1, length // _DAY)
     given = [
@@ -313,7 +312,9 @@ def _notes(by: By, count: sides.Counted, first: Side, second: Side, wanted: str)
             "leases looks larger than it is."
         )
         if wanted == "online" and count != "online":
-            notes.append("Networks are rolled up by day, so clients a day stand for clients online.")
+            notes.append(
+                "Networks are rolled up by day, so clients a day stand for clients online."
+            )
     if by == "periods":
         if abs(first.window.seconds - second.window.seconds) > 86_400:
             notes.append("The periods are not equally long.")

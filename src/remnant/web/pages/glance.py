@@ -133,7 +133,10 @@ def _working(verdict: Mapping[str, Any] | None) -> Answer:
     question, method = "Is clean-up working?", "/method/verdict"
     if verdict is None:
         return Answer(
-            key="working", question=question, short="Not known yet", detail=f"The verdict is {_LATER}."
+            key="working",
+            question=question,
+            short="Not known yet",
+            detail=f"The verdict is {_LATER}.",
         )
     title = wording.STATES.get(verdict["state"], (verdict["state"], "", ""))[0]
     life = verdict["half_life_days"]
@@ -173,9 +176,7 @@ def _sure(
         whole = sum(not point.gap for point in curves[0].points)
         parts.append(f"{whole} of {len(curves[0].points)} {curves[0].step}s are complete.")
     if verdict is not None:
-        states = [
-            item.get("state") for item in verdict["evidence"] if isinstance(item, dict)
-        ]
+        states = [item.get("state") for item in verdict["evidence"] if isinstance(item, dict)]
         passed, failed, missing = (
             states.count(state) for state in ("passed", "failed", "unavailable")
         )
@@ -197,14 +198,26 @@ def _sure(
 
 def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -> Answer:
     question = "Where is it?"
-    link = {"more": more, "more_title": "Networks and countries"}
+    title = "Networks and countries"
     if not told:
         later = f"Countries and networks are {_LATER}." if curves else "No data."
-        return Answer(key="where", question=question, short="Not known yet", detail=later, **link)
+        return Answer(
+            key="where",
+            question=question,
+            short="Not known yet",
+            detail=later,
+            more=more,
+            more_title=title,
+        )
     rows = told["countries"]
     if not rows:
         return Answer(
-            key="where", question=question, short="Not known", detail="No client was seen.", **link
+            key="where",
+            question=question,
+            short="Not known",
+            detail="No client was seen.",
+            more=more,
+            more_title=title,
         )
     top = ", ".join(wording.country_name(row["code"]) for row in rows[:_TOP])
     sizes = ", ".join(
@@ -220,7 +233,8 @@ def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -
         short=f"Most in {top}",
         detail=detail,
         method="/method/places",
-        **link,
+        more=more,
+        more_title=title,
     )
 
 

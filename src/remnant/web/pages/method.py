@@ -32,20 +32,18 @@ class MethodPage(BaseModel):
     also: dict[str, str]
 
 
-@page(router, "/method", title="How it is computed", roles=EVERYONE, template="methods")
+@page(router, "/method", title="How it is computed", roles=EVERYONE, template="methods", kept=False)
 def all_methods(asked: AskedBy) -> Methods:
     """Every quantity and figure, with how it is computed."""
     del asked
     return Methods(methods=list(methods().values()))
 
 
-@page(router, "/method/{topic}", title="How is this computed?", roles=EVERYONE)
+@page(router, "/method/{topic}", title="How is this computed?", roles=EVERYONE, kept=False)
 def method(asked: AskedBy, topic: Topic) -> MethodPage:
     """How one quantity or figure is computed: unit, population, method, source, assumptions."""
     del asked
     found = find(topic)
     if found is None:
         raise HTTPException(404, "there is no such quantity")
-    return MethodPage(
-        method=found, also={name: methods()[name].title for name in found.also}
-    )
+    return MethodPage(method=found, also={name: methods()[name].title for name in found.also})

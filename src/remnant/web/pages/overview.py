@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from remnant.report import wording
+from remnant.report.drawing import Frame
 from remnant.web.access.viewer import EVERYONE
 from remnant.web.curves.asked import Chosen, Span, chosen
+from remnant.web.curves.drawing import coverage_strip
 from remnant.web.frame import safe
 from remnant.web.page import page
 from remnant.web.pages.about import About, about
 from remnant.web.pages.glance import Answer, glance
 from remnant.web.pages.tiles import Tile, tiles
 from remnant.web.site import AskedBy
+from remnant.windows import Window, parse_time
 
 if TYPE_CHECKING:
     from remnant.web.results.results import Result
@@ -97,10 +100,10 @@ def overview(asked: AskedBy, case: str, query: Annotated[Span, Query()]) -> Over
     joined = asked.site.results.get(case, "joined", internal=asked.viewer.is_internal)
     now = datetime.now(tz=UTC)
     as_of = window.whole_until if window else None
-    drawn = {
-        curve.key: curve.drawings(log=window.log if window else False) for curve in curves
-    }
+    drawn = {curve.key: curve.drawings(log=window.log if window else False) for curve in curves}
     figures = told.get("figures", {})
+    if told:
+        drawn["coverage"] = _strip(told)
     for key in ("how_many", "views"):
         if figures.get(key, {}).get("wide"):
             drawn[key] = (safe(figures[key]["wide"]), safe(figures[key]["narrow"]))
@@ -146,9 +149,7 @@ def overview(asked: AskedBy, case: str, query: Annotated[Span, Query()]) -> Over
         countries=told["countries"][:_TOP] if told else None,
         networks=told["networks"][:_TOP] if told else None,
         names=told["names"][:_TOP] if told else None,
-        totals={
-            key: told[f"{key}_total"] for key in ("countries", "networks", "names") if told
-        },
+        totals={key: told[f"{key}_total"] for key in ("countries", "networks", "names") if told},
         quality=_quality(told),
         views=told.get("views"),
         joined=joined.value and {k: v for k, v in joined.value.items() if k != "picture"},
@@ -181,6 +182,22 @@ def _results(asked: Asked, case: str, query: Span) -> tuple[Result, Result]:
     return (
         results.get(case, "verdict", internal=True, **other),
         results.get(case, "overview", internal=True, **other),
+    )
+
+
+def _strip(told: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the coverage of each day as a strip, for wide windows and for narrow ones."""
+    day = timedelta(days=1)
+    window = Window(parse_time(told["since"]), parse_time(told["until"]))
+    days = [
+        (start, start + day, row["coverage"], row["gap"])
+        for row in told["days"]
+        for start in [parse_time(row["start"])]
+    ]
+    label = told["figures"]["coverage"]["label"]
+    return (
+        coverage_strip(days, window, Frame(920, 60), label, css_class="wide"),
+        coverage_strip(days, window, Frame(328, 60), label, css_class="narrow"),
     )
 
 
@@ -239,5 +256,3 @@ def _lines(curves: list[Any]) -> list[dict[str, Any]]:
         | {key: value for key, value in a.items() if key != "start"}
         for a, b in zip(online, requests, strict=True)
     ]
-
-

@@ -62,9 +62,7 @@ def _tile(measure: Mapping[str, Any], name: str, minimum: int) -> Tile:
     value, unit = measure["value"], measure["unit"]
     if measure["hidden"] is not None:
         shown = f"<{minimum}" if measure["hidden"] == f"<{minimum}" else "hidden"
-        limits = (
-            "too few to publish" if shown != "hidden" else "would give a small count away"
-        )
+        limits = "too few to publish" if shown != "hidden" else "would give a small count away"
     else:
         shown = wording.compact(value) if unit in _COUNTED else wording.amount(value, unit)
         if unit == "days" and value is not None:

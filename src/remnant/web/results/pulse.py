@@ -35,7 +35,7 @@ def pulse(settings: Settings, case: str, *, internal: bool) -> dict[str, Any]:
     with opened(settings, case) as (_, view):
         vantage = coverage.choose_vantage(view, None)
         window = coverage.default_window(view)
-        days = traffic.by_time(view, "day", window, vantage)
+        days: list[dict[str, Any]] = traffic.by_time(view, "day", window, vantage)
         made = online.series(view, window, vantage)
         found = online.headline(made, level=settings.estimate.level)
         full = [

@@ -40,12 +40,14 @@ class Curve {
     }).forEach(([key, value]) => this.plot.setAttribute(key, value));
     this.hint = document.createElement("p");
     this.hint.className = "hint";
+    this.hint.dataset.own = "";
     this.hint.textContent = this.zooms
       ? "Point at the curve to read it, drag to zoom. Keys: ← → read, Shift marks a span, Enter zooms."
       : "Point at the curve to read it. Keys: ← → read.";
     this.plot.after(this.hint);
     this.readout = document.createElement("div");
     this.readout.className = "readout";
+    this.readout.dataset.own = "";
     this.readout.hidden = true;
     this.plot.append(this.readout);
     this.plot.addEventListener("pointerenter", () => this.load());
@@ -72,6 +74,13 @@ class Curve {
       })
       .catch(() => { this.loading = undefined; });
     return this.loading;
+  }
+
+  // The numbers are those of an older state: they are fetched again when somebody looks.
+  forget() {
+    this.rows = null;
+    this.loading = undefined;
+    if (!this.readout.hidden) this.load().then(() => this.at >= 0 && this.show(this.at));
   }
 
   // The drawing that is shown now, and how it places times and values.
@@ -114,7 +123,7 @@ class Curve {
     const middle = this.starts[place] + this.step / 2;
     const x = drawing.x(middle);
     this.overlay?.remove();
-    this.overlay = element("g", {"pointer-events": "none"});
+    this.overlay = element("g", {"pointer-events": "none", "data-own": ""});
     if (this.mark !== null && this.mark !== place) {
       const [first, last] = [Math.min(this.mark, place), Math.max(this.mark, place)];
       const a = drawing.x(this.starts[first]), b = drawing.x(this.starts[last] + this.step);
@@ -244,6 +253,7 @@ function offerVega(figure) {
   if (!vega || !files) return;
   const button = document.createElement("button");
   button.type = "button";
+  button.dataset.own = "";
   button.textContent = "Explore";
   button.setAttribute("aria-label", `Explore: ${figure.querySelector("h3").textContent}`);
   button.addEventListener("click", async () => {
@@ -256,6 +266,7 @@ function offerVega(figure) {
         (_, name) => colours.getPropertyValue(`--${name}`).trim());
       const place = document.createElement("div");
       place.className = "vega";
+      place.dataset.own = "";
       files.before(place);
       await window.vegaEmbed(place, JSON.parse(text), {
         mode: "vega", renderer: "canvas", ast: true, actions: false, defaultStyle: false,
@@ -270,15 +281,17 @@ function offerVega(figure) {
   files.append(button);
 }
 
-const known = new WeakSet();
+const known = new Map();
 function enhance() {
   for (const figure of document.querySelectorAll("figure.curve")) {
-    if (known.has(figure)) continue;
-    known.add(figure);
-    new Curve(figure);
-    offerVega(figure);
+    if (known.has(figure)) known.get(figure).forget();
+    else {
+      known.set(figure, new Curve(figure));
+      offerVega(figure);
+    }
   }
+  for (const figure of known.keys()) if (!figure.isConnected) known.delete(figure);
 }
 enhance();
-// Parts of the page are replaced when new traffic has come.
-new MutationObserver(enhance).observe(document.getElementById("main"), {childList: true, subtree: true});
+// New traffic has come, and the page was changed in place.
+document.addEventListener("remnant:updated", enhance);
