@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import altair as alt
@@ -41,6 +42,7 @@ def curve(
     gaps: Iterable[tuple[datetime, datetime]] = (),
     band: Sequence[tuple[datetime, float, float, float]] = (),
     marks: Sequence[Mark] = (),
+    log: bool = False,
 ) -> Sheet:
     """Return a curve over time from zero, broken at nulls, gaps shaded, dated marks labelled.
 
@@ -51,6 +53,7 @@ def curve(
         gaps: shaded spans.
         band: time, value, low, high of a fitted curve.
         marks: vertical rules, numbered in this order.
+        log: logarithmic scale; zeros then lie on the base line.
     """
     placed = labels(marks, window, frame)
     lanes = 1 + max((label.lane for label in placed), default=-1)
@@ -59,12 +62,17 @@ def curve(
     )
     # Headroom for the labels, so that they never lie on the curve.
     share = 0.0 if not placed else min(0.5, (lanes * LANE + 6) / max(frame.height - 30, 1))
-    y = alt.Y(
-        "value:Q",
-        title=None,
-        scale=alt.Scale(domain=[0, (top or 1.0) / (1 - share)], nice=False, zero=True),
-        axis=alt.Axis(labelExpr=_COUNT_TICKS, tickCount=5, tickMinStep=1 if top < 5 else 0),
-    )
+    if log:
+        above = [value for _, value in points if value] + [row[2] for row in band if row[2] > 0]
+        low = 10.0 ** math.floor(math.log10(min(above, default=1.0)))
+        # Likewise, as a share of the logarithm.
+        high = low * max((top or 1.0) / low, 10.0) ** (1 / (1 - share))
+        scale = alt.Scale(type="log", domain=[low, high], nice=False, clamp=True)
+        axis = alt.Axis(labelExpr=_COUNT_TICKS, tickCount=5)
+    else:
+        scale = alt.Scale(domain=[0, (top or 1.0) / (1 - share)], nice=False, zero=True)
+        axis = alt.Axis(labelExpr=_COUNT_TICKS, tickCount=5, tickMinStep=1 if top < 5 else 0)
+    y = alt.Y("value:Q", title=None, scale=scale, axis=axis)
     x = _time_axis(window, frame)
     sheet = Sheet()
     _gaps(sheet, gaps, window, x)

@@ -8,7 +8,9 @@ needs no exception for inline ones.
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
@@ -20,6 +22,7 @@ from markupsafe import Markup
 
 import remnant
 from remnant.report import wording
+from remnant.report.facts import Pulse
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
@@ -55,7 +58,14 @@ def to_html(
     return (
         environment()
         .get_template(f"{template}.html.j2")
-        .render(asked=asked, viewer=asked.viewer, request=asked.request, title=title, is_live=is_live, **fields)
+        .render(
+            asked=asked,
+            viewer=asked.viewer,
+            request=asked.request,
+            title=title,
+            is_live=is_live,
+            **fields,
+        )
     )
 
 
@@ -87,10 +97,13 @@ def environment() -> jinja2.Environment:
         "num": wording.number,
         "share": wording.percent,
         "day": wording.day,
+        "last_day": lambda end: wording.day(end - timedelta(microseconds=1) if end else None),
         "date": lambda time: f"{time:%Y-%m-%d}",
         "moment": wording.moment,
         "unit": wording.unit_word,
         "country": wording.country_name,
+        "amount": wording.amount,
+        "counted_in": wording.counted_in,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
         "part": lambda text: quote(str(text), safe=""),
     }
@@ -99,7 +112,9 @@ def environment() -> jinja2.Environment:
         "csrf": csrf,
         "csrf_value": csrf_value,
         "sparkline": sparkline,
+        "small_curve": lambda values: sparkline(Pulse(values=tuple(values))),
         "version": remnant.__version__,
+        "vega_version": version("vl-convert-python"),
         "with_query": with_query,
     }
     return env

@@ -76,9 +76,7 @@ def page(
             if not keeps:
                 return answer(**given)
             key = (name, asked.scope_of_view, asked.path_and_query)
-            found: Answer = asked.site.answers.models.get(
-                key, asked.state, lambda: answer(**given)
-            )
+            found: Answer = asked.site.answers.models.get(key, asked.state, lambda: answer(**given))
             return found
 
         def sent(given: dict[str, Any], twin: str, write: Callable[[], Body]) -> Response:

@@ -61,9 +61,7 @@ class Snapshots:
         self._url = settings.database_url
         path = sa.make_url(self._url)
         self._file = (
-            Path(path.database)
-            if path.get_backend_name() == "sqlite" and path.database
-            else None
+            Path(path.database) if path.get_backend_name() == "sqlite" and path.database else None
         )
         self._folder = Folder(settings.home / "store")
         self._changed = threading.Condition()

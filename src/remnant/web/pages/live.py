@@ -94,4 +94,3 @@ async def live(asked: AskedBy, listening: Annotated[Listening, Query()]) -> Any:
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
-

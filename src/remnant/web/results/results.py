@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from remnant.web.results.kept import Head, Kept, Key
 from remnant.web.results.kinds import KINDS
-from remnant.web.results.process import WorkFailed, Worker
+from remnant.web.results.process import Worker, WorkFailed
 from remnant.web.results.state import edited, state_of
 from remnant.web.results.work import Bench
 
