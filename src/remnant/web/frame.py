@@ -22,6 +22,7 @@ import remnant
 from remnant.report import wording
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
+from remnant.web.access.forms import csrf, csrf_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,8 @@ def environment() -> jinja2.Environment:
     }
     env.globals |= {
         "asset": asset,
+        "csrf": csrf,
+        "csrf_value": csrf_value,
         "sparkline": sparkline,
         "version": remnant.__version__,
         "with_query": with_query,
