@@ -22,6 +22,7 @@ from remnant.web.places.answers import (
     counted_tiles,
     draw_curves,
     facets,
+    noted,
     own_rows,
     published_about,
     published_rows,
@@ -143,76 +144,70 @@ def curves_file(
 
 
 def _exact(asked: Asked, case: str, query: PlacesQuery) -> PlacesAnswer:
-    rates, notes = rates_about(asked, case)
-    with asked.site.snapshots.view(case) as view:
+    answer = _empty(asked, case, query)
+    rates, answer.notes = rates_about(asked, case)
+    with noted(answer.notes), asked.site.snapshots.view(case) as view:
         of = scope_of(asked, case, view, query)
+        answer.of = about_of(view, of)
         everything = exact(asked, case, view, of, query.by)
         found = _page(_fitting(everything, query), query, limit=query.limit, after=query.after)
-        rows = draw_curves(view, of, found.rows, query.by)
-        known = about_of(view, of)
+        _fill(answer, found, everything, query)
+        answer.rows = draw_curves(view, of, found.rows, query.by)
+        answer.countries, answer.states = facets(everything)
+        if query.by == "country":
+            answer.tiles, answer.shades = counted_tiles(everything)
         chosen = picked(everything, query.pick)
-        figure = (
-            drawn(view, of, chosen, query.by, known.unit, simulated=view.simulated)
-            if chosen
-            else None
-        )
-        lands = everything if query.by == "country" else exact(asked, case, view, of, "country")
-    by_country, by_state = facets(everything)
-    tiles, shades = counted_tiles(lands)
-    if rates and rates["vantage"] != of.vantage:
-        notes.append(f"Half-lives are worked out for vantage {rates['vantage']} only.")
-    return PlacesAnswer(
-        about=about(asked, case),
-        of=known,
-        show=query.show,
-        sort=query.sort,
-        descending=query.descending,
-        rows=rows,
-        before=found.before,
-        matched=found.total,
-        total=len(everything),
-        after=found.after,
-        countries=by_country,
-        states=by_state,
-        tiles=tiles,
-        shades=shades,
-        rates=rates and {key: rates[key] for key in ("vantage", "ranked", "refusal", "about")},
-        notes=notes,
-        bars=widths(rows, query.scale, everything),
-        drawn=figure,
-        query=query,
-    )
+        if chosen:
+            answer.drawn = drawn(
+                view, of, chosen, query.by, answer.of.unit, simulated=view.simulated
+            )
+        if rates and rates["vantage"] != of.vantage:
+            answer.notes.append(f"Half-lives are worked out for vantage {rates['vantage']} only.")
+        if rates:
+            answer.rates = {key: rates[key] for key in ("vantage", "ranked", "refusal", "about")}
+    return answer
 
 
 def _published(asked: Asked, case: str, query: PlacesQuery) -> PlacesAnswer:
-    head = about(asked, case)
+    answer = _empty(asked, case, query)
     content = content_of(asked, case)
-    everything = published_rows(content, query.by)
-    found = _page(_fitting(everything, query), query, limit=query.limit, after=query.after)
-    tiles, shades = counted_tiles(published_rows(content, "country"))
-    own: list[PlaceRow] = []
+    if content is None:
+        answer.notes.append("There are no published numbers yet.")
+    else:
+        answer.of = published_about(content)
+        everything = published_rows(content, query.by)
+        found = _page(_fitting(everything, query), query, limit=query.limit, after=query.after)
+        _fill(answer, found, everything, query)
+        if query.by == "country":
+            answer.tiles, answer.shades = counted_tiles(everything)
     if asked.viewer.role is Role.OWNER:
-        with asked.site.snapshots.view(case) as view:
-            own = own_rows(asked, case, view, scope_of(asked, case, view, query))
+        answer.own_prefixes = [text for text in asked.viewer.networks if "/" in text]
+        with noted(answer.notes), asked.site.snapshots.view(case) as view:
+            answer.own = own_rows(asked, case, view, scope_of(asked, case, view, query))
+    return answer
+
+
+def _empty(asked: Asked, case: str, query: PlacesQuery) -> PlacesAnswer:
     return PlacesAnswer(
-        about=head,
-        of=published_about(content) if content is not None else None,
+        about=about(asked, case),
         show=query.show,
         sort=query.sort,
         descending=query.descending,
-        rows=found.rows,
-        before=found.before,
-        matched=found.total,
-        total=len(everything),
-        after=found.after,
-        own=own,
-        own_prefixes=[text for text in asked.viewer.networks if "/" in text],
-        tiles=tiles,
-        shades=shades,
-        notes=[] if content is not None else ["The numbers are being worked out."],
-        bars=widths(found.rows, query.scale, everything),
         query=query,
     )
+
+
+def _fill(
+    answer: PlacesAnswer,
+    found: Paged[PlaceRow],
+    everything: Sequence[PlaceRow],
+    query: PlacesQuery,
+) -> None:
+    """Put a page of the table into the answer."""
+    answer.rows = found.rows
+    answer.before, answer.matched = found.before, found.total
+    answer.total, answer.after = len(everything), found.after
+    answer.bars = widths(found.rows, query.scale, everything)
 
 
 def _fitting(rows: Sequence[PlaceRow], query: PlacesQuery) -> list[PlaceRow]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
+from remnant.errors import NoData
 from remnant.web.access.networks import owns
 from remnant.web.access.viewer import Role
 from remnant.web.places.lands import UNKNOWN, name_of, tiles
@@ -16,7 +18,7 @@ from remnant.web.places.seen import Scope, curves, places, scope
 from remnant.windows import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from remnant.store import View
     from remnant.web.places.asking import Days
@@ -32,6 +34,7 @@ __all__ = [
     "counted_tiles",
     "draw_curves",
     "facets",
+    "noted",
     "own_rows",
     "published_about",
     "published_rows",
@@ -95,6 +98,15 @@ def scope_of(asked: Asked, case: str, view: View, query: Days) -> Scope:
     return scope(view, takedown, vantage=query.vantage, since=query.since, until=query.until)
 
 
+@contextlib.contextmanager
+def noted(notes: list[str]) -> Iterator[None]:
+    """Say on the page that there is no data, where that is so."""
+    try:
+        yield
+    except NoData as error:
+        notes.append(". ".join(part for part in (error.what, error.hint) if part))
+
+
 def about_of(view: View, of: Scope) -> About:
     """Return what exact numbers are about."""
     from remnant.estimate.traffic import unit_of  # noqa: PLC0415 - rooms load when used
@@ -121,7 +133,7 @@ def content_of(asked: Asked, case: str) -> dict[str, Any] | None:
 
 def published_about(content: dict[str, Any]) -> About:
     """Return what published numbers are about."""
-    window = content["window"]
+    window = content.get("window") or content
     days = content.get("days") or ()
     return About(
         vantage=content["vantage"],

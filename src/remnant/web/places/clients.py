@@ -60,12 +60,8 @@ def client_rows(
     network: Network | None = None,
 ) -> Any:  # noqa: ANN401 - an Ibis table
     """Return the rows of ``clients`` that were asked for and that the viewer may see."""
-    rows = view.table(schema.CLIENTS)
-    rows = rows.filter(
-        rows.vantage == of.vantage,
-        rows.first_time >= _at(of.window.since),
-        rows.first_time < _at(of.window.until),
-    )
+    rows = view.of_days(schema.CLIENTS, of.window.since.date(), of.window.until.date())
+    rows = rows.filter(rows.vantage == of.vantage)
     if not viewer.is_internal:
         rows = rows.filter(owned(viewer, rows.asn, rows.address))
     if asn is not None:
@@ -159,10 +155,8 @@ def _details(view: View, of: Scope, rows: Any, clients: list[int]) -> list[Clien
 
 def _proofs(view: View, of: Scope, clients: list[int]) -> dict[int, tuple[str | None, int | None]]:
     """Return the strongest proof and the last port of some clients."""
-    from remnant.estimate.traffic import sightings  # noqa: PLC0415 - rooms load when used
-
-    seen = sightings(view, of.window, of.vantage)
-    seen = seen.filter(seen.client.isin(clients))
+    seen = view.of_days(schema.SIGHTINGS, of.window.since.date(), of.window.until.date())
+    seen = seen.filter(seen.vantage == of.vantage, seen.client.isin(clients))
     strength = seen.proof.cases(
         *((name, rank) for rank, name in enumerate(schema.PROOFS)), else_=-1
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from remnant import schema
@@ -13,17 +15,24 @@ from remnant.web.places.prefixes import subnet
 from remnant.windows import Window
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from remnant.store import View
     from remnant.web.places.seen import Scope
 
-__all__ = ["NameAsked", "PrefixRow", "by_day", "by_prefix", "names_asked", "totals"]
+__all__ = [
+    "MOST_CLIENT_ROWS",
+    "NameAsked",
+    "Parts",
+    "PrefixRow",
+    "by_prefix",
+    "inside_prefix",
+    "names_asked",
+    "recent",
+]
 
-_DAY: Final = timedelta(days=1)
-_DAY_US: Final = 86_400_000_000
-_MOST_READ: Final = 3_000_000
-"""Requests that a page reads at most to say which names are asked for."""
+MOST_CLIENT_ROWS: Final = 500_000
+"""Rows of ``clients`` that a page reads at most, in whole days."""
+MOST_SIGHTINGS: Final = 2_000_000
+"""Sightings that a page reads at most, in whole days."""
 
 
 class PrefixRow(BaseModel):
@@ -45,7 +54,22 @@ class NameAsked(BaseModel):
     clients: int
 
 
-def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:
+def recent(view: View, of: Scope, table: schema.Table, most: int) -> Scope:
+    """Return the last days of a window, at least one, that hold no more rows than a page reads.
+
+    The days of the window itself where they all may be read.
+    """
+    rows = view.rows_by_day(table)
+    read, since = 0, None
+    for day in reversed(of.days):
+        size = rows.get(f"{day:%Y-%m-%d}", 0)
+        if since is not None and read and read + size > most:
+            break
+        read, since = read + size, day
+    return of if since is None else replace(of, window=Window(since, of.window.until))
+
+
+def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:  # noqa: ANN401 - ibis is untyped
     """Return the /24s and /48s with most clients, and how many there are.
 
     Args:
@@ -68,56 +92,28 @@ def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:
         first=marked.first_time.min(),
         last=marked.last_time.max(),
     )
-    total = int(found.count().to_pyarrow().as_py())
+    found = found.mutate(total=ibis._.count().over(ibis.window()))
     top = found.order_by(ibis.desc("clients"), ibis.desc("queries"), "part").limit(limit)
-    return [
-        PrefixRow(prefix=subnet(row["part"]), **{k: v for k, v in row.items() if k != "part"})
-        for row in top.to_pyarrow().to_pylist()
-    ], total
+    told = top.to_pyarrow().to_pylist()
+    fields = set(PrefixRow.model_fields) - {"prefix"}
+    made = [
+        PrefixRow(prefix=subnet(row["part"]), **{name: row[name] for name in fields})
+        for row in told
+    ]
+    return made, told[0]["total"] if told else 0
 
 
 def _filled(part: Any, blank: str) -> Any:  # noqa: ANN401 - ibis is untyped
     return part.nullif("").fill_null(blank)
 
 
-def totals(rows: Any) -> dict[str, Any]:
-    """Return distinct clients, requests, and first and last time of some rows of ``clients``."""
-    found = rows.aggregate(
-        clients=rows.client.nunique(),
-        queries=rows.queries.sum(),
-        first=rows.first_time.min(),
-        last=rows.last_time.max(),
-    )
-    row: dict[str, Any] = found.to_pyarrow().to_pylist()[0]
-    return row | {"queries": row["queries"] or 0}
-
-
-def by_day(rows: Any, of: Scope) -> NDArray[np.float64]:
-    """Return the distinct clients of each day of the window."""
-    marked = rows.mutate(day=rows.first_time.epoch_seconds() // 86_400)
-    found = marked.group_by("day").aggregate(clients=marked.client.nunique()).to_pyarrow()
-    first = round(of.window.since.timestamp()) // 86_400
-    values = np.zeros(len(of.days))
-    values[found["day"].to_numpy().astype(np.int64) - first] = found["clients"].to_numpy()
-    return values
-
-
-def names_asked(
-    view: View, of: Scope, asn: int, limit: int
-) -> tuple[list[NameAsked], Window | None]:
-    """Return the names that a network asks for most, over the last days, and which those are.
-
-    So many days are read, at least one, that it takes no longer than a page may.
-    """
+def names_asked(view: View, of: Scope, asn: int, limit: int) -> tuple[list[NameAsked], Window]:
+    """Return the names that a network asks for most, over the last days, and which those are."""
     import ibis  # noqa: PLC0415 - heavy
 
-    from remnant.estimate.traffic import sightings  # noqa: PLC0415 - rooms load when used
-
-    window = _recent(view, of)
-    if window is None:
-        return [], None
-    seen = sightings(view, window, of.vantage)
-    seen = seen.filter(seen.asn == asn)
+    window = recent(view, of, schema.SIGHTINGS, MOST_SIGHTINGS).window
+    seen = view.of_days(schema.SIGHTINGS, window.since.date(), window.until.date())
+    seen = seen.filter(seen.vantage == of.vantage, seen.asn == asn)
     found = (
         seen.group_by("name")
         .aggregate(queries=seen.weight.sum(), clients=seen.client.nunique())
@@ -127,26 +123,79 @@ def names_asked(
     return [NameAsked(**row) for row in found.to_pyarrow().to_pylist()], window
 
 
-def _recent(view: View, of: Scope) -> Window | None:
-    """Return the last days of the window with a bounded number of requests."""
-    key = ("recent days", of.window, of.vantage)
-    return view.known(key, lambda: _last_days(view, of))
+class Parts(BaseModel):
+    """What lies in a prefix, of the days that were read: see ``PrefixAnswer``."""
+
+    clients: int
+    queries: int
+    first: datetime | None
+    last: datetime | None
+    asns: list[tuple[int | None, str | None, str | None, int]]
+    daily: dict[int, int]
+    prefixes: list[PrefixRow]
+    prefixes_total: int
 
 
-def _last_days(view: View, of: Scope) -> Window | None:
-    table = view.table(schema.ACTIVITY)
-    table = table.filter(
-        table.grain == "day", table.sensor.isnull(), table.vantage == of.vantage
-    ).select("start", "queries")
-    sizes = {
-        row["start"].timestamp(): row["queries"] for row in table.to_pyarrow().to_pylist()
-    }
-    read, since = 0, None
-    for day in reversed(of.days):
-        size = sizes.get(day.timestamp(), 0)
-        if since is not None and read + size > _MOST_READ:
-            break
-        read, since = read + size, day if size or since is not None else None
-    if since is None:
-        return None
-    return Window(since, of.window.until)
+def inside_prefix(rows: Any, limit: int) -> Parts:  # noqa: ANN401 - ibis is untyped
+    """Return what lies in a prefix: one reading of the rows, everything else from it.
+
+    Args:
+        rows: of ``clients.client_rows``, a bounded number.
+        limit: rows of each list at most.
+    """
+    wanted = ("client", "address", "asn", "as_name", "country", "queries")
+    found = rows.select(
+        *wanted,
+        "first_time",
+        "last_time",
+        day=rows.first_time.epoch_seconds() // 86_400,
+    ).to_pyarrow()
+    client, queries = found["client"], found["queries"]
+    origins = _distinct(found, ["asn", "country"], [("as_name", "max")])
+    origins.sort(key=lambda row: (-row["clients"], row["asn"] or 0, row["country"] or ""))
+    days = _distinct(found, ["day"], [])
+    known = found.filter(pc.is_valid(found["address"]))
+    addresses = known["address"].combine_chunks().dictionary_encode()
+    # Few addresses stand for many rows.
+    texts = pa.array([_part(text) for text in addresses.dictionary.to_pylist()], pa.string())
+    known = known.append_column("part", texts.take(addresses.indices))
+    ways = [("queries", "sum"), ("first_time", "min"), ("last_time", "max")]
+    made = [
+        PrefixRow(
+            prefix=subnet(row["part"]),
+            clients=row["clients"],
+            queries=row["queries_sum"],
+            days=row["day_count_distinct"],
+            first=row["first_time_min"],
+            last=row["last_time_max"],
+        )
+        for row in _distinct(known, ["part"], [*ways, ("day", "count_distinct")])
+    ]
+    made.sort(key=lambda row: (-row.clients, -row.queries, row.prefix))
+    return Parts(
+        clients=pc.count_distinct(client).as_py(),
+        queries=pc.sum(queries).as_py() or 0,
+        first=pc.min(found["first_time"]).as_py(),
+        last=pc.max(found["last_time"]).as_py(),
+        asns=[
+            (row["asn"], row["as_name_max"], row["country"], row["clients"])
+            for row in origins[:limit]
+        ],
+        daily={row["day"]: row["clients"] for row in days},
+        prefixes=made[:limit],
+        prefixes_total=len(made),
+    )
+
+
+def _distinct(rows: Any, keys: list[str], ways: list[Any]) -> list[dict[str, Any]]:  # noqa: ANN401 - Arrow
+    """Return the distinct clients of each group, and what else is asked for."""
+    found = rows.group_by(keys).aggregate([("client", "count_distinct"), *ways]).to_pylist()
+    return [row | {"clients": row["client_count_distinct"]} for row in found]
+
+
+def _part(address: str) -> str:
+    """Return the /24 of an IPv4 address, the /48 of a /64."""
+    if ":" in address:
+        hextets = address.partition("::")[0].split(":")
+        return ":".join((*hextets, "0", "0", "0")[:3]) + "::/48"
+    return address.rpartition(".")[0] + ".0/24"

@@ -40,7 +40,6 @@ Sort = Literal[
 """What a table of places can be ordered by."""
 
 _STATES: Final = ("effective", "working", "no_effective_cleanup", "growing", "cannot_tell")
-_HIDDEN: Final = {item.value for item in Hidden}
 
 
 class PlaceRow(BaseModel):
@@ -202,10 +201,8 @@ def _why(count: object) -> str | None:
     """Return why a count of a report is hidden; null where it is not."""
     if isinstance(count, Hidden):
         return count.value
-    if isinstance(count, dict):
-        return str(count.get("hidden", Hidden.LINKED.value))
     if isinstance(count, str):
-        return count if count in _HIDDEN else Hidden.LINKED.value
+        return Hidden.SMALL.value if count[:1] == "<" or count == "small" else Hidden.LINKED.value
     return None
 
 

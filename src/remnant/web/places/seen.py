@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
 
 from remnant import schema
 from remnant.errors import NoData
@@ -17,6 +19,8 @@ from remnant.windows import Window, ceil, floor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from remnant.report.facts import Pulse
     from remnant.store import View
@@ -157,78 +161,135 @@ def scope(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rollup:
+    """The daily roll-ups by network of one vantage, as arrays.
+
+    Attributes:
+        keys: networks as (asn, country), in any order.
+        country: index into ``countries`` of each network.
+        countries: codes; null where the reference data knows none.
+        bounds: the rows of network i are those from ``bounds[i]`` to before ``bounds[i + 1]``.
+        day: day of each row, since 1970-01-01.
+        clients: distinct clients of each row.
+        queries: requests of each row.
+    """
+
+    keys: list[tuple[int | None, str | None]]
+    country: NDArray[np.int64]
+    countries: list[str | None]
+    bounds: NDArray[np.int64]
+    day: NDArray[np.int64]
+    clients: NDArray[np.int64]
+    queries: NDArray[np.int64]
+
+
 def places(view: View, of: Scope, by: By) -> list[Place]:
     """Return every network or country that was seen, in order of its key; nobody may change it."""
     key = ("places", by, of.window, of.vantage, of.takedown)
-    return view.known(key, lambda: _places(view, of, by))
+    return view.known(key, lambda: _places(_rollup(view, of.vantage), of, by))
 
 
-def _places(view: View, of: Scope, by: By) -> list[Place]:
-    import ibis  # noqa: PLC0415 - heavy
-
-    table = _rows(view, of)
+def _places(found: _Rollup, of: Scope, by: By) -> list[Place]:
     first, last = of.weeks
-    columns = ["asn", "country"] if by == "network" else ["country"]
+    group = np.repeat(np.arange(len(found.keys)), np.diff(found.bounds))
+    names: list[tuple[int | None, str | None]] = found.keys
+    if by == "country":
+        group = found.country[group]
+        names = [(None, code) for code in found.countries]
 
-    def on(days: Sequence[datetime]) -> Any:  # noqa: ANN401 - ibis is untyped
-        if not days:
-            return ibis.null("int64")
-        chosen = table.start.isin([_at(day) for day in days])
-        return table.clients.sum(where=chosen).fill_null(0)
+    def total(values: NDArray[np.int64], days: Sequence[datetime]) -> NDArray[np.int64]:
+        rows = np.isin(found.day, _numbers(days))
+        sums: NDArray[np.int64] = np.zeros(len(names), np.int64)
+        np.add.at(sums, group[rows], values[rows])
+        return sums
 
-    found = table.group_by(columns).aggregate(
-        queries=table.queries.sum(), size=on(of.full_days), first=on(first), last=on(last)
-    )
+    queries = total(found.queries, of.days)
+    size = total(found.clients, of.full_days)
+    begin, end = total(found.clients, first), total(found.clients, last)
     made = [
         Place(
-            asn=row.get("asn"),
-            country=row["country"],
-            queries=row["queries"],
-            client_days=row["size"] or 0,
-            first=row["first"] / _WEEK if first else None,
-            last=row["last"] / _WEEK if last else None,
+            asn=names[i][0],
+            country=names[i][1],
+            queries=int(queries[i]),
+            client_days=int(size[i]),
+            first=int(begin[i]) / _WEEK if first else None,
+            last=int(end[i]) / _WEEK if last else None,
         )
-        for row in found.to_pyarrow().to_pylist()
+        for i in np.flatnonzero(queries).tolist()
     ]
     return sorted(made, key=lambda place: place.key)
 
 
 def curves(view: View, of: Scope, chosen: Sequence[Place], by: By) -> list[Pulse]:
     """Return a small trend for each of a few places."""
-    import numpy as np  # noqa: PLC0415 - heavy
-
     from remnant.report.places import pulses  # noqa: PLC0415 - rooms load when used
 
     matrix = daily(view, of, chosen, by)
     return pulses(matrix, np.array(of.covered, np.bool_), 0, everything=True)
 
 
-def daily(view: View, of: Scope, chosen: Sequence[Place], by: By) -> Any:  # noqa: ANN401 - NumPy
+def daily(view: View, of: Scope, chosen: Sequence[Place], by: By) -> NDArray[np.float64]:
     """Return distinct clients of each day for a few places: float64[places, days]."""
-    from remnant.report.places import daily_clients  # noqa: PLC0415 - rooms load when used
+    found = _rollup(view, of.vantage)
+    matrix = np.zeros((len(chosen), len(of.days)))
+    first = _numbers(of.days[:1])[0] if of.days else 0
+    place_of = {key: i for i, key in enumerate(found.keys)}
+    for row, place in enumerate(chosen):
+        if by == "network":
+            own = [place_of[place.asn, place.country]]
+        else:
+            code = found.countries.index(place.country)
+            own = np.flatnonzero(found.country == code).tolist()
+        for i in own:
+            rows = slice(found.bounds[i], found.bounds[i + 1])
+            day = found.day[rows] - first
+            inside = (day >= 0) & (day < len(of.days))
+            np.add.at(matrix[row], day[inside], found.clients[rows][inside])
+    return matrix
 
-    if by == "country":
-        return daily_clients(view, of.vantage, of.days, [place.country for place in chosen])
-    return daily_clients(
-        view, of.vantage, of.days, [(place.asn, place.country) for place in chosen]
-    )
+
+def _rollup(view: View, vantage: str) -> _Rollup:
+    return view.known(("rollup of networks", vantage), lambda: _read(view, vantage))
 
 
-def _rows(view: View, of: Scope) -> Any:  # noqa: ANN401 - ibis is untyped
+def _read(view: View, vantage: str) -> _Rollup:
     table = view.table(schema.ACTIVITY)
-    return table.filter(
-        table.grain == "network",
-        table.vantage == of.vantage,
-        table.start >= _at(of.window.since),
-        table.start < _at(of.window.until),
+    table = table.filter(table.grain == "network", table.vantage == vantage)
+    rows = table.select(
+        day=table.start.epoch_seconds() // 86_400,
+        asn=table.asn.fill_null(-1),
+        country=table.country.fill_null(""),
+        clients=table.clients,
+        queries=table.queries,
+    ).to_pyarrow()
+    codes = rows["country"].combine_chunks().dictionary_encode()
+    countries: list[str | None] = [code or None for code in codes.dictionary.to_pylist()]
+    of_row = codes.indices.to_numpy().astype(np.int64)
+    asn = rows["asn"].to_numpy().astype(np.int64)
+    packed = (asn + 1) * max(len(countries), 1) + of_row
+    values, group = np.unique(packed, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    country = values % max(len(countries), 1)
+    asns = (values // max(len(countries), 1) - 1).tolist()
+    return _Rollup(
+        keys=[
+            (None if number < 0 else number, countries[code])
+            for number, code in zip(asns, country.tolist(), strict=True)
+        ],
+        country=country,
+        countries=countries,
+        bounds=np.searchsorted(group[order], np.arange(len(values) + 1)),
+        day=rows["day"].to_numpy().astype(np.int64)[order],
+        clients=rows["clients"].to_numpy().astype(np.int64)[order],
+        queries=rows["queries"].to_numpy().astype(np.int64)[order],
     )
+
+
+def _numbers(days: Sequence[datetime]) -> list[int]:
+    """Return days since 1970-01-01."""
+    return [round(day.timestamp()) // 86_400 for day in days]
 
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC)
-
-
-def _at(moment: datetime) -> Any:  # noqa: ANN401 - ibis is untyped
-    import ibis  # noqa: PLC0415 - heavy
-
-    return ibis.literal(moment, type="timestamp('UTC', 6)")

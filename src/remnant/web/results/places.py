@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases.library import Library
-from remnant.store import Store
 
 if TYPE_CHECKING:
     from remnant.estimate import Estimate
@@ -31,10 +30,11 @@ def places(settings: Settings, case: str, *, internal: bool) -> Any:
     from remnant.estimate.coverage import choose_vantage, default_window
     from remnant.estimate.decay import half_life
 
+    from remnant.web.results.kinds import opened
+
     if not internal:
         return None
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (_, view):
         known = Library(settings.home).get(case)
         basis = Basis(view, known, settings, default_window(view), choose_vantage(view))
         networks, countries = pooling.by_network(basis), pooling.by_country(basis)
@@ -87,10 +87,11 @@ def distinct_places(settings: Settings, case: str, *, internal: bool) -> Any:
     from remnant.estimate.coverage import choose_vantage, default_window
     from remnant.estimate.traffic import iter_key
 
+    from remnant.web.results.kinds import opened
+
     if not internal:
         return None
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (_, view):
         window, vantage = default_window(view), choose_vantage(view)
         networks = [
             [row["asn"], row["country"], row["clients"]]
@@ -108,10 +109,11 @@ def bystanders(settings: Settings, case: str, *, internal: bool) -> Any:
     from remnant.estimate.bystanders import table
     from remnant.estimate.coverage import choose_vantage, default_window
 
+    from remnant.web.results.kinds import opened
+
     if not internal:
         return None
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (_, view):
         known = Library(settings.home).get(case)
         basis = Basis(view, known, settings, default_window(view), choose_vantage(view))
         return {"vantage": basis.vantage, "rows": list(table(basis, _MOST_BYSTANDERS))}
