@@ -26,6 +26,8 @@ from remnant.report.facts import Pulse
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
+from remnant.web.places import words
+from remnant.web.places.lands import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +106,13 @@ def environment() -> jinja2.Environment:
         "country": wording.country_name,
         "amount": wording.amount,
         "counted_in": wording.counted_in,
+        "country_long": name_of,
+        "half_life": words.half_life,
+        "rank": words.rank,
+        "change": words.change,
+        "clean_up": words.clean_up,
+        "pick": words.pick,
+        "short": words.short,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
         "part": lambda text: quote(str(text), safe=""),
     }
@@ -122,11 +131,8 @@ def environment() -> jinja2.Environment:
 
 def with_query(request: Request, **changed: object) -> str:
     """Return the address of this page with some of its parameters changed; ``None`` drops one."""
-    given = dict(request.query_params.multi_items())
-    given |= {key: str(value) for key, value in changed.items() if value is not None}
-    for key, value in changed.items():
-        if value is None:
-            given.pop(key, None)
+    given = [pair for pair in request.query_params.multi_items() if pair[0] not in changed]
+    given += [(key, str(value)) for key, value in changed.items() if value is not None]
     return f"{request.url.path}?{urlencode(given)}" if given else request.url.path
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from remnant.web.results.joined import joined
 from remnant.web.results.overview import overview, verdict
+from remnant.web.results.places import bystanders, distinct_places, places
 from remnant.web.results.pulse import pulse
 from remnant.web.results.sharing import opened, sharing
 
@@ -24,4 +25,7 @@ KINDS: Final[dict[str, Kind]] = {
     "overview": overview,
     "joined": joined,
     "pulse": pulse,
+    "places": places,
+    "distinct_places": distinct_places,
+    "bystanders": bystanders,
 }

@@ -77,7 +77,7 @@ async function check() {
     return;
   }
   const look = await answer.json();
-  for (const old of form.querySelectorAll(".said .wrong, .said .odd")) old.remove();
+  for (const old of form.querySelectorAll(".told .wrong, .told .odd")) old.remove();
   for (const old of form.querySelectorAll("[aria-invalid]")) old.removeAttribute("aria-invalid");
   // The check counts the rows that were sent; the form counts all of them.
   const stands = (field) => field?.replace(/^(watch|event)-(\d+)/, (all, table, at) => {
