@@ -22,6 +22,7 @@ import remnant
 from remnant.report import wording
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
+from remnant.web.name_path import name_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,12 @@ def environment() -> jinja2.Environment:
         "unit": wording.unit_word,
         "country": wording.country_name,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        "seen_by_option": lambda vantage: (
+            vantage,
+            wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        ),
         "part": lambda text: quote(str(text), safe=""),
+        "name_part": name_part,
     }
     env.globals |= {
         "asset": asset,

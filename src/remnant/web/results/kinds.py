@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from remnant.cases.library import Library
 from remnant.store import Store
+from remnant.web.results.names import names
 
 if TYPE_CHECKING:
     from remnant.settings import Settings
@@ -50,4 +51,4 @@ def overview(settings: Settings, case: str, *, internal: bool) -> Any:
     return asdict(content)
 
 
-KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview}
+KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview, "names": names}
