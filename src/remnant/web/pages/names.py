@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.name_tables import Chosen, Tables
@@ -57,6 +57,14 @@ class Listing(BaseModel):
     limit: int = Field(50, ge=1, le=500, description="Rows of a page.")
     after: str | None = Field(None, max_length=MOST_CURSOR, description="Cursor of a page.")
     before: str | None = Field(None, max_length=MOST_CURSOR, description="Cursor, backwards.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chosen(cls, given: Any) -> Any:
+        """Leave out what a form sends of fields that nobody filled in."""
+        if isinstance(given, dict):
+            return {key: value for key, value in given.items() if value != ""}
+        return given
 
 
 class NamesQuery(Listing):
