@@ -8,6 +8,7 @@ needs no exception for inline ones.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,8 @@ POLICY: Final = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """What a page may do."""
+
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
 def render(asked: Asked, template: str, title: str, answer: BaseModel) -> Response:
@@ -91,6 +94,7 @@ def environment() -> jinja2.Environment:
         ),
         "part": lambda text: quote(str(text), safe=""),
         "name_part": name_part,
+        "dated": lambda text: _TIME.sub(r"\1", str(text)),
     }
     env.globals |= {
         "asset": asset,

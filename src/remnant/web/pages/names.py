@@ -244,7 +244,9 @@ def pulses(view: View, vantage: str, names: Sequence[str]) -> dict[str, Curve]:
     if not names:
         return {}
     window = default_window(view)
-    start = max(floor(window.since, "day"), floor(window.until, "day") - timedelta(days=_POINTS - 1))
+    start = max(
+        floor(window.since, "day"), floor(window.until, "day") - timedelta(days=_POINTS - 1)
+    )
     days = by_step(view, Window(start, window.until), "day", vantage).to_pylist()
     table = view.table(schema.ACTIVITY)
     rows = (

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from remnant.errors import CaseError, NoData, RemnantError
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
-from remnant.web.frame import safe
 from remnant.web.name_path import STAR, name_of
 from remnant.web.page import page
 from remnant.web.pages.about import About, about
@@ -33,21 +32,30 @@ _MOST_VERSIONS: Final = 20
 _LARGE: Final = 1 << 20
 """Bytes of a case file of which earlier versions are not read for one page."""
 
+_QUICK: Final = 10_000_000
+"""Sightings up to which the clients of a name are counted by network without being asked for."""
+
 _DRAWN: Final = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv; charset=utf-8"}
 
 
-class NameQuery(BaseModel):
-    """Seen from where."""
+class FigureQuery(BaseModel):
+    """Which name, seen from where."""
 
     model_config = ConfigDict(extra="forbid")
 
     vantage: Vantage | None = None
-
-
-class FigureQuery(NameQuery):
-    """Of which name."""
-
     name: str = Field(max_length=1100)
+
+
+class NameQuery(BaseModel):
+    """Seen from where, and whether networks are counted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vantage: Vantage | None = None
+    networks: bool | None = Field(
+        None, description="Count clients by network; default: where that is quick."
+    )
 
 
 class Custody(BaseModel):
@@ -84,7 +92,7 @@ class OneName(BaseModel):
     vantage: str | None
     vantages: list[str]
     days: list[dict[str, Any]]
-    networks: list[dict[str, Any]]
+    networks: list[dict[str, Any]] | None
     networks_more: bool
     figure: list[str] = Field(exclude=True)
     strip: str = Field(exclude=True)
@@ -95,9 +103,7 @@ class OneName(BaseModel):
     router, "/cases/{case}/names/{name:path}", title="Name", roles=ANALYSTS, table="days",
     template="one_name",
 )  # fmt: skip
-def name(
-    asked: AskedBy, case: str, name: str, query: Annotated[NameQuery, Query()]
-) -> OneName:
+def name(asked: AskedBy, case: str, name: str, query: Annotated[NameQuery, Query()]) -> OneName:
     r"""One name of a case; bytes that mean something in a path are written as ``\DDD``."""
     head = about(asked, case)
     folded = name_of(name)
@@ -116,7 +122,8 @@ def name(
             expected="a name that the case watches, that was asked for, or that passive DNS holds",
             hint=f"/cases/{case}/names lists them",
         )
-    traffic = _Traffic(asked, case, folded, vantage)
+    count = told.get("sightings", 0) <= _QUICK if query.networks is None else query.networks
+    traffic = _Traffic(asked, case, folded, vantage, networks=count)
     custody, custody_problem = _custody(asked, case, folded, row)
     timeline = [] if server is None else [_interval(one) for one in server["timeline"]]
     figure = traffic.figure(simulated=head.simulated)
@@ -134,9 +141,9 @@ def name(
         vantage=vantage,
         vantages=vantages,
         days=traffic.days,
-        networks=traffic.networks[: _Traffic.MOST],
+        networks=traffic.networks[: _Traffic.MOST] if count else None,
         networks_more=len(traffic.networks) > _Traffic.MOST,
-        figure=[] if figure is None else [safe(svg) for svg in figure.inline()],
+        figure=[] if figure is None else [str(svg) for svg in figure.inline()],
         figure_facts="" if figure is None else figure.facts,
         strip=_strip(timeline),
     )
@@ -188,7 +195,15 @@ class _Traffic:
 
     MOST: Final = 20
 
-    def __init__(self, asked: Asked, case: str, name: str, vantage: str | None) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        case: str,
+        name: str,
+        vantage: str | None,
+        *,
+        networks: bool = False,
+    ) -> None:
         self.days: list[dict[str, Any]] = []
         self.networks: list[dict[str, Any]] = []
         self._name, self._vantage = name, vantage
@@ -211,7 +226,7 @@ class _Traffic:
                         "coverage": row["coverage"],
                     }
                 )
-            if seen:
+            if seen and networks:
                 self.networks = self._by_network(view, window)
 
     def _by_day(self, view: Any, window: Any) -> dict[Any, tuple[int, int]]:
@@ -241,13 +256,14 @@ class _Traffic:
         found = table.group_by("asn", "country").aggregate(
             queries=table.weight.sum(), clients=table.client.nunique()
         )
-        known = view.table(schema.CLIENTS)
-        known = known.filter(known.as_name.notnull()).group_by(as_of_number="asn")
-        names = known.aggregate(as_name=lambda t: t.as_name.max())
-        found = found.left_join(names, found.asn == names.as_of_number).drop("as_of_number")
         found = found.order_by(ibis.desc("clients"), ibis.desc("queries"), "asn", "country")
         rows: list[dict[str, Any]] = found.limit(self.MOST + 1).to_pyarrow().to_pylist()
-        return rows
+        numbers = sorted({row["asn"] for row in rows if row["asn"] is not None})
+        known = view.table(schema.CLIENTS)
+        known = known.filter(known.asn.isin(numbers or [-1]), known.as_name.notnull())
+        known = known.group_by("asn").aggregate(as_name=known.as_name.max())
+        names = {row["asn"]: row["as_name"] for row in known.to_pyarrow().to_pylist()}
+        return [row | {"as_name": names.get(row["asn"])} for row in rows]
 
     def _sightings(self, view: Any, window: Any) -> Any:
         from remnant.estimate.traffic import sightings
@@ -274,7 +290,10 @@ class _Traffic:
         half = timedelta(hours=12)
         whole = [day["coverage"] is not None and day["coverage"] >= COMPLETE for day in self.days]
         points = [
-            (day["day"] + half, float(day["queries"]) if ok and day["queries"] is not None else None)
+            (
+                day["day"] + half,
+                float(day["queries"]) if ok and day["queries"] is not None else None,
+            )
             for day, ok in zip(self.days, whole, strict=True)
         ]
         gaps = [

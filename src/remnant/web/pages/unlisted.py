@@ -70,9 +70,7 @@ def unlisted(asked: AskedBy, case: str, query: Annotated[UnlistedQuery, Query()]
             after=query.after,
             before=query.before,
         )
-        rows = [
-            UnlistedRow(**{k: row[k] for k in UnlistedRow.model_fields}) for row in part.rows
-        ]
+        rows = [UnlistedRow(**{k: row[k] for k in UnlistedRow.model_fields}) for row in part.rows]
         total, after, before = part.total, part.after, part.before
     return Unlisted(
         about=head,

@@ -51,10 +51,11 @@ def names(settings: Settings, case: str, *, internal: bool) -> Any:
 
     Returns:
         ``folder`` (its name below ``folder_of``), ``vantages`` (in the order in which one is
-        chosen), ``window``, ``simulated``, ``watched`` (rules that are names), ``seen`` (by
+        chosen), ``window``, ``simulated``,
+        ``sightings`` (rows), ``watched`` (rules that are names), ``seen`` (by
         vantage: names asked for), ``counts`` (by column: how many watched names have each value),
         ``unlisted`` (by kind: queries, names and whether all names are kept), ``servers`` (what is
-        said of the whole list) and ``problem`` (why states are not known, or null).
+        said of the whole list), ``watchlist`` (how old it is) and ``problem`` (why states are not known, or null).
     """
     del internal  # what strangers look up is no client's secret; who may see it the pages decide
     library = Library(settings.home)
@@ -80,9 +81,11 @@ def _tables(
 ) -> dict[str, Any]:
     from remnant.cases.rules import compile_rules
     from remnant.estimate.coverage import default_window, vantages
+    from remnant.schema import SIGHTINGS
 
     servers, problem = _servers(settings, store, view, case, folder)
-    listed = _listed(compile_rules(case), library.watched_since(case.name), servers)
+    rules = compile_rules(case)
+    listed = _listed(rules, library.watched_since(case.name), servers)
     _write(folder / "watched.parquet", _watched_schema(), listed.rows())
     seen = {}
     present = vantages(view)
@@ -92,16 +95,34 @@ def _tables(
     if not present:
         _join(settings, folder, None)
     window = default_window(view) if present else None
+    with store.ledger.reading() as connection:
+        files = store.ledger.files(connection, case.name, SIGHTINGS.name, linked=False)
     return {
         "vantages": present,
         "window": None if window is None else [iso(window.since), iso(window.until)],
         "simulated": view.simulated,
+        "sightings": sum(file.rows for file in files),
         "watched": len(listed.by_text),
         "seen": seen,
         "counts": {name: dict(count.most_common()) for name, count in listed.counts.items()},
         "unlisted": _unlisted(view, folder),
         "servers": servers.told,
+        "watchlist": _age(view, case, rules, settings),
         "problem": problem,
+    }
+
+
+def _age(view: View, case: Case, rules: list[Rule], settings: Settings) -> dict[str, Any]:
+    """Return how old the watchlists are with which the sources were read."""
+    from remnant.report.intake import watchlist_age
+
+    age, _ = watchlist_age(view, case, rules, settings)
+    return {
+        "entries": age.entries,
+        "sources": len(view.sources),
+        "older_sources": age.older_sources,
+        "added": [[text, iso(at)] for text, at in age.added],
+        "added_total": age.added_total,
     }
 
 
