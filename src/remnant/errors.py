@@ -12,6 +12,7 @@
     │   └── KeyMismatch      the site key is not the one that the store was made with
     ├── ReferenceDataError   a prefix table or database cannot be used
     ├── NoData               the question has no data to answer it
+    ├── AccessError          an account, a token or a network of theirs cannot be as asked
     ├── ExportError          zones or a policy for other servers cannot be written as asked
     └── SimulationError      a scenario cannot be made
 
@@ -21,6 +22,7 @@ Malformed traffic is not an error: it is counted and quarantined.
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
     "CaseError",
     "DamagedInput",
     "ExportError",
@@ -133,6 +135,10 @@ class ReferenceDataError(RemnantError):
 
 class NoData(RemnantError):
     """The question has no data to answer it."""
+
+
+class AccessError(RemnantError):
+    """An account, a token or a network of theirs cannot be as asked."""
 
 
 class ExportError(RemnantError):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 import remnant
 from remnant.cases.library import Library
 from remnant.web import problem
+from remnant.web.access.access import Access
+from remnant.web.access.forms import genuine
+from remnant.web.access.frontier import Frontier
 from remnant.web.access.gate import admit, admits
-from remnant.web.access.viewer import EVERYONE
+from remnant.web.access.security import with_security
+from remnant.web.access.viewer import ANYBODY
 from remnant.web.frame import POLICY, STATIC, stylesheet
 from remnant.web.pages import routers
 from remnant.web.results.results import Results
@@ -38,6 +43,7 @@ _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
@@ -55,6 +61,7 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         app.state.site.snapshots.close()
+        app.state.access.close()
 
     app = FastAPI(
         title="Remnant",
@@ -62,10 +69,12 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
         summary="What is left of a botnet after its takedown.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(admit)],
+        dependencies=[Depends(admit), Depends(genuine)],
     )
+    app.state.secret = secrets.token_bytes(32)
+    app.state.access = Access(settings, guarded=guarded)
     snapshots = Snapshots(settings)
     app.state.site = Site(
         settings, Library(settings.home), snapshots, Results(settings, snapshots), guarded
@@ -74,12 +83,12 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
         app.include_router(router)
 
     @app.get("/", include_in_schema=False)
-    @admits(EVERYONE)
+    @admits(ANYBODY)
     def start() -> Response:
         return RedirectResponse("/cases")
 
     @app.get("/static/{digest}/{name}", include_in_schema=False)
-    @admits(EVERYONE)
+    @admits(ANYBODY)
     def static(digest: str, name: str) -> Response:
         del digest  # only tells one state of the file from another
         kind = _TYPES.get(f".{name.rpartition('.')[2]}")
@@ -90,7 +99,13 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
         kept = {"cache-control": f"public, max-age={_YEAR_S}, immutable"}
         return Response(data, media_type=kind, headers=kept)
 
+    @app.get("/openapi.json", include_in_schema=False)
+    @admits(ANYBODY)
+    def openapi() -> JSONResponse:
+        return JSONResponse(with_security(app, app.openapi()))
+
     problem.install(app)
+    app.add_middleware(Frontier, settings=settings.web, guarded=guarded)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
 
     @app.middleware("http")

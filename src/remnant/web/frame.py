@@ -23,6 +23,7 @@ import remnant
 from remnant.report import wording
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
+from remnant.web.access.forms import csrf, csrf_value
 from remnant.web.name_path import name_part
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def environment() -> jinja2.Environment:
     }
     env.globals |= {
         "asset": asset,
+        "csrf": csrf,
+        "csrf_value": csrf_value,
         "sparkline": sparkline,
         "version": remnant.__version__,
         "with_query": with_query,

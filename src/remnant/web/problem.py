@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from remnant.errors import CaseError, NoData, RemnantError, StoreBusy, printable
+from remnant.errors import AccessError, CaseError, NoData, RemnantError, StoreBusy, printable
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def install(app: FastAPI) -> None:
         status = 404 if isinstance(error, NoData) else 422
         if isinstance(error, StoreBusy):
             status = 503
-        elif isinstance(error, CaseError) and error.what.startswith("there is no"):
+        elif isinstance(error, CaseError | AccessError) and error.what.startswith("there is no"):
             status = 404
         problem = Problem(
             status=status,
