@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from remnant.web.problem import Problem
     from remnant.web.site import Asked
 
-__all__ = ["POLICY", "STATIC", "asset", "render", "render_problem", "stylesheet"]
+__all__ = ["POLICY", "STATIC", "asset", "render", "render_problem", "stylesheet", "to_html"]
 
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
@@ -48,13 +48,17 @@ _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 def render(asked: Asked, template: str, title: str, answer: BaseModel) -> Response:
     """Return a page: its template gets the answer's fields, ``asked`` and ``title``."""
+    return HTMLResponse(to_html(asked, template, title, answer))
+
+
+def to_html(asked: Asked, template: str, title: str, answer: BaseModel) -> str:
+    """Return the text of a page."""
     fields = {name: getattr(answer, name) for name in type(answer).model_fields}
-    text = (
+    return (
         environment()
         .get_template(f"{template}.html.j2")
         .render(asked=asked, viewer=asked.viewer, request=asked.request, title=title, **fields)
     )
-    return HTMLResponse(text)
 
 
 def render_problem(

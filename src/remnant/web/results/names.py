@@ -2,7 +2,7 @@
 
 A case may watch two million names, and under a watched ``*.`` name strangers can make up as many
 more as they like. So what is known of each name is worked out once, beside the server, and lies in
-Parquet under ``web/names`` in the home folder: a table for each vantage, one of what was asked for
+Parquet under ``dashboard-names`` in the home folder: a table for each vantage, one of what was asked for
 beside the list, one of servers. What this module returns says where they lie and what they hold.
 """
 
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases.library import Library
 from remnant.errors import RemnantError
-from remnant.store import Store
 from remnant.web.name_path import STAR
 from remnant.windows import iso, parse_time
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from remnant.cases.model import Case
     from remnant.settings import Settings
-    from remnant.store import View
+    from remnant.store import Store, View
     from remnant.watchlist import Rule
 
 __all__ = ["MOST_UNLISTED", "folder_of", "names"]
@@ -43,7 +42,7 @@ _ROWS: Final = 50_000
 
 def folder_of(settings: Settings, case: str) -> Path:
     """Return where the tables of a case lie."""
-    return settings.home / "web" / "names" / case
+    return settings.home / "dashboard-names" / case
 
 
 def names(settings: Settings, case: str, *, internal: bool) -> Any:
@@ -57,20 +56,30 @@ def names(settings: Settings, case: str, *, internal: bool) -> Any:
         ``unlisted`` (by kind: queries, names and whether all names are kept), ``servers`` (what is
         said of the whole list), ``watchlist`` (how old it is) and ``problem`` (why states are not known, or null).
     """
+    from remnant.web.results.kinds import opened  # it knows this kind, too
+
     del internal  # what strangers look up is no client's secret; who may see it the pages decide
     library = Library(settings.home)
     loaded = library.get(case)
     place = folder_of(settings, case)
     made = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%S%fZ")
     fresh = place / f".{made}.part"
-    fresh.mkdir(parents=True, mode=0o700)
     try:
-        with Store.open(settings) as store:
-            told = _tables(settings, store, store.view(case), library, loaded, fresh)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.mkdir(exist_ok=True, mode=0o700)
+        fresh.mkdir(mode=0o700)
+        with opened(settings, case) as (store, view):
+            told = _tables(settings, store, view, library, loaded, fresh)
         fresh.rename(place / made)
-    except BaseException:
+    except OSError as error:
+        raise RemnantError(
+            "the tables of names cannot be kept",
+            where=str(place),
+            got=error.strerror or str(error),
+            hint="the dashboard needs a home folder that it can write to, with room",
+        ) from error
+    finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise
     for old in sorted(path for path in place.iterdir() if path.is_dir())[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return {"folder": made, **told}
