@@ -1,7 +1,7 @@
-"""Names in addresses: any name, whatever bytes it holds, as one part of a path.
+r"""Names in addresses: any name, whatever bytes it holds, as one part of a path.
 
 Bytes that mean something in a path, to a proxy or to the endings of twins (``.json``), are written
-as the ``\\DDD`` escapes of RFC 1035, which name the same byte. Then all is quoted.
+as the ``\DDD`` escapes of RFC 1035, which name the same byte. Then all is quoted.
 """
 
 from __future__ import annotations

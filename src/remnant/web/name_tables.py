@@ -16,6 +16,7 @@ from remnant.web.paging import read_cursor, write_cursor
 from remnant.web.results.names import folder_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from remnant.settings import Settings
@@ -192,6 +193,15 @@ class Tables:
         part = _part(rows, ("number",), total, more=more, after=after, before=before)
         plain = [json.loads(row["text"]) for row in part.rows]
         return Part(plain, part.total, part.after, part.before)
+
+    def all_servers(self) -> Iterator[dict[str, Any]]:
+        """Yield every server and name, as its JSON, in the order of ``infrastructure.servers``."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self._folder / "servers.parquet") as file:
+            for batch in file.iter_batches(1000, columns=["text"]):
+                for text in batch["text"].to_pylist():
+                    yield json.loads(text)
 
     def server(self, kind: str, value: str) -> dict[str, Any] | None:
         """Return what is known of one server or name, as its JSON, or ``None``."""

@@ -234,9 +234,7 @@ def _row(
     step: int | None,
 ) -> SensorRow:
     gaps = [] if hours is None else hours.gaps()
-    spans = [
-        Gap(since=since, until=until, hours=(until - since) // _HOUR) for since, until in gaps
-    ]
+    spans = [Gap(since=since, until=until, hours=(until - since) // _HOUR) for since, until in gaps]
     counted = {
         name: 0 if known is None else int(getattr(known, name))
         for name in ("matched", "malformed", "skipped", "lost", "clock_faults")
