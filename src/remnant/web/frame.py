@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+import re
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
 from remnant.web.places import words
 from remnant.web.places.lands import name_of
+from remnant.web.name_path import name_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,8 @@ POLICY: Final = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """What a page may do."""
+
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
 def render(asked: Asked, template: str, title: str, answer: BaseModel) -> Response:
@@ -114,7 +118,13 @@ def environment() -> jinja2.Environment:
         "pick": words.pick,
         "short": words.short,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        "seen_by_option": lambda vantage: (
+            vantage,
+            wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        ),
         "part": lambda text: quote(str(text), safe=""),
+        "name_part": name_part,
+        "dated": lambda text: _TIME.sub(r"\1", str(text)),
     }
     env.globals |= {
         "asset": asset,

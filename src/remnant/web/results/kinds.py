@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from remnant.web.results.joined import joined
+from remnant.web.results.names import names
 from remnant.web.results.overview import overview, verdict
 from remnant.web.results.places import bystanders, distinct_places, places
 from remnant.web.results.pulse import pulse
@@ -25,6 +26,7 @@ KINDS: Final[dict[str, Kind]] = {
     "overview": overview,
     "joined": joined,
     "pulse": pulse,
+    "names": names,
     "places": places,
     "distinct_places": distinct_places,
     "bystanders": bystanders,
