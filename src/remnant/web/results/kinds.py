@@ -50,4 +50,11 @@ def overview(settings: Settings, case: str, *, internal: bool) -> Any:
     return asdict(content)
 
 
-KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview}
+def mapped(settings: Settings, case: str, *, internal: bool) -> Any:
+    """Return the map for its page."""
+    from remnant.web.results.mapped import mapped as told
+
+    return told(settings, case, internal=internal)
+
+
+KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview, "map": mapped}
