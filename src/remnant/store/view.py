@@ -41,8 +41,17 @@ class View:
         simulated: the case holds simulated sources.
     """
 
-    def __init__(self, case: str, folder: Folder, ledger: Ledger, settings: Settings) -> None:
+    def __init__(
+        self,
+        case: str,
+        folder: Folder,
+        ledger: Ledger,
+        settings: Settings,
+        *,
+        beside: Engine | None = None,
+    ) -> None:
         self.case = case
+        self._beside = beside
         self._folder = folder
         self._settings = settings
         with ledger.reading() as connection:
@@ -50,7 +59,7 @@ class View:
             self.retired: Final[dict[str, datetime]] = ledger.retired(connection)
             self._dirty = ledger.dirty_days(connection, case)
             self._files: dict[str, list[FileRecord]] = {}
-            for file in ledger.files(connection, case):
+            for file in ledger.files(connection, case, linked=False):
                 self._files.setdefault(file.table, []).append(file)
         self.simulated = any(source.simulated for source in self.sources)
         self._tables: dict[str, Table] = {}
@@ -59,7 +68,7 @@ class View:
 
     @cached_property
     def _engine(self) -> Engine:
-        return Engine(self._folder, self._settings)
+        return Engine(self._folder, self._settings, beside=self._beside)
 
     def table(self, table: TableSchema) -> Table:
         """Return all rows of a stored table; a table without any has the right columns.

@@ -22,6 +22,7 @@ import remnant
 from remnant.report import wording
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
+from remnant.web.access.forms import csrf, csrf_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from remnant.web.problem import Problem
     from remnant.web.site import Asked
 
-__all__ = ["POLICY", "STATIC", "asset", "render", "render_problem", "stylesheet"]
+__all__ = ["POLICY", "STATIC", "asset", "render", "render_problem", "stylesheet", "to_html"]
 
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
@@ -43,13 +44,17 @@ POLICY: Final = (
 
 def render(asked: Asked, template: str, title: str, answer: BaseModel) -> Response:
     """Return a page: its template gets the answer's fields, ``asked`` and ``title``."""
+    return HTMLResponse(to_html(asked, template, title, answer))
+
+
+def to_html(asked: Asked, template: str, title: str, answer: BaseModel) -> str:
+    """Return the text of a page."""
     fields = {name: getattr(answer, name) for name in type(answer).model_fields}
-    text = (
+    return (
         environment()
         .get_template(f"{template}.html.j2")
         .render(asked=asked, viewer=asked.viewer, request=asked.request, title=title, **fields)
     )
-    return HTMLResponse(text)
 
 
 def render_problem(
@@ -88,6 +93,8 @@ def environment() -> jinja2.Environment:
     }
     env.globals |= {
         "asset": asset,
+        "csrf": csrf,
+        "csrf_value": csrf_value,
         "sparkline": sparkline,
         "version": remnant.__version__,
         "with_query": with_query,

@@ -42,7 +42,8 @@ def admit(request: Request) -> None:
     """Find out who asks, and refuse who may not; a dependency of the whole application.
 
     Raises:
-        HTTPException: 403, the viewer's role is not among the endpoint's.
+        HTTPException: 401 (a page: 303 to where one signs in), nobody is signed in; 403, the
+            viewer's role is not among the endpoint's.
     """
     request.state.viewer = PUBLIC if request.app.state.site.guarded else LOCAL
     if request.state.viewer.role not in roles_of(request.scope.get("endpoint")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -10,9 +11,12 @@ from remnant.cases.library import Library
 from remnant.store import Store
 
 if TYPE_CHECKING:
-    from remnant.settings import Settings
+    from collections.abc import Iterator
 
-__all__ = ["KINDS", "Kind"]
+    from remnant.settings import Settings
+    from remnant.store import View
+
+__all__ = ["KINDS", "Kind", "opened", "sharing"]
 
 
 class Kind(Protocol):
@@ -21,9 +25,49 @@ class Kind(Protocol):
     def __call__(self, settings: Settings, case: str, *, internal: bool) -> Any:
         """Return plain data.
 
+        A kind may take ``since``, ``until`` (ISO 8601) and ``vantage`` beside: they are given only
+        where a page asks for them.
+
         Raises:
             RemnantError: it cannot be worked out, and why.
         """
+
+
+class _Shared:
+    """The store and the view that the kinds of one case work on, one after the other."""
+
+    def __init__(self) -> None:
+        self.case: str | None = None
+        self.store: Store | None = None
+        self.view: View | None = None
+
+
+_SHARED: Final = _Shared()
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, case: str) -> Iterator[tuple[Store, View]]:
+    """Yield the store and a view of a case: those that ``sharing`` holds, else new ones.
+
+    Every kind that reads the store goes through this, so that what one kind has computed in a view
+    (``View.kept``, ``View.known``) serves the next one.
+    """
+    if _SHARED.case == case and _SHARED.store is not None and _SHARED.view is not None:
+        yield _SHARED.store, _SHARED.view
+        return
+    with Store.open(settings) as store:
+        yield store, store.view(case)
+
+
+@contextlib.contextmanager
+def sharing(case: str, store: Store, view: View) -> Iterator[None]:
+    """Let the kinds of a case work on this view; for a process with one thread."""
+    before = (_SHARED.case, _SHARED.store, _SHARED.view)
+    _SHARED.case, _SHARED.store, _SHARED.view = case, store, view
+    try:
+        yield
+    finally:
+        _SHARED.case, _SHARED.store, _SHARED.view = before
 
 
 def verdict(settings: Settings, case: str, *, internal: bool) -> Any:
@@ -31,17 +75,17 @@ def verdict(settings: Settings, case: str, *, internal: bool) -> Any:
     from remnant.judge.verdict import judge
 
     del internal
-    with Store.open(settings) as store:
-        return judge(store.view(case), Library(settings.home).get(case), settings).to_json()
+    with opened(settings, case) as (_, view):
+        return judge(view, Library(settings.home).get(case), settings).to_json()
 
 
 def overview(settings: Settings, case: str, *, internal: bool) -> Any:
     """Return what the report shows of a case."""
     from remnant.report.content import gather
 
-    with Store.open(settings) as store:
+    with opened(settings, case) as (_, view):
         content = gather(
-            store.view(case),
+            view,
             Library(settings.home).get(case),
             settings,
             internal=internal,

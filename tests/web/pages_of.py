@@ -1,0 +1,70 @@
+"""Which pages an application has, found from its routes."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from web.hostile import CASE, QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+VALUES: Final[dict[str, tuple[str, ...]]] = {"case": (CASE, QUIET)}
+"""What stands for a parameter in the path of a page."""
+
+MORE: Final = ("/cases/there-is-none", "/search?q=%3Cscript%3Ealert(13)%3C/script%3E")
+"""Pages that no route names."""
+
+_FILE: Final = re.compile(r"\.(json|csv|svg|png|pdf|zip|toml|txt|html|js)(\?|$)")
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
+_STREAM: Final = re.compile(r"(^|/)(events|live|stream)(/|$)")
+
+
+def routes(app: FastAPI) -> Iterator[Any]:
+    """Yield every route that answers to GET, also those of included routers."""
+    waiting: list[Any] = list(app.routes)
+    while waiting:
+        route = waiting.pop(0)
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            waiting[:0] = included.routes
+        elif "GET" in (getattr(route, "methods", None) or ()):
+            yield route
+
+
+def templates(app: FastAPI) -> list[str]:
+    """Return the paths that may be pages, with parameters in braces."""
+    paths = dict.fromkeys(str(route.path) for route in routes(app))
+    return [
+        path
+        for path in paths
+        if not _FILE.search(path) and not _STREAM.search(path) and not path.startswith("/static/")
+    ]
+
+
+def filled(path: str, values: dict[str, tuple[str, ...]] | None = None) -> Iterator[str]:
+    """Yield a path with its parameters filled in; none where nothing is known to stand there."""
+    known = VALUES | (values or {})
+    names = _PARAMETER.findall(path)
+    if not set(names) <= set(known):
+        return
+    for chosen in product(*(known[name] for name in names)):
+        left = iter(chosen)
+        yield _PARAMETER.sub(lambda _: next(left), path)  # noqa: B023 - used at once
+
+
+def pages(client: TestClient) -> list[str]:
+    """Return the paths that answer with a page of HTML."""
+    found = []
+    for template in templates(client.app):  # type: ignore[arg-type]
+        for path in filled(template):
+            answer = client.get(path, headers={"accept": "text/html"})
+            assert answer.status_code < 500, f"{path}: {answer.status_code}"
+            if answer.status_code == 200 and answer.headers["content-type"].startswith("text/html"):
+                found.append(path)
+    return found
