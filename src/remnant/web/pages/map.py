@@ -7,11 +7,12 @@ import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
+from remnant.web.answers import Body, send
 from remnant.web.page import page
 from remnant.web.pages.about import About, about
 from remnant.web.problem import RESPONSES
@@ -295,12 +296,10 @@ def _part(asked: Asked, case: str, part: str, kind: str = "application/json") ->
     text = _value(asked, case)[part]
     if text is None:
         raise HTTPException(404, f"this map has no {part}")
-    request: Request = asked.request
-    data = unpacked(text)
-    tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "accept-encoding"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(data, media_type=kind, headers=headers | {"content-encoding": "gzip"})
-    return Response(gzip.decompress(data), media_type=kind, headers=headers)
+    packed = unpacked(text)
+    tag = hashlib.blake2b(packed, digest_size=12).hexdigest()
+    if "gzip" in asked.request.headers.get("accept-encoding", ""):
+        # Kept compressed: what it is without that need not be made.
+        return send(asked.request, Body(b"", packed, kind, tag, personal=False, headers={}))
+    plain = gzip.decompress(packed)
+    return send(asked.request, Body(plain, None, kind, tag, personal=False, headers={}))

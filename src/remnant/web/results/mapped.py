@@ -53,14 +53,13 @@ def mapped(settings: Settings, case: str, *, internal: bool) -> dict[str, Any]:
     from remnant.infrastructure.traffic import named, slider, with_traffic
     from remnant.report.mapfacts import MapFacts, published
     from remnant.report.wording import VANTAGE_WORDS
-    from remnant.store import Store
+    from remnant.web.results.kinds import opened
 
     library = Library(settings.home)
     loaded = library.get(case)
     minimum = 0 if internal else settings.report.minimum_count
     days: Slider | None = None
-    with Store.open(settings) as store:
-        view = store.view(case)
+    with opened(settings, case) as (store, view):
         plain = case_map(store, view, loaded, settings, load_reference(settings, case))
         ranked = ranking(plain) if internal and plain.is_observed else None
         graph, source = plain, "passive DNS"
@@ -127,7 +126,7 @@ def told(
         "case": facts.case,
         "title": facts.title,
         "source": facts.source,
-        "line": facts.line,
+        "line": facts.line[:1].upper() + facts.line[1:],
         "simulated": facts.simulated,
         "minimum": facts.minimum,
         "takedown": facts.takedown and facts.takedown.isoformat(),

@@ -8,6 +8,7 @@ const EDGES_AT_ONCE = 1500;
 const MARKS_AT_ONCE = 150;
 const TINY = 1.7;
 const LABELS = 90;
+const ROOM_OF_LABEL = 8000;
 const FONT = '"Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 
 /** Run a painting to its end. */
@@ -26,7 +27,6 @@ export class Picture {
     const { data, edges } = scene;
     const count = edges.tail.length;
     const asks = data.types.indexOf("asks");
-    const hub = (n) => data.told("hub", n) !== undefined;
     const hubs = new Uint8Array(data.count);
     for (const n of data.sparse.hub.keys()) hubs[n] = 1;
     this.hubs = hubs;
@@ -37,6 +37,7 @@ export class Picture {
     this.alive = null;
     if (day) this.alive = new Uint8Array(data.count);
     const sizes = [0, 0, 0, 0];
+    let asked = 0;
     for (let e = 0; e < count; e++) {
       const t = edges.tail[e], h = edges.head[e];
       const dated = edges.first[e] >= 0;
@@ -49,6 +50,7 @@ export class Picture {
       else if (ranked[t] || ranked[h]) this.group[e] = 3;
       else this.group[e] = data.cluster[t < data.folded ? t : data.parent[t]] === data.cluster[h < data.folded ? h : data.parent[h]] ? 2 : 1;
       if (this.group[e] < 4) sizes[this.group[e]]++;
+      else asked++;
       if (day && dated) this.alive[t] = this.alive[h] = 1;
     }
     const crowd = Math.min(1, (3000 / Math.max(count, 1)) ** 0.35);
@@ -58,7 +60,7 @@ export class Picture {
       ["soft", 1, Math.max(0.3 * faint(sizes[1], 250), 0.07) * crowd],
       ["soft", 1, 0.55 * crowd],
       ["alarm", 1, 0.6],
-      ...[0, 1, 2, 3, 4].map((k) => ["client", 1 + 0.9 * k * (k > 1), 0.16 + 0.1 * k]),
+      ...[0, 1, 2, 3, 4].map((k) => ["client", k > 2 ? k - 1 : 1, (0.14 + 0.09 * k) * faint(asked, 60)]),
     ];
     this.order = importance(scene, hubs);
   }
@@ -96,7 +98,7 @@ export function words(data, n) {
  * @param camera  {x, y, k}: what lies in the middle, and pixels per unit
  * @param w,h     size in CSS pixels; the context's transform is set to `ratio`
  */
-export function* paint(ctx, picture, camera, w, h, ratio, { labels = true } = {}) {
+export function* paint(ctx, picture, camera, w, h, ratio, { labels = true, inner = null } = {}) {
   const { scene, looks, theme } = picture;
   const { data, edges } = scene;
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -184,10 +186,17 @@ export function* paint(ctx, picture, camera, w, h, ratio, { labels = true } = {}
   }
   for (let i = ranks.length - 4; i >= 0; i -= 4) {
     const [n, x, y, r] = ranks.slice(i, i + 4);
-    candidate(ctx, theme, x, y, Math.max(Math.min(r + 1, 16), 7.5), data.rank.get(n));
+    // On a large shape the rank stands at its corner, so that the shape can be seen.
+    const aside = r > 11 ? 0.75 * r : 0;
+    candidate(ctx, theme, x + aside, y - aside, Math.max(Math.min(r + 1, 9), 7.5), data.rank.get(n));
   }
   yield;
-  if (labels) yield* paintLabels(ctx, picture, order, k, ox, oy, w, h);
+  if (!labels) return;
+  const room = new Room(w);
+  const seenOnly = inner ?? [0, 0, w, h];
+  yield* paintLabels(ctx, picture, order, k, ox, oy, room, seenOnly, null);
+  // Beyond the view, for when it moves there.
+  if (inner) yield* paintLabels(ctx, picture, order, k, ox, oy, room, [0, 0, w, h], inner);
 }
 
 export function candidate(ctx, theme, x, y, r, rank) {
@@ -239,25 +248,28 @@ function* paintEdges(ctx, picture, k, ox, oy, w, h, ratio) {
 
 const widths = new Map();
 
-function* paintLabels(ctx, picture, order, k, ox, oy, w, h) {
+/** Write names where there is room: of what lies in `frame` and not in `done`. */
+function* paintLabels(ctx, picture, order, k, ox, oy, room, frame, done) {
   const { scene, looks, theme, alive } = picture;
   const { data } = scene;
   const size = 12, high = 15;
-  const room = new Room(w, h);
+  const [left, top_, right, bottom] = frame;
   ctx.textAlign = "left";
   ctx.textBaseline = "middle";
   ctx.lineJoin = "round";
   for (const [n, rank] of data.rank) {
     if (scene.on[n]) room.take(data.x[n] * k + ox - 8, data.y[n] * k + oy - 8, 16, 16, rank);
   }
+  const most = Math.min(LABELS, Math.max(14, ((right - left) * (bottom - top_)) / ROOM_OF_LABEL));
   let written = 0, tried = 0;
   for (const n of order) {
     const x = data.x[n] * k + ox, y = data.y[n] * k + oy;
-    if (x < 0 || y < 0 || x > w || y > h || (alive && !alive[n])) continue;
+    if (x < left || y < top_ || x > right || y > bottom || (alive && !alive[n])) continue;
+    if (done && x >= done[0] && y >= done[1] && x <= done[2] && y <= done[3]) continue;
     const ranked = data.rank.has(n);
     const r = Math.max(looks.radius[n] * k, ranked ? 8 : 0);
     if (!ranked && r < 2.2 && written > 40) continue;
-    if (written >= LABELS || ++tried > 700) break;
+    if (written >= most || ++tried > 700) break;
     const text = words(data, n);
     ctx.font = `${ranked ? 600 : 400} ${size}px ${FONT}`;
     const key = ranked ? `!${text}` : text;
@@ -265,7 +277,7 @@ function* paintLabels(ctx, picture, order, k, ox, oy, w, h) {
     if (wide === undefined) widths.set(key, (wide = ctx.measureText(text).width));
     const gap = r + 4;
     for (const [at, top] of [[x + gap, y - high / 2], [x - gap - wide, y - high / 2], [x - wide / 2, y + gap - 2], [x - wide / 2, y - gap - high + 2]]) {
-      if (at < 2 || at + wide > w - 2 || !room.free(at, top, wide, high)) continue;
+      if (at < left + 2 || at + wide > right - 2 || top < top_ + 1 || top + high > bottom - 1 || !room.free(at, top, wide, high)) continue;
       room.take(at, top, wide, high);
       ctx.globalAlpha = 0.78;
       ctx.fillStyle = theme.paper;
@@ -283,7 +295,7 @@ function* paintLabels(ctx, picture, order, k, ox, oy, w, h) {
 
 /** Which parts of a picture are written on: boxes in a grid. */
 class Room {
-  constructor(w, h) {
+  constructor(w) {
     this.cell = 64;
     this.across = Math.ceil(w / this.cell) + 2;
     this.cells = new Map();

@@ -233,7 +233,9 @@ export class View {
       made = { canvas, ctx: canvas.getContext("2d", { alpha: false }), camera: { x: (left + right) / 2, y: (top + bottom) / 2, k }, w, h, ratio: 1, picture: this.picture, whole };
     } else made = this.#sheet(PAD, this.camera, this.spare);
     if (!whole) this.spare = null;
-    this.pending = { made, steps: paint(made.ctx, this.picture, made.camera, made.w, made.h, made.ratio, { labels: !whole }) };
+    const left = (made.w - this.w) / 2, top = (made.h - this.h) / 2;
+    const inner = whole ? null : [left, top, left + this.w, top + this.h];
+    this.pending = { made, steps: paint(made.ctx, this.picture, made.camera, made.w, made.h, made.ratio, { labels: !whole, inner }) };
   }
 
   #slice() {
