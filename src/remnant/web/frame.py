@@ -159,9 +159,21 @@ def stylesheet() -> bytes:
 
 @cache
 def asset(name: str) -> str:
-    """Return the address of a static file; it changes with the content, so it may be kept."""
-    data = stylesheet() if name == "style.css" else (STATIC / name).read_bytes()
-    return f"/static/{hashlib.sha256(data).hexdigest()[:12]}/{name}"
+    """Return the address of a static file; it changes with the content, so it may be kept.
+
+    It changes with that of any of them: a script asks for its modules beside itself.
+    """
+    if not (STATIC / name).is_file():
+        raise FileNotFoundError(name)
+    return f"/static/{_digest()}/{name}"
+
+
+@cache
+def _digest() -> str:
+    whole = hashlib.sha256(stylesheet())
+    for path in sorted(STATIC.iterdir()):
+        whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()[:12]
 
 
 def safe(svg: str) -> Markup:
