@@ -97,9 +97,7 @@ def test_two_readers_have_a_view_each_and_the_third_waits(snapshots: Snapshots) 
     assert snapshots.open_views == READERS
 
 
-def test_a_reader_may_finish_on_the_view_it_holds(
-    settings: Settings, snapshots: Snapshots
-) -> None:
+def test_a_reader_may_finish_on_the_view_it_holds(settings: Settings, snapshots: Snapshots) -> None:
     with snapshots.view(CASE) as view:
         commit(settings, 1)
         assert asked(snapshots) == 6
@@ -169,9 +167,7 @@ def test_a_store_that_was_restored_from_a_copy_is_seen(
     assert asked(snapshots) == 3
 
 
-def test_an_idle_view_is_closed(
-    snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_view_is_closed(snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
     asked(snapshots)
     snapshots.tidy()
     assert snapshots.open_views == 1

@@ -56,9 +56,7 @@ class Engine:
             Each has its own tables and answers its own questions, in parallel.
     """
 
-    def __init__(
-        self, folder: Folder, settings: Settings, *, beside: Engine | None = None
-    ) -> None:
+    def __init__(self, folder: Folder, settings: Settings, *, beside: Engine | None = None) -> None:
         self._folder = folder
         if beside is not None:
             self._spill = None

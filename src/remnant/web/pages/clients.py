@@ -182,9 +182,7 @@ def _lies(address: str | None, network: Network) -> bool:
     responses=RESPONSES | {200: {"content": {"text/csv": {}}}},
 )
 @admits(OWNERS)
-def clients_csv(
-    asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query()]
-) -> Response:
+def clients_csv(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query()]) -> Response:
     """Return every client that fits, those with most requests first, as they are read.
 
     At most 1,000,000 rows; the header ``X-Remnant-Row-Limit`` says so. Not a page: ``after`` and

@@ -75,14 +75,14 @@ def figure(
         key=key,
         title="Clients a day" + (f": {names[0]}" if one else ""),
         facts=" · ".join(["SIMULATED", *facts] if simulated else facts),
-        label=" ".join(
-            _told(name, points) for name, points in zip(names, drawn, strict=True)
-        ),
+        label=" ".join(_told(name, points) for name, points in zip(names, drawn, strict=True)),
         columns=("day", *names, "gap"),
         rows=rows(),
-        draw=lambda frame: charts.curve(drawn[0], of.window, frame, gaps=of.gaps, marks=marks)
-        if one
-        else charts.curves(drawn, of.window, frame, gaps=of.gaps),
+        draw=lambda frame: (
+            charts.curve(drawn[0], of.window, frame, gaps=of.gaps, marks=marks)
+            if one
+            else charts.curves(drawn, of.window, frame, gaps=of.gaps)
+        ),
         note="shaded: gaps" if of.gaps else "",
     )
 

@@ -22,6 +22,7 @@ __all__ = ["KINDS", "Kind", "opened", "sharing"]
 
 Kind: TypeAlias = Callable[..., Any]
 
+
 def mapped(settings: Settings, case: str, *, internal: bool) -> Any:
     """Return the map for its page."""
     from remnant.web.results.mapped import mapped as told
