@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from story.telling import Place
 from web import browsing
 from web.guarded import bare, guarding, make_people
 from web.hostile import fill
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
+    from httpx2 import Response
     from playwright.sync_api import Browser, Page
 
     from remnant.settings import Settings
-    from story.telling import Place
     from web.guarded import Guarded
 
 
@@ -82,6 +83,41 @@ def client(home: Place) -> Iterator[TestClient]:
         create_app(settings_of(home)), base_url="http://127.0.0.1", follow_redirects=False
     ) as client:
         yield client
+
+
+class Desk:
+    """A client that sends forms and JSON as pages of ours do."""
+
+    def __init__(self, client: TestClient, place: Place) -> None:
+        self.client = client
+        self.place = place
+        page = client.get("/cases/new", headers={"accept": "text/html"}).text
+        self.token = page.partition('name="csrf" value="')[2].partition('"')[0]
+
+    def form(self, path: str, data: dict[str, str], **more: Any) -> Response:
+        """Send a form as a browser does."""
+        return self.client.post(
+            path, data={"csrf": self.token} | data, headers={"accept": "text/html"}, **more
+        )
+
+    def json(self, method: str, path: str, body: object) -> Response:
+        """Send JSON as a script of ours does."""
+        return self.client.request(method, path, json=body, headers={"x-csrf-token": self.token})
+
+
+@pytest.fixture
+def desk(home: Place, tmp_path: Path) -> Iterator[Desk]:
+    """The application over an own copy of the hostile home, to change it."""
+    from fastapi.testclient import TestClient
+
+    from remnant.web.app import create_app
+
+    shutil.copytree(home.folder, tmp_path / "own")
+    place = Place(tmp_path / "own")
+    with TestClient(
+        create_app(settings_of(place)), base_url="http://127.0.0.1", follow_redirects=False
+    ) as client:
+        yield Desk(client, place)
 
 
 @pytest.fixture(scope="session")

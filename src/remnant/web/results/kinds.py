@@ -1,97 +1,43 @@
-"""The kinds of results, each a function from the stored case to plain data."""
+"""The kinds of results, each a function from the stored case to plain data.
+
+A kind is called with ``(settings, case, *, internal)``; one that can be asked for another window
+also takes ``since``, ``until`` (ISO 8601) and ``vantage``, which are given only where a page asks
+for them. It returns what JSON can hold, or raises a ``RemnantError``.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
-from remnant.cases.library import Library
-from remnant.store import Store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from remnant.settings import Settings
-    from remnant.store import View
+from remnant.settings import Settings
+from remnant.web.results.joined import joined
+from remnant.web.results.names import names
+from remnant.web.results.overview import overview, verdict
+from remnant.web.results.places import bystanders, distinct_places, places
+from remnant.web.results.pulse import pulse
+from remnant.web.results.sharing import opened, sharing
 
 __all__ = ["KINDS", "Kind", "opened", "sharing"]
 
-
-class Kind(Protocol):
-    """Works one result out."""
-
-    def __call__(self, settings: Settings, case: str, *, internal: bool) -> Any:
-        """Return plain data.
-
-        A kind may take ``since``, ``until`` (ISO 8601) and ``vantage`` beside: they are given only
-        where a page asks for them.
-
-        Raises:
-            RemnantError: it cannot be worked out, and why.
-        """
+Kind: TypeAlias = Callable[..., Any]
 
 
-class _Shared:
-    """The store and the view that the kinds of one case work on, one after the other."""
+def mapped(settings: Settings, case: str, *, internal: bool) -> Any:
+    """Return the map for its page."""
+    from remnant.web.results.mapped import mapped as told
 
-    def __init__(self) -> None:
-        self.case: str | None = None
-        self.store: Store | None = None
-        self.view: View | None = None
+    return told(settings, case, internal=internal)
 
 
-_SHARED: Final = _Shared()
-
-
-@contextlib.contextmanager
-def opened(settings: Settings, case: str) -> Iterator[tuple[Store, View]]:
-    """Yield the store and a view of a case: those that ``sharing`` holds, else new ones.
-
-    Every kind that reads the store goes through this, so that what one kind has computed in a view
-    (``View.kept``, ``View.known``) serves the next one.
-    """
-    if _SHARED.case == case and _SHARED.store is not None and _SHARED.view is not None:
-        yield _SHARED.store, _SHARED.view
-        return
-    with Store.open(settings) as store:
-        yield store, store.view(case)
-
-
-@contextlib.contextmanager
-def sharing(case: str, store: Store, view: View) -> Iterator[None]:
-    """Let the kinds of a case work on this view; for a process with one thread."""
-    before = (_SHARED.case, _SHARED.store, _SHARED.view)
-    _SHARED.case, _SHARED.store, _SHARED.view = case, store, view
-    try:
-        yield
-    finally:
-        _SHARED.case, _SHARED.store, _SHARED.view = before
-
-
-def verdict(settings: Settings, case: str, *, internal: bool) -> Any:
-    """Return the verdict as ``remnant judge --format json`` prints it."""
-    from remnant.judge.verdict import judge
-
-    del internal
-    with opened(settings, case) as (_, view):
-        return judge(view, Library(settings.home).get(case), settings).to_json()
-
-
-def overview(settings: Settings, case: str, *, internal: bool) -> Any:
-    """Return what the report shows of a case."""
-    from remnant.report.content import gather
-
-    with opened(settings, case) as (_, view):
-        content = gather(
-            view,
-            Library(settings.home).get(case),
-            settings,
-            internal=internal,
-            now=datetime.now(tz=UTC),
-        )
-    return asdict(content)
-
-
-KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview}
+KINDS: Final[dict[str, Kind]] = {
+    "verdict": verdict,
+    "overview": overview,
+    "joined": joined,
+    "pulse": pulse,
+    "names": names,
+    "map": mapped,
+    "places": places,
+    "distinct_places": distinct_places,
+    "bystanders": bystanders,
+}
