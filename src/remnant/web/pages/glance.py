@@ -93,12 +93,21 @@ def _still(told: Mapping[str, Any], curves: Sequence[Curve]) -> Answer:
     else:
         known = [p for p in curves[0].points if p.drawn is not None]
         if not known:
-            short, detail = "Cannot tell yet", f"No complete day was seen; {seen}."
+            short, detail = _asks(curves, seen)
         else:
             value = known[-1].drawn or 0.0
             short = f"Yes: {wording.number(value)} online" if value > 0 else "Not on the last day"
             detail = f"Clients at a time on {wording.day(known[-1].start)}, counted; {seen}."
     return Answer(key="still", question=question, short=short, detail=detail, method=method)
+
+
+def _asks(curves: Sequence[Curve], seen: str) -> tuple[str, str]:
+    """Return what can be said where no interval is complete: whether anything asked."""
+    counts = [p.value for p in curves[-1].points if isinstance(p.value, int | float)]
+    why = f"no {curves[-1].step} is complete, so how many are online cannot be told"
+    if counts and sum(counts):
+        return "Yes, it still asks", f"{wording.number(sum(counts))} requests; {why}; {seen}."
+    return "Cannot tell yet", f"{why[:1].upper()}{why[1:]}; {seen}."
 
 
 def _level(measure: Mapping[str, Any]) -> str:
