@@ -24,6 +24,7 @@ from remnant.web.places.seen import places, scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remnant.cases.model import Case
     from remnant.store import View
     from remnant.web.find.meaning import Meaning
     from remnant.web.site import Asked
@@ -47,10 +48,11 @@ class Hit(BaseModel):
     exact: bool
 
 
-def in_case(asked: Asked, case: str, meaning: Meaning) -> Iterator[Hit]:
+def in_case(asked: Asked, loaded: Case, meaning: Meaning) -> Iterator[Hit]:
     """Yield what is found in a case, as far as the viewer may know of it."""
+    case = loaded.name
     if asked.viewer.is_internal:
-        yield from _watched(asked, case, meaning)
+        yield from _watched(loaded, meaning)
         try:
             with asked.site.snapshots.view(case) as view:
                 yield from list(_exactly(asked, case, view, meaning))
@@ -66,12 +68,12 @@ def in_case(asked: Asked, case: str, meaning: Meaning) -> Iterator[Hit]:
                 return
 
 
-def _watched(asked: Asked, case: str, meaning: Meaning) -> Iterator[Hit]:
+def _watched(loaded: Case, meaning: Meaning) -> Iterator[Hit]:
     """Yield the names that the case file holds."""
     if not meaning.name and not meaning.words:
         return
     found: dict[str, bool] = {}
-    names = (text for watch in asked.case(case).watches for text in watch.names)
+    names = (text for watch in loaded.watches for text in watch.names)
     for text, _ in zip(names, range(_MOST_RULES), strict=False):
         plain = text.removeprefix("*.")
         exact = meaning.name is not None and (
@@ -84,13 +86,24 @@ def _watched(asked: Asked, case: str, meaning: Meaning) -> Iterator[Hit]:
             kind="name",
             label=text,
             detail="watched",
-            path=f"/cases/{case}/names/{quote(text, safe='')}",
-            case=case,
+            path=f"/cases/{loaded.name}/names/{quote(text, safe='')}",
+            case=loaded.name,
             exact=found[text],
         )
+        if found[text]:
+            yield Hit(
+                kind="map",
+                label=text,
+                detail="what it is joined to",
+                path=f"/cases/{loaded.name}/map?node={quote(f'name {text}', safe='')}",
+                case=loaded.name,
+                exact=True,
+            )
 
 
 def _exactly(asked: Asked, case: str, view: View, meaning: Meaning) -> Iterator[Hit]:
+    if not view.has(schema.SIGHTINGS):
+        return
     of = scope(view, None)
     yield from _asked_for(case, view, meaning)
     if meaning.network is not None:
@@ -176,7 +189,8 @@ def _asked_for(case: str, view: View, meaning: Meaning) -> Iterator[Hit]:
 def _clients(asked: Asked, case: str, view: View, meaning: Meaning) -> Iterator[Hit]:
     """Yield the client at an address, and the pages of a prefix."""
     network = meaning.network
-    assert network is not None
+    if network is None or not view.has(schema.CLIENTS):
+        return
     of = scope(view, None)
     text = str(network)
     own = owns(asked.viewer, address=text)

@@ -18,6 +18,7 @@ from remnant.web.site import AskedBy
 from remnant.windows import parse_time
 
 if TYPE_CHECKING:
+    from remnant.cases.model import Case
     from remnant.web.site import Asked
 
 __all__ = ["router"]
@@ -28,7 +29,8 @@ _MOST_CASES: Final = 50
 _KINDS: Final = {
     "case": "Cases",
     "name": "Names",
-    "server": "Servers",
+    "map": "On the map",
+    "server": "Passive DNS",
     "client": "Clients",
     "prefix": "Prefixes",
     "network": "Networks",
@@ -74,14 +76,15 @@ def search(asked: AskedBy, query: Annotated[SearchQuery, Query()]) -> SearchAnsw
     notes: list[str] = []
     if meaning.text:
         names = asked.site.library.names()
-        found += _cases(asked, names, meaning)
+        cases = [asked.case(name) for name in names[:_MOST_CASES]]
+        found += _cases(cases, meaning)
         if asked.viewer.is_internal:
             found += _servers(asked, meaning)
-        for case in names[:_MOST_CASES]:
+        for case in cases:
             try:
                 found += list(in_case(asked, case, meaning))
             except RemnantError as error:
-                notes.append(f"{case} could not be searched: {error.what}")
+                notes.append(f"{case.name} could not be searched: {error.what}")
         if len(names) > _MOST_CASES:
             notes.append(f"Only the first {_MOST_CASES} cases were searched.")
     groups = _grouped(found)
@@ -108,11 +111,11 @@ def _grouped(found: list[Hit]) -> list[Group]:
     return sorted(groups, key=lambda group: not group.hits[0].exact)
 
 
-def _cases(asked: Asked, names: list[str], meaning: Meaning) -> list[Hit]:
+def _cases(cases: list[Case], meaning: Meaning) -> list[Hit]:
     wanted = meaning.text.casefold()
     found = []
-    for name in names:
-        title = asked.case(name).title
+    for case in cases:
+        name, title = case.name, case.title
         exact = wanted in {name.casefold(), title.casefold()}
         if exact or (len(wanted) > 1 and (wanted in name or wanted in title.casefold())):
             found.append(
@@ -139,11 +142,8 @@ def _servers(asked: Asked, meaning: Meaning) -> list[Hit]:
         what = meaning.name
     else:
         return []
-    names = asked.site.library.names()
-    if not names:
-        return []
     try:
-        with Store.open(asked.site.settings) as store:
+        with Store.open(asked.site.settings, sweep=False) as store:
             rows: list[dict[str, Any]] = lookup(store, what, limit=EACH)
     except RemnantError:
         return []
@@ -164,7 +164,8 @@ def _understood(meaning: Meaning) -> list[str]:
     """Return what the text was taken for, in words."""
     told = []
     if meaning.network is not None:
-        told.append(f"{'address' if meaning.is_address else 'prefix'} {meaning.network}")
+        address = str(meaning.network.network_address)
+        told.append(f"address {address}" if meaning.is_address else f"prefix {meaning.network}")
     if meaning.asn is not None:
         told.append(f"AS{meaning.asn}")
     if meaning.name is not None and "." in meaning.name:

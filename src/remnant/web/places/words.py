@@ -48,14 +48,15 @@ def rank(row: PlaceRow) -> tuple[str, str]:
 def change(value: float | None) -> str:
     """Return a relative change as people write it.
 
-    >>> change(-0.25), change(0.5), change(None)
-    ('\u221225 %', '+50 %', '\u2013')
+    >>> change(-0.25), change(0.5), change(-0.001), change(None)
+    ('\u221225 %', '+50 %', '0 %', '\u2013')
     """
     if value is None:
         return "\u2013"
     if abs(value) >= 10:
         return f"×{number(1 + value)}"
-    return f"{100 * value:+.0f} %".replace("-", _MINUS)
+    text = f"{100 * value:+.0f} %"
+    return "0 %" if text[1:] == "0 %" else text.replace("-", _MINUS)
 
 
 def clean_up(state: str | None) -> tuple[str, str]:
