@@ -19,22 +19,22 @@ STAR: Final = "\\042"
 """How the asterisk of a name that was asked for is written, so that it is no rule."""
 
 _PLAIN: Final = re.compile(r"[^a-z0-9._\\*:-]")
+_ESCAPED: Final = re.compile(r"\\([.\\])")
 _ENDINGS: Final = (".json", ".csv")
 
 
 def name_part(name: str) -> str:
     r"""Return a folded name (or an address, or a rule) as part of a path; of the root, nothing.
 
-    >>> name_part("a/b.example"), name_part("x.json"), name_part("..")
+    >>> name_part("a/b.example"), name_part("x.json"), name_part(r"\.\.")
     ('a%5C047b.example', 'x.jso%5C110', '%5C046%5C046')
     """
     if name == ".":
         return ""
-    text = _PLAIN.sub(lambda found: "".join(f"\\{b:03d}" for b in found[0].encode()), name)
+    text = _ESCAPED.sub(lambda found: f"\\{ord(found[1]):03d}", name)
+    text = _PLAIN.sub(lambda found: "".join(f"\\{b:03d}" for b in found[0].encode()), text)
     if text.endswith(_ENDINGS):
         text = f"{text[:-1]}\\{ord(text[-1]):03d}"
-    if not text.strip("."):
-        text = "".join(f"\\{ord(char):03d}" for char in text)
     return quote(text, safe="*:")
 
 

@@ -234,9 +234,9 @@ class _Traffic:
 
         if self._name.startswith("*."):
             table = self._sightings(view, window)
-            table = table.group_by(start=table.time.truncate("D")).aggregate(
-                queries=table.weight.sum(), clients=table.client.nunique()
-            )
+            table = table.group_by(
+                start=table.time.truncate("D").cast("timestamp('UTC', 6)")
+            ).aggregate(queries=table.weight.sum(), clients=table.client.nunique())
         else:
             table = view.table(schema.ACTIVITY)
             table = table.filter(
