@@ -1,7 +1,7 @@
 """The map's viewer at 5,000 and 20,000 things: weight, readiness, frames, repaints, days, search.
 
-Times are the best of a few rounds, as the machine does other things too; frame rates are compared
-with what the same machine does with an empty page at the same moment.
+Times are the best of a few rounds, as the machine does other things too; frame rates are held
+against what the same machine does with a bare shifted picture at the same moment.
 """
 
 from __future__ import annotations
@@ -75,6 +75,19 @@ async (what) => {
     isPrimary: true, bubbles: true, cancelable: true, ...more}));
   const [mx, my] = [box.width / 2, box.height / 2];
   const gaps = [], shares = [];
+  // What the machine can do at this moment: a picture shifted over a canvas as large, no more.
+  const bare = document.createElement("canvas"), sheet = document.createElement("canvas");
+  [bare.width, bare.height] = [canvas.width, canvas.height];
+  [sheet.width, sheet.height] = [1.5 * canvas.width, 1.5 * canvas.height];
+  const over = bare.getContext("2d", {alpha: false}), under = sheet.getContext("2d");
+  if (what === "bare") {
+    for (let k = 0; k < 400; k++) {
+      under.fillStyle = `hsl(${k} 50% 50%)`;
+      under.fillRect(37 * k % sheet.width, 91 * k % sheet.height, 30, 30);
+    }
+    Object.assign(bare.style, {position: "fixed", left: 0, top: 0, zIndex: 99});
+    document.body.append(bare);
+  }
   if (what === "pan") send(PointerEvent, "pointerdown", mx, my, {button: 0});
   await frame();
   let last = performance.now();
@@ -84,13 +97,15 @@ async (what) => {
       send(PointerEvent, "pointermove", mx + 260 * Math.sin(turn), my + 140 * Math.sin(turn / 2));
     if (what === "zoom")
       send(WheelEvent, "wheel", mx + 60, my + 30, {deltaY: 45 * (k % 50 < 25 ? -1 : 1)});
+    if (what === "bare") over.drawImage(sheet, -k % 200, -k % 100);
     await frame();
     const now = performance.now();
     gaps.push(now - last);
     last = now;
-    if (what !== "idle" && k % 20 === 0) shares.push(painted());
+    if (what !== "bare" && k % 20 === 0) shares.push(painted());
   }
   if (what === "pan") send(PointerEvent, "pointerup", mx, my, {});
+  bare.remove();
   return [gaps, shares];
 }
 """
@@ -145,18 +160,23 @@ def test_it_moves_smoothly_and_is_painted_while_it_does(
     page.wait_for_timeout(600)
     told = []
     for _ in range(ROUNDS):
-        idle, _ = page.evaluate(_FRAMES, "idle")
+        bare, _ = page.evaluate(_FRAMES, "bare")
         gaps, shares = page.evaluate(_FRAMES, what)
         assert min(shares) > 0.02, f"blank while it moves: {shares}"
-        rate = 1000 / statistics.fmean(gaps)
-        slow = statistics.quantiles(gaps, n=20)[-1]
-        # What an empty page does at the same time: 60 frames/s where nothing else runs.
-        able = min(1.0, 1000 / statistics.fmean(idle) / 60)
-        told.append((round(rate, 1), round(slow, 1), round(60 * able, 1)))
-        if rate >= GOALS[number]["fps"] * able and slow <= FRAME_MS / able:
-            print(f"{number} {what}: frames/s, p95 ms, idle frames/s: {told}")
+        rate, slow = _rate(gaps)
+        able, able_slow = _rate(bare)
+        told.append([round(x, 1) for x in (rate, slow, able, able_slow)])
+        # 60 frames/s and 17 ms where nothing else runs on the machine.
+        enough = GOALS[number]["fps"] * min(1.0, able / 58)
+        if rate >= enough and slow <= FRAME_MS * max(1.0, able_slow / 20):
+            print(f"{number} {what}: frames/s, p95 ms, of a bare picture: {told}")
             return
-    pytest.fail(f"frames/s, p95 ms, idle frames/s: {told}")
+    pytest.fail(f"frames/s, p95 ms, of a bare picture: {told}")
+
+
+def _rate(gaps: list[float]) -> tuple[float, float]:
+    """Return frames per second, and the time between two that one in 20 takes longer than."""
+    return 1000 / statistics.fmean(gaps), statistics.quantiles(gaps, n=20)[-1]
 
 
 def test_it_is_repainted_at_once(number: int, own_page: Callable[..., Page]) -> None:

@@ -88,7 +88,7 @@ class Candidate(BaseModel):
     value: str
     score: float
     reasons: list[str]
-    also: list[str]
+    also: list[str] = []
 
 
 class LeftOut(BaseModel):

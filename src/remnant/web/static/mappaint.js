@@ -4,8 +4,8 @@
 import { KIND_WORDS, LOOKS, trace } from "./mapglyph.js";
 import { legible, number, shortened } from "./maptext.js";
 
-const EDGES_AT_ONCE = 1500;
-const MARKS_AT_ONCE = 150;
+const EDGES_AT_ONCE = 400;
+const MARKS_AT_ONCE = 60;
 const TINY = 1.7;
 const LABELS = 90;
 const ROOM_OF_LABEL = 8000;
@@ -130,7 +130,7 @@ export function* paint(ctx, picture, camera, w, h, ratio, { labels = true, inner
       if (data.sizeOf(n) > 1) folds.push(n, x, y, r);
     }
     if (data.rank.has(n)) ranks.push(n, x, y, r);
-    if (++seen % 4000 === 0) yield;
+    if (++seen % 2000 === 0) yield;
   }
   for (const { hollow, colour, shape, gone, marks } of groups.values()) {
     ctx.globalAlpha = gone ? 0.16 : 1;
@@ -148,9 +148,16 @@ export function* paint(ctx, picture, camera, w, h, ratio, { labels = true, inner
     };
     for (let i = 0; i < marks.length; i += 3) {
       const x = marks[i], y = marks[i + 1], r = marks[i + 2];
-      if (r < TINY && !hollow) { ctx.fillRect(x - r, y - r, 2 * r, 2 * r); continue; }
+      if (r < TINY && !hollow) {
+        ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
+        if (i % 1500 === 0) yield;
+        continue;
+      }
       trace(ctx, shape, x, y, r);
-      if (++inPath === MARKS_AT_ONCE) { flush(); if (i % 4500 === 0) yield; }
+      if (++inPath === MARKS_AT_ONCE) {
+        flush();
+        yield;
+      }
     }
     flush();
     yield;

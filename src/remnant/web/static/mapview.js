@@ -34,6 +34,8 @@ export class View {
     this.dragged = -1;
     this.lastInput = -Infinity;
     this.running = false;
+    this.share = 1;
+    this.probe = new OffscreenCanvas(1, 1).getContext("2d");
     this.shown = 0;
     this.told = null;
     this.fitted = true;
@@ -160,7 +162,7 @@ export class View {
     const moving = now - this.lastInput < STILL_MS || this.glide;
     if (this.pending) this.#slice();
     if (moving) {
-      if (!this.pending && !this.#covers(this.front, 0.12)) this.#begin();
+      if (!this.pending && !this.#covers(this.front, 0.08)) this.#begin();
     } else if (!this.#crisp()) {
       this.repaint();
       return;
@@ -238,20 +240,24 @@ export class View {
     this.pending = { made, steps: paint(made.ctx, this.picture, made.camera, made.w, made.h, made.ratio, { labels: !whole, inner }) };
   }
 
+  /** Make a little more of the picture ahead: as much as a frame has room for. */
   #slice() {
-    const until = performance.now() + SLICE_MS;
+    const start = performance.now();
     const { made, steps } = this.pending;
-    do {
-      if (steps.next().done) {
-        this.pending = null;
-        if (made.whole) this.overview = made;
-        else {
-          this.spare = this.front?.canvas ?? null;
-          this.front = made;
-        }
-        return;
-      }
-    } while (performance.now() < until);
+    let done = false;
+    do done = steps.next().done; while (!done && performance.now() - start < this.share);
+    // What is drawn is only noted down until somebody asks for the picture: asked for it here, it
+    // is painted piece by piece and not all at once when it is first shown.
+    this.probe.drawImage(made.canvas, 0, 0, 1, 1, 0, 0, 1, 1);
+    const took = performance.now() - start;
+    this.share = Math.min(SLICE_MS, Math.max(0.5, this.share * (took > SLICE_MS ? 0.7 : 1.15)));
+    if (!done) return;
+    this.pending = null;
+    if (made.whole) this.overview = made;
+    else {
+      this.spare = this.front?.canvas ?? null;
+      this.front = made;
+    }
   }
 
   /** Paint what is seen, now. */
