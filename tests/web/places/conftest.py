@@ -133,5 +133,3 @@ def said(spread: Place, *arguments: object) -> list[dict[str, Any]]:
     assert outcome.code == 0, outcome.said
     rows: list[dict[str, Any]] = json.loads(outcome.out)
     return rows
-
-

@@ -30,7 +30,11 @@ def rows_of(client: TestClient, **query: Any) -> list[dict[str, Any]]:
 def test_numbers_are_those_of_the_command(analyst: TestClient, spread: Place, by: str) -> None:
     told = said(spread, "traffic", "spread", "--by", by)
     show = "networks" if by == "network" else "countries"
-    keys = ("asn", "country", "queries", "clients") if by == "network" else ("country", "queries", "clients")
+    keys = (
+        ("asn", "country", "queries", "clients")
+        if by == "network"
+        else ("country", "queries", "clients")
+    )
     found = {tuple(row[key] for key in keys) for row in rows_of(analyst, show=show)}
     assert found == {tuple(row[key] for key in keys) for row in told}
     assert len(found) >= 3
@@ -42,7 +46,15 @@ def test_numbers_of_some_days_are_those_of_the_command(analyst: TestClient, spre
     found = rows_of(analyst, since="2015-04-12", until="2015-04-15")
     assert {(r["asn"], r["queries"]) for r in found} == {(r["asn"], r["queries"]) for r in told}
     one = said(
-        spread, "traffic", "spread", "--by", "network", "--since", "2015-04-12", "--until", "2015-04-13"
+        spread,
+        "traffic",
+        "spread",
+        "--by",
+        "network",
+        "--since",
+        "2015-04-12",
+        "--until",
+        "2015-04-13",
     )
     found = rows_of(analyst, since="2015-04-12", until="2015-04-13")
     assert {(r["asn"], r["clients"]) for r in found} == {(r["asn"], r["clients"]) for r in one}
@@ -112,7 +124,11 @@ def test_filters_and_facets(analyst: TestClient) -> None:
     assert rows_of(analyst, text="nobody") == []
     assert {r["asn"] for r in rows_of(analyst, state="effective")} == {BIG}
     answer = analyst.get(f"{URL}.json").json()
-    assert {(f["value"], f["count"]) for f in answer["countries"]} == {("DE", 2), ("FR", 1), ("JP", 1)}
+    assert {(f["value"], f["count"]) for f in answer["countries"]} == {
+        ("DE", 2),
+        ("FR", 1),
+        ("JP", 1),
+    }
 
 
 def test_csv_holds_every_row_and_nothing_that_a_spreadsheet_runs(analyst: TestClient) -> None:
@@ -186,7 +202,12 @@ def test_free_windows_are_not_for_the_public_nor_for_owners(
 
     for viewer in (PUBLIC, OWNER):
         client = as_viewer(viewer)
-        for path in (f"{URL}.json", f"{URL}.csv", f"{URL}/{BIG}.json", "/cases/spread/countries/DE.json"):
+        for path in (
+            f"{URL}.json",
+            f"{URL}.csv",
+            f"{URL}/{BIG}.json",
+            "/cases/spread/countries/DE.json",
+        ):
             assert client.get(path, params=query).status_code == 403, (viewer.role, path)
         assert client.get(f"{URL}/curves.csv", params={"pick": f"AS{BIG}-DE"}).status_code == 403
 

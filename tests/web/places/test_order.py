@@ -59,14 +59,27 @@ def test_a_page_begins_behind_its_cursor_although_the_row_is_gone() -> None:
     rows: Rows = [(1, 5.0), (2, 4.0), (4, 2.0)]
     after = cursor(3.0, (3, "DE"))
     part = paged(
-        rows, value=lambda r: r[1], key=lambda r: (r[0], "DE"), descending=True, limit=9, after=after
+        rows,
+        value=lambda r: r[1],
+        key=lambda r: (r[0], "DE"),
+        descending=True,
+        limit=9,
+        after=after,
     )
     assert part.rows == [(4, 2.0)]
 
 
 @pytest.mark.parametrize(
     "after",
-    ["x", "AAAA", cursor("text", (1, "DE")), cursor(1.0, ("x",)), "W10", "WzEsWzEsW11dXQ", "bnVsbA"],
+    [
+        "x",
+        "AAAA",
+        cursor("text", (1, "DE")),
+        cursor(1.0, ("x",)),
+        "W10",
+        "WzEsWzEsW11dXQ",
+        "bnVsbA",
+    ],
 )
 def test_what_is_no_cursor_is_refused(after: str) -> None:
     rows: Rows = [(1, 1.0), (2, 2.0)]

@@ -27,7 +27,7 @@ class Beginning(BaseModel):
     tab: Literal["form", "text", "import"] = "form"
 
 
-@page(router, "/cases/new", title="New case", roles=ANALYSTS, template="edit")
+@page(router, "/cases/new", title="New case", roles=ANALYSTS, template="edit", kept=False)
 def begin(asked: AskedBy, query: Annotated[Beginning, Query()]) -> Edit:
     """Return an empty case, as the form begins with it."""
     del asked

@@ -110,7 +110,7 @@ class ClientsAnswer(BaseModel):
     query: ClientsQuery = Field(default=ClientsQuery(), exclude=True)
 
 
-@page(router, "/cases/{case}/clients", title="Clients", roles=OWNERS)
+@page(router, "/cases/{case}/clients", title="Clients", roles=OWNERS, kept=False)
 def clients(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query()]) -> ClientsAnswer:
     """Return the clients of a case: all of them to analysts, to network owners their own.
 

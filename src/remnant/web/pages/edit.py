@@ -59,7 +59,7 @@ async def fields(request: Request) -> AsyncIterator[Fields]:
         await form.close()
 
 
-@page(router, "/cases/{case}/edit", title="Edit", roles=ANALYSTS)
+@page(router, "/cases/{case}/edit", title="Edit", roles=ANALYSTS, kept=False)
 def edit(asked: AskedBy, case: str, query: Annotated[Editing, Query()]) -> Edit:
     """Return a case as it can be edited: its rules, its text, and its versions."""
     sheet = opened(asked, case, query.tab)
