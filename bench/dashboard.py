@@ -11,10 +11,12 @@ worked out again; *same* is what the next person waits at the same state. The go
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import statistics
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,10 +148,10 @@ def store_day(
     present = np.unique(client)
     place = np.minimum(present % NETWORKS, present % 37 * 11)
     size = len(present)
-    address = [(int(value) % (1 << 32)).to_bytes(4, "big") for value in present]
+    address = [str(ipaddress.IPv4Address(int(value) % (1 << 32))) for value in present]
     dimension = {
         "client": pa.array(present),
-        "address": pa.array(address, pa.binary()),
+        "address": pa.array(address),
         "asn": pa.array(64500 + place),
         "as_name": pa.array([f"Network {value}" for value in place]),
         "country": words(place % 40, countries),

@@ -28,7 +28,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MOST_BYTES", "MOST_FILES", "Head", "Kept", "Key", "to_json"]
+    from remnant.settings import Settings
+
+__all__ = ["MOST_BYTES", "MOST_FILES", "Head", "Kept", "Key", "forget", "to_json"]
 
 MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 1000
@@ -232,6 +234,13 @@ class Kept:
             return None
         digest = hashlib.blake2b(value, digest_size=16).hexdigest()
         return (head, value) if sound and digest == head.digest else None
+
+
+def forget(settings: Settings, case: str) -> None:
+    """Remove everything that was worked out for the dashboard of a case."""
+    Kept(settings.home).forget(case)
+    if _NAME.fullmatch(case):
+        shutil.rmtree(settings.home / "web" / "names" / case, ignore_errors=True)
 
 
 def to_json(value: Any) -> bytes:
