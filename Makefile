@@ -9,8 +9,8 @@ BIN    := $(VENV)/bin
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict and the report's place
-	$(BIN)/remnant demo beebone --no-serve
+run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict, serve the dashboard
+	$(BIN)/remnant demo beebone
 
 test: $(VENV)/.dev ## install what the tests need, run all of them
 	$(BIN)/python -m pytest -n auto --dist loadfile -q $(TESTS)
@@ -49,6 +49,7 @@ bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratio
 	$(BIN)/python bench/passive_dns.py
 	$(BIN)/python bench/layout.py
 	$(BIN)/python bench/dga.py
+	$(BIN)/python bench/dashboard.py
 
 docs: $(VENV)/.dev ## write the reference pages that are generated from code
 	$(BIN)/python docs/generate.py

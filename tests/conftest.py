@@ -24,6 +24,7 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
 TOGETHER: Final = {
     "tests/story/test_sinkhole": "",
     "tests/story/": "story",
+    "tests/web/browser/": "browser",
     "tests/simulate/": "simulate",
 }
 """Tests that share what takes long to make, by the start of their names; else a file is a group."""

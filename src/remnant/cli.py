@@ -16,6 +16,7 @@ import typer
 
 from remnant import (
     __version__,
+    cli_account,
     cli_case,
     cli_export,
     cli_keep,
@@ -93,6 +94,7 @@ app.command("servers", short_help="What still lives, and whom to ask to shut it 
 )
 app.add_typer(cli_servers.rdap_app, name="rdap")
 app.command("serve", short_help="The dashboard in a browser.")(cli_serve.serve)
+app.add_typer(cli_account.app, name="account", short_help="Who may sign in to the dashboard.")
 app.add_typer(cli_sink.app, name="sink", short_help="Run the sinkhole.")
 app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
 app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,14 +33,14 @@ from remnant.cli_shared import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import tzinfo
 
     from remnant.capture import Reader, ReadOptions
     from remnant.capture.stream import ByteStream
     from remnant.collate.ingest import SourceResult
     from remnant.settings import Settings
-    from remnant.store import Store
+    from remnant.store import Store, View
     from remnant.watchlist import Rule, Watchlist
     from remnant.windows import Window
 
@@ -361,7 +361,7 @@ class Ingest:
         days: dict[str, int] = {}
         for path in filter(_opens_again, paths):
             # What cannot be read is told when its turn comes.
-            with suppress(FormatError, OSError), _open(path) as stream:
+            with contextlib.suppress(FormatError, OSError), _open(path) as stream:
                 reader = self._reader(stream)
                 if not isinstance(reader, DatedReader):
                     continue
@@ -517,6 +517,9 @@ def _written(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+_TINY = 0.0005
+"""Scale of the botnet that is only there to have every kernel compiled."""
+
 _WHICH = "Which botnet: beebone, kelihos, zbot."
 
 
@@ -562,13 +565,18 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep-traffic", help="Keep the simulated traffic files.")
     ] = False,
-    _no_serve: Annotated[
-        bool, typer.Option("--no-serve", hidden=True, help="Only write the report.")
+    no_serve: Annotated[
+        bool, typer.Option("--no-serve", help="Only write the report; serve no dashboard.")
     ] = False,
+    rehearsal: Annotated[bool, typer.Option("--rehearsal", hidden=True)] = False,
 ) -> None:
-    """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report."""
+    """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report, serve.
+
+    Without a terminal, or where CI=true, it only tries whether the dashboard answers.
+    """
     from remnant.cases.casefile import load
     from remnant.cli_read import write_report
+    from remnant.cli_serve import has_watcher, serve_here, try_served
     from remnant.infrastructure.registrations import import_files
     from remnant.judge.verdict import judge as judge_case
     from remnant.report.text import verdict_text
@@ -580,7 +588,10 @@ def demo(
     place = settings.home / "demo" / scenario
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.ExitStack() as until_done:
+        until_done.callback(lambda: None if keep else shutil.rmtree(place, ignore_errors=True))
+        if not rehearsal:
+            until_done.enter_context(_rehearsed(scenario))
         say(f"1/4  Simulating the {scenario} botnet, two resolvers and the sinkhole …")
         made = _simulate(scenario, place, scale, seed)
         say(
@@ -617,9 +628,10 @@ def demo(
             verdict = judge_case(view, case, settings).to_json()
             say("4/4  Writing the report …")
             write_report(settings, store, case, view, report)
-    finally:
-        if not keep:
-            shutil.rmtree(place, ignore_errors=True)
+            if not no_serve:
+                _fill_dashboard(settings, store, view)
+    if rehearsal:
+        return
     typer.echo("\n" + verdict_text(verdict), nl=False)
     typer.echo(f"\nThe report lies in {report.resolve()}")
     typer.echo(
@@ -629,3 +641,49 @@ def demo(
     )
     if keep:
         typer.echo(f"The traffic is kept in {made.traffic}")
+    if no_serve:
+        return
+    typer.echo("")
+    if has_watcher():
+        serve_here(settings)
+    else:
+        try_served(settings, made.case, str(verdict["sentence"]))
+
+
+@contextlib.contextmanager
+def _rehearsed(scenario: str) -> Iterator[None]:
+    """Let another process go ahead on a tiny botnet, where nothing was compiled yet.
+
+    Half the time of a first demo is the compiling of kernels, which one processor does while the
+    other has nothing to do. What one process has compiled the other loads.
+    """
+    import subprocess
+    import tempfile
+
+    from remnant.wire import kernels_are_new
+
+    if not kernels_are_new() or len(os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="remnant-rehearsal-") as folder:
+        home = {"REMNANT_HOME": folder, "REMNANT_SITE_KEY": str(Path(folder, "site.key"))}
+        line = ["-m", "remnant", "demo", scenario, "--scale", str(_TINY), "--rehearsal"]
+        other = subprocess.Popen(  # noqa: S603 - this program
+            [sys.executable, *line],
+            env=os.environ | home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            other.kill()
+            other.wait()
+
+
+def _fill_dashboard(settings: Settings, store: Store, view: View) -> None:
+    """Work out what the dashboard shows of a case, on the view that has been asked already."""
+    from remnant.web.results.work import fill
+
+    fill(settings, store, view)

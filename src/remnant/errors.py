@@ -2,6 +2,7 @@
 
     RemnantError
     ├── CaseError            a case file or an import says something that cannot be watched
+    │   └── CaseChanged      the case was stored by somebody else since it was read
     ├── FormatError          input that no reader can use
     │   ├── UnknownFormat    no reader recognises the bytes
     │   └── DamagedInput     the container itself (compression, framing) is broken
@@ -12,6 +13,7 @@
     │   └── KeyMismatch      the site key is not the one that the store was made with
     ├── ReferenceDataError   a prefix table or database cannot be used
     ├── NoData               the question has no data to answer it
+    ├── AccessError          an account, a token or a network of theirs cannot be as asked
     ├── ExportError          zones or a policy for other servers cannot be written as asked
     └── SimulationError      a scenario cannot be made
 
@@ -21,6 +23,8 @@ Malformed traffic is not an error: it is counted and quarantined.
 from __future__ import annotations
 
 __all__ = [
+    "AccessError",
+    "CaseChanged",
     "CaseError",
     "DamagedInput",
     "ExportError",
@@ -95,6 +99,10 @@ class CaseError(RemnantError):
     """A case file or an import says something that cannot be watched."""
 
 
+class CaseChanged(CaseError):
+    """The case was stored by somebody else since it was read."""
+
+
 class FormatError(RemnantError):
     """Input that no reader can use."""
 
@@ -133,6 +141,10 @@ class ReferenceDataError(RemnantError):
 
 class NoData(RemnantError):
     """The question has no data to answer it."""
+
+
+class AccessError(RemnantError):
+    """An account, a token or a network of theirs cannot be as asked."""
 
 
 class ExportError(RemnantError):

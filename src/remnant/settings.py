@@ -37,6 +37,7 @@ __all__ = [
     "Settings",
     "SinkholeSettings",
     "StoreSettings",
+    "WebSettings",
     "load",
     "reference",
     "show",
@@ -269,6 +270,47 @@ class SinkholeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """``[web]``: who may look at the dashboard, and for how long."""
+
+    accounts: bool = _setting(
+        "demand accounts on this machine too; they are always demanded elsewhere, and wherever "
+        "there are any",
+        False,
+    )
+    public: bool = _setting(
+        "show sums, small counts hidden, to whoever is not signed in (a server without accounts "
+        "has no such visitors)",
+        False,
+    )
+    hosts: tuple[str, ...] = _setting(
+        "names under which browsers reach the server; others are refused. None: this machine's "
+        "own names where nobody signs in, any name where everybody does",
+        (),
+        expected="host names or addresses without a port",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+        (),
+        expected="addresses or prefixes",
+    )
+    session_hours: float = _setting(
+        "hours after which everybody signs in again", 12.0, gt=0.0, le=8_760.0
+    )
+    idle_hours: float = _setting(
+        "hours without a request after which a session ends", 2.0, gt=0.0, le=8_760.0
+    )
+    login_attempts: int = _setting(
+        "wrong passwords for one account from one network before it must wait, each time twice as "
+        "long",
+        5,
+        ge=1,
+        le=1_000,
+    )
+    audit_days: int = _setting("days that the audit log is kept", 365, ge=1, le=36_500)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; ``load`` is the usual way to get them.
 
@@ -277,7 +319,7 @@ class Settings:
         site_key: file of the key that makes pseudonyms; outside the store on purpose.
         database: SQLAlchemy URL of the small mutable state; ``None`` for SQLite in ``home``.
         store: a section, as are ``reference``, ``estimate``, ``infrastructure``, ``judge``,
-            ``report``, ``resolve`` and ``sinkhole``.
+            ``report``, ``resolve``, ``sinkhole`` and ``web``.
         origins: where each value came from, by ``section.key``; empty unless loaded.
     """
 
@@ -306,6 +348,7 @@ class Settings:
     report: ReportSettings = field(default_factory=ReportSettings)
     resolve: ResolveSettings = field(default_factory=ResolveSettings)
     sinkhole: SinkholeSettings = field(default_factory=SinkholeSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     origins: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False, compare=False
     )
@@ -413,7 +456,7 @@ def reference() -> str:
         "the default. An unknown key in the file or an unknown `REMNANT_SECTION__KEY` variable is",
         "an error, so a typing mistake never passes silently.",
         "Relative paths in the file start from its folder; `~` is the user's home.",
-        f"In a variable, several paths are separated by `{os.pathsep}`.",
+        f"In a variable, several paths are separated by `{os.pathsep}`, several names by a comma.",
         "`remnant settings show` prints every value and where it came from.",
     ]
     section = None
@@ -464,6 +507,8 @@ def _from_environment(declared: Mapping[str, _Declared], here: Path) -> dict[str
             value: object = text
             if item.type == tuple[Path, ...]:
                 value = [part for part in text.split(os.pathsep) if part]
+            elif item.type == tuple[str, ...]:
+                value = [part.strip() for part in text.split(",") if part.strip()]
             given[item.key] = _Given(value, name, here, is_text=True)
         elif "__" in name:
             raise _unknown(name, "the environment", variables)
@@ -521,7 +566,7 @@ def _checked(item: _Declared, given: _Given) -> object:
         value = pydantic.TypeAdapter(hint).validate_python(value)
         if isinstance(value, Path):
             value = _absolute(value, given.base)
-        elif isinstance(value, tuple):
+        elif isinstance(value, tuple) and item.type == tuple[Path, ...]:
             value = tuple(_absolute(part, given.base) for part in value)
     except (pydantic.ValidationError, TypeError, ValueError, RuntimeError) as error:
         shown = _masked(str(value)) if item.key == "database" else value
@@ -559,10 +604,12 @@ def _assemble(values: Mapping[str, object], origins: Mapping[str, str]) -> Setti
         store=StoreSettings(**sections["store"]),  # type: ignore[arg-type]
         reference=ReferenceSettings(**sections["reference"]),  # type: ignore[arg-type]
         estimate=EstimateSettings(**sections["estimate"]),  # type: ignore[arg-type]
+        infrastructure=InfrastructureSettings(**sections["infrastructure"]),  # type: ignore[arg-type]
         judge=JudgeSettings(**sections["judge"]),  # type: ignore[arg-type]
         report=ReportSettings(**sections["report"]),  # type: ignore[arg-type]
         resolve=ResolveSettings(**sections["resolve"]),  # type: ignore[arg-type]
         sinkhole=SinkholeSettings(**sections["sinkhole"]),  # type: ignore[arg-type]
+        web=WebSettings(**sections["web"]),  # type: ignore[arg-type]
         origins=MappingProxyType(dict(origins)),
     )
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from datetime import UTC, datetime
-from functools import lru_cache
+import hashlib
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from remnant.errors import SchemaMismatch, StoreError
-from remnant.store.records import FileRecord, Prefix, SourceRecord
-from remnant.windows import to_us
+from remnant.errors import SchemaMismatch
+from remnant.store.database import Time, explained, open_engine
+from remnant.store.records import Extent, FileRecord, Prefix, SourceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
 
 __all__ = ["Ledger", "is_missing"]
 
@@ -29,25 +30,6 @@ VERSION: Final = 2
 """Version 2 knows the order of files (``file_key``); a version 1 ledger has none in order."""
 _CHUNK: Final = 500
 """Values of one ``IN`` list; databases bound the parameters of a statement."""
-
-
-class _Time(sa.types.TypeDecorator[datetime]):
-    """A UTC time as microseconds since 1970: the same in every database."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: object) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Return microseconds."""
-        return None if value is None else to_us(value)
-
-    def process_result_value(self, value: int | None, dialect: object) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Return the time, aware."""
-        return None if value is None else _from_us(value)
-
-
-def _from_us(value: int) -> datetime:
-    return datetime.fromtimestamp(value // 1_000_000, UTC).replace(microsecond=value % 1_000_000)
 
 
 _META: Final = sa.MetaData()
@@ -78,9 +60,9 @@ _SOURCE = sa.Table(
         sa.Column(name, sa.BigInteger, nullable=False)
         for name in ("malformed", "skipped", "clock_faults")
     ),
-    sa.Column("first", _Time),
-    sa.Column("last", _Time),
-    sa.Column("read_at", _Time, nullable=False),
+    sa.Column("first", Time),
+    sa.Column("last", Time),
+    sa.Column("read_at", Time, nullable=False),
     sa.Column("complete", sa.Boolean, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
 )
@@ -104,7 +86,7 @@ _FILE = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("replaced_at", _Time),
+    sa.Column("replaced_at", Time),
     sa.Index("file_by_case", "case", "table", "day"),
 )
 _FILE_SOURCE = sa.Table(
@@ -125,7 +107,7 @@ _RETIRED = sa.Table(
     "retired_sensor",
     _META,
     sa.Column("sensor", sa.String(255), primary_key=True),
-    sa.Column("at", _Time, nullable=False),
+    sa.Column("at", Time, nullable=False),
 )
 _DIRTY = sa.Table(
     "dirty_day",
@@ -134,64 +116,6 @@ _DIRTY = sa.Table(
     sa.Column("day", sa.String(10), primary_key=True),
 )
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(SourceRecord))
-
-
-@lru_cache(maxsize=8)
-def _pattern(url: str) -> tuple[sa.Engine, dict[Any, Any]]:
-    """Return an engine that nothing uses, and the statements that were compiled for its like."""
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-
-        @sa.event.listens_for(engine, "connect")
-        def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's own
-            # The driver must not open transactions by itself: "begin" below does.
-            connection.isolation_level = None
-            for pragma in (
-                "busy_timeout = 10000",
-                "journal_mode = DELETE",  # readable on a full disk and on one that is read-only
-                "synchronous = FULL",
-                "foreign_keys = ON",
-                "secure_delete = ON",
-            ):
-                connection.execute(f"PRAGMA {pragma}").close()
-
-    return engine, {}
-
-
-def _engine(url: str) -> sa.Engine:
-    """Return an engine with connections of its own.
-
-    To compile the statements takes longer than to execute them, and a ledger may be opened each
-    second: all of one address share what is compiled.
-    """
-    pattern, compiled = _pattern(url)
-    engine = sa.Engine(
-        pattern.pool.recreate(),
-        pattern.dialect,
-        pattern.url,
-        execution_options={"compiled_cache": compiled},
-    )
-    if engine.dialect.name == "sqlite":
-
-        @sa.event.listens_for(engine, "begin")
-        def _begin(connection: sa.Connection) -> None:
-            connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-@contextlib.contextmanager
-def _explained(where: str) -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        reason = getattr(error, "orig", None) or error
-        raise StoreError(
-            "the ledger cannot be read or written",
-            where=where,
-            got=reason,
-            hint="check free space and permissions; what was stored before is unchanged",
-        ) from error
 
 
 class Ledger:
@@ -204,15 +128,15 @@ class Ledger:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self._where = sa.make_url(url).render_as_string(hide_password=True)
-        with _explained(self._where):
-            self._engine = _engine(url)
+        with explained(self._where, "the ledger"):
+            self._engine = open_engine(url)
             with self._engine.connect() as connection:
                 tables = sa.inspect(connection).get_table_names()
             found = _FACT.name in tables
             self._ordered = _FILE_KEY.name in tables or not found
             if not found and not create:
                 self._engine.dispose()
-                self._engine = _engine("sqlite://")
+                self._engine = open_engine("sqlite://")
             if not found:
                 with self._engine.begin() as connection:
                     _META.create_all(connection)
@@ -239,7 +163,7 @@ class Ledger:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Yield a connection whose statements all see the same state."""
-        with _explained(self._where), self._engine.connect() as connection:
+        with explained(self._where, "the ledger"), self._engine.connect() as connection:
             if self._engine.dialect.name != "sqlite":
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -248,13 +172,34 @@ class Ledger:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Yield a connection; leaving without an exception is the commit point."""
-        with _explained(self._where), self._engine.begin() as connection:
+        with explained(self._where, "the ledger"), self._engine.begin() as connection:
             yield connection
+            self._set_fact(connection, "revision", secrets.token_hex(8))
+
+    def revision(self) -> str:
+        """Return a short text that each commit changes: the cheapest question there is."""
+        return self.fact("revision") or ""
+
+    def mark_observed(self, connection: sa.Connection) -> None:
+        """Say that dated facts, which belong to no file, have changed."""
+        self._set_fact(connection, "observed", secrets.token_hex(8))
+
+    def stamp(self, case: str) -> str:
+        """Return a short text that changes whenever what is stored for a case changes."""
+        mine = sa.select(_FILE.c.path).where(_FILE.c.case == case, _FILE.c.replaced_at.is_(None))
+        with self.reading() as connection:
+            told = (
+                sorted(connection.scalars(mine)),
+                sorted(self.dirty_days(connection, case)),
+                sorted(self.retired(connection).items()),
+                connection.scalar(sa.select(_FACT.c.value).where(_FACT.c.name == "observed")),
+            )
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     # Facts of the store as a whole.
 
     def fact(self, name: str) -> str | None:
-        """Return one fact: version, store, key."""
+        """Return one fact: version, store, key, revision, observed."""
         with self.reading() as connection:
             value: str | None = connection.scalar(
                 sa.select(_FACT.c.value).where(_FACT.c.name == name)
@@ -299,6 +244,18 @@ class Ledger:
             sa.select(_SOURCE.c.simulated).where(_SOURCE.c.case == case).limit(1)
         )
         return value
+
+    def extent(self, connection: sa.Connection, case: str) -> Extent:
+        """Return how far the sources of a case reach."""
+        columns = _SOURCE.c
+        query = sa.select(
+            sa.func.max(columns.last, type_=Time),
+            sa.func.max(columns.read_at, type_=Time),
+            sa.func.coalesce(sa.func.sum(columns.matched), 0),
+            sa.func.max(sa.cast(columns.simulated, sa.Integer)),
+        ).where(columns.case == case)
+        last, read_at, matched, simulated = connection.execute(query).one()
+        return Extent(last, read_at, int(matched), None if simulated is None else bool(simulated))
 
     def short_lengths(self, connection: sa.Connection, case: str, limit: int) -> list[int]:
         """Return the distinct lengths below ``limit`` of a case's sources and their prefixes."""

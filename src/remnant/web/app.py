@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+import secrets
+from typing import TYPE_CHECKING, Final
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 import remnant
-from remnant.cases.library import Library
 from remnant.web import problem
+from remnant.web.access.access import Access
+from remnant.web.access.forms import genuine
+from remnant.web.access.frontier import Frontier
 from remnant.web.access.gate import admit, admits
-from remnant.web.access.viewer import EVERYONE
+from remnant.web.access.security import with_security
+from remnant.web.access.viewer import ANYBODY
 from remnant.web.frame import POLICY, STATIC, stylesheet
+from remnant.web.layers import Changes, Headers
 from remnant.web.pages import routers
 from remnant.web.results.results import Results
+from remnant.web.shelf import Shelf
 from remnant.web.site import Site
 from remnant.web.snapshots import Snapshots
 
@@ -38,23 +44,38 @@ _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
-def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
+def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True) -> FastAPI:
     """Return the application.
 
     Args:
         settings: of the home folder.
         guarded: demand accounts; otherwise whoever reaches the server is its operator, so it must
             listen on this machine alone.
+        beside: work results out in a process of their own once the server runs; otherwise each
+            page waits for what it needs.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        app.state.site.snapshots.close()
+        site: Site = app.state.site
+        site.live.start(site)
+        site.results.on_made = site.live.wake
+        if beside:
+            site.results.start()
+        try:
+            yield
+        finally:
+            await site.live.close()
+            if (making := getattr(app.state, "making", None)) is not None:
+                making.close()
+            site.results.close()
+            site.snapshots.close()
+            app.state.access.close()
 
     app = FastAPI(
         title="Remnant",
@@ -62,24 +83,26 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
         summary="What is left of a botnet after its takedown.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(admit)],
+        dependencies=[Depends(admit), Depends(genuine)],
     )
+    app.state.secret = secrets.token_bytes(32)
+    app.state.access = Access(settings, guarded=guarded)
     snapshots = Snapshots(settings)
     app.state.site = Site(
-        settings, Library(settings.home), snapshots, Results(settings, snapshots), guarded
+        settings, Shelf(settings.home), snapshots, Results(settings, snapshots), guarded
     )
     for router in routers():
         app.include_router(router)
 
     @app.get("/", include_in_schema=False)
-    @admits(EVERYONE)
+    @admits(ANYBODY)
     def start() -> Response:
         return RedirectResponse("/cases")
 
     @app.get("/static/{digest}/{name}", include_in_schema=False)
-    @admits(EVERYONE)
+    @admits(ANYBODY)
     def static(digest: str, name: str) -> Response:
         del digest  # only tells one state of the file from another
         kind = _TYPES.get(f".{name.rpartition('.')[2]}")
@@ -90,15 +113,15 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
         kept = {"cache-control": f"public, max-age={_YEAR_S}, immutable"}
         return Response(data, media_type=kind, headers=kept)
 
+    @app.get("/openapi.json", include_in_schema=False)
+    @admits(ANYBODY)
+    def openapi() -> JSONResponse:
+        return JSONResponse(with_security(app, app.openapi()))
+
     problem.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(Frontier, settings=settings.web, guarded=guarded)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
 
-    @app.middleware("http")
-    async def carry(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("cache-control", "no-store")
-        return response
-
+    app.add_middleware(Headers, always=_HEADERS)
+    app.add_middleware(Changes, answers=app.state.site.answers)
     return app

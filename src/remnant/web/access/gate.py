@@ -1,24 +1,34 @@
 """Who comes in: each request gets its viewer, and is refused where the viewer may not go.
 
-Every endpoint declares its roles (``admits``); one that does not is closed to all.
+Every endpoint declares its roles (``admits``); one that does not is closed to all. Where the site
+demands accounts, a request shows a session's cookie or ``Authorization: Bearer`` with an API token;
+one that shows a token is judged by the token alone. What a token may do is bounded by its scopes
+too: ``read`` for safe methods, ``edit`` for the others, ``admin`` for what operators alone may.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from fastapi import HTTPException, Request
 
-from remnant.web.access.viewer import LOCAL, PUBLIC
+from remnant.web.access.audit import Action, audit
+from remnant.web.access.cookies import SESSION, cookie_name
+from remnant.web.access.forms import SAFE
+from remnant.web.access.tokens import Scope
+from remnant.web.access.viewer import LOCAL, NOBODY, OPERATORS, PUBLIC, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remnant.web.access.viewer import Role
+    from remnant.web.access.access import Access
+    from remnant.web.access.viewer import Viewer
 
-__all__ = ["admit", "admits", "roles_of"]
+__all__ = ["admit", "admits", "roles_of", "still_admitted"]
 
 _ROLES: Final = "__remnant_roles__"
+_BEARER: Final = "bearer"
 Endpoint = TypeVar("Endpoint", bound="Callable[..., Any]")
 
 
@@ -42,8 +52,67 @@ def admit(request: Request) -> None:
     """Find out who asks, and refuse who may not; a dependency of the whole application.
 
     Raises:
-        HTTPException: 403, the viewer's role is not among the endpoint's.
+        HTTPException: 401, nobody is signed in or the token is not valid (who asks for a page goes
+            to where one signs in: 303); 403, the viewer's role is not among the endpoint's, or the
+            token's scopes do not reach so far.
     """
-    request.state.viewer = PUBLIC if request.app.state.site.guarded else LOCAL
-    if request.state.viewer.role not in roles_of(request.scope.get("endpoint")):
+    viewer, scopes = _recognised(request)
+    request.state.viewer = viewer
+    roles = roles_of(request.scope.get("endpoint"))
+    if viewer.role not in roles:
+        if not viewer.is_known:
+            raise _unknown(request)
+        audit(request, Action.DENIED, f"{request.method} {request.url.path}")
         raise HTTPException(403, "this account may not do that")
+    if scopes is not None and _needed(request, roles) not in scopes:
+        audit(request, Action.DENIED, f"{request.method} {request.url.path} (scope)")
+        raise HTTPException(403, f"this token may not do that: scope {_needed(request, roles)}")
+
+
+def still_admitted(request: Request) -> bool:
+    """Return whether who asked may still: for answers that last, such as streams."""
+    if request.state.viewer is LOCAL:
+        return True
+    try:
+        viewer, _ = _recognised(request)
+    except HTTPException:
+        return False
+    return bool(viewer == request.state.viewer)
+
+
+def _recognised(request: Request) -> tuple[Viewer, frozenset[Scope] | None]:
+    """Return who asks; with a token, what it may do."""
+    access: Access = request.app.state.access
+    if not access.guarded:
+        return LOCAL, None
+    shown = request.headers.get("authorization")
+    if shown is not None:
+        kind, _, secret = shown.partition(" ")
+        found = access.tokens.find(secret.strip()) if kind.lower() == _BEARER else None
+        if found is None:
+            raise HTTPException(
+                401, "the token is not valid", {"www-authenticate": 'Bearer error="invalid_token"'}
+            )
+        request.state.by_token = True
+        return found[0].viewer, found[1]
+    secret = request.cookies.get(cookie_name(SESSION, request.scope), "")
+    account = access.sessions.find(secret) if secret else None
+    if account is None:
+        return (PUBLIC if access.is_public else NOBODY), None
+    request.state.session_secret = secret
+    return account.viewer, None
+
+
+def _needed(request: Request, roles: frozenset[Role]) -> Scope:
+    if roles <= OPERATORS:
+        return Scope.ADMIN
+    return Scope.READ if request.method in SAFE else Scope.EDIT
+
+
+def _unknown(request: Request) -> HTTPException:
+    from remnant.web.problem import wants_html
+
+    if request.method not in SAFE or not wants_html(request):
+        return HTTPException(401, "sign in, or show a token", {"www-authenticate": "Bearer"})
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return HTTPException(303, "sign in first", {"location": f"/login?next={quote(path, safe='')}"})

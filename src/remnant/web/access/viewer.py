@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["ANALYSTS", "EVERYONE", "LOCAL", "OPERATORS", "OWNERS", "PUBLIC", "Role", "Viewer"]
+__all__ = [
+    "ANALYSTS",
+    "ANYBODY",
+    "EVERYONE",
+    "LOCAL",
+    "NOBODY",
+    "OPERATORS",
+    "OWNERS",
+    "PUBLIC",
+    "Role",
+    "Viewer",
+]
 
 
 class Role(StrEnum):
@@ -20,12 +31,17 @@ class Role(StrEnum):
     """Sees the clients of its own networks, and for the rest what the public sees."""
     PUBLIC = "public"
     """Sees sums, small counts hidden."""
+    NOBODY = "nobody"
+    """Is not signed in, where the site has no public pages: sees where to sign in."""
 
 
 OPERATORS: Final = frozenset({Role.OPERATOR})
 ANALYSTS: Final = OPERATORS | {Role.ANALYST}
 OWNERS: Final = ANALYSTS | {Role.OWNER}
 EVERYONE: Final = OWNERS | {Role.PUBLIC}
+"""All who may look at pages; not those who must sign in first."""
+ANYBODY: Final = EVERYONE | {Role.NOBODY}
+"""For what signing in needs, and for the files of the pages' look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,23 @@ class Viewer:
         """Whether small counts and addresses are shown."""
         return self.role in ANALYSTS
 
+    @property
+    def is_known(self) -> bool:
+        """Whether an account, or this machine's own user, asks."""
+        return self.role in OWNERS
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine's own user asks; no account may have the name."""
+        return self.name == "local"
+
+    @property
+    def may_look(self) -> bool:
+        """Whether any page of the dashboard opens."""
+        return self.role in EVERYONE
+
 
 LOCAL: Final = Viewer("local", Role.OPERATOR)
 """Who asks a server that listens on this machine alone and has no accounts."""
 PUBLIC: Final = Viewer("", Role.PUBLIC)
+NOBODY: Final = Viewer("", Role.NOBODY)

@@ -1,0 +1,133 @@
+"""The tables of accounts, in the same database as the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from remnant.store.database import WRITES, Time, explained, open_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from remnant.settings import Settings
+
+__all__ = ["ACCOUNT", "AUDIT", "SESSION", "TOKEN", "Database"]
+
+_WHAT: Final = "the accounts"
+_META: Final = sa.MetaData()
+ACCOUNT: Final = sa.Table(
+    "account",
+    _META,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("password", sa.Text, nullable=False),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("networks", sa.Text, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("last_login", Time),
+)
+SESSION: Final = sa.Table(
+    "web_session",
+    _META,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("seen", Time, nullable=False),
+    sa.Column("expires", Time, nullable=False),
+)
+TOKEN: Final = sa.Table(
+    "api_token",
+    _META,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+    sa.Column("label", sa.String(80), nullable=False),
+    sa.Column("scopes", sa.String(80), nullable=False),
+    sa.Column("created", Time, nullable=False),
+    sa.Column("expires", Time, nullable=False),
+    sa.Column("last_used", Time),
+)
+AUDIT: Final = sa.Table(
+    "audit",
+    _META,
+    sa.Column(
+        "id",
+        # SQLite counts up by itself for this type alone.
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("at", Time, nullable=False, index=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(200), nullable=False),
+)
+
+
+class Database:
+    """Where accounts are kept. Safe to use from many threads.
+
+    Args:
+        settings: of the home folder.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = sa.make_url(settings.database_url)
+        self._where = self._url.render_as_string(hide_password=True)
+        self._made = False
+        with explained(self._where, _WHAT):
+            self._engine = open_engine(settings.database_url)
+        self._writer = self._engine.execution_options(**{WRITES: True})
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection | None]:
+        """Yield a connection, or ``None`` where nobody has made the tables yet."""
+        if not self._made and not self._find():
+            yield None
+            return
+        with explained(self._where, _WHAT), self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Yield a connection; leaving without an exception is the commit point."""
+        with explained(self._where, _WHAT):
+            if not self._made and not self._find():
+                self._make()
+            with self._writer.begin() as connection:
+                yield connection
+
+    def _find(self) -> bool:
+        file = self._file()
+        if file is not None and not file.exists():
+            return False
+        with explained(self._where, _WHAT), self._engine.connect() as connection:
+            self._made = sa.inspect(connection).has_table(AUDIT.name)
+        return self._made
+
+    def _make(self) -> None:
+        file = self._file()
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(mode=0o600)
+            # Hashes of passwords lie in it from now on: nothing for the machine's other users.
+            os.chmod(file, file.stat().st_mode & 0o770)  # noqa: PTH101 - as the line above reads
+        with self._writer.begin() as connection:
+            _META.create_all(connection)
+        self._made = True
+
+    def _file(self) -> Path | None:
+        if self._url.get_backend_name() != "sqlite" or not self._url.database:
+            return None
+        return Path(self._url.database)

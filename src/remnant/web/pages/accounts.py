@@ -1,0 +1,215 @@
+"""Accounts and the audit log, for operators."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, HTTPException, Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from remnant.web.access.access import Access
+from remnant.web.access.accounts import ROLES
+from remnant.web.access.audit import Action, audit
+from remnant.web.access.gate import admits
+from remnant.web.access.passwords import LEAST
+from remnant.web.access.viewer import OPERATORS, Role
+from remnant.web.page import page
+from remnant.web.pages.own import TokenRow, token_rows
+from remnant.web.site import Asked, AskedBy
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["accounts"])
+_PAGE: Final = 100
+
+
+class AccountRow(BaseModel):
+    """One account; times are UTC."""
+
+    name: str
+    role: Role
+    networks: list[str]
+    disabled: bool
+    created: datetime
+    last_login: datetime | None
+    sessions: int
+
+
+class AccountList(BaseModel):
+    """All accounts, and the API tokens of all."""
+
+    guarded: bool
+    roles: list[str]
+    least: int
+    accounts: list[AccountRow]
+    tokens: list[TokenRow]
+
+
+class EntryRow(BaseModel):
+    """One line of the audit log; ``at`` is UTC."""
+
+    id: int
+    at: datetime
+    account: str
+    address: str
+    action: str
+    subject: str
+
+
+class AuditQuery(BaseModel):
+    """Which lines: those of an account, of an action, below a number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str = Field("", max_length=64)
+    action: str = Field("", max_length=40)
+    before: int | None = Field(None, ge=1, lt=1 << 63)
+    limit: int = Field(_PAGE, ge=1, le=1_000)
+
+
+class AuditPage(BaseModel):
+    """Lines of the audit log, newest first; ``next`` is the ``before`` of the page after it."""
+
+    entries: list[EntryRow]
+    next: int | None
+    account: str
+    action: str
+    actions: list[str]
+    kept_days: int
+
+
+@page(router, "/accounts", title="Accounts", roles=OPERATORS, table="accounts")
+def accounts(asked: AskedBy) -> AccountList:
+    """Every account: role, networks, sessions, last sign-in; and all API tokens."""
+    access = _access(asked)
+    return AccountList(
+        guarded=access.guarded,
+        roles=[role.value for role in ROLES],
+        least=LEAST,
+        accounts=[
+            AccountRow(
+                name=one.name,
+                role=one.role,
+                networks=list(one.networks),
+                disabled=one.disabled,
+                created=one.created,
+                last_login=one.last_login,
+                sessions=len(access.sessions.of(one.name)),
+            )
+            for one in access.accounts.all()
+        ],
+        tokens=token_rows(access, None),
+    )
+
+
+@page(router, "/audit", title="Audit log", roles=OPERATORS, table="entries", template="audit")
+def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPage:
+    """Who did what, when, from where; newest first."""
+    found = _access(asked).log.entries(
+        before=query.before,
+        account=query.account.strip() or None,
+        action=query.action or None,
+        limit=query.limit + 1,
+    )
+    more = len(found) > query.limit
+    rows = found[: query.limit]
+    return AuditPage(
+        entries=[
+            EntryRow(
+                id=one.id,
+                at=one.at,
+                account=one.account,
+                address=one.address,
+                action=one.action,
+                subject=one.subject,
+            )
+            for one in rows
+        ],
+        next=rows[-1].id if more else None,
+        account=query.account,
+        action=query.action,
+        actions=[action.value for action in Action],
+        kept_days=asked.site.settings.web.audit_days,
+    )
+
+
+@router.post("/accounts", include_in_schema=False)
+@admits(OPERATORS)
+def add_account(
+    asked: AskedBy,
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    again: Annotated[str, Form()] = "",
+    role: Annotated[Role, Form()] = Role.ANALYST,
+    networks: Annotated[str, Form()] = "",
+) -> Response:
+    """Make an account."""
+    _same(password, again)
+    made = _access(asked).accounts.add(name.strip().lower(), password, role, _split(networks))
+    audit(asked.request, Action.ACCOUNT_ADDED, made.told)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.post("/accounts/{name}/role", include_in_schema=False)
+@admits(OPERATORS)
+def change_role(
+    asked: AskedBy,
+    name: str,
+    role: Annotated[Role, Form()],
+    networks: Annotated[str, Form()] = "",
+) -> Response:
+    """Say what an account may do, and which networks are its own."""
+    access = _access(asked)
+    access.accounts.set_role(name, role, _split(networks))
+    audit(asked.request, Action.ACCOUNT_CHANGED, access.accounts.get(name).told)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.post("/accounts/{name}/password", include_in_schema=False)
+@admits(OPERATORS)
+def reset_password(
+    asked: AskedBy,
+    name: str,
+    password: Annotated[str, Form()] = "",
+    again: Annotated[str, Form()] = "",
+) -> Response:
+    """Give an account another password; its sessions end."""
+    _same(password, again)
+    _access(asked).accounts.set_password(name, password)
+    audit(asked.request, Action.PASSWORD_CHANGED, name)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.post("/accounts/{name}/state", include_in_schema=False)
+@admits(OPERATORS)
+def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) -> Response:
+    """Close an account, with its sessions and tokens, or open it again."""
+    _access(asked).accounts.disable(name, disabled=disabled)
+    audit(asked.request, Action.ACCOUNT_CLOSED if disabled else Action.ACCOUNT_OPENED, name)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.post("/accounts/tokens/{token}/revoke", include_in_schema=False)
+@admits(OPERATORS)
+def revoke_any(asked: AskedBy, token: str) -> Response:
+    """Revoke a token of any account."""
+    gone = _access(asked).tokens.revoke(token)
+    audit(asked.request, Action.TOKEN_REVOKED, f"{gone.account}: {gone.label}")
+    return RedirectResponse("/accounts", 303)
+
+
+def _access(asked: Asked) -> Access:
+    found: Any = asked.request.app.state.access
+    assert isinstance(found, Access)
+    return found
+
+
+def _same(password: str, again: str) -> None:
+    if password != again:
+        raise HTTPException(422, "the password was not typed the same twice")
+
+
+def _split(networks: str) -> list[str]:
+    return networks[:20_000].replace(",", " ").split()

@@ -1,0 +1,196 @@
+"""Who is signed in: their own password, sessions and API tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, HTTPException, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
+
+from remnant.web.access.access import Access
+from remnant.web.access.audit import Action, address_of, audit
+from remnant.web.access.cookies import SESSION, set_cookie
+from remnant.web.access.gate import admits
+from remnant.web.access.tokens import MOST_DAYS, Scope
+from remnant.web.access.viewer import OPERATORS, OWNERS, Role
+from remnant.web.frame import render
+from remnant.web.page import page
+from remnant.web.site import Asked, AskedBy
+
+__all__ = ["TokenRow", "router", "token_rows"]
+
+router = APIRouter(tags=["accounts"])
+
+
+class SessionRow(BaseModel):
+    """A browser that is signed in; times are UTC."""
+
+    address: str
+    created: datetime
+    seen: datetime
+    expires: datetime
+    is_this: bool
+
+
+class TokenRow(BaseModel):
+    """An API token without its secret; times are UTC."""
+
+    id: str
+    account: str
+    label: str
+    scopes: list[str]
+    created: datetime
+    expires: datetime
+    last_used: datetime | None
+    is_over: bool
+
+
+class Own(BaseModel):
+    """The account that asks."""
+
+    name: str
+    role: Role
+    networks: list[str]
+    guarded: bool
+    scopes: list[str]
+    most_days: int
+    sessions: list[SessionRow]
+    tokens: list[TokenRow]
+
+
+class NewToken(BaseModel):
+    """A token, at the one moment when it can be read."""
+
+    secret: str
+    label: str
+
+
+@page(router, "/account", title="Your account", roles=OWNERS, table="tokens", template="own")
+def account(asked: AskedBy) -> Own:
+    """The account that asks: its networks, sessions and API tokens."""
+    access = _access(asked)
+    this = getattr(asked.request.state, "session_secret", None)
+    from remnant.web.access.sessions import digest_of
+
+    mine = digest_of(this) if this else None
+    name = asked.viewer.name
+    is_operator = asked.viewer.role in OPERATORS
+    return Own(
+        name=name,
+        role=asked.viewer.role,
+        networks=list(asked.viewer.networks),
+        guarded=access.guarded,
+        scopes=[scope for scope in Scope if is_operator or scope is not Scope.ADMIN],
+        most_days=MOST_DAYS,
+        sessions=[
+            SessionRow(
+                address=one.address,
+                created=one.created,
+                seen=one.seen,
+                expires=one.expires,
+                is_this=one.digest == mine,
+            )
+            for one in access.sessions.of(name)
+        ],
+        tokens=token_rows(access, name),
+    )
+
+
+def token_rows(access: Access, name: str | None) -> list[TokenRow]:
+    """Return the tokens of an account, or all, as rows."""
+    return [
+        TokenRow(
+            id=one.id,
+            account=one.account,
+            label=one.label,
+            scopes=list(one.scopes),
+            created=one.created,
+            expires=one.expires,
+            last_used=one.last_used,
+            is_over=one.is_over,
+        )
+        for one in access.tokens.of(name)
+    ]
+
+
+@router.post("/account/password", include_in_schema=False)
+@admits(OWNERS)
+def change_password(
+    asked: AskedBy,
+    current: Annotated[str, Form()] = "",
+    new: Annotated[str, Form()] = "",
+    again: Annotated[str, Form()] = "",
+) -> Response:
+    """Change one's own password; other sessions end, this one is renewed."""
+    access, name, address = _signed_in(asked)
+    if new != again:
+        raise HTTPException(422, "the new password was not typed the same twice")
+    wait = access.limits.begin(name, address)
+    if wait > 0:
+        raise HTTPException(429, "too many attempts", {"retry-after": str(int(wait) + 1)})
+    if access.accounts.check(name, current) is None:
+        audit(asked.request, Action.LOGIN_FAILED, "current password")
+        raise HTTPException(403, "the current password is not right")
+    access.limits.succeeded(name, address)
+    access.accounts.set_password(name, new)
+    audit(asked.request, Action.PASSWORD_CHANGED, name)
+    response = RedirectResponse("/account", 303)
+    secret = access.sessions.start(name, address)
+    response.headers.append("set-cookie", set_cookie(SESSION, secret, asked.request.scope))
+    return response
+
+
+@router.post("/account/sessions/end", include_in_schema=False)
+@admits(OWNERS)
+def end_sessions(asked: AskedBy) -> Response:
+    """End all sessions of one's own but this one."""
+    access, name, _ = _signed_in(asked)
+    access.sessions.end_all(name, but=getattr(asked.request.state, "session_secret", None))
+    audit(asked.request, Action.SESSIONS_ENDED, name)
+    return RedirectResponse("/account", 303)
+
+
+@router.post("/account/tokens", include_in_schema=False)
+@admits(OWNERS)
+def make_token(
+    asked: AskedBy,
+    label: Annotated[str, Form()] = "",
+    days: Annotated[int, Form(ge=1, le=MOST_DAYS)] = 90,
+    scope: Annotated[list[Scope], Form(max_length=8)] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Make a token and show it, once."""
+    access, name, _ = _signed_in(asked)
+    if Scope.ADMIN in scope and asked.viewer.role not in OPERATORS:
+        raise HTTPException(403, "only an operator's token may have the scope admin")
+    secret = access.tokens.make(name, label, frozenset(scope), days)
+    audit(asked.request, Action.TOKEN_MADE, f"{name}: {label} ({', '.join(scope)}, {days} days)")
+    return render(asked, "new_token", "New API token", NewToken(secret=secret, label=label))
+
+
+@router.post("/account/tokens/{token}/revoke", include_in_schema=False)
+@admits(OWNERS)
+def revoke_token(asked: AskedBy, token: str) -> Response:
+    """Revoke a token of one's own."""
+    access, name, _ = _signed_in(asked)
+    gone = access.tokens.revoke(token, account=name)
+    audit(asked.request, Action.TOKEN_REVOKED, f"{name}: {gone.label}")
+    return RedirectResponse("/account", 303)
+
+
+def _access(asked: Asked) -> Access:
+    found: Any = asked.request.app.state.access
+    assert isinstance(found, Access)
+    return found
+
+
+def _signed_in(asked: Asked) -> tuple[Access, str, str]:
+    """Return what these forms need; a token cannot make tokens or change passwords.
+
+    Raises:
+        HTTPException: 403, nobody is signed in with a browser.
+    """
+    if getattr(asked.request.state, "session_secret", None) is None:
+        raise HTTPException(403, "only who has signed in with a browser may do that")
+    return _access(asked), asked.viewer.name, address_of(asked.request)

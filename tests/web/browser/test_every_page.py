@@ -1,0 +1,246 @@
+"""Every page of the application, whoever wrote it: found from the routes, on a hostile home."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from web.browsing import elements_of
+from web.hostile import CASE, UNSEEN
+from web.pages_of import MORE, links
+from web.pages_of import pages as pages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fastapi.testclient import TestClient
+    from playwright.sync_api import Page
+
+    from story.telling import Place
+    from web.browsing import Log, Weight
+
+Found = dict[str, list[Any]]
+
+HIDDEN: Final = tuple(text for text in UNSEEN if "\n" not in text)
+
+# A stop of the keyboard that cannot be seen: no ring, or out of sight.
+_UNSEEN_FOCUS: Final = """
+() => {
+  const at = document.activeElement;
+  if (!at || at === document.body) return null;
+  const style = getComputedStyle(at), box = at.getBoundingClientRect();
+  const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const out = box.bottom < 0 || box.top > innerHeight || box.right < 0 || box.left > innerWidth;
+  const key = at.tagName + (at.id ? "#" + at.id : "") + " " + (at.textContent || "").slice(0, 40);
+  return [key, ring || style.boxShadow !== "none", !out && box.width > 0];
+}
+"""
+# WCAG 2.5.8: at least 24 by 24 pixels, or alone in a circle of that size; text links are exempt.
+_SMALL: Final = """
+() => {
+  const wanted = "button,input:not([type=hidden]),select,textarea,summary,[role=button],[role=tab]";
+  return [...document.querySelectorAll(wanted)].filter((element) => {
+    const box = element.getBoundingClientRect();
+    if (!box.width || element.closest(".skip")) return false;
+    const label = element.closest("label") || document.querySelector(`label[for="${element.id}"]`);
+    const area = label && /^(checkbox|radio)$/.test(element.type) ? label.getBoundingClientRect()
+      : box;
+    return area.height < 24 || area.width < 24;
+  }).map((element) => element.outerHTML.slice(0, 120));
+}
+"""
+_STRUCTURE: Final = """
+() => {
+  const wrong = [], count = (what) => document.querySelectorAll(what).length;
+  if (count("h1") !== 1) wrong.push(`${count("h1")} h1`);
+  if (count("main") !== 1) wrong.push(`${count("main")} main`);
+  if (!document.title.trim() || !document.documentElement.lang) wrong.push("no title or language");
+  let last = 0;
+  for (const heading of document.querySelectorAll("h1,h2,h3,h4,h5,h6")) {
+    const level = Number(heading.tagName[1]);
+    if (level > last + 1) wrong.push(`h${last} then h${level}: ${heading.textContent}`);
+    last = level;
+  }
+  for (const table of document.querySelectorAll("table")) {
+    if (!table.querySelector("caption")) wrong.push("a table without caption");
+    if (table.querySelector("th:not([scope])")) wrong.push("a heading of a table without scope");
+  }
+  for (const element of document.querySelectorAll("[style],style,script:not([src])"))
+    if (!/json$/.test(element.type || "")) wrong.push(element.outerHTML.slice(0, 120));
+  return wrong;
+}
+"""
+_UNUSABLE: Final = """
+() => {
+  const wrong = [], main = document.querySelector("main");
+  if (!main || main.innerText.trim().length < 40) wrong.push("the page says nothing");
+  for (const table of document.querySelectorAll("table"))
+    if (!table.querySelector("tbody tr,tr + tr")) wrong.push(`empty: ${table.innerText}`);
+  for (const form of document.querySelectorAll("form")) {
+    const send = "button:not([type=button]):not([type=reset]),input[type=submit],input[type=image]";
+    const typed = form.querySelectorAll("input:not([type=hidden]),select,textarea").length;
+    const enter = form.querySelector("input[type=search],input[type=text],input:not([type])");
+    if (typed && !form.querySelector(send) && !enter) wrong.push(`cannot be sent: ${form.action}`);
+  }
+  for (const image of document.images)
+    if (!image.complete || !image.naturalWidth) wrong.push(`no image: ${image.src}`);
+  return wrong;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def paths(client: TestClient) -> list[str]:
+    found = pages_of(client)
+    assert {"/cases", f"/cases/{CASE}"} <= set(found)
+    return found
+
+
+def test_links_lead_somewhere(paths: list[str], client: TestClient) -> None:
+    asked: dict[str, str] = {}
+    for path in paths:
+        for link in links(client.get(path, headers={"accept": "text/html"}).text):
+            asked.setdefault(link, path)
+    dead = {}
+    for link, path in list(asked.items())[:400]:
+        if (status := client.get(link, headers={"accept": "text/html"}).status_code) >= 400:
+            dead[link] = f"{status}, linked from {path}"
+    assert dead == {}
+
+
+def _over(page: Page, paths: list[str], wrong: Callable[[], list[Any]]) -> Found:
+    found: Found = {}
+    for path in paths:
+        page.goto(path)
+        if said := wrong():
+            found[path] = said
+    return found
+
+
+def test_axe_finds_nothing_in_light_and_in_dark(
+    paths: list[str], page: Page, log: Log, axe: Callable[[Page], list[str]]
+) -> None:
+    log.forgiven.append("404 (Not Found)")
+    assert _over(page, [*paths, *MORE], lambda: axe(page)) == {}
+
+
+def test_nothing_scrolls_sideways_at_any_width(
+    paths: list[str], page: Page, log: Log, sticking_out: Callable[[Page], list[str]]
+) -> None:
+    log.forgiven.append("404 (Not Found)")
+    assert _over(page, [*paths, *MORE], lambda: sticking_out(page)) == {}
+
+
+def test_hostile_text_stays_text(paths: list[str], page: Page, log: Log) -> None:
+    log.forgiven.append("404 (Not Found)")
+    assert _over(page, [*paths, *MORE], lambda: elements_of(page, HIDDEN)) == {}
+    assert not [problem for problem in log.problems if problem.startswith("dialog")]
+
+
+def test_pages_have_one_heading_in_order_and_tables_say_what_they_are(
+    paths: list[str], page: Page
+) -> None:
+    assert _over(page, paths, lambda: page.evaluate(_STRUCTURE)) == {}
+
+
+def test_titles_tell_pages_apart(paths: list[str], page: Page) -> None:
+    titles: dict[str, str] = {}
+    for path in paths:
+        page.goto(path)
+        # The two cases of this home have one title between them.
+        titles.setdefault(f"{page.title()} {path.split('/')[2:3]}", path)
+    assert sorted(titles.values()) == sorted(paths)
+
+
+def test_with_scripts_off_pages_are_read_and_forms_are_sent(
+    paths: list[str], new_page: Callable[..., Page]
+) -> None:
+    page = new_page(java_script_enabled=False)
+    assert _over(page, paths, lambda: page.evaluate(_UNUSABLE)) == {}
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    paths: list[str], page: Page
+) -> None:
+    def wrong() -> list[Any]:
+        found, seen = [], set()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            stop = page.evaluate(_UNSEEN_FOCUS)
+            if stop is None:
+                break
+            key, ringed, shown = stop
+            seen.add(key)
+            if not (ringed and shown):
+                found.append(stop)
+        if len(seen) < 3:
+            found.append(f"only {sorted(seen)}")
+        return found
+
+    assert _over(page, paths, wrong) == {}
+
+
+def test_targets_are_large_enough(paths: list[str], new_page: Callable[..., Page]) -> None:
+    page = new_page(viewport={"width": 360, "height": 900})
+    assert _over(page, paths, lambda: page.evaluate(_SMALL)) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "wire", "fcp_ms", "tti_ms"),
+    [("", 60_000, 400, 500), ("/networks", 150_000, 600, 800)],
+    ids=["overview", "networks"],
+)
+def test_pages_are_light(
+    paths: list[str],
+    weights: Callable[..., Weight],
+    path: str,
+    wire: int,
+    fcp_ms: float,
+    tti_ms: float,
+) -> None:
+    if f"/cases/{CASE}{path}" not in paths:
+        pytest.skip("there is no such page")
+    # The machine does other things too: one undisturbed round is enough.
+    for _ in range(4):
+        weight = weights(f"/cases/{CASE}{path}")
+        assert weight.wire <= wire, weight
+        if weight.fcp_ms <= fcp_ms and weight.tti_ms <= tti_ms:
+            return
+    pytest.fail(str(weight))
+
+
+def test_the_watch_over_pages_sees_what_it_is_there_for(page: Page, log: Log) -> None:
+    page.goto("/cases")
+    page.evaluate("() => fetch('http://other.example/').catch(() => {})")
+    page.evaluate(
+        "() => { const e = document.createElement('i'); e.setAttribute('style', 'x:y'); }"
+    )
+    page.evaluate(
+        "() => { const s = document.createElement('script'); s.text = 'alert(1)';"
+        " document.body.append(s); }"
+    )
+    page.evaluate("() => setTimeout(() => { throw new Error('thrown') })")
+    page.evaluate("() => alert('open')")
+    page.wait_for_timeout(200)
+    said = "\n".join(log.problems)
+    for words in ("http://other.example/", "policy: script-src", "thrown", "dialog: open"):
+        assert words in said
+    log.forgiven.append("")
+
+
+def test_the_report_is_one_file_that_axe_passes(
+    home: Place, tmp_path: Path, page: Page, log: Log, axe: Callable[[Page], list[str]]
+) -> None:
+    file = tmp_path / "report.html"
+    home.do("report", CASE, "-o", file)
+    assert file.stat().st_size <= 500_000
+    page.goto(file.as_uri())
+    assert axe(page) == []
+    assert elements_of(page, HIDDEN) == []
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    outside = [url for url in log.requests if not url.startswith(("file:", "data:"))]
+    assert outside == []
+    log.forgiven.append(f"outside: {file.as_uri()}")

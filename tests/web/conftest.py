@@ -1,0 +1,236 @@
+"""A small hostile home, the application over it, a server, and a browser."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from story.telling import Place
+from web import browsing
+from web.guarded import bare, guarding, make_people
+from web.hostile import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+    from httpx2 import Response
+    from playwright.sync_api import Browser, Page
+
+    from remnant.settings import Settings
+    from web.guarded import Guarded
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    url: str
+    app: FastAPI
+    settings: Settings
+
+
+def settings_of(place: Place) -> Settings:
+    """Return the settings of a home."""
+    from remnant.settings import load
+
+    key = place.folder / "key" / "site.key"
+    return load(place.home, overrides={"site_key": key, "store.threads": 1})
+
+
+@contextmanager
+def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Served]:
+    """Serve a home on a port of this machine (0: a free one), in a thread."""
+    from remnant.web.app import create_app
+    from remnant.web.serving import Server, bound
+
+    app = create_app(settings, **options)
+    place = bound("127.0.0.1", port)
+    port = place.getsockname()[1]
+    started = threading.Event()
+    server = Server(app, on_start=started.set)
+    thread = threading.Thread(target=server.answer_on, args=([place],), name="served")
+    thread.start()
+    try:
+        assert started.wait(30), "the server did not start"
+        yield Served(f"http://127.0.0.1:{port}", app, settings)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home with the hostile case ``taken`` and the empty case ``quiet``; for reading only."""
+    return fill(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="session")
+def client(home: Place) -> Iterator[TestClient]:
+    """The application over the hostile home, in this process, as its operator."""
+    from fastapi.testclient import TestClient
+
+    from remnant.web.app import create_app
+
+    with TestClient(
+        create_app(settings_of(home)), base_url="http://127.0.0.1", follow_redirects=False
+    ) as client:
+        yield client
+
+
+class Desk:
+    """A client that sends forms and JSON as pages of ours do."""
+
+    def __init__(self, client: TestClient, place: Place) -> None:
+        self.client = client
+        self.place = place
+        page = client.get("/cases/new", headers={"accept": "text/html"}).text
+        self.token = page.partition('name="csrf" value="')[2].partition('"')[0]
+
+    def form(self, path: str, data: dict[str, str], **more: Any) -> Response:
+        """Send a form as a browser does."""
+        return self.client.post(
+            path, data={"csrf": self.token} | data, headers={"accept": "text/html"}, **more
+        )
+
+    def json(self, method: str, path: str, body: object) -> Response:
+        """Send JSON as a script of ours does."""
+        return self.client.request(method, path, json=body, headers={"x-csrf-token": self.token})
+
+
+@pytest.fixture
+def desk(home: Place, tmp_path: Path) -> Iterator[Desk]:
+    """The application over an own copy of the hostile home, to change it."""
+    from fastapi.testclient import TestClient
+
+    from remnant.web.app import create_app
+
+    shutil.copytree(home.folder, tmp_path / "own")
+    place = Place(tmp_path / "own")
+    with TestClient(
+        create_app(settings_of(place)), base_url="http://127.0.0.1", follow_redirects=False
+    ) as client:
+        yield Desk(client, place)
+
+
+@pytest.fixture(scope="session")
+def served(home: Place) -> Iterator[Served]:
+    """The hostile home on a port of this machine."""
+    with serving(settings_of(home)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; for one module, as its event loop would be in the way of others."""
+    if browsing.CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    pytest.importorskip("playwright", reason="Playwright is not installed")
+    with browsing.launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def log(served: Served) -> Iterator[browsing.Log]:
+    """What the pages of a test do; nothing may be left to complain about at its end."""
+    log = browsing.Log(served.url)
+    yield log
+    assert log.left() == []
+
+
+@pytest.fixture
+def new_page(browser: Browser, served: Served, log: browsing.Log) -> Iterator[Callable[..., Page]]:
+    """Open a page in a context of its own, with options of ``Browser.new_context``."""
+    with ExitStack() as opened:
+
+        def open_page(**options: Any) -> Page:
+            options = {
+                "base_url": served.url,
+                "viewport": {"width": 1440, "height": browsing.HEIGHT},
+                "reduced_motion": "reduce",
+            } | options
+            context = browser.new_context(**options)
+            opened.callback(context.close)
+            context.set_default_timeout(20_000)
+            log.watch(context)
+            return context.new_page()
+
+        yield open_page
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """A page with an empty cache, watched by ``log``."""
+    return new_page()
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    """Say what axe finds wrong with a page, in light and in dark."""
+    return browsing.inaccessible
+
+
+@pytest.fixture
+def sticking_out() -> Callable[[Page], list[str]]:
+    """Say what makes a page scroll sideways at 360, 768 or 1440 pixels."""
+    return browsing.sticking_out
+
+
+@pytest.fixture
+def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
+    """Say what a page costs with an empty cache, by its path."""
+
+    def weigh(path: str, *, times: int = 3) -> browsing.Weight:
+        return browsing.weighed(browser, served.url + path, times=times)
+
+    return weigh
+
+
+@contextmanager
+def _quick() -> Iterator[None]:
+    import argon2
+
+    from remnant.web.access import passwords
+
+    quick = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "hasher", lambda: quick)
+        passwords.nobodys.cache_clear()
+        yield
+    passwords.nobodys.cache_clear()
+
+
+@pytest.fixture
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little work: tests of what happens around them need no more."""
+    with _quick():
+        yield
+
+
+@pytest.fixture(scope="session")
+def _people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    with _quick():
+        make_people(bare(folder))
+    return folder
+
+
+@pytest.fixture
+def peopled(tmp_path: Path, _people: Path, quick_passwords: None) -> Settings:
+    """Settings of a home without data, with an account of every role."""
+    shutil.copytree(_people / "home", tmp_path / "home")
+    return bare(tmp_path)
+
+
+@pytest.fixture
+def site(peopled: Settings) -> Iterator[Guarded]:
+    """A site without data that demands accounts, with one of every role."""
+    with guarding(peopled) as running:
+        yield running
