@@ -9,8 +9,8 @@ BIN    := $(VENV)/bin
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict and the report's place
-	$(BIN)/remnant demo beebone --no-serve
+run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict, serve the dashboard
+	$(BIN)/remnant demo beebone
 
 test: $(VENV)/.dev ## install what the tests need, run all of them
 	$(BIN)/python -m pytest -n auto --dist loadfile -q $(TESTS)

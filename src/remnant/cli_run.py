@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from remnant.capture.stream import ByteStream
     from remnant.collate.ingest import SourceResult
     from remnant.settings import Settings
-    from remnant.store import Store
+    from remnant.store import Store, View
     from remnant.watchlist import Rule, Watchlist
     from remnant.windows import Window
 
@@ -562,13 +562,17 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep-traffic", help="Keep the simulated traffic files.")
     ] = False,
-    _no_serve: Annotated[
-        bool, typer.Option("--no-serve", hidden=True, help="Only write the report.")
+    no_serve: Annotated[
+        bool, typer.Option("--no-serve", help="Only write the report; serve no dashboard.")
     ] = False,
 ) -> None:
-    """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report."""
+    """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report, serve.
+
+    Without a terminal, or where CI=true, it only tries whether the dashboard answers.
+    """
     from remnant.cases.casefile import load
     from remnant.cli_read import write_report
+    from remnant.cli_serve import has_watcher, serve_here, try_served
     from remnant.infrastructure.registrations import import_files
     from remnant.judge.verdict import judge as judge_case
     from remnant.report.text import verdict_text
@@ -617,6 +621,8 @@ def demo(
             verdict = judge_case(view, case, settings).to_json()
             say("4/4  Writing the report …")
             write_report(settings, store, case, view, report)
+            if not no_serve:
+                _fill_dashboard(settings, store, view)
     finally:
         if not keep:
             shutil.rmtree(place, ignore_errors=True)
@@ -629,3 +635,17 @@ def demo(
     )
     if keep:
         typer.echo(f"The traffic is kept in {made.traffic}")
+    if no_serve:
+        return
+    typer.echo("")
+    if has_watcher():
+        serve_here(settings)
+    else:
+        try_served(settings, made.case, str(verdict["sentence"]))
+
+
+def _fill_dashboard(settings: Settings, store: Store, view: View) -> None:
+    """Work out what the dashboard shows of a case, on the view that has been asked already."""
+    from remnant.web.results.work import fill
+
+    fill(settings, store, view)

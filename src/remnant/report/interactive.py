@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 import re
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from remnant.report.figures import Figure
 
-__all__ = ["CURVES", "Extra", "explore"]
+__all__ = ["CURVES", "Extra", "bundle", "explorable", "explore"]
 
 CURVES: Final = ("online", "requests", "coverage")
 """Figures that stand on the page as drawings; the others are its tables."""
@@ -57,13 +58,14 @@ class Extra:
 
 def explore(figures: Sequence[Figure]) -> Extra:
     """Return the scripts that make the curves of a page explorable, and the policy they need."""
-    import vl_convert  # noqa: PLC0415 - a JavaScript engine, loaded when it is asked for
-
-    specs = {figure.key: _explorable(figure) for figure in figures if figure.key in CURVES}
-    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    specs = {
+        figure.key: explorable(figure.specification(WIDE))
+        for figure in figures
+        if figure.key in CURVES
+    }
     data = json.dumps(specs, ensure_ascii=True).replace("<", "\\u003c")
     texts = [
-        bundle.replace("</script", "<\\/script"),
+        bundle().replace("</script", "<\\/script"),
         f"const FIGURES = {to_variables(data)};{_START}",
     ]
     hashes = " ".join(_hash(text) for text in texts)
@@ -71,11 +73,22 @@ def explore(figures: Sequence[Figure]) -> Extra:
     return Extra(f"; script-src {hashes}", Markup(scripts))  # noqa: S704 - bundle and JSON
 
 
-def _explorable(figure: Figure) -> dict[str, Any]:
-    """Return a figure's Vega specification: values on hover, wheel to zoom, drag to move."""
+def bundle() -> str:
+    """Return Vega as a module that puts ``vegaEmbed`` on the window; nothing is fetched."""
     import vl_convert  # noqa: PLC0415 - a JavaScript engine, loaded when it is asked for
 
-    spec = figure.specification(WIDE)
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def explorable(drawn: dict[str, Any]) -> dict[str, Any]:
+    """Return the Vega specification of a figure: values on hover, wheel to zoom, drag to move.
+
+    Args:
+        drawn: its Vega-Lite specification; it is not changed.
+    """
+    import vl_convert  # noqa: PLC0415 - a JavaScript engine, loaded when it is asked for
+
+    spec = copy.deepcopy(drawn)
     for layer in spec["layer"]:
         layer["mark"]["clip"] = True
         if "tooltip" in layer["encoding"] and layer["mark"]["type"] == "line":
@@ -87,8 +100,8 @@ def _explorable(figure: Figure) -> dict[str, Any]:
                     "bind": "scales",
                 }
             ]
-    explorable: dict[str, Any] = _plain_times(vl_convert.vegalite_to_vega(spec))
-    return explorable
+    vega: dict[str, Any] = _plain_times(vl_convert.vegalite_to_vega(spec))
+    return vega
 
 
 def _plain_times(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from remnant.report.facts import Mark
     from remnant.windows import Window
 
-__all__ = ["EM", "GUTTER", "LANE", "Label", "labels", "ticks"]
+__all__ = ["EM", "GUTTER", "LANE", "Label", "labels", "ticks", "written"]
 
 LANE: Final = 16
 """Pixels between two rows of labels."""
@@ -87,6 +87,24 @@ def ticks(window: Window, room: int) -> tuple[list[datetime], str]:
     while span > _DAY * 30 * months * room:
         months *= 2
     return _months(window, months), _MONTHS
+
+
+def written(times: Sequence[datetime], how: str) -> list[str]:
+    """Return round times as ``ticks`` has Vega write them.
+
+    >>> written([datetime(2015, 4, 8, tzinfo=UTC)], _DAYS)
+    ['8 Apr 2015']
+    """
+    out = []
+    for place, time in enumerate(times):
+        if how == _HOURS:
+            text = f"{time.day} {time:%b}" if time.hour == 0 else f"{time:%H:%M}"
+        elif how == _DAYS:
+            text = f"{time.day} {time:%b}" + (f" {time.year}" if place == 0 else "")
+        else:
+            text = f"{time:%b}" + (f" {time.year}" if place == 0 or time.month == 1 else "")
+        out.append(text)
+    return out
 
 
 _HOURS: Final = "utcFormat(datum.value, utchours(datum.value) == 0 ? '%-d %b' : '%H:%M')"

@@ -15,6 +15,7 @@ from remnant.schema import ACTIVITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from ibis.expr.types import Table
@@ -46,12 +47,23 @@ def activity_schema() -> ibis.Schema:
 
 
 class Engine:
-    """One DuckDB in memory, for the expressions of one snapshot."""
+    """One DuckDB in memory, for the expressions of one snapshot.
 
-    def __init__(self, folder: Folder, settings: Settings) -> None:
+    Args:
+        folder: where the files lie.
+        settings: memory and threads.
+        beside: an engine whose memory, threads and caches this one shares; it must be closed last.
+            Each has its own tables and answers its own questions, in parallel.
+    """
+
+    def __init__(self, folder: Folder, settings: Settings, *, beside: Engine | None = None) -> None:
         self._folder = folder
+        self._spill: Path | None = None
+        if beside is not None:
+            self._connection: Any = ibis.duckdb.from_connection(beside._connection.con.cursor())  # noqa: SLF001 - of this class
+            return
         self._spill = folder.root / f"spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._connection: Any = ibis.duckdb.connect(
+        self._connection = ibis.duckdb.connect(
             memory_limit=settings.store.memory_limit,
             threads=settings.store.threads,
             temp_directory=str(self._spill),
@@ -73,7 +85,8 @@ class Engine:
     def close(self) -> None:
         """Close the engine and remove what it spilled to disk."""
         self._connection.disconnect()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        if self._spill is not None:
+            shutil.rmtree(self._spill, ignore_errors=True)
 
     def table(self, table: TableSchema, files: Sequence[FileRecord]) -> Table:
         """Return the rows of listed files as one table with exactly the schema's columns.
@@ -106,7 +119,8 @@ class Engine:
                 )
         found = self._connection.read_parquet(
             [_literal(path) for path in map(str, paths)],
-            union_by_name=True,
+            # All files of a version have the same columns; to compare them, each must be opened.
+            union_by_name=len({file.version for file in files}) > 1,
             hive_partitioning=False,
         )
         columns = {

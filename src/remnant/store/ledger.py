@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,7 @@ import sqlalchemy as sa
 
 from remnant.errors import SchemaMismatch
 from remnant.store.database import Time, explained, open_engine
-from remnant.store.records import FileRecord, Prefix, SourceRecord
+from remnant.store.records import Extent, FileRecord, Prefix, SourceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -172,11 +174,32 @@ class Ledger:
         """Yield a connection; leaving without an exception is the commit point."""
         with explained(self._where, "the ledger"), self._engine.begin() as connection:
             yield connection
+            self._set_fact(connection, "revision", secrets.token_hex(8))
+
+    def revision(self) -> str:
+        """Return a short text that each commit changes: the cheapest question there is."""
+        return self.fact("revision") or ""
+
+    def mark_observed(self, connection: sa.Connection) -> None:
+        """Say that dated facts, which belong to no file, have changed."""
+        self._set_fact(connection, "observed", secrets.token_hex(8))
+
+    def stamp(self, case: str) -> str:
+        """Return a short text that changes whenever what is stored for a case changes."""
+        mine = sa.select(_FILE.c.path).where(_FILE.c.case == case, _FILE.c.replaced_at.is_(None))
+        with self.reading() as connection:
+            told = (
+                sorted(connection.scalars(mine)),
+                sorted(self.dirty_days(connection, case)),
+                sorted(self.retired(connection).items()),
+                connection.scalar(sa.select(_FACT.c.value).where(_FACT.c.name == "observed")),
+            )
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     # Facts of the store as a whole.
 
     def fact(self, name: str) -> str | None:
-        """Return one fact: version, store, key."""
+        """Return one fact: version, store, key, revision, observed."""
         with self.reading() as connection:
             value: str | None = connection.scalar(
                 sa.select(_FACT.c.value).where(_FACT.c.name == name)
@@ -221,6 +244,18 @@ class Ledger:
             sa.select(_SOURCE.c.simulated).where(_SOURCE.c.case == case).limit(1)
         )
         return value
+
+    def extent(self, connection: sa.Connection, case: str) -> Extent:
+        """Return how far the sources of a case reach."""
+        columns = _SOURCE.c
+        query = sa.select(
+            sa.func.max(columns.last, type_=Time),
+            sa.func.max(columns.read_at, type_=Time),
+            sa.func.coalesce(sa.func.sum(columns.matched), 0),
+            sa.func.max(sa.cast(columns.simulated, sa.Integer)),
+        ).where(columns.case == case)
+        last, read_at, matched, simulated = connection.execute(query).one()
+        return Extent(last, read_at, int(matched), None if simulated is None else bool(simulated))
 
     def short_lengths(self, connection: sa.Connection, case: str, limit: int) -> list[int]:
         """Return the distinct lengths below ``limit`` of a case's sources and their prefixes."""

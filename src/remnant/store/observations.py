@@ -107,6 +107,8 @@ class Observations:
                 values = [dict(zip(names, row, strict=True)) for row in sorted(new)]
                 connection.execute(sa.insert(_OBSERVATION), values)
             self._trim(connection, {row[:3] for row in new})
+            if new:
+                self._ledger.mark_observed(connection)
         return len(new)
 
     def of(
@@ -147,6 +149,7 @@ class Observations:
                 return 0
             done = connection.execute(sa.delete(_OBSERVATION).where(_OBSERVATION.c.case == case))
             self._sweep(connection)
+            self._ledger.mark_observed(connection)
         return int(done.rowcount)
 
     def _known(

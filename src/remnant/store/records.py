@@ -10,7 +10,7 @@ import xxhash
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["HEAD_BYTES", "FileRecord", "Prefix", "SourceRecord", "head_digest"]
+__all__ = ["HEAD_BYTES", "Extent", "FileRecord", "Prefix", "SourceRecord", "head_digest"]
 
 HEAD_BYTES: Final = 4096
 """How much of a source's start says that it may be a known one."""
@@ -126,3 +126,20 @@ class FileRecord:
     run: str | None = None
     low: _Key = b""
     high: _Key = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far the sources of a case reach.
+
+    Attributes:
+        last: time of the newest message (UTC); ``None`` without any.
+        read_at: when something was last read (UTC).
+        matched: messages for watched names, of all vantage points: no count of anything but news.
+        simulated: the sources are simulated; ``None`` without any.
+    """
+
+    last: datetime | None
+    read_at: datetime | None
+    matched: int
+    simulated: bool | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -132,12 +131,7 @@ class Store:
 
     def stamp(self, case: str) -> str:
         """Return a short text that changes whenever what is stored for a case changes."""
-        with self.ledger.reading() as connection:
-            files = self.ledger.files(connection, case, linked=False)
-            dirty = sorted(self.ledger.dirty_days(connection, case))
-            retired = sorted(self.ledger.retired(connection).items())
-        told = repr(([file.path for file in files], dirty, retired))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        return self.ledger.stamp(case)
 
     def sensors(self, case: str) -> list[dict[str, Any]]:
         """Return one row per sensor and vantage of a case.

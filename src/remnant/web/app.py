@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.middleware.gzip import GZipMiddleware
 
 import remnant
-from remnant.cases.library import Library
 from remnant.web import problem
 from remnant.web.access.access import Access
 from remnant.web.access.forms import genuine
@@ -20,8 +19,10 @@ from remnant.web.access.gate import admit, admits
 from remnant.web.access.security import with_security
 from remnant.web.access.viewer import ANYBODY
 from remnant.web.frame import POLICY, STATIC, stylesheet
+from remnant.web.layers import Changes, Headers
 from remnant.web.pages import routers
 from remnant.web.results.results import Results
+from remnant.web.shelf import Shelf
 from remnant.web.site import Site
 from remnant.web.snapshots import Snapshots
 
@@ -48,20 +49,33 @@ _HEADERS: Final = {
 }
 
 
-def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
+def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True) -> FastAPI:
     """Return the application.
 
     Args:
         settings: of the home folder.
         guarded: demand accounts; otherwise whoever reaches the server is its operator, so it must
             listen on this machine alone.
+        beside: work results out in a process of their own once the server runs; otherwise each
+            page waits for what it needs.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        app.state.site.snapshots.close()
-        app.state.access.close()
+        site: Site = app.state.site
+        site.live.start(site)
+        site.results.on_made = site.live.wake
+        if beside:
+            site.results.start()
+        try:
+            yield
+        finally:
+            await site.live.close()
+            if (making := getattr(app.state, "making", None)) is not None:
+                making.close()
+            site.results.close()
+            site.snapshots.close()
+            app.state.access.close()
 
     app = FastAPI(
         title="Remnant",
@@ -77,7 +91,7 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
     app.state.access = Access(settings, guarded=guarded)
     snapshots = Snapshots(settings)
     app.state.site = Site(
-        settings, Library(settings.home), snapshots, Results(settings, snapshots), guarded
+        settings, Shelf(settings.home), snapshots, Results(settings, snapshots), guarded
     )
     for router in routers():
         app.include_router(router)
@@ -106,14 +120,8 @@ def create_app(settings: Settings, *, guarded: bool = False) -> FastAPI:
 
     problem.install(app)
     app.add_middleware(Frontier, settings=settings.web, guarded=guarded)
-    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
 
-    @app.middleware("http")
-    async def carry(request: Request, call_next: Any) -> Response:
-        response: Response = await call_next(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("cache-control", "no-store")
-        return response
-
+    app.add_middleware(Headers, always=_HEADERS)
+    app.add_middleware(Changes, answers=app.state.site.answers)
     return app

@@ -17,16 +17,18 @@ import io
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from remnant.web.access.gate import admits
-from remnant.web.frame import render
+from remnant.web.answers import Body, send
+from remnant.web.frame import to_html
 from remnant.web.problem import RESPONSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from remnant.web.access.viewer import Role
+    from remnant.web.site import Asked
 
 __all__ = ["cell", "page", "to_csv"]
 
@@ -44,6 +46,7 @@ def page(
     roles: frozenset[Role],
     table: str | None = None,
     template: str | None = None,
+    kept: bool | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Serve what a function answers as HTML, JSON and, with ``table``, CSV.
 
@@ -54,33 +57,77 @@ def page(
         roles: who may see it.
         table: field of the answer with the rows of the CSV, models or mappings.
         template: default: the function's name.
+        kept: the answer follows from the state of the case and from the viewer's role, so it may
+            be kept for a few seconds (``web.answers``), and the open page keeps itself new. False
+            for what must be seen at once (accounts, the list of reports) and for what is written
+            down each time it is seen. Default: pages below ``/cases``.
     """
+    keeps = path.startswith("/cases") if kept is None else kept
 
     def declare(answer: Callable[..., Answer]) -> Callable[..., Answer]:
         name = answer.__name__
         model = inspect.get_annotations(answer, eval_str=True)["return"]
         about = inspect.getdoc(answer)
+        written = TypeAdapter(model)
+
+        def asked_for(given: dict[str, Any]) -> Answer:
+            """Return the answer, shared by all twins and by all viewers who may see the same."""
+            asked: Asked = given["asked"]
+            if not keeps:
+                return answer(**given)
+            key = (name, asked.scope_of_view, asked.path_and_query)
+            found: Answer = asked.site.answers.models.get(key, asked.state, lambda: answer(**given))
+            return found
+
+        def sent(given: dict[str, Any], twin: str, write: Callable[[], Body]) -> Response:
+            asked: Asked = given["asked"]
+            if not keeps:
+                return send(asked.request, write())
+            key = (name, twin, asked.viewer, asked.path_and_query)
+            return send(asked.request, asked.site.answers.bodies.get(key, asked.state, write))
 
         @admits(roles)
         @functools.wraps(answer)
         def html(**given: Any) -> Response:
-            return render(given["asked"], template or name, title, answer(**given))
+            asked: Asked = given["asked"]
+
+            def write() -> Body:
+                found = asked_for(given)
+                # Each visit has its own secret for forms: it comes in when the page is sent.
+                asked.request.state.is_shared = True
+                try:
+                    text = to_html(asked, template or name, title, found, is_live=keeps)
+                finally:
+                    asked.request.state.is_shared = False
+                return Body.of(text.encode("utf-8", "backslashreplace"), "text/html; charset=utf-8")
+
+            return sent(given, "html", write)
 
         @admits(roles)
         @functools.wraps(answer)
-        def plain(**given: Any) -> Answer:
-            return answer(**given)
+        def plain(**given: Any) -> Response:
+            def write() -> Body:
+                data = written.dump_json(asked_for(given), by_alias=True)
+                return Body.of(data, "application/json")
+
+            return sent(given, "json", write)
 
         @admits(roles)
         @functools.wraps(answer)
         def rows(**given: Any) -> Response:
-            found = getattr(answer(**given), str(table))
-            file = "-".join([given["case"], name] if "case" in given else [name])
-            return Response(
-                to_csv(row.model_dump() if isinstance(row, BaseModel) else row for row in found),
-                media_type="text/csv; charset=utf-8",
-                headers={"content-disposition": f'attachment; filename="{file}.csv"'},
-            )
+            def write() -> Body:
+                found = getattr(asked_for(given), str(table))
+                file = "-".join([given["case"], name] if "case" in given else [name])
+                text = to_csv(
+                    row.model_dump() if isinstance(row, BaseModel) else row for row in found
+                )
+                return Body.of(
+                    text.encode("utf-8", "backslashreplace"),
+                    "text/csv; charset=utf-8",
+                    {"content-disposition": f'attachment; filename="{file}.csv"'},
+                )
+
+            return sent(given, "csv", write)
 
         # The twins first: a path parameter of the page would take their endings.
         router.add_api_route(
@@ -88,6 +135,7 @@ def page(
             plain,
             response_model=model,
             name=f"{name}.json",
+            operation_id=name,
             summary=title,
             description=about,
             responses=RESPONSES,
@@ -99,6 +147,7 @@ def page(
                 response_model=None,
                 response_class=Response,
                 name=f"{name}.csv",
+                operation_id=f"{name}_csv",
                 summary=f"{title}, as CSV",
                 description=about,
                 responses=RESPONSES | {200: {"content": {"text/csv": {}}}},

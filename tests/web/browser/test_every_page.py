@@ -8,7 +8,7 @@ import pytest
 
 from web.browsing import elements_of
 from web.hostile import CASE, UNSEEN
-from web.pages_of import MORE
+from web.pages_of import MORE, links
 from web.pages_of import pages as pages_of
 
 if TYPE_CHECKING:
@@ -96,6 +96,18 @@ def paths(client: TestClient) -> list[str]:
     found = pages_of(client)
     assert {"/cases", f"/cases/{CASE}"} <= set(found)
     return found
+
+
+def test_links_lead_somewhere(paths: list[str], client: TestClient) -> None:
+    asked: dict[str, str] = {}
+    for path in paths:
+        for link in links(client.get(path, headers={"accept": "text/html"}).text):
+            asked.setdefault(link, path)
+    dead = {}
+    for link, path in list(asked.items())[:400]:
+        if (status := client.get(link, headers={"accept": "text/html"}).status_code) >= 400:
+            dead[link] = f"{status}, linked from {path}"
+    assert dead == {}
 
 
 def _over(page: Page, paths: list[str], wrong: Callable[[], list[Any]]) -> Found:

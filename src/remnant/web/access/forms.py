@@ -20,11 +20,13 @@ from starlette.datastructures import FormData
 
 from remnant.web.access.cookies import VISIT, cookie_name
 
-__all__ = ["FIELD", "HEADER", "SAFE", "csrf", "csrf_value", "genuine"]
+__all__ = ["FIELD", "HEADER", "SAFE", "STANDS_FOR_CSRF", "csrf", "csrf_value", "genuine"]
 
 FIELD: Final = "csrf"
 HEADER: Final = "x-csrf-token"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+STANDS_FOR_CSRF: Final = secrets.token_hex(32)
+"""Stands in a page that many share, until it is sent (``web.answers``)."""
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 _MOST: Final = 100
 
@@ -36,6 +38,8 @@ def csrf(request: Request) -> Markup:
 
 def csrf_value(request: Request) -> str:
     """Return what shows that a request came from a page of ours."""
+    if getattr(request.state, "is_shared", False):
+        return STANDS_FOR_CSRF
     session: str | None = getattr(request.state, "session_secret", None)
     if session is not None:
         return _value(session.encode(), b"session")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
-from remnant.store import Store
 from remnant.web.access.viewer import ANALYSTS, EVERYONE, OWNERS
 
 if TYPE_CHECKING:
@@ -37,13 +36,16 @@ class Tab(BaseModel):
 class About(BaseModel):
     """The case that a page is about.
 
-    ``simulated`` is true where its traffic was made up; ``takedown`` is UTC.
+    ``simulated`` is true where its traffic was made up. ``takedown`` is UTC, as are ``until``, the
+    time of the newest message, and ``stored``, when something was last stored.
     """
 
     name: str
     title: str
     takedown: datetime | None
     simulated: bool
+    until: datetime | None
+    stored: datetime | None
     tabs: list[Tab]
 
 
@@ -54,13 +56,14 @@ def about(asked: Asked, name: str) -> About:
         CaseError: there is no case of that name.
     """
     case = asked.case(name)
-    with Store.open(asked.site.settings) as store, store.ledger.reading() as connection:
-        simulated = store.ledger.simulated(connection, name)
+    extent = asked.site.snapshots.extent(name)
     return About(
         name=name,
         title=case.title,
         takedown=case.takedown,
-        simulated=bool(simulated),
+        simulated=bool(extent.simulated),
+        until=extent.last,
+        stored=extent.read_at,
         tabs=[
             Tab(title=title, path=f"/cases/{name}{path}")
             for path, title, roles in _TABS

@@ -1,53 +1,43 @@
-"""The kinds of results, each a function from the stored case to plain data."""
+"""The kinds of results, each a function from the stored case to plain data.
+
+A kind is called with ``(settings, case, *, internal)``; one that can be asked for another window
+also takes ``since``, ``until`` (ISO 8601) and ``vantage``, which are given only where a page asks
+for them. It returns what JSON can hold, or raises a ``RemnantError``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
-from remnant.cases.library import Library
-from remnant.store import Store
+from remnant.settings import Settings
+from remnant.web.results.joined import joined
+from remnant.web.results.names import names
+from remnant.web.results.overview import overview, verdict
+from remnant.web.results.places import bystanders, distinct_places, places
+from remnant.web.results.pulse import pulse
+from remnant.web.results.sharing import opened, sharing
 
-if TYPE_CHECKING:
-    from remnant.settings import Settings
+__all__ = ["KINDS", "Kind", "opened", "sharing"]
 
-__all__ = ["KINDS", "Kind"]
-
-
-class Kind(Protocol):
-    """Works one result out."""
-
-    def __call__(self, settings: Settings, case: str, *, internal: bool) -> Any:
-        """Return plain data.
-
-        Raises:
-            RemnantError: it cannot be worked out, and why.
-        """
+Kind: TypeAlias = Callable[..., Any]
 
 
-def verdict(settings: Settings, case: str, *, internal: bool) -> Any:
-    """Return the verdict as ``remnant judge --format json`` prints it."""
-    from remnant.judge.verdict import judge
+def mapped(settings: Settings, case: str, *, internal: bool) -> Any:
+    """Return the map for its page."""
+    from remnant.web.results.mapped import mapped as told
 
-    del internal
-    with Store.open(settings) as store:
-        return judge(store.view(case), Library(settings.home).get(case), settings).to_json()
+    return told(settings, case, internal=internal)
 
 
-def overview(settings: Settings, case: str, *, internal: bool) -> Any:
-    """Return what the report shows of a case."""
-    from remnant.report.content import gather
-
-    with Store.open(settings) as store:
-        content = gather(
-            store.view(case),
-            Library(settings.home).get(case),
-            settings,
-            internal=internal,
-            now=datetime.now(tz=UTC),
-        )
-    return asdict(content)
-
-
-KINDS: Final[dict[str, Kind]] = {"verdict": verdict, "overview": overview}
+KINDS: Final[dict[str, Kind]] = {
+    "verdict": verdict,
+    "overview": overview,
+    "joined": joined,
+    "pulse": pulse,
+    "names": names,
+    "map": mapped,
+    "places": places,
+    "distinct_places": distinct_places,
+    "bystanders": bystanders,
+}
