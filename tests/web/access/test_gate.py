@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REACHED = 418
 """What an endpoint answers that let somebody in, here: none is run."""
-FOR_ANYBODY = {"/", "/login", "/logout", "/openapi.json", "/static/{digest}/{name}"}
+FOR_ANYBODY = {"/", "/api", "/login", "/logout", "/openapi.json", "/static/{digest}/{name}"}
 JSON = {"accept": "application/json"}
 
 
