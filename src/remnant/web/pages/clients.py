@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from remnant.enrich.content import MAX_ASN
 from remnant.errors import NoData
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.access.networks import owns
 from remnant.web.access.viewer import OWNERS
@@ -110,7 +111,14 @@ class ClientsAnswer(BaseModel):
     query: ClientsQuery = Field(default=ClientsQuery(), exclude=True)
 
 
-@page(router, "/cases/{case}/clients", title="Clients", roles=OWNERS, kept=False)
+@page(
+    router,
+    "/cases/{case}/clients",
+    title="Clients",
+    roles=OWNERS,
+    kept=False,
+    recorded=Action.CLIENTS_SEEN,
+)
 def clients(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query()]) -> ClientsAnswer:
     """Return the clients of a case: all of them to analysts, to network owners their own.
 
@@ -188,6 +196,7 @@ def clients_csv(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query(
     At most 1,000,000 rows; the header ``X-Remnant-Row-Limit`` says so. Not a page: ``after`` and
     ``limit`` are of no meaning here.
     """
+    audit(asked.request, Action.CLIENTS_SEEN, f"{case}, as CSV")
     answer = clients(asked, case, query.model_copy(update={"limit": 1, "after": None}))
     name = f"{case}-{query.view}.csv"
     headers = {
