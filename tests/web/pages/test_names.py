@@ -112,7 +112,7 @@ def test_names_are_chosen_by_text_state_role_and_kind(own: Own) -> None:
         ({"q": "_"}, lambda r: "_" in r["name"]),
         ({"state": "seized"}, lambda r: r["state"] == "seized"),
         ({"state": "live", "kind": "below"}, lambda r: r["name"] == "*.unseized.example"),
-        ({"role": "dga"}, lambda r: False),
+        ({"role": "dga"}, lambda r: r["role"] == "dga"),
         ({"asked": "false"}, lambda r: r["queries"] == 0),
         ({"now": "unknown"}, lambda r: r["now"] in {None, "unknown"}),
     ]:

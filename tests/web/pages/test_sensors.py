@@ -81,9 +81,7 @@ def test_a_sensor_is_retired_and_expected_again_by_form(own: Own) -> None:
         ({"at": "2015-04-20"}, 422),
     ],
 )
-def test_what_cannot_be_retired_is_refused(
-    own: Own, fields: dict[str, str], status: int
-) -> None:
+def test_what_cannot_be_retired_is_refused(own: Own, fields: dict[str, str], status: int) -> None:
     assert own.send(SENSORS, f"{SENSORS}/retire", **fields).status_code == status
 
 

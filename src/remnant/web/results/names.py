@@ -2,8 +2,8 @@
 
 A case may watch two million names, and under a watched ``*.`` name strangers can make up as many
 more as they like. So what is known of each name is worked out once, beside the server, and lies in
-Parquet under ``dashboard-names`` in the home folder: a table for each vantage, one of what was asked for
-beside the list, one of servers. What this module returns says where they lie and what they hold.
+Parquet under ``dashboard-names`` in the home folder: a table for each vantage, one of what was
+asked for beside the list, one of servers. What is returned says where they lie and what they hold.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def names(settings: Settings, case: str, *, internal: bool) -> Any:
         ``sightings`` (rows), ``watched`` (rules that are names), ``seen`` (by
         vantage: names asked for), ``counts`` (by column: how many watched names have each value),
         ``unlisted`` (by kind: queries, names and whether all names are kept), ``servers`` (what is
-        said of the whole list), ``watchlist`` (how old it is) and ``problem`` (why states are not known, or null).
+        said of the whole list), ``watchlist`` (how old it is)
+        and ``problem`` (why states are not known, or null).
     """
     from remnant.web.results.kinds import opened  # it knows this kind, too
 
