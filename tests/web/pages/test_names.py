@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from dnstap_writer import CLIENT_QUERY, START_TIME, message, query, stream
 from remnant.web.name_path import name_part
 from web.hostile import CASE, LONGEST, MARKUP, QUIET
 from web.own_home import HTML, own_home
@@ -22,7 +23,12 @@ NAMES = f"/cases/{CASE}/names"
 
 @pytest.fixture(scope="module")
 def own(home: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    with own_home(home, tmp_path_factory.mktemp("names")) as opened:
+    folder = tmp_path_factory.mktemp("names")
+    with own_home(home, folder) as opened:
+        # Times with a fraction of a second, as real ones have.
+        odd = message(CLIENT_QUERY, query("c2.evil.example"), time=START_TIME + 0.7654)
+        (folder / "odd.dnstap").write_bytes(stream(odd))
+        opened.place.do("ingest", CASE, folder / "odd.dnstap")
         yield opened
 
 
@@ -106,7 +112,7 @@ def test_pages_go_back_the_way_they_came(own: Own) -> None:
 
 def test_names_are_chosen_by_text_state_role_and_kind(own: Own) -> None:
     whole = every(own, f"{NAMES}.json")
-    for query, kept in [
+    for chosen, kept in [
         ({"q": "SCRIPT"}, lambda r: "script" in r["name"]),
         ({"q": "%"}, lambda r: "%" in r["name"]),
         ({"q": "_"}, lambda r: "_" in r["name"]),
@@ -116,8 +122,8 @@ def test_names_are_chosen_by_text_state_role_and_kind(own: Own) -> None:
         ({"asked": "false"}, lambda r: r["queries"] == 0),
         ({"now": "unknown"}, lambda r: r["now"] in {None, "unknown"}),
     ]:
-        found = own.json(f"{NAMES}.json", limit=500, **query)
-        assert found["rows"] == [row for row in whole if kept(row)], query
+        found = own.json(f"{NAMES}.json", limit=500, **chosen)
+        assert found["rows"] == [row for row in whole if kept(row)], chosen
         assert found["total"] == len(found["rows"])
 
 
