@@ -13,7 +13,7 @@ from web.hostile import CASE, LONGEST, MARKUP, QUIET
 from web.own_home import HTML, own_home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from story.telling import Place
     from web.own_home import Own
@@ -41,9 +41,9 @@ def said(own: Own, *command: object) -> Any:
 def every(own: Own, path: str, limit: int = 500, **query: Any) -> list[dict[str, Any]]:
     """All rows, page by page."""
     rows: list[dict[str, Any]] = []
-    after = None
+    after: str | None = None
     while True:
-        more = {} if after is None else {"after": after}
+        more: dict[str, Any] = {} if after is None else {"after": after}
         found = own.json(path, limit=limit, **query, **more)
         rows += found["rows"]
         after = found["after"]
@@ -92,7 +92,7 @@ def test_servers_are_those_of_the_command_in_its_order(own: Own) -> None:
 def test_pages_join_to_the_whole_list_whatever_the_order(
     own: Own, sort: str, reverse: bool
 ) -> None:
-    order = {"sort": sort, "reverse": str(reverse).lower()}
+    order: dict[str, Any] = {"sort": sort, "reverse": str(reverse).lower()}
     whole = every(own, f"{NAMES}.json", **order)
     assert len({row["name"] for row in whole}) == len(whole) > 10
     assert every(own, f"{NAMES}.json", limit=4, **order) == whole
@@ -112,7 +112,7 @@ def test_pages_go_back_the_way_they_came(own: Own) -> None:
 
 def test_names_are_chosen_by_text_state_role_and_kind(own: Own) -> None:
     whole = every(own, f"{NAMES}.json")
-    for chosen, kept in [
+    cases: list[tuple[dict[str, str], Callable[[dict[str, Any]], bool]]] = [
         ({"q": "SCRIPT"}, lambda r: "script" in r["name"]),
         ({"q": "%"}, lambda r: "%" in r["name"]),
         ({"q": "_"}, lambda r: "_" in r["name"]),
@@ -121,7 +121,8 @@ def test_names_are_chosen_by_text_state_role_and_kind(own: Own) -> None:
         ({"role": "dga"}, lambda r: r["role"] == "dga"),
         ({"asked": "false"}, lambda r: r["queries"] == 0),
         ({"now": "unknown"}, lambda r: r["now"] in {None, "unknown"}),
-    ]:
+    ]
+    for chosen, kept in cases:
         found = own.json(f"{NAMES}.json", limit=500, **chosen)
         assert found["rows"] == [row for row in whole if kept(row)], chosen
         assert found["total"] == len(found["rows"])
