@@ -1,4 +1,4 @@
-"""Data of a case as CSV, written while it is sent: the rows of the reading commands, all of them."""
+"""Data of a case as CSV, written while it is sent: all rows of the reading commands."""
 
 from __future__ import annotations
 
