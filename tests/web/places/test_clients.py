@@ -84,7 +84,14 @@ def test_an_owner_sees_own_clients_however_it_asks(owner: TestClient, spread: Pl
     assert len(others) > 50
     found = walk(owner, span="all", limit=3)
     assert {row["address"] for row in found} == own
-    for network in (f"AS{BIG}", "198.51.100.0/24", "0.0.0.0/0", "::/0", "192.0.2.0/24", "192.0.2.99"):
+    for network in (
+        f"AS{BIG}",
+        "198.51.100.0/24",
+        "0.0.0.0/0",
+        "::/0",
+        "192.0.2.0/24",
+        "192.0.2.99",
+    ):
         rows = walk(owner, span="all", network=network)
         assert {row["address"] for row in rows} <= own, network
         text = owner.get(f"{URL}.csv", params={"span": "all", "network": network}).text

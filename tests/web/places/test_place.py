@@ -37,7 +37,9 @@ def test_a_network_holds_prefixes_and_names(analyst: TestClient, spread: Place) 
     assert {row["name"] for row in answer["names"]} == {"c2.evil.example", "www.wide.example"}
     assert sum(row["queries"] for row in answer["names"]) == told[OTHER]["queries"]
     six = analyst.get(f"{CASE}/networks/{SIX}.json").json()
-    assert {row["prefix"] for row in six["prefixes"]} == {f"2001:db8:{n:x}::/48" for n in range(1, 13)}
+    assert {row["prefix"] for row in six["prefixes"]} == {
+        f"2001:db8:{n:x}::/48" for n in range(1, 13)
+    }
     assert all(row["clients"] == 1 for row in six["prefixes"])
     assert six["prefixes_total"] == 12
 
@@ -134,6 +136,11 @@ def test_what_is_no_place_is_refused(analyst: TestClient, path: str) -> None:
 def test_pages_say_where_they_lie(as_viewer: Any) -> None:
     for viewer in (OWNER,):
         client = as_viewer(viewer)
-        for path in (f"networks/{SMALL}", f"networks/{BIG}", "countries/DE", "prefixes/203.0.113.0/24"):
+        for path in (
+            f"networks/{SMALL}",
+            f"networks/{BIG}",
+            "countries/DE",
+            "prefixes/203.0.113.0/24",
+        ):
             html = client.get(f"{CASE}/{path}", headers={"accept": "text/html"}).text
             assert 'aria-label="Where this page lies"' in html, path

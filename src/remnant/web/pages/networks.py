@@ -80,9 +80,7 @@ class PlacesAnswer(BaseModel):
 
 
 @page(router, "/cases/{case}/networks", title="Networks and countries", roles=EVERYONE)
-def networks(
-    asked: AskedBy, case: str, query: Annotated[PlacesQuery, Query()]
-) -> PlacesAnswer:
+def networks(asked: AskedBy, case: str, query: Annotated[PlacesQuery, Query()]) -> PlacesAnswer:
     """Return where the clients are: networks (origin AS and country), or countries.
 
     Analysts see exact numbers; the public and network owners see what a report publishes, network

@@ -40,8 +40,8 @@ def figure(
         simulated: whether the traffic was made up.
         key: name of its files.
     """
-    from remnant.report import charts  # noqa: PLC0415 - a large library, where one is drawn
-    from remnant.report.figures import Figure  # noqa: PLC0415 - likewise
+    from remnant.report import charts
+    from remnant.report.figures import Figure
 
     drawn = [
         [
@@ -75,21 +75,21 @@ def figure(
         key=key,
         title="Clients a day" + (f": {names[0]}" if one else ""),
         facts=" · ".join(["SIMULATED", *facts] if simulated else facts),
-        label=" ".join(
-            _told(name, points) for name, points in zip(names, drawn, strict=True)
-        ),
+        label=" ".join(_told(name, points) for name, points in zip(names, drawn, strict=True)),
         columns=("day", *names, "gap"),
         rows=rows(),
-        draw=lambda frame: charts.curve(drawn[0], of.window, frame, gaps=of.gaps, marks=marks)
-        if one
-        else charts.curves(drawn, of.window, frame, gaps=of.gaps),
+        draw=lambda frame: (
+            charts.curve(drawn[0], of.window, frame, gaps=of.gaps, marks=marks)
+            if one
+            else charts.curves(drawn, of.window, frame, gaps=of.gaps)
+        ),
         note="shaded: gaps" if of.gaps else "",
     )
 
 
 def dashes(place: int) -> Markup:
     """Return a sample of the stroke of one curve, for the key beside the figure."""
-    from remnant.report.charts import STROKES  # noqa: PLC0415 - a large library
+    from remnant.report.charts import STROKES
 
     ink, width, pattern = STROKES[place]
     dash = f' stroke-dasharray="{" ".join(map(str, pattern))}"' if pattern else ""
