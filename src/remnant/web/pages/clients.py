@@ -48,16 +48,18 @@ class ClientsQuery(Days):
     """Which clients."""
 
     network: str | None = Field(
-        None, max_length=60, description="Only this AS (AS64500) or prefix (192.0.2.0/24)."
+        default=None, max_length=60, description="Only this AS (AS64500) or prefix (192.0.2.0/24)."
     )
     view: Literal["clients", "bystanders"] = Field(
-        "clients", description="All clients, or those with signs of being no victims."
+        default="clients", description="All clients, or those with signs of being no victims."
     )
     span: Literal["recent", "all"] = Field(
-        "recent", description="Without days given: the last seven days, or all there is."
+        default="recent", description="Without days given: the last seven days, or all there is."
     )
-    after: str | None = Field(None, pattern=CURSOR, description="Cursor of the page before.")
-    limit: int = Field(100, ge=1, le=200, description="Rows of a page at most.")
+    after: str | None = Field(
+        default=None, pattern=CURSOR, description="Cursor of the page before."
+    )
+    limit: int = Field(default=100, ge=1, le=200, description="Rows of a page at most.")
 
     @property
     def asked_for(self) -> str | None:
@@ -229,7 +231,7 @@ def _stream(settings: Settings, case: str, viewer: Viewer, answer: ClientsAnswer
         )
         # Asked of each row, beside what the network asked for leaves.
         mine = (row for row in found if owns(viewer, row["asn"], row["address"]))
-        rows = ({name: row[name] for name in ClientRow.model_fields} for row in mine)
-        rows = islice(rows, MOST_CSV)
+        told = ({name: row[name] for name in ClientRow.model_fields} for row in mine)
+        rows = islice(told, MOST_CSV)
         while part := list(islice(rows, _PART)):
             yield to_csv(part).partition("\n")[2]
