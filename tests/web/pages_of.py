@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-VALUES: Final[dict[str, tuple[str, ...]]] = {"case": (CASE, QUIET)}
+VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "case": (CASE, QUIET),
+    "code": ("DE", "unknown"),
+    "asn": ("64500",),
+    "prefix": ("198.51.100.0/24",),
+}
 """What stands for a parameter in the path of a page."""
 
 MORE: Final = ("/cases/there-is-none", "/search?q=%3Cscript%3Ealert(13)%3C/script%3E")

@@ -67,7 +67,7 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Place:
     asked = (
         message(
             CLIENT_QUERY,
-            (first, second)[(hour + number) % 2],
+            (first, second)[(hour // 6 + number) % 2],
             time=START_TIME + 86_400.0 * day + 3600 * hour + number,
             client=address,
             port=1024 + number,
