@@ -155,9 +155,18 @@ def store_day(
         "asn": pa.array(64500 + place),
         "as_name": pa.array([f"Network {value}" for value in place]),
         "country": words(place % 40, countries),
-        "first": pa.array(np.full(size, micros), pa.timestamp("us", "UTC")),
-        "last": pa.array(np.full(size, micros + 3_600_000_000), pa.timestamp("us", "UTC")),
-        "source": pa.array([source] * size),
+        "first_time": pa.array(np.full(size, micros), pa.timestamp("us", "UTC")),
+        "last_time": pa.array(np.full(size, micros + 3_600_000_000), pa.timestamp("us", "UTC")),
+        "queries": pa.array(np.bincount(np.searchsorted(present, client), minlength=size)),
+        **{
+            column: pa.array([value] * size)
+            for column, value in (
+                ("unit", "ipv4"),
+                ("sensor", "tap"),
+                ("vantage", "resolver"),
+                ("source", source),
+            )
+        },
     }
     hours = [day + timedelta(hours=hour) for hour in range(24)]
     coverage = {
