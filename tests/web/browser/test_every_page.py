@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from remnant.web.results.kinds import KINDS
 from web.browsing import Log, elements_of, inaccessible, sticking_out
-from web.hostile import CASE, UNSEEN
+from web.hostile import CASE, QUIET, UNSEEN
 from web.pages_of import MORE, links
 from web.pages_of import pages as pages_of
 
@@ -95,6 +96,10 @@ _UNUSABLE: Final = """
 
 @pytest.fixture(scope="module")
 def paths(client: TestClient) -> list[str]:
+    site = client.app.state.site  # type: ignore[attr-defined]
+    for case in (CASE, QUIET):
+        for kind in KINDS:
+            site.results.wait(case, kind, internal=True)
     found = pages_of(client)
     assert {"/cases", f"/cases/{CASE}"} <= set(found)
     return found
