@@ -137,8 +137,12 @@ def map_table(asked: AskedBy, case: str, query: Annotated[Rows, Query()]) -> Map
     if value is None:
         return MapTable(
             **_asked(head, query, sort, columns),
-            **{"state": "working", "choices": [], "found": 0, "total": 0},
-            **{"rows": [], "after": None},
+            state="working",
+            choices=[],
+            found=0,
+            total=0,
+            rows=[],
+            after=None,
         )
     graph = whole(value)
     table = _links(graph) if query.of == "links" else graph.nodes
