@@ -77,9 +77,7 @@ def test_members_and_folded_things_together_are_the_whole_map(asking: TestClient
     viewer, members = data_of(asking, "viewer"), data_of(asking, "members")
     alone = [v for v, size in zip(viewer["nodes"]["value"], viewer["nodes"]["size"], strict=True)
              if size == 1]  # fmt: skip
-    assert sorted(alone + members["nodes"]["value"]) == sorted(
-        sample().nodes["value"].to_pylist()
-    )
+    assert sorted(alone + members["nodes"]["value"]) == sorted(sample().nodes["value"].to_pylist())
     # Members lie in the order of what they are folded into, as the viewer counts them.
     at = 0
     for node, size in enumerate(viewer["nodes"]["size"]):
@@ -129,8 +127,9 @@ def test_parts_are_sent_as_they_are_kept(asking: TestClient) -> None:
     assert again.status_code == 304
     plain = asking.get(f"{PATH}/viewer.json", headers={"accept-encoding": "identity"})
     assert plain.json() == first.json()
-    assert "no-store" in first.headers["cache-control"] or "private" in (
-        first.headers["cache-control"]
+    assert (
+        "no-store" in first.headers["cache-control"]
+        or "private" in (first.headers["cache-control"])
     )
 
 
@@ -268,9 +267,7 @@ def test_new_data_move_nothing(tmp_path: Path) -> None:
     grown = with_traffic(graph, 6)
     _, second = told(grown, [], facts, previous=first.positions(graph))
     before, after = first.positions(graph), second.positions(grown)
-    moved = [
-        np.hypot(after[key][0] - x, after[key][1] - y) for key, (x, y) in before.items()
-    ]
+    moved = [np.hypot(after[key][0] - x, after[key][1] - y) for key, (x, y) in before.items()]
     left, _, right, _ = first.layout.bounds
     assert np.median(moved) == pytest.approx(0, abs=0.05)
     assert np.quantile(moved, 0.95) <= 0.05 * (right - left)
