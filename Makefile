@@ -46,6 +46,10 @@ bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratio
 	$(BIN)/python bench/simulate_views.py
 	$(BIN)/python bench/enrich_lookup.py
 	$(BIN)/python bench/ranking.py
+	$(BIN)/python bench/passive_dns.py
+	$(BIN)/python bench/layout.py
+	$(BIN)/python bench/dga.py
+	$(BIN)/python bench/dashboard.py
 
 docs: $(VENV)/.dev ## write the reference pages that are generated from code
 	$(BIN)/python docs/generate.py

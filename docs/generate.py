@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from remnant import schema, settings
 from remnant.capture.readers import FORMATS
 from remnant.schema import Table
+from remnant.web.app import create_app
+from remnant.web.reference import reference
 
 REFERENCE = Path(__file__).parent / "reference"
 README = Path(__file__).parents[1] / "README.md"
@@ -110,7 +113,39 @@ def readme() -> str:
     return f"{before}{_BEGIN}\n{formats_table('docs/reference/formats')}{_END}{after}"
 
 
+def api_page() -> str:
+    """Return the page about the API, as the dashboard shows it under ``/api``."""
+    with tempfile.TemporaryDirectory() as folder:
+        api = reference(create_app(settings.load(Path(folder))))
+    parts = [
+        "# The API\n",
+        "Generated from the OpenAPI document that the dashboard serves as `/openapi.json`; `/api` "
+        "shows the same with every shape. Pages are made from these answers.\n",
+        "Errors have one shape: `error` with `status`, `what`, `where`, `got`, `expected`, `hint`. "
+        "A program sends `Authorization: Bearer TOKEN`.\n",
+    ]
+    for group in api.groups:
+        parts.append(f"\n## {group.name.capitalize()}\n")
+        for one in group.operations:
+            parts.append(f"### `{one.method} {one.path}`\n")
+            parts.append(f"{one.title}. {one.about}\n".replace("\n\n", "\n"))
+            given = f", takes {one.body_shape}" if one.body_shape else ""
+            shape = next((a.shape for a in one.answers if a.status == "200" and a.shape), None)
+            gives = f", gives {shape}" if shape else ""
+            parts.append(f"Operation `{one.id}`{given}{gives}. Roles: {', '.join(one.roles)}.\n")
+            if one.parameters:
+                parts.append("| parameter | in | type | default | meaning |\n|---|---|---|---|---|")
+                parts += [
+                    f"| `{p.name}`{'' if p.required else ' (optional)'} | {p.place} "
+                    f"| {p.kind.replace('|', 'or')} | {p.default or ''} | {p.meaning} |"
+                    for p in one.parameters
+                ]
+                parts.append("")
+    return "\n".join(parts).rstrip() + "\n"
+
+
 PAGES = {
+    "api.md": api_page,
     "formats.md": formats_page,
     "tables.md": tables_page,
     "commands.md": commands_page,

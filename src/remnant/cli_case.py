@@ -425,6 +425,7 @@ def delete(
     """Delete a case with everything that was ingested for it: sightings, clients, quarantine."""
     from remnant.errors import CaseError
     from remnant.sinkhole.retention import has_segments, is_served, remove_case
+    from remnant.web.results.kept import forget
 
     settings = open_settings()
     library = open_library(settings)
@@ -447,6 +448,7 @@ def delete(
         segments = remove_case(settings, case)
     if origin == "stored":
         library.delete(case)
+    forget(settings, case)
     kept = f", {segments} segments of the sinkhole" if segments else ""
     say(f"Case {case} is deleted ({files} files{kept}).")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
 import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +33,7 @@ from remnant.cli_shared import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import tzinfo
 
     from remnant.capture import Reader, ReadOptions
@@ -361,7 +361,7 @@ class Ingest:
         days: dict[str, int] = {}
         for path in filter(_opens_again, paths):
             # What cannot be read is told when its turn comes.
-            with suppress(FormatError, OSError), _open(path) as stream:
+            with contextlib.suppress(FormatError, OSError), _open(path) as stream:
                 reader = self._reader(stream)
                 if not isinstance(reader, DatedReader):
                     continue
@@ -517,6 +517,9 @@ def _written(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+_TINY = 0.0005
+"""Scale of the botnet that is only there to have every kernel compiled."""
+
 _WHICH = "Which botnet: beebone, kelihos, zbot."
 
 
@@ -565,6 +568,7 @@ def demo(
     no_serve: Annotated[
         bool, typer.Option("--no-serve", help="Only write the report; serve no dashboard.")
     ] = False,
+    rehearsal: Annotated[bool, typer.Option("--rehearsal", hidden=True)] = False,
 ) -> None:
     """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report, serve.
 
@@ -584,7 +588,10 @@ def demo(
     place = settings.home / "demo" / scenario
     shutil.rmtree(place, ignore_errors=True)
     place.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.ExitStack() as until_done:
+        until_done.callback(lambda: None if keep else shutil.rmtree(place, ignore_errors=True))
+        if not rehearsal:
+            until_done.enter_context(_rehearsed(scenario))
         say(f"1/4  Simulating the {scenario} botnet, two resolvers and the sinkhole …")
         made = _simulate(scenario, place, scale, seed)
         say(
@@ -623,9 +630,8 @@ def demo(
             write_report(settings, store, case, view, report)
             if not no_serve:
                 _fill_dashboard(settings, store, view)
-    finally:
-        if not keep:
-            shutil.rmtree(place, ignore_errors=True)
+    if rehearsal:
+        return
     typer.echo("\n" + verdict_text(verdict), nl=False)
     typer.echo(f"\nThe report lies in {report.resolve()}")
     typer.echo(
@@ -641,7 +647,39 @@ def demo(
     if has_watcher():
         serve_here(settings)
     else:
-        try_served(settings, made.case, verdict["sentence"])
+        try_served(settings, made.case, str(verdict["sentence"]))
+
+
+@contextlib.contextmanager
+def _rehearsed(scenario: str) -> Iterator[None]:
+    """Let another process go ahead on a tiny botnet, where nothing was compiled yet.
+
+    Half the time of a first demo is the compiling of kernels, which one processor does while the
+    other has nothing to do. What one process has compiled the other loads.
+    """
+    import subprocess
+    import tempfile
+
+    from remnant.wire import kernels_are_new
+
+    if not kernels_are_new() or len(os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="remnant-rehearsal-") as folder:
+        home = {"REMNANT_HOME": folder, "REMNANT_SITE_KEY": str(Path(folder, "site.key"))}
+        line = ["-m", "remnant", "demo", scenario, "--scale", str(_TINY), "--rehearsal"]
+        other = subprocess.Popen(  # noqa: S603 - this program
+            [sys.executable, *line],
+            env=os.environ | home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            other.kill()
+            other.wait()
 
 
 def _fill_dashboard(settings: Settings, store: Store, view: View) -> None:

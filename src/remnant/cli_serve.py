@@ -35,8 +35,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help=f"Where to listen; default {_HOST}:{_PORT}, or the next free port. Anywhere but on "
-            "this machine it demands accounts.",
+            help=f"Where to listen; default {_HOST}:{_PORT}, or the next free port. Anywhere but "
+            "on this machine it demands accounts.",
         ),
     ] = None,
     tls_cert: Annotated[

@@ -2,6 +2,7 @@
 
     RemnantError
     ├── CaseError            a case file or an import says something that cannot be watched
+    │   └── CaseChanged      the case was stored by somebody else since it was read
     ├── FormatError          input that no reader can use
     │   ├── UnknownFormat    no reader recognises the bytes
     │   └── DamagedInput     the container itself (compression, framing) is broken
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 __all__ = [
     "AccessError",
+    "CaseChanged",
     "CaseError",
     "DamagedInput",
     "ExportError",
@@ -95,6 +97,10 @@ def printable(text: str, limit: int = 200) -> str:
 
 class CaseError(RemnantError):
     """A case file or an import says something that cannot be watched."""
+
+
+class CaseChanged(CaseError):
+    """The case was stored by somebody else since it was read."""
 
 
 class FormatError(RemnantError):

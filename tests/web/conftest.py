@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from story.telling import Place
 from web import browsing
 from web.guarded import bare, guarding, make_people
 from web.hostile import fill
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
+    from httpx2 import Response
     from playwright.sync_api import Browser, Page
 
     from remnant.settings import Settings
-    from story.telling import Place
     from web.guarded import Guarded
 
 
@@ -45,29 +46,20 @@ def settings_of(place: Place) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings, **options: Any) -> Iterator[Served]:
-    """Serve a home on a free port of this machine, in a thread."""
-    import uvicorn
-
+def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Served]:
+    """Serve a home on a port of this machine (0: a free one), in a thread."""
     from remnant.web.app import create_app
+    from remnant.web.serving import Server, bound
 
     app = create_app(settings, **options)
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="served")
+    place = bound("127.0.0.1", port)
+    port = place.getsockname()[1]
+    started = threading.Event()
+    server = Server(app, on_start=started.set)
+    thread = threading.Thread(target=server.answer_on, args=([place],), name="served")
     thread.start()
     try:
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        assert started.wait(30), "the server did not start"
         yield Served(f"http://127.0.0.1:{port}", app, settings)
     finally:
         server.should_exit = True
@@ -91,6 +83,41 @@ def client(home: Place) -> Iterator[TestClient]:
         create_app(settings_of(home)), base_url="http://127.0.0.1", follow_redirects=False
     ) as client:
         yield client
+
+
+class Desk:
+    """A client that sends forms and JSON as pages of ours do."""
+
+    def __init__(self, client: TestClient, place: Place) -> None:
+        self.client = client
+        self.place = place
+        page = client.get("/cases/new", headers={"accept": "text/html"}).text
+        self.token = page.partition('name="csrf" value="')[2].partition('"')[0]
+
+    def form(self, path: str, data: dict[str, str], **more: Any) -> Response:
+        """Send a form as a browser does."""
+        return self.client.post(
+            path, data={"csrf": self.token} | data, headers={"accept": "text/html"}, **more
+        )
+
+    def json(self, method: str, path: str, body: object) -> Response:
+        """Send JSON as a script of ours does."""
+        return self.client.request(method, path, json=body, headers={"x-csrf-token": self.token})
+
+
+@pytest.fixture
+def desk(home: Place, tmp_path: Path) -> Iterator[Desk]:
+    """The application over an own copy of the hostile home, to change it."""
+    from fastapi.testclient import TestClient
+
+    from remnant.web.app import create_app
+
+    shutil.copytree(home.folder, tmp_path / "own")
+    place = Place(tmp_path / "own")
+    with TestClient(
+        create_app(settings_of(place)), base_url="http://127.0.0.1", follow_redirects=False
+    ) as client:
+        yield Desk(client, place)
 
 
 @pytest.fixture(scope="session")
@@ -166,24 +193,44 @@ def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
     return weigh
 
 
-@pytest.fixture
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hash passwords with little work: tests of what happens around them need no more."""
+@contextmanager
+def _quick() -> Iterator[None]:
     import argon2
 
     from remnant.web.access import passwords
 
     quick = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
-    monkeypatch.setattr(passwords, "hasher", lambda: quick)
-    passwords.nobodys.cache_clear()
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "hasher", lambda: quick)
+        passwords.nobodys.cache_clear()
+        yield
     passwords.nobodys.cache_clear()
 
 
 @pytest.fixture
-def site(tmp_path: Path, quick_passwords: None) -> Iterator[Guarded]:
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little work: tests of what happens around them need no more."""
+    with _quick():
+        yield
+
+
+@pytest.fixture(scope="session")
+def _people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("people")
+    with _quick():
+        make_people(bare(folder))
+    return folder
+
+
+@pytest.fixture
+def peopled(tmp_path: Path, _people: Path, quick_passwords: None) -> Settings:
+    """Settings of a home without data, with an account of every role."""
+    shutil.copytree(_people / "home", tmp_path / "home")
+    return bare(tmp_path)
+
+
+@pytest.fixture
+def site(peopled: Settings) -> Iterator[Guarded]:
     """A site without data that demands accounts, with one of every role."""
-    settings = bare(tmp_path)
-    make_people(settings)
-    with guarding(settings) as running:
+    with guarding(peopled) as running:
         yield running

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from remnant.cases.model import Case, Event, SinkholeConfig, Watch
 
-__all__ = ["dumps"]
+__all__ = ["dumps", "end_text", "time_text"]
 
 _DAY: Final = timedelta(days=1)
 _WIDTH: Final = 100
@@ -43,7 +43,7 @@ def dumps(case: Case) -> str:
         "[case]",
         f"name     = {_string(case.name)}",
         f"title    = {_string(case.title)}",
-        f"takedown = {_time(case.takedown)}",
+        f"takedown = {time_text(case.takedown)}",
     ]
     for watch in case.watches:
         lines += ["", "[[watch]]", *_watch(watch)]
@@ -60,9 +60,9 @@ def _watch(watch: Watch) -> Iterator[str]:
     yield f"role   = {_string(watch.role)}"
     yield f"state  = {_string(watch.state)}"
     if watch.since is not None:
-        yield f"from   = {_time(watch.since)}"
+        yield f"from   = {time_text(watch.since)}"
     if watch.until is not None:
-        yield f"until  = {_end(watch.until)}"
+        yield f"until  = {end_text(watch.until)}"
     if watch.zone is not None:
         yield f"zone   = {_string(watch.zone)}"
     if watch.source is not None:
@@ -73,7 +73,7 @@ def _watch(watch: Watch) -> Iterator[str]:
 
 
 def _event(event: Event) -> Iterator[str]:
-    yield f"time = {_time(event.time)}"
+    yield f"time = {time_text(event.time)}"
     yield f"kind = {_string(event.kind)}"
     if event.note:
         yield f"note = {_string(event.note)}"
@@ -127,7 +127,7 @@ def _string(text: str) -> str:
     return '"' + "".join(out) + '"'
 
 
-def _time(time: datetime) -> str:
+def time_text(time: datetime) -> str:
     """Return a time as TOML: a plain date at midnight UTC."""
     time = time.astimezone(UTC)
     if time == _midnight(time):
@@ -135,12 +135,12 @@ def _time(time: datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
 
 
-def _end(time: datetime) -> str:
+def end_text(time: datetime) -> str:
     """Return an exclusive end as TOML: at midnight UTC the date of the day before it."""
     time = time.astimezone(UTC)
     if time == _midnight(time):
         return (time - _DAY).date().isoformat()
-    return _time(time)
+    return time_text(time)
 
 
 def _midnight(time: datetime) -> datetime:

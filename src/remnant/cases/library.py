@@ -11,6 +11,8 @@ one, and deleting it brings the built-in one back.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from remnant.cases import casefile
 from remnant.cases.dump import dumps
-from remnant.errors import CaseError
+from remnant.errors import CaseChanged, CaseError
 from remnant.watchlist import FAMILY
 
 if TYPE_CHECKING:
@@ -151,6 +153,7 @@ class Library:
         *,
         text: str | None = None,
         replace: bool = False,
+        base: str | None = None,
         now: datetime | None = None,
     ) -> Version:
         """Store a case and return its version.
@@ -160,11 +163,14 @@ class Library:
             text: the file as a person wrote it, to keep its comments; it must read as ``case``.
                 Without it the case is written anew.
             replace: whether a stored case of this name may be replaced (its versions are kept).
+            base: digest of the text that was edited (``digest``); where the case has another by
+                now, nothing is stored.
             now: the time of the version; the clock's where it is not given.
 
         Saving exactly what is stored already changes nothing, even without ``replace``.
 
         Raises:
+            CaseChanged: the case is not what ``base`` says any more.
             CaseError: a stored case of this name has another text and ``replace`` is false, or the
                 folder cannot be written.
         """
@@ -177,22 +183,44 @@ class Library:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.parent.is_symlink():
                 raise CaseError("the folder of the case is a link", where=str(path.parent))
-            present = path.read_bytes() if path.exists() else None
-            if present == data:
-                current = self._current(case.name)
-                if current is not None:
-                    return current
-            elif present is not None:
-                if not replace:
-                    raise _exists(case.name, path)
-                self._keep(path, present, _modified(path))
-            version = self._keep(path, data, saved)
-            _write(path, data, exclusive=present is None)
+            with _turn(path.parent):
+                if base is not None:
+                    self._unchanged(case.name, base)
+                present = path.read_bytes() if path.exists() else None
+                if present == data:
+                    current = self._current(case.name)
+                    if current is not None:
+                        return current
+                elif present is not None:
+                    if not replace:
+                        raise _exists(case.name, path)
+                    self._keep(path, present, _modified(path))
+                version = self._keep(path, data, saved)
+                _write(path, data, exclusive=present is None)
         except FileExistsError:
             raise _exists(case.name, path) from None
         except OSError as error:
             raise _unwritable(path, error) from None
         return version
+
+    def digest(self, name: str) -> str | None:
+        """Return the digest of a case's text as versions carry it; ``None``: there is no case."""
+        origin = self.origin(name)
+        if origin is None:
+            return None
+        built_in = origin == "built-in"
+        return _digest(_built_in_text(name).encode() if built_in else self.path(name).read_bytes())
+
+    def _unchanged(self, name: str, base: str) -> None:
+        now = self.digest(name)
+        if now != base:
+            raise CaseChanged(
+                "the case was stored by somebody else since it was read",
+                where=f"case {name}",
+                got=f"version {now}",
+                expected=f"version {base}",
+                hint="compare the two, then store yours on top of the newer one",
+            )
 
     def delete(self, name: str) -> None:
         """Delete a stored case and all its versions.
@@ -335,6 +363,18 @@ def _digest(data: bytes) -> str:
 
 def _modified(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Let one process after the other look at the folder of a case and write to it."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _write(path: Path, data: bytes, *, exclusive: bool) -> None:

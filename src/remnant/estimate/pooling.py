@@ -327,7 +327,12 @@ def ranking(basis: Basis) -> list[Ranked]:
 
 
 def _networks(basis: Basis) -> _Networks | list[Estimate]:
-    """Return the fitted networks, or what is said instead."""
+    """Return the fitted networks, or what is said instead; fitted once for all three questions."""
+    key = ("pooled networks", basis.window, basis.vantage, basis.case.takedown, basis.level)
+    return basis.view.known(key, lambda: _fitted(basis))
+
+
+def _fitted(basis: Basis) -> _Networks | list[Estimate]:
     after = series(basis.view, basis.window, basis.vantage).since(basis.case.takedown)
     kept = after.on(after.complete)
     if len(kept.days) < MINIMUM_DAYS:

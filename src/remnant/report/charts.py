@@ -20,13 +20,22 @@ if TYPE_CHECKING:
     from remnant.report.timeline import Label
     from remnant.windows import Window
 
-__all__ = ["bars", "coverage_bars", "curve", "curves", "ladder"]
+__all__ = ["STROKES", "bars", "coverage_bars", "curve", "curves", "ladder"]
 
 
 _TOLD: Final = [
     alt.Tooltip("utcyearmonthdate(time):T", title="day (UTC)", format="%-d %b %Y"),
     alt.Tooltip("value:Q", title="value", format=",.0f"),
 ]
+STROKES: Final[tuple[tuple[str, float, tuple[int, ...]], ...]] = (
+    ("accent", 1.9, ()),
+    ("ink", 1.6, (5, 3)),
+    ("alarm", 1.6, (1, 2)),
+    ("network", 1.6, (8, 3, 1, 3)),
+    ("server", 1.6, (10, 3)),
+    ("mail", 1.6, (3, 1)),
+)
+"""Colour, width and dashes of several curves on one axis: none is told by its colour alone."""
 _VALUES: Final[tuple[Any, Any]] = (alt.YValue, alt.Y2Value)
 _COUNT_TICKS: Final = (
     "abs(datum.value) < 1000 ? format(datum.value, '~g') : "
@@ -86,15 +95,16 @@ def curve(
 
 
 def curves(
-    lines: tuple[Sequence[tuple[datetime, float | None]], Sequence[tuple[datetime, float | None]]],
+    lines: Sequence[Sequence[tuple[datetime, float | None]]],
     window: Window,
     frame: Frame,
     *,
     gaps: Iterable[tuple[datetime, datetime]] = (),
 ) -> Sheet:
-    """Return two curves on one axis from zero: the first in colour, the second dashed and in ink.
+    """Return up to six curves on one axis from zero, each with colour and dashes of its own.
 
-    Both are broken at nulls; gaps are shaded.
+    The first is in colour and whole, the second dashed and in ink. All are broken at nulls; gaps
+    are shaded.
     """
     top = max((value for line in lines for _, value in line if value is not None), default=0.0)
     y = alt.Y(
@@ -106,8 +116,8 @@ def curves(
     x = _time_axis(window, frame)
     sheet = Sheet()
     _gaps(sheet, gaps, window, x)
-    _line(sheet, lines[0], x, y, width=1.9)
-    _line(sheet, lines[1], x, y, width=1.6, ink="ink", dashed=True)
+    for points, (ink, width, dashes) in zip(lines, STROKES, strict=False):
+        _line(sheet, points, x, y, width=width, ink=ink, dashes=dashes)
     return sheet
 
 
@@ -301,9 +311,9 @@ def _line(
     *,
     width: float,
     ink: str = "accent",
-    dashed: bool = False,
+    dashes: tuple[int, ...] = (),
 ) -> None:
-    style: dict[str, Any] = {"strokeDash": [5, 3]} if dashed else {}
+    style: dict[str, Any] = {"strokeDash": list(dashes)} if dashes else {}
     segments: list[list[dict[str, Any]]] = [[]]
     for time, value in points:
         if value is None:

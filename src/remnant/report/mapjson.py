@@ -35,11 +35,20 @@ from remnant.windows import iso
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from remnant.infrastructure.graph import Graph
     from remnant.infrastructure.layout import Arrangement
     from remnant.report.mapfacts import Candidate, MapFacts
 
-__all__ = ["MOST_MEMBERS", "to_viewer", "viewer_json"]
+__all__ = [
+    "MOST_MEMBERS",
+    "edge_columns",
+    "node_columns",
+    "origin_of",
+    "to_viewer",
+    "viewer_json",
+]
 
 MOST_MEMBERS: Final = 50
 """Members of a folded node that are listed."""
@@ -74,24 +83,16 @@ def to_viewer(
         facts: what stands beside it.
     """
     small, of = arrangement.folded.graph, arrangement.folded.of
-    origin = _origin(small)
-    kinds = list(KIND_WORDS)
+    origin = origin_of(small)
     found = {rank: number for number, rank in candidate_ranks(graph, candidates).items()}
     places = np.rint(arrangement.layout.positions.astype(np.float64) * _UNIT).astype(np.int64)
-    nodes: dict[str, Any] = {
-        "kind": _numbered(small.nodes["kind"], kinds),
-        "value": small.nodes["value"].to_pylist(),
+    nodes = node_columns(small.nodes, origin) | {
         "x": places[:, 0].tolist(),
         "y": places[:, 1].tolist(),
         "r": np.rint(arrangement.layout.radii.astype(np.float64) * _UNIT).astype(int).tolist(),
         "cluster": arrangement.layout.clusters.tolist(),
         "size": arrangement.folded.sizes.tolist(),
-        "degree": small.nodes["degree"].to_pylist(),
-        "first": _steps(small.nodes["time_first"], origin),
-        "last": _steps(small.nodes["time_last"], origin),
     }
-    for name in _SPARSE:
-        nodes[name] = _sparse(small.nodes[name].to_pylist())
     return {
         "format": "remnant-map",
         "version": 1,
@@ -107,13 +108,13 @@ def to_viewer(
             "simulated": facts.simulated,
             "minimum": facts.minimum,
         },
-        "kinds": kinds,
+        "kinds": list(KIND_WORDS),
         "types": list(_TYPES),
         "time": {"origin": _iso_us(origin), "step_s": _STEP_S},
         "unit": _UNIT,
         "nodes": nodes,
         "seeds": small.seeds.tolist(),
-        "edges": _edges(small, origin),
+        "edges": edge_columns(small.edges, small.tails, small.heads, origin),
         "folds": {
             str(node): graph.nodes["value"]
             .take(arrangement.folded.members(node, MOST_MEMBERS))
@@ -133,12 +134,27 @@ def to_viewer(
     }
 
 
-def _edges(graph: Graph, origin: int) -> dict[str, Any]:
-    order = np.lexsort((graph.heads, graph.tails))
-    edges = graph.edges.take(order)
+def node_columns(nodes: pa.Table, origin: int) -> dict[str, Any]:
+    """Return what a viewer is told of nodes besides their places; ``origin`` in microseconds."""
+    columns: dict[str, Any] = {
+        "kind": _numbered(nodes["kind"], list(KIND_WORDS)),
+        "value": nodes["value"].to_pylist(),
+        "degree": nodes["degree"].to_pylist(),
+        "first": _steps(nodes["time_first"], origin),
+        "last": _steps(nodes["time_last"], origin),
+    }
+    return columns | {name: _sparse(nodes[name].to_pylist()) for name in _SPARSE}
+
+
+def edge_columns(
+    edges: pa.Table, tails: npt.NDArray[Any], heads: npt.NDArray[Any], origin: int
+) -> dict[str, Any]:
+    """Return what a viewer is told of edges between the numbers of nodes."""
+    order = np.lexsort((heads, tails))
+    edges = edges.take(order)
     return {
-        "tail": np.diff(graph.tails[order], prepend=0).tolist(),
-        "head": graph.heads[order].tolist(),
+        "tail": np.diff(tails[order], prepend=0).tolist(),
+        "head": heads[order].tolist(),
         "type": _numbered(edges["type"], list(_TYPES)),
         "first": _steps(edges["time_first"], origin),
         "last": _steps(edges["time_last"], origin),
@@ -156,7 +172,7 @@ def _sparse(values: list[Any]) -> dict[str, Any]:
     return {str(number): value for number, value in enumerate(values) if value is not None}
 
 
-def _origin(graph: Graph) -> int:
+def origin_of(graph: Graph) -> int:
     """Return the first time of the map in microseconds, down to a step; 0 where none is dated."""
     first: list[int | None] = [
         pc.min(table["time_first"].cast(pa.int64())).as_py() for table in (graph.nodes, graph.edges)

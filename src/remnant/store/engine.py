@@ -56,15 +56,13 @@ class Engine:
             Each has its own tables and answers its own questions, in parallel.
     """
 
-    def __init__(
-        self, folder: Folder, settings: Settings, *, beside: Engine | None = None
-    ) -> None:
+    def __init__(self, folder: Folder, settings: Settings, *, beside: Engine | None = None) -> None:
         self._folder = folder
+        self._spill: Path | None = None
         if beside is not None:
-            self._spill = None
             self._connection: Any = ibis.duckdb.from_connection(beside._connection.con.cursor())  # noqa: SLF001 - of this class
             return
-        self._spill: Path | None = folder.root / f"spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._spill = folder.root / f"spill-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._connection = ibis.duckdb.connect(
             memory_limit=settings.store.memory_limit,
             threads=settings.store.threads,

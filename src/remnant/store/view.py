@@ -13,7 +13,7 @@ from remnant.store.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
-    from datetime import datetime
+    from datetime import date, datetime
 
     from ibis.expr.types import Table
 
@@ -81,6 +81,23 @@ class View:
                 self._activity() if table is ACTIVITY else self._stored(table)
             )
         return self._tables[table.name]
+
+    def of_days(self, table: TableSchema, since: date, until: date) -> Table:
+        """Return the rows of the days from one to before another; only their files are opened.
+
+        For tables that are stored by day, but for ``schema.ACTIVITY``.
+        """
+        first, last = since.isoformat(), until.isoformat()
+        files = [f for f in self._files.get(table.name, []) if first <= (f.day or "") < last]
+        return self._engine.table(table, files)
+
+    def rows_by_day(self, table: TableSchema) -> dict[str, int]:
+        """Return how many rows each day (YYYY-MM-DD) of a table has, without asking the engine."""
+        rows: dict[str, int] = {}
+        for file in self._files.get(table.name, []):
+            if file.day is not None:
+                rows[file.day] = rows.get(file.day, 0) + file.rows
+        return rows
 
     def has(self, table: TableSchema) -> bool:
         """Return whether a stored table has rows, without asking the engine."""

@@ -71,6 +71,8 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
             yield
         finally:
             await site.live.close()
+            if (making := getattr(app.state, "making", None)) is not None:
+                making.close()
             site.results.close()
             site.snapshots.close()
             app.state.access.close()

@@ -8,6 +8,7 @@ needs no exception for inline ones.
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
@@ -26,6 +27,9 @@ from remnant.report.facts import Pulse
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
+from remnant.web.name_path import name_part
+from remnant.web.places import words
+from remnant.web.places.lands import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +47,8 @@ POLICY: Final = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """What a page may do."""
+
+_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
 
 def render(asked: Asked, template: str, title: str, answer: BaseModel) -> Response:
@@ -93,6 +99,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters |= {
         "text": wording.legible,
+        "text_lines": lambda text: "\n".join(map(wording.legible, text.splitlines())),
         "num": wording.number,
         "share": wording.percent,
         "day": wording.day,
@@ -103,8 +110,21 @@ def environment() -> jinja2.Environment:
         "country": wording.country_name,
         "amount": wording.amount,
         "counted_in": wording.counted_in,
+        "country_long": name_of,
+        "half_life": words.half_life,
+        "rank": words.rank,
+        "change": words.change,
+        "clean_up": words.clean_up,
+        "pick": words.pick,
+        "short": words.short,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        "seen_by_option": lambda vantage: (
+            vantage,
+            wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
+        ),
         "part": lambda text: quote(str(text), safe=""),
+        "name_part": name_part,
+        "dated": lambda text: _TIME.sub(r"\1", str(text)),
     }
     env.globals |= {
         "asset": asset,
@@ -121,11 +141,8 @@ def environment() -> jinja2.Environment:
 
 def with_query(request: Request, **changed: object) -> str:
     """Return the address of this page with some of its parameters changed; ``None`` drops one."""
-    given = dict(request.query_params.multi_items())
-    given |= {key: str(value) for key, value in changed.items() if value is not None}
-    for key, value in changed.items():
-        if value is None:
-            given.pop(key, None)
+    given = [pair for pair in request.query_params.multi_items() if pair[0] not in changed]
+    given += [(key, str(value)) for key, value in changed.items() if value is not None]
     return f"{request.url.path}?{urlencode(given)}" if given else request.url.path
 
 
@@ -142,9 +159,21 @@ def stylesheet() -> bytes:
 
 @cache
 def asset(name: str) -> str:
-    """Return the address of a static file; it changes with the content, so it may be kept."""
-    data = stylesheet() if name == "style.css" else (STATIC / name).read_bytes()
-    return f"/static/{hashlib.sha256(data).hexdigest()[:12]}/{name}"
+    """Return the address of a static file; it changes with the content, so it may be kept.
+
+    It changes with that of any of them: a script asks for its modules beside itself.
+    """
+    if not (STATIC / name).is_file():
+        raise FileNotFoundError(name)
+    return f"/static/{_digest()}/{name}"
+
+
+@cache
+def _digest() -> str:
+    whole = hashlib.sha256(stylesheet())
+    for path in sorted(STATIC.iterdir()):
+        whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()[:12]
 
 
 def safe(svg: str) -> Markup:

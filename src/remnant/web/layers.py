@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import MutableHeaders
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from remnant.web.answers import Answers
 
 __all__ = ["Changes", "Headers"]
+
+_REFUSED: Final = 400
+_OWN: Final = ("/login", "/logout")
+"""What changes nothing but who asks; strangers may send it as often as they like."""
 
 
 class Headers:
@@ -58,13 +62,13 @@ class Changes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http" or scope["method"] in SAFE:
+        if scope["type"] != "http" or scope["method"] in SAFE or scope["path"] in _OWN:
             await self._app(scope, receive, send)
             return
 
         async def write(message: Message) -> None:
             # Before the browser hears that it is done, and asks for the page.
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and message["status"] < _REFUSED:
                 self._answers.clear()
             await send(message)
 

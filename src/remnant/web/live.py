@@ -24,7 +24,7 @@ __all__ = ["BEAT_S", "LOOK_S", "MOST", "MOST_EACH", "Full", "Live", "News", "Sub
 LOOK_S: Final = 0.4
 """Seconds between two looks at the store."""
 BEAT_S: Final = 10.0
-"""Seconds without news after which a line is sent that means nothing, and the session is checked."""
+"""Seconds without news after which an empty line is sent; as often the session is checked."""
 MOST: Final = 500
 """Streams of one server."""
 MOST_EACH: Final = 120
@@ -230,7 +230,10 @@ class Live:
         site = self._site
         if site is None:
             return {}
-        return await self._in_thread(lambda: {case: _news(site, case) for case in cases})
+        found: dict[str, News] = await self._in_thread(
+            lambda: {case: _news(site, case) for case in cases}
+        )
+        return found
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         # A thread of its own: those of the pages may all be busy.
@@ -246,7 +249,7 @@ def _news(site: Site, case: str) -> News:
     return News(
         case,
         state,
-        until=extent.last and extent.last.isoformat(),
-        stored=extent.read_at and extent.read_at.isoformat(),
+        until=None if extent.last is None else extent.last.isoformat(),
+        stored=None if extent.read_at is None else extent.read_at.isoformat(),
         queries=extent.matched,
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, TypeAdapter
 
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.answers import Body, send
 from remnant.web.frame import to_html
@@ -46,7 +47,8 @@ def page(
     roles: frozenset[Role],
     table: str | None = None,
     template: str | None = None,
-    kept: bool = True,
+    kept: bool | None = None,
+    recorded: Action | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Serve what a function answers as HTML, JSON and, with ``table``, CSV.
 
@@ -58,9 +60,12 @@ def page(
         table: field of the answer with the rows of the CSV, models or mappings.
         template: default: the function's name.
         kept: the answer follows from the state of the case and from the viewer's role, so it may
-            be kept for a few seconds (``web.answers``). False for what must be seen at once
-            (accounts, the list of reports), and for what is written down each time it is seen.
+            be kept for a few seconds (``web.answers``), and the open page keeps itself new. False
+            for what must be seen at once (accounts, the list of reports) and for what is written
+            down each time it is seen. Default: pages below ``/cases``.
+        recorded: what the audit log says each time it is seen, kept or not; with the case.
     """
+    keeps = path.startswith("/cases") if kept is None else kept
 
     def declare(answer: Callable[..., Answer]) -> Callable[..., Answer]:
         name = answer.__name__
@@ -71,7 +76,7 @@ def page(
         def asked_for(given: dict[str, Any]) -> Answer:
             """Return the answer, shared by all twins and by all viewers who may see the same."""
             asked: Asked = given["asked"]
-            if not kept:
+            if not keeps:
                 return answer(**given)
             key = (name, asked.scope_of_view, asked.path_and_query)
             found: Answer = asked.site.answers.models.get(key, asked.state, lambda: answer(**given))
@@ -79,7 +84,9 @@ def page(
 
         def sent(given: dict[str, Any], twin: str, write: Callable[[], Body]) -> Response:
             asked: Asked = given["asked"]
-            if not kept:
+            if recorded is not None:
+                audit(asked.request, recorded, str(given.get("case", "")))
+            if not keeps:
                 return send(asked.request, write())
             key = (name, twin, asked.viewer, asked.path_and_query)
             return send(asked.request, asked.site.answers.bodies.get(key, asked.state, write))
@@ -94,7 +101,7 @@ def page(
                 # Each visit has its own secret for forms: it comes in when the page is sent.
                 asked.request.state.is_shared = True
                 try:
-                    text = to_html(asked, template or name, title, found, is_live=kept)
+                    text = to_html(asked, template or name, title, found, is_live=keeps)
                 finally:
                     asked.request.state.is_shared = False
                 return Body.of(text.encode("utf-8", "backslashreplace"), "text/html; charset=utf-8")
@@ -133,6 +140,7 @@ def page(
             plain,
             response_model=model,
             name=f"{name}.json",
+            operation_id=name,
             summary=title,
             description=about,
             responses=RESPONSES,
@@ -144,6 +152,7 @@ def page(
                 response_model=None,
                 response_class=Response,
                 name=f"{name}.csv",
+                operation_id=f"{name}_csv",
                 summary=f"{title}, as CSV",
                 description=about,
                 responses=RESPONSES | {200: {"content": {"text/csv": {}}}},

@@ -15,7 +15,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from remnant.errors import AccessError, CaseError, NoData, RemnantError, StoreBusy, printable
+from remnant.errors import (
+    AccessError,
+    CaseChanged,
+    CaseError,
+    NoData,
+    RemnantError,
+    StoreBusy,
+    StoreError,
+    printable,
+)
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:
@@ -46,10 +55,12 @@ class Error(BaseModel):
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     code: {"model": Error, "description": words}
     for code, words in (
+        (400, "The request cannot be read."),
         (401, "Nobody is signed in, or the token is not valid."),
         (403, "This account may not do that."),
         (404, "There is no such thing, or no data yet."),
         (409, "It cannot be done in the present state."),
+        (413, "The request is too large."),
         (422, "A parameter is not valid."),
         (429, "Too many attempts."),
         (503, "Another process writes to the store."),
@@ -80,8 +91,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RemnantError)
     def _known(request: Request, error: RemnantError) -> Response:
         status = 404 if isinstance(error, NoData) else 422
-        if isinstance(error, StoreBusy):
-            status = 503
+        if isinstance(error, StoreError):
+            status = 503 if isinstance(error, StoreBusy) else 500
+        elif isinstance(error, CaseChanged):
+            status = 409
         elif isinstance(error, CaseError | AccessError) and error.what.startswith("there is no"):
             status = 404
         problem = Problem(

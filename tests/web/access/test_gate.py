@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 REACHED = 418
 """What an endpoint answers that let somebody in, here: none is run."""
-FOR_ANYBODY = {"/", "/login", "/logout", "/openapi.json", "/static/{digest}/{name}"}
+FOR_ANYBODY = {"/", "/api", "/login", "/logout", "/openapi.json", "/static/{digest}/{name}"}
 JSON = {"accept": "application/json"}
 
 
@@ -34,8 +35,8 @@ def endpoints(app: FastAPI) -> Iterator[tuple[str, str, str, frozenset[Role]]]:
     for route in routes_of(app):
         # Anything else answers without asking the gate.
         assert isinstance(route, APIRoute), route
-        names = {name: ("x",) for name in route.param_convertors}
-        for method in sorted(route.methods):
+        names: dict[str, tuple[str, ...]] = dict.fromkeys(route.param_convertors, ("x",))
+        for method in sorted(route.methods or ()):
             yield method, route.path, next(filled(route.path, names)), roles_of(route.endpoint)
 
 
@@ -86,7 +87,7 @@ def test_who_is_not_signed_in_reaches_what_the_public_may(
 def test_each_role_reaches_all_that_the_next_lower_one_does(site: Guarded) -> None:
     order = [Role.NOBODY, Role.PUBLIC, Role.OWNER, Role.ANALYST, Role.OPERATOR]
     allowed = [declared(site.app, role) for role in order]
-    for lower, higher in zip(allowed, allowed[1:], strict=False):
+    for lower, higher in pairwise(allowed):
         assert lower <= higher
 
 
@@ -152,7 +153,9 @@ def test_a_token_does_what_its_scopes_say(site: Guarded) -> None:
         return "done"
 
     def status(method: str, path: str, *scopes: Scope, name: str = OPERATOR) -> int:
-        found: int = site.client.request(method, path, headers=token(site, name, *scopes)).status_code
+        found: int = site.client.request(
+            method, path, headers=token(site, name, *scopes)
+        ).status_code
         return found
 
     assert status("GET", "/account.json", Scope.READ) == 200

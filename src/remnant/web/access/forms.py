@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import AsyncIterator
 from typing import Final
 
 from fastapi import HTTPException, Request
 from markupsafe import Markup
+from starlette.datastructures import FormData
 
 from remnant.web.access.cookies import VISIT, cookie_name
 
@@ -49,22 +51,33 @@ def csrf_value(request: Request) -> str:
     return _value(request.app.state.secret, b"visit " + visit.encode())
 
 
-async def genuine(request: Request) -> None:
+async def genuine(request: Request) -> AsyncIterator[None]:
     """Refuse an unsafe request that no page of ours sent; a dependency of the whole application.
 
     Raises:
         HTTPException: 403, the value is missing or another one.
     """
     if request.method in SAFE or getattr(request.state, "by_token", False):
+        yield
         return
     given: object = request.headers.get(HEADER)
-    if given is None and request.headers.get("content-type", "").lower().startswith(_FORMS):
-        given = (await request.form()).get(FIELD)
-    # Without the cookie a fresh value is made, which nobody can have sent.
-    if not isinstance(given, str) or not hmac.compare_digest(
-        given.encode(), csrf_value(request).encode()
-    ):
-        raise HTTPException(403, "this form is out of date: open the page again, and send it anew")
+    form: FormData | None = None
+    try:
+        if given is None and request.headers.get("content-type", "").lower().startswith(_FORMS):
+            # The endpoint gets the same form: a request reads its body once.
+            form = await request.form()
+            given = form.get(FIELD)
+        # Without the cookie a fresh value is made, which nobody can have sent.
+        if not isinstance(given, str) or not hmac.compare_digest(
+            given.encode(), csrf_value(request).encode()
+        ):
+            raise HTTPException(
+                403, "this form is out of date: open the page again, and send it anew"
+            )
+        yield
+    finally:
+        if form is not None:
+            await form.close()
 
 
 def _value(key: bytes, about: bytes) -> str:

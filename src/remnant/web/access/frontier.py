@@ -76,9 +76,12 @@ class Frontier:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it here."""
         if scope["type"] != "http":
-            # Nothing here speaks WebSocket, whose requests no rule of browsers keeps at home.
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
+            else:
+                # Nothing here speaks WebSocket, whose requests no rule of browsers keeps at home.
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
         self._see_through_proxies(scope, headers)

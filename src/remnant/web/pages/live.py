@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
@@ -39,7 +40,7 @@ class Listening(BaseModel):
 class _Stream(StreamingResponse):
     """A stream that ends as soon as the browser has gone, also when there is nothing to send."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send until either side ends it."""
         async with anyio.create_task_group() as both:
 
@@ -49,10 +50,8 @@ class _Stream(StreamingResponse):
                 both.cancel_scope.cancel()
 
             both.start_soon(until_gone)
-            try:
+            with contextlib.suppress(OSError):  # the browser has gone
                 await self.stream_response(send)
-            except OSError:
-                pass  # the browser has gone
             both.cancel_scope.cancel()
 
 

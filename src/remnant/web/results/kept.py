@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -27,13 +28,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MOST_BYTES", "MOST_FILES", "Head", "Kept", "Key", "to_json"]
+    from remnant.settings import Settings
+
+__all__ = ["MOST_BYTES", "MOST_FILES", "Head", "Kept", "Key", "forget", "to_json"]
 
 MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 1000
 """Beyond either, the results that were made first are removed."""
 
 _VERSION: Final = 1
+_STALE_NS: Final = 3600 * 1_000_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -168,11 +172,16 @@ class Kept:
 
     def sweep(self) -> None:
         """Remove the oldest results where there are too many, and what a stopped writer left."""
-        found = sorted(self._files(), reverse=True)
-        room = MOST_BYTES
-        for number, (_, size, path) in enumerate(found):
+        room, number = MOST_BYTES, 0
+        before = time.time_ns() - _STALE_NS
+        for changed, size, path in sorted(self._files(), reverse=True):
+            if path.suffix == ".part":
+                if changed < before:
+                    path.unlink(missing_ok=True)
+                continue
             room -= size
-            if number >= MOST_FILES or room < 0 or path.suffix == ".part":
+            number += 1
+            if number > MOST_FILES or room < 0:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -189,7 +198,7 @@ class Kept:
 
     def _write(self, key: Key, data: bytes) -> None:
         if not _NAME.fullmatch(key.case):
-            raise FileNotFoundError(key.case)
+            raise FileNotFoundError(2, "this is no name of a case", key.case)
         folder = self.root / key.case
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -225,6 +234,13 @@ class Kept:
             return None
         digest = hashlib.blake2b(value, digest_size=16).hexdigest()
         return (head, value) if sound and digest == head.digest else None
+
+
+def forget(settings: Settings, case: str) -> None:
+    """Remove everything that was worked out for the dashboard of a case."""
+    Kept(settings.home).forget(case)
+    if _NAME.fullmatch(case):
+        shutil.rmtree(settings.home / "web" / "names" / case, ignore_errors=True)
 
 
 def to_json(value: Any) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
     from remnant.web.results.kept import Kept, Key
 
-__all__ = ["MOST_SECONDS", "Worked", "Worker", "WorkFailed"]
+__all__ = ["MOST_SECONDS", "WorkFailed", "Worked", "Worker"]
 
 MOST_SECONDS: Final = 1800.0
 """A result that takes longer is given up."""
@@ -124,7 +124,7 @@ class Worker:
         with theirs:
             # A session of its own: Ctrl-C is for the server, which ends this process itself. Where
             # the server is killed, the closed socket does it.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [
                     sys.executable,
                     *("-P", "-W", "ignore", "-m", "remnant.web.results.work"),

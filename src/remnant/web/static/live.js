@@ -78,7 +78,7 @@ async function refresh() {
   }
   // A page that takes long to make is not asked for all the time.
   const now = performance.now();
-  next = now + Math.max(SHORTEST_MS, 3 * (now - begun), again ? 5_000 : 0);
+  next = now + Math.max(SHORTEST_MS, 2 * (now - begun), again ? 5_000 : 0);
   busy = false;
   if (again && !isOver) later();
 }

@@ -1,0 +1,1 @@
+"""Where the clients are: networks, countries and prefixes, as pages show them."""

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remnant.errors import StoreError
+from remnant.web.access import audit
+from remnant.web.access.audit import Action
+from remnant.web.access.tokens import Scope
+from web.access.test_sessions import Clock
+from web.guarded import ANALYST, OPERATOR, OWNER, bare, guarding, make_people
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from story.telling import Place
+    from web.guarded import Guarded
+
+
+def test_lines_are_bounded_and_escaped(site: Guarded) -> None:
+    site.access.log.record("x" * 900, "y" * 900, Action.CASE_EDITED, "\x1b[2J\u202e<b>" + "z" * 900)
+    [entry] = site.access.log.entries()
+    assert len(entry.account) <= 64
+    assert len(entry.address) <= 64
+    assert len(entry.subject) <= 200
+    assert entry.subject.startswith("\\x1b[2J\\u202e<b>")
+
+
+def test_pages_of_the_log_neither_miss_nor_repeat_a_line(site: Guarded) -> None:
+    for number in range(25):
+        site.access.log.record(ANALYST, "", Action.REPORT_MADE, str(number))
+    operator = site.signed_in(OPERATOR)
+    seen: list[str] = []
+    before = None
+    for _ in range(10):
+        query = f"?limit=10&account={ANALYST}" + (f"&before={before}" if before else "")
+        page = operator.get(f"/audit.json{query}").json()
+        seen += [entry["subject"] for entry in page["entries"]]
+        # What is new does not move what is asked for.
+        site.access.log.record(ANALYST, "", Action.REPORT_DOWNLOADED, "new")
+        before = page["next"]
+        if before is None:
+            break
+    assert seen == [str(number) for number in reversed(range(25))]
+
+
+def test_the_log_is_read_by_account_and_action_and_as_csv(site: Guarded) -> None:
+    site.access.log.record(ANALYST, "192.0.2.1", Action.REPORT_MADE, "=cmd|x")
+    operator = site.signed_in(OPERATOR)
+    found = operator.get("/audit.json?action=report+made").json()["entries"]
+    assert [(e["account"], e["address"], e["subject"]) for e in found] == [
+        (ANALYST, "192.0.2.1", "=cmd|x")
+    ]
+    assert operator.get("/audit.json?account=nobody").json()["entries"] == []
+    lines = operator.get("/audit.csv?action=report+made").text.splitlines()
+    assert lines[0] == "id,at,account,address,action,subject"
+    assert lines[1].endswith("report made,'=cmd|x")
+    page = operator.get("/audit?limit=1", headers={"accept": "text/html"}).text
+    assert "Older entries" in page
+    assert "before=" in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["before=0", "before=x", "limit=0", "limit=1001", "other=1", "before=9223372036854775808"],
+)
+def test_a_wrong_question_is_answered_422(site: Guarded, query: str) -> None:
+    assert site.signed_in(OPERATOR).get(f"/audit.json?{query}").status_code == 422
+
+
+def test_lines_older_than_is_kept_are_gone(site: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(audit, "datetime", clock)
+    log = site.access.log
+    log.record(ANALYST, "", Action.REPORT_MADE, "old")
+    clock.time += timedelta(days=364)
+    assert [entry.subject for entry in log.entries()] == ["old"]
+    clock.time += timedelta(days=2)
+    assert log.entries() == []
+    monkeypatch.setattr(log, "_pruned", float("-inf"))
+    log.record(ANALYST, "", Action.REPORT_MADE, "new")
+    monkeypatch.setattr(log, "_kept", timedelta(days=9_999))
+    assert [entry.subject for entry in log.entries()] == ["new"]
+
+
+def test_what_a_page_repeats_is_recorded_once_a_minute(
+    site: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = site.access.log
+    for _ in range(5):
+        log.record(ANALYST, "", Action.CLIENTS_SEEN, "taken")
+        log.record(ANALYST, "", Action.REPORT_MADE, "taken")
+    log.record(OPERATOR, "", Action.CLIENTS_SEEN, "taken")
+    assert [e.action for e in log.entries()].count("clients looked at") == 2
+    assert [e.action for e in log.entries()].count("report made") == 5
+    for number in range(5_000):
+        log._is_new((str(number),))
+    assert len(log._said) <= 1_000
+
+
+def test_on_a_guarded_site_what_cannot_be_recorded_is_not_done(
+    site: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the accounts cannot be read or written")
+
+    operator = site.signed_in(OPERATOR)
+    anna = site.signed_in(ANALYST)
+    monkeypatch.setattr(site.access.log, "record", full)
+    assert operator.get("/audit.json").status_code == 200
+    assert anna.get("/audit.json").status_code == 500
+
+
+def test_this_machines_user_may_look_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fastapi.testclient import TestClient
+
+    from remnant.web.app import create_app
+    from web.guarded import send
+
+    def full(*_: object) -> None:
+        raise StoreError("the accounts cannot be read or written")
+
+    app = create_app(bare(tmp_path))
+    with TestClient(app, base_url="http://localhost", follow_redirects=False) as local:
+        monkeypatch.setattr(app.state.access.log, "record", full)
+        with caplog.at_level(logging.WARNING):
+            answer = send(local, "/accounts", "/logout")
+    assert answer.status_code == 303
+    assert "not recorded: logout" in caplog.text
+
+
+def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
+    home: Place, tmp_path: Path, quick_passwords: None
+) -> None:
+    import shutil
+    from dataclasses import replace
+
+    from web.conftest import settings_of
+
+    shutil.copytree(home.folder, tmp_path / "copy")
+    settings = replace(
+        settings_of(home),
+        home=tmp_path / "copy" / "home",
+        site_key=tmp_path / "copy" / "key" / "site.key",
+    )
+    make_people(settings)
+    with guarding(settings, beside=False) as site:
+        owner, other, anna = (site.signed_in(name) for name in (OWNER, OPERATOR, ANALYST))
+        for browser in (owner, other):
+            # The second answer of each comes from what is kept; it is seen all the same.
+            for _ in range(2):
+                site.access.log._said.clear()
+                assert browser.get("/cases/taken/clients.json").status_code == 200
+        assert owner.get("/cases/taken/clients.csv").status_code == 200
+        text = anna.get("/api/cases/taken/text").json()
+        token = site.access.tokens.make(ANALYST, "test", set(Scope), 1)
+        answer = site.client.put(
+            "/api/cases/taken",
+            json={"text": text["text"] + "\n# more\n", "base": text["digest"]},
+            headers={"authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 200, answer.text
+        told = [(who, what, subject) for who, what, subject in site.actions() if what != "login"]
+        assert told == [
+            *[(OWNER, "clients looked at", "taken")] * 2,
+            *[(OPERATOR, "clients looked at", "taken")] * 2,
+            (OWNER, "clients looked at", "taken, as CSV"),
+            (ANALYST, "case edited", f"taken {answer.json()['digest']}"),
+        ]

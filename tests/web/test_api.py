@@ -1,0 +1,210 @@
+"""The API is what its document says: schemathesis asks it whatever the document allows, and more.
+
+A longer campaign: REMNANT_API_EXAMPLES=2000.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from web.hostile import CASE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi.testclient import TestClient
+
+    from web.conftest import Desk
+
+EXAMPLES: Final = int(os.environ.get("REMNANT_API_EXAMPLES", "4"))
+_STREAM: Final = re.compile(r"(^|/)(events|live|stream)$")
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in ("get", "post", "put", "patch", "delete"):
+            if method in item:
+                yield method, path, item[method]
+
+
+def test_the_document_is_openapi_3_1_and_valid(document: dict[str, Any]) -> None:
+    import jsonschema_rs
+
+    assert document["openapi"].startswith("3.1")
+    for name, shape in document["components"]["schemas"].items():
+        jsonschema_rs.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        )
+        assert jsonschema_rs.meta.is_valid(shape), name
+    for _, path, told in operations(document):
+        inside = set(re.findall(r"\{(\w+)\}", path))
+        named = {each["name"] for each in told.get("parameters", ()) if each["in"] == "path"}
+        assert inside == named, path
+
+
+def test_operations_have_stable_names_that_differ(document: dict[str, Any]) -> None:
+    names = [told["operationId"] for _, _, told in operations(document)]
+    assert len(set(names)) == len(names)
+    for name in names:
+        # Not the ones that are made from path and function, which change when either does.
+        assert re.fullmatch(r"[a-z][a-z0-9_]{2,40}", name), name
+        assert not name.endswith(("_get", "_post", "_put", "_delete")), name
+
+
+def test_every_operation_documents_its_errors_in_one_shape(document: dict[str, Any]) -> None:
+    for method, path, told in operations(document):
+        for status in ("401", "403", "404", "422"):
+            shape = told["responses"][status]["content"]["application/json"]["schema"]
+            assert shape == {"$ref": "#/components/schemas/Error"}, f"{method} {path} {status}"
+
+
+def test_every_operation_says_what_it_does_and_where_it_belongs(document: dict[str, Any]) -> None:
+    for method, path, told in operations(document):
+        assert told.get("summary"), f"{method} {path}"
+        assert told.get("description"), f"{method} {path}"
+        assert told.get("tags"), f"{method} {path}"
+
+
+def test_lists_that_go_on_are_paged_by_key(client: TestClient, document: dict[str, Any]) -> None:
+    """Where a parameter says where to go on, following it shows each row once, in pages."""
+    keys = {"after", "cursor"}
+    for method, path, told in operations(document):
+        named = {each["name"]: each for each in told.get("parameters", ())}
+        if method != "get" or path.endswith(".csv") or not (found := keys & set(named)):
+            continue
+        if "limit" not in named or set(re.findall(r"\{(\w+)\}", path)) - {"case"}:
+            continue
+        key = found.pop()
+        seen: list[Any] = []
+        asked = path.replace("{case}", CASE)
+        given: dict[str, Any] = {"limit": max(2, named["limit"]["schema"].get("minimum", 1))}
+        for _ in range(40):
+            answer = client.get(asked, params=given)
+            assert answer.status_code == 200, answer.text
+            body = answer.json()
+            assert "next" in body, f"{path}: {sorted(body)}"
+            rows = next(value for value in body.values() if _is_rows(value) or value == [])
+            assert len(rows) <= given["limit"]
+            seen += rows
+            if body["next"] is None:
+                break
+            given[key] = body["next"]
+        texts = [repr(row) for row in seen]
+        assert len(texts) == len(set(texts)), path
+
+
+def _is_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def test_errors_have_one_shape_wherever_they_arise(client: TestClient) -> None:
+    for path, status in (
+        ("/nowhere", 404),
+        ("/cases/there-is-none.json", 404),
+        ("/cases/taken/edit.json?tab=nonsense", 422),
+        ("/cases/taken/edit.json?unknown=1", 422),
+        ("/api/cases/taken/versions/zz", 422),
+    ):
+        answer = client.get(path)
+        assert answer.status_code == status, path
+        error = answer.json()["error"]
+        assert error["status"] == status
+        assert set(error) == {"status", "what", "where", "got", "expected", "hint"}
+
+
+def test_the_page_of_the_api_has_every_operation_and_shape(
+    client: TestClient, document: dict[str, Any]
+) -> None:
+    page = client.get("/api", headers={"accept": "text/html"}).text
+    for _, path, told in operations(document):
+        assert f'id="op-{told["operationId"]}"' in page
+        assert path in page
+    for name in document["components"]["schemas"]:
+        assert f'id="shape-{name}"' in page
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
+
+
+def _parts(files: Any) -> Any:
+    return files.items() if isinstance(files, dict) else files
+
+
+def _part(name: str, value: Any) -> tuple[str, Any]:
+    """Return a part of a form with a body that can be sent."""
+    if not isinstance(value, tuple):
+        value = (None, value)
+    body = value[1] if isinstance(value[1], bytes) else str(value[1]).encode("utf-8", "replace")
+    return name, (value[0], body, *value[2:])
+
+
+@pytest.mark.filterwarnings("ignore")  # of the libraries that make the requests up
+def test_whatever_is_asked_the_answer_is_one_that_the_document_knows(desk: Desk) -> None:
+    import schemathesis
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis.errors import Unsatisfiable
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.core.result import Ok
+    from schemathesis.generation import GenerationMode
+    from schemathesis.specs.openapi import checks
+
+    document = desk.client.get("/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(document)
+    wanted = [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
+    bounded = settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=EXAMPLES < 100,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    tried = []
+    for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
+        operation = result.ok()
+        streams = "text/event-stream" in str(operation.definition.raw.get("responses", ""))
+        if streams or _STREAM.search(operation.path):
+            continue
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            for known in ({"case": CASE}, None):
+                if known is not None and "{case}" not in operation.path:
+                    continue
+
+                @bounded
+                @given(case=operation.as_strategy(generation_mode=mode, path_parameters=known))
+                def asks(case: Any) -> None:
+                    asked = case.as_transport_kwargs(base_url="http://127.0.0.1")
+                    headers = dict(asked.pop("headers", None) or {})
+                    headers["x-csrf-token"] = desk.token
+                    headers.pop("host", None)
+                    asked.pop("cookies", None)
+                    if asked.get("files"):
+                        asked["files"] = [_part(*part) for part in _parts(asked["files"])]
+                    request = desk.client.build_request(headers=headers, **asked)
+                    request.read()
+                    answer = desk.client.send(request)
+                    case.validate_response(answer, checks=wanted)
+
+                try:
+                    asks()
+                except Unsatisfiable:
+                    assert mode is GenerationMode.NEGATIVE  # there is nothing to get wrong
+                except Exception as error:
+                    error.add_note(f"{operation.label}, {mode}, {known}")
+                    raise
+                tried.append(operation.label)
+    assert len(set(tried)) >= 10
