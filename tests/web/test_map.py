@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mapped import made_up, with_traffic
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from fastapi.testclient import TestClient
 
+    from remnant.infrastructure.graph import Graph
     from story.telling import Place
 
 HTML = {"accept": "text/html"}
@@ -47,6 +49,10 @@ def shown(asking: TestClient) -> Iterator[TestClient]:
     """The same, with the sample put back after a test that shows something else."""
     yield asking
     maps.put(asking.app, maps.ready(maps.chart(sample())))  # type: ignore[arg-type]
+
+
+def values_of(graph: Graph) -> list[str]:
+    return [str(value) for value in graph.nodes["value"].to_pylist()]
 
 
 def data_of(client: TestClient, part: str) -> Any:
@@ -77,7 +83,7 @@ def test_members_and_folded_things_together_are_the_whole_map(asking: TestClient
     viewer, members = data_of(asking, "viewer"), data_of(asking, "members")
     alone = [v for v, size in zip(viewer["nodes"]["value"], viewer["nodes"]["size"], strict=True)
              if size == 1]  # fmt: skip
-    assert sorted(alone + members["nodes"]["value"]) == sorted(sample().nodes["value"].to_pylist())
+    assert sorted(alone + members["nodes"]["value"]) == sorted(values_of(sample()))
     # Members lie in the order of what they are folded into, as the viewer counts them.
     at = 0
     for node, size in enumerate(viewer["nodes"]["size"]):
@@ -103,8 +109,8 @@ def test_relations_of_members_are_those_of_the_whole_map(asking: TestClient) -> 
 
     plain = {pair for pair in pairs(viewer["edges"]) if pair[0] and pair[2]}
     graph = sample()
-    values = graph.nodes["value"].to_pylist()
-    types = graph.edges["type"].cast("string").to_pylist()
+    values = values_of(graph)
+    types = graph.edges["type"].cast(pa.string()).to_pylist()
     ends = zip(graph.tails.tolist(), types, graph.heads.tolist(), strict=True)
     assert plain | pairs(members["edges"]) == {(values[t], k, values[h]) for t, k, h in ends}
     assert count < len(values)
@@ -165,7 +171,9 @@ def test_tables_find_sort_and_page_without_losing_a_row(asking: TestClient) -> N
     seen: list[dict[str, Any]] = []
     after = None
     for _ in range(100):
-        ask = {"sort": "-degree", "limit": 37} | ({} if after is None else {"after": after})
+        ask: dict[str, Any] = {"sort": "-degree", "limit": 37} | (
+            {} if after is None else {"after": after}
+        )
         answer = asking.get(f"{PATH}/table.json", params=ask).json()
         seen += answer["rows"]
         after = answer["after"]
@@ -177,13 +185,13 @@ def test_tables_find_sort_and_page_without_losing_a_row(asking: TestClient) -> N
     assert degrees == sorted(degrees, reverse=True)
     found = asking.get(f"{PATH}/table.json", params={"find": "C1.EXAMPLE", "limit": 1000}).json()
     values = [row["value"] for row in found["rows"]]
-    assert values == sorted(v for v in sample().nodes["value"].to_pylist() if "c1.example" in v)
+    assert values == sorted(v for v in values_of(sample()) if "c1.example" in v)
     chosen = asking.get(f"{PATH}/table.json", params={"kind": "sinkhole"}).json()
     assert {row["kind"] for row in chosen["rows"]} == {"sinkhole"}
 
 
 def test_links_are_a_table_too(asking: TestClient) -> None:
-    ask = {"of": "links", "kind": "asks", "sort": "-clients", "limit": 1000}
+    ask: dict[str, Any] = {"of": "links", "kind": "asks", "sort": "-clients", "limit": 1000}
     answer = asking.get(f"{PATH}/table.json", params=ask).json()
     clients = [row["clients"] for row in answer["rows"]]
     assert clients == sorted(clients, reverse=True)
@@ -215,9 +223,10 @@ def test_a_map_of_hostile_names_stays_text(shown: TestClient) -> None:
         assert "\x07" not in text
     assert "\\u202e" in text
     cells = shown.get(f"{PATH}/table.csv").text
-    assert "\n=cmd" not in cells and ",=cmd" not in cells
+    assert "\n=cmd" not in cells
+    assert ",=cmd" not in cells
     values = data_of(shown, "members")["nodes"]["value"] + ["192.0.2.7"]
-    assert sorted(values) == sorted(hostile().nodes["value"].to_pylist())
+    assert sorted(values) == sorted(values_of(hostile()))
 
 
 @pytest.mark.parametrize(

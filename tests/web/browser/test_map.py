@@ -104,7 +104,7 @@ def test_keys_and_wheel_move_and_zoom(own_page: Callable[..., Page]) -> None:
     page.focus("#map-canvas")
     assert "at" not in state(page)
     page.keyboard.press("ArrowRight")
-    x, y, k = map(float, state(page)["at"][0].split(","))
+    x, _, k = map(float, state(page)["at"][0].split(","))
     page.keyboard.press("+")
     zoomed = float(state(page)["at"][0].split(",")[2])
     assert zoomed == pytest.approx(1.3 * k, rel=0.01)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -134,6 +134,10 @@ def say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def _into(sizes: list[float]) -> Callable[[dict[str, Any]], None]:
+    return lambda event: sizes.append(event["encodedDataLength"])
+
+
 def _slowness(page: Page) -> float:
     """Return how many times slower than alone the machine works at this moment, at least 1."""
     return max(1.0, float(page.evaluate(_SLOWNESS)))
@@ -164,9 +168,7 @@ def test_it_is_light_and_soon_ready(number: int, browser: Browser, own: Served) 
             session = context.new_cdp_session(page)
             session.send("Network.enable")
             sizes: list[float] = []
-            session.on(
-                "Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"])
-            )
+            session.on("Network.loadingFinished", _into(sizes))
             page.goto(own.url + PATH)
             page.wait_for_selector("#map[data-ready]")
             ready.append(page.evaluate(_INTERACTIVE) / _slowness(page))
