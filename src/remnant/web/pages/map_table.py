@@ -136,8 +136,11 @@ def map_table(asked: AskedBy, case: str, query: Annotated[Rows, Query()]) -> Map
     columns = [_column(key, title, sort) for key, title in shown]
     asked_for: dict[str, Any] = {
         "about": head,
-        **{"of": query.of, "find": query.find, "kind": query.kind},
-        **{"sort": sort, "columns": columns},
+        "of": query.of,
+        "find": query.find,
+        "kind": query.kind,
+        "sort": sort,
+        "columns": columns,
     }
     if value is None:
         nothing: dict[str, Any] = {"choices": [], "found": 0, "total": 0, "rows": []}
