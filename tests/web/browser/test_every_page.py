@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -232,27 +233,27 @@ def test_targets_are_large_enough(visits: dict[str, Visit]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "wire", "fcp_ms", "tti_ms"),
-    [("", 60_000, 400, 500), ("/networks", 150_000, 600, 800)],
+    ("path", "wire"), [("", 60_000), ("/networks", 150_000)], ids=["overview", "networks"]
+)
+def test_pages_are_light(weights: Callable[..., Weight], path: str, wire: int) -> None:
+    assert weights(f"/cases/{CASE}{path}").wire <= wire
+
+
+@pytest.mark.speed
+@pytest.mark.parametrize(
+    ("path", "fcp_ms", "tti_ms"),
+    [("", 400, 500), ("/networks", 600, 800)],
     ids=["overview", "networks"],
 )
-def test_pages_are_light(
-    paths: list[str],
-    weights: Callable[..., Weight],
-    path: str,
-    wire: int,
-    fcp_ms: float,
-    tti_ms: float,
+def test_pages_open_soon(
+    weights: Callable[..., Weight], path: str, fcp_ms: float, tti_ms: float
 ) -> None:
-    if f"/cases/{CASE}{path}" not in paths:
-        pytest.skip("there is no such page")
-    # The machine does other things too: one undisturbed round is enough.
-    for _ in range(4):
-        weight = weights(f"/cases/{CASE}{path}")
-        assert weight.wire <= wire, weight
-        if weight.fcp_ms <= fcp_ms and weight.tti_ms <= tti_ms:
-            return
-    pytest.fail(str(weight))
+    # One undisturbed round is enough.
+    rounds = [weights(f"/cases/{CASE}{path}") for _ in range(4)]
+    sys.stdout.write(
+        f"{path or 'overview'}: {[(round(w.fcp_ms), round(w.tti_ms)) for w in rounds]}\n"
+    )
+    assert any(w.fcp_ms <= fcp_ms and w.tti_ms <= tti_ms for w in rounds)
 
 
 def test_the_watch_over_pages_sees_what_it_is_there_for(page: Page, log: Log) -> None:

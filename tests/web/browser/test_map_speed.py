@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from web.conftest import Served
 
+pytestmark = pytest.mark.speed
+
 PATH: Final = "/cases/taken/map"
 ROUNDS: Final = 4
 
