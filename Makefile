@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix bench quality fuzz docs clean
+.PHONY: help run test speed check fix bench quality fuzz docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -14,6 +14,9 @@ run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict
 
 test: $(VENV)/.dev ## install what the tests need, run all of them
 	$(BIN)/python -m pytest -n auto --dist loadfile -q $(TESTS)
+
+speed: $(VENV)/.dev ## how soon pages open and how smoothly the map moves; on a machine that does nothing else
+	$(BIN)/python -m pytest -m speed -p no:randomly -q -s tests/web
 
 check: $(VENV)/.dev ## formatting, lint, types
 	$(BIN)/ruff format --check .
@@ -46,6 +49,9 @@ bench: $(VENV)/.dev ## compare with what a user would pick instead; prints ratio
 	$(BIN)/python bench/simulate_views.py
 	$(BIN)/python bench/enrich_lookup.py
 	$(BIN)/python bench/ranking.py
+	$(BIN)/python bench/passive_dns.py
+	$(BIN)/python bench/layout.py
+	$(BIN)/python bench/dga.py
 	$(BIN)/python bench/dashboard.py
 
 docs: $(VENV)/.dev ## write the reference pages that are generated from code

@@ -199,7 +199,7 @@ def store_day(
         change.commit()
 
 
-def words(codes: Any, values: list[str]) -> pa.DictionaryArray:
+def words(codes: Any, values: list[str]) -> Any:
     """Return words by their codes."""
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(values))
 

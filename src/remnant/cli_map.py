@@ -24,7 +24,7 @@ from remnant.cli_shared import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from remnant.cases.model import Case
     from remnant.infrastructure.graph import Graph
@@ -60,9 +60,18 @@ class CandidateKind(StrEnum):
     ADDRESS = "address"
 
 
+class Over(StrEnum):
+    """Steps in which traffic is told."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
 _PRINTED: Final = {MapFormat.TABLE: Format.TABLE, MapFormat.JSON: Format.JSON}
 _HUBS: Final = 20
+_NAMED: Final = frozenset({"name", "domain", "name_server", "mail_exchanger"})
 _CANDIDATE: Final = ("score", "kind", "value", "reasons")
+_STEP: Final = ("start", "network", "name", "queries", "clients", "covered", "vantage", "unit")
 _EDGE: Final = ("tail", "type", "head", "time_first", "time_last", "count", "clients", "sensors")
 _NO_RECORDS: Final = (
     "No passive DNS holds the names or addresses of this case: import some with "
@@ -109,6 +118,14 @@ def map_case(
         bool,
         typer.Option("--traffic", help="Add the networks from which clients asked for the names."),
     ] = False,
+    over: Annotated[
+        Over | None,
+        typer.Option(
+            "--over",
+            help="With --traffic: print how many queries and clients each network sent for each "
+            "name, by hour or by day, instead of the map.",
+        ),
+    ] = None,
     output: Annotated[
         MapFormat,
         typer.Option(
@@ -128,11 +145,17 @@ def map_case(
     loaded = open_library(settings).get(case)
     if layout:
         output = MapFormat.VIEWER
-    _check(output, file, listed="--candidates" * candidates or "--flux" * flux)
+    if over is not None and not traffic:
+        raise typer.BadParameter("it goes with --traffic", param_hint="--over")
+    listed = "--candidates" * candidates or "--flux" * flux or "--over" * (over is not None)
+    _check(output, file, listed=listed)
     with open_store(settings) as store:
         view = store.view(case)
         window = _window(since, until)
         graph = _graph(settings, store, view, loaded, window, hops)
+        if over is not None:
+            _print_steps(_steps(graph, view, window, over), output)
+            return
         shown = _asked(graph, view, window) if traffic else graph
         simulated = view.simulated
         features = _flux(settings, store, loaded, graph, window, limit, kind) if flux else ([], ())
@@ -145,12 +168,18 @@ def map_case(
     elif file is not None or output not in {*_PRINTED, MapFormat.CSV}:
         rows = [one.to_json() for one in _ranked(graph, limit, kind)]
         _write(settings, loaded, shown, rows, output, file, window=window, simulated=simulated)
+        return
     elif output is MapFormat.JSON:
         emit_json(_json(loaded, shown, window, simulated=simulated))
     elif output is MapFormat.CSV:
         emit(_edges(shown), Format.CSV, _EDGE)
     else:
         typer.echo(_text(loaded, shown, window, simulated=simulated), nl=False)
+    if traffic and not candidates and not flux:
+        say(
+            "Counts of clients are exact here, also small ones: not for publication. Files "
+            f"written with -o hide those under {settings.report.minimum_count}."
+        )
 
 
 def _check(output: MapFormat, file: Path | None, *, listed: str) -> None:
@@ -221,7 +250,7 @@ def _flux(
     owners = [
         (str(row["kind"]), row["value"])
         for row in graph.nodes.select(["kind", "value"]).to_pylist()
-        if row["kind"] in {"name", "domain", "name_server", "mail_exchanger"}
+        if row["kind"] in _NAMED
     ]
     asked = pa.array([value for _, value in owners], pa.string())
     answers = StoredPivots(store, case.name).rows(asked)
@@ -255,6 +284,41 @@ def _asked(graph: Graph, view: View, window: Window | None) -> Graph:
     except NoData as none:
         say(f"No networks of clients: {none.what}")
         return graph
+
+
+def _steps(graph: Graph, view: View, window: Window | None, step: Over) -> Iterator[dict[str, Any]]:
+    """Yield what each network asked for each name, one interval after the other.
+
+    Zeros are left out; an interval that no sensor covered is one row of nulls.
+    """
+    from remnant.infrastructure.traffic import slider
+
+    kinds = graph.nodes.select(["kind", "value"]).to_pylist()
+    names = [row["value"] for row in kinds if row["kind"] in _NAMED]
+    found = slider(view, names, window, step=step.value)
+    seen = {"vantage": found.vantage, "unit": found.unit}
+    for place, start in enumerate(found.starts):
+        if not found.covered[place]:
+            nothing = dict.fromkeys(("network", "name", "queries", "clients"))
+            yield {"start": start, **nothing, "covered": False, **seen}
+            continue
+        for edge in found.queries[:, place].nonzero()[0].tolist():
+            yield {
+                "start": start,
+                "network": found.networks[edge],
+                "name": found.names[edge],
+                "queries": int(found.queries[edge, place]),
+                "clients": int(found.clients[edge, place]),
+                "covered": True,
+                **seen,
+            }
+
+
+def _print_steps(rows: Iterator[dict[str, Any]], output: MapFormat) -> None:
+    from remnant.report.text import stream
+
+    for part in stream(rows, _STEP, output.value):
+        typer.echo(part, nl=False)
 
 
 def _ranked(

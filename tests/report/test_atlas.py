@@ -54,9 +54,25 @@ def test_counts_states_and_figures(stored: Stored, tmp_path: Path) -> None:
     assert atlas.facts.window is None
     assert atlas.asked_facts.window == WINDOW
     assert all(text.startswith("<svg") for text in drawings(atlas)["map"])
-    names = {path.name for path in write_drawings(atlas, tmp_path)}
-    assert names >= {"taken-map-nodes.csv", "taken-map-edges.csv", "taken-map.svg", "taken-map.png"}
-    assert "hidden.test" in (tmp_path / "taken-map-nodes.csv").read_text(encoding="utf-8")
+
+
+def test_what_is_joined_is_listed_internally_only(stored: Stored, tmp_path: Path) -> None:
+    public, internal = (shown(stored, internal=internal) for internal in (False, True))
+    assert public is not None
+    assert internal is not None
+    (tmp_path / "internal").mkdir()
+
+    names = {path.name for path in write_drawings(public, tmp_path)}
+    assert names == {"taken-map.csv", "taken-map.svg", "taken-map.png"} | {
+        name for name in names if "traffic" in name
+    }
+    lines = (tmp_path / "taken-map.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "kind,number"
+    assert sum(int(line.rpartition(",")[2]) for line in lines[1:]) == len(public.graph)
+    names = {path.name for path in write_drawings(internal, tmp_path / "internal")}
+    assert names >= {"taken-map-nodes.csv", "taken-map-edges.csv"}
+    rows = (tmp_path / "internal" / "taken-map-nodes.csv").read_text(encoding="utf-8")
+    assert "hidden.test" in rows
 
 
 def test_without_records_there_is_nothing_to_show(tmp_path: Path) -> None:

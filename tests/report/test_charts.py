@@ -125,3 +125,21 @@ def test_any_label_can_be_drawn(label: str) -> None:
 def test_a_label_of_emoji_is_drawn_where_it_is_cut() -> None:
     sheet = bars([("\U0001f9a0" * 80, 1.0, "1")], NARROW)
     assert "1f9a0" in svg(specification(sheet, NARROW))
+
+
+def test_a_log_scale_holds_every_value_and_draws_zero_on_its_base_line() -> None:
+    points = [(START + i * DAY, value) for i, value in enumerate((0.0, 3.0, 40_000.0))]
+    sheet = curve(points, WINDOW, WIDE, log=True)
+    sheet.to_dict(validate=True)
+    scale = next(
+        layer["encoding"]["y"]["scale"]
+        for layer in sheet.to_dict()["layer"]
+        if layer["mark"]["type"] == "line"
+    )
+    assert scale["type"] == "log"
+    assert scale["clamp"]
+    low, high = scale["domain"]
+    assert 0 < low <= 3
+    assert high >= 40_000
+    ET.fromstring(svg(specification(sheet, WIDE)))
+    ET.fromstring(svg(specification(curve([], WINDOW, WIDE, log=True), WIDE)))

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mapped import Sketch
 from remnant.infrastructure.graph import Graph
-from remnant.report.mapfacts import candidate_ranks, published
+from remnant.report.mapfacts import _few, candidate_ranks, published
 from report.mapsample import FACTS, candidates, sample
 
 
@@ -96,3 +99,23 @@ def test_few_queries_are_not_published_nor_when_few_clients_asked() -> None:
     assert [row["time_first"].hour for row in rows] == [13, 0]
     (together,) = (r for r in shown.nodes.to_pylist() if r["value"].startswith("networks"))
     assert together["degree"] == 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 40)), max_size=30),
+    st.integers(2, 15),
+)
+def test_no_small_number_of_queries_follows_from_the_sum_of_a_name(
+    edges: list[tuple[int, int]], minimum: int
+) -> None:
+    heads = np.array([head for head, _ in edges], np.int32)
+    counts = np.array([count for _, count in edges], np.int64)
+    hidden = _few(heads, counts, minimum)
+
+    assert hidden[counts < minimum].all()
+    for head in set(heads.tolist()):
+        of_name = heads == head
+        told = int((hidden & of_name).sum())
+        assert told != 1 or of_name.sum() == 1
+        # No more than needed.
+        assert told <= max(int((of_name & (counts < minimum)).sum()), 2)

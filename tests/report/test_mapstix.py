@@ -70,7 +70,7 @@ def test_seeds_candidates_and_sinkholes_are_infrastructure_and_hubs_are_not(
     seeds = {r["value"] for r in sample().nodes.to_pylist() if r["seed"]}
     hubs = {r["value"] for r in sample().nodes.to_pylist() if r["hub"] is not None}
 
-    assert members.pop("Sinkhole: Sinkhole of X") == {"192.0.2.53"}
+    assert members.pop("SIMULATED: Sinkhole: Sinkhole of X") == {"192.0.2.53"}
     assert members.pop(f"SIMULATED: {FACTS.title}") == seeds
     (found,) = members.values()
     assert found == {row["value"] for row in candidates(sample())}

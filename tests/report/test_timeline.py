@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from remnant.report.drawing import NARROW, WIDE, Frame
 from remnant.report.facts import Mark
-from remnant.report.timeline import EM, GUTTER, labels, ticks
+from remnant.report.timeline import EM, GUTTER, labels, ticks, written
 from remnant.windows import Window
 
 START = datetime(2015, 3, 25, tzinfo=UTC)
@@ -62,3 +62,17 @@ def test_ticks_are_round_few_and_inside(days: float) -> None:
 def test_weeks_begin_on_monday() -> None:
     times, _ = ticks(WINDOW, 10)
     assert {time.weekday() for time in times} == {0}
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "second"),
+    [(1, "25 Mar", "03:00"), (14, "25 Mar 2015", "26 Mar"), (400, "Apr 2015", "May")],
+)
+def test_ticks_are_written_as_the_figures_of_reports_write_them(
+    days: int, first: str, second: str
+) -> None:
+    times, how = ticks(Window(START, START + timedelta(days=days)), 14)
+    words = written(times, how)
+    assert len(words) == len(times)
+    assert words[0] == first
+    assert words[1] == second

@@ -173,6 +173,23 @@ def test_traffic_adds_the_networks_that_ask(charted: Place, told: dict[str, Any]
     assert len(asked["edges"]) == len(told["edges"]) + len(asks)
 
 
+def test_traffic_of_each_network_and_name_over_time(charted: Place) -> None:
+    days = charted.ask("map", CASE, "--traffic", "--over", "day")
+    hours = charted.ask("map", CASE, "--traffic", "--over", "hour")
+    assert {row["covered"] for row in days} <= {True, False}
+    for rows in (days, hours):
+        assert [row["start"] for row in rows] == sorted(row["start"] for row in rows)
+        assert all(row["queries"] >= row["clients"] > 0 for row in rows if row["covered"])
+    assert sum(row["queries"] or 0 for row in days) == sum(row["queries"] or 0 for row in hours)
+    queries = sum(row["queries"] for row in charted.ask("traffic", CASE, "--by", "name"))
+    assert 0 < sum(row["queries"] or 0 for row in days) <= queries
+    assert "--traffic" in charted.run("map", CASE, "--over", "day").said
+
+
+def test_exact_counts_are_told_to_be_exact(charted: Place) -> None:
+    assert "not for publication" in charted.do("map", CASE, "--traffic", "--format", "csv").said
+
+
 def test_what_lives_and_who_holds_it(
     charted: Place, made: Made, ranked: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -82,13 +82,13 @@ def make_people(settings: Settings) -> None:
 
 
 @contextmanager
-def guarding(settings: Settings, **web: Any) -> Iterator[Guarded]:
+def guarding(settings: Settings, *, beside: bool = False, **web: Any) -> Iterator[Guarded]:
     """Run a site that demands accounts, with settings of its section ``web``."""
     from fastapi.testclient import TestClient
 
     from remnant.web.app import create_app
 
-    app = create_app(replace(settings, web=WebSettings(**web)), guarded=True)
+    app = create_app(replace(settings, web=WebSettings(**web)), guarded=True, beside=beside)
     with TestClient(app, base_url="http://localhost", follow_redirects=False) as client:
         yield Guarded(app, client)
 

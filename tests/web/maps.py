@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from mapped import START, made_up, with_traffic
 from remnant.infrastructure.traffic import Slider
@@ -51,8 +52,8 @@ def hostile_chart() -> dict[str, Any]:
 
 def days_of(graph: Graph) -> Slider | None:
     """Return made-up traffic of the edges from client networks, with a day without sensors."""
-    values = graph.nodes["value"].to_pylist()
-    types = graph.edges["type"].cast("string").to_pylist()
+    values: list[Any] = graph.nodes["value"].to_pylist()
+    types = graph.edges["type"].cast(pa.string()).to_pylist()
     asks = [e for e, kind in enumerate(types) if kind == "asks"]
     if not asks:
         return None

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-VALUES: Final[dict[str, tuple[str, ...]]] = {"case": (CASE, QUIET)}
+VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "case": (CASE, QUIET),
+    "code": ("DE", "unknown"),
+    "asn": ("64500",),
+    "prefix": ("198.51.100.0/24",),
+}
 """What stands for a parameter in the path of a page."""
 
 MORE: Final = ("/cases/there-is-none", "/search?q=%3Cscript%3Ealert(13)%3C/script%3E")
@@ -25,6 +30,7 @@ _FILE: Final = re.compile(r"\.(json|csv|svg|png|pdf|zip|toml|txt|html|js)(\?|$)"
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::\w+)?\}")
 _PARAMETER_ANY: Final = re.compile(r"\{(\w+)(:\w+)?\}")
 _HREF: Final = re.compile(r'<a\b[^>]*?\shref="([^"]*)')
+_ESCAPED: Final = re.compile("%3C|%5C0", re.IGNORECASE)
 _STREAM: Final = re.compile(r"(^|/)(events|live|stream)(/|$)")
 
 
@@ -89,7 +95,7 @@ def pages(client: TestClient) -> list[str]:
     for template in unknown:
         shape = _PARAMETER_ANY.sub(lambda m: ".+" if m[2] == ":path" else "[^/?]+", template)
         fitting = [link for link in linked if re.fullmatch(shape, link.partition("?")[0])]
-        fitting.sort(key=lambda link: "%3C" not in link)
+        fitting.sort(key=lambda link: not _ESCAPED.search(link))
         found += [link for link in fitting[:2] if _page(client, link) is not None]
     return list(dict.fromkeys(found))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from remnant.web.results.kinds import KINDS
 from web.hostile import CASE
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from web.conftest import Desk
 
-EXAMPLES: Final = int(os.environ.get("REMNANT_API_EXAMPLES", "4"))
+EXAMPLES: Final = int(os.environ.get("REMNANT_API_EXAMPLES", "2"))
 _STREAM: Final = re.compile(r"(^|/)(events|live|stream)$")
 
 
@@ -59,6 +60,7 @@ def test_operations_have_stable_names_that_differ(document: dict[str, Any]) -> N
         # Not the ones that are made from path and function, which change when either does.
         assert re.fullmatch(r"[a-z][a-z0-9_]{2,40}", name), name
         assert not name.endswith(("_get", "_post", "_put", "_delete")), name
+        assert "__" not in name, name
 
 
 def test_every_operation_documents_its_errors_in_one_shape(document: dict[str, Any]) -> None:
@@ -76,35 +78,30 @@ def test_every_operation_says_what_it_does_and_where_it_belongs(document: dict[s
 
 
 def test_lists_that_go_on_are_paged_by_key(client: TestClient, document: dict[str, Any]) -> None:
-    """Where a parameter says where to go on, following it shows each row once, in pages."""
-    keys = {"after", "cursor"}
+    """Where an answer says where to go on, following it shows each row once, in short pages."""
+    paged = []
     for method, path, told in operations(document):
         named = {each["name"]: each for each in told.get("parameters", ())}
-        if method != "get" or path.endswith(".csv") or not (found := keys & set(named)):
+        if method != "get" or not path.endswith(".json") or not {"after", "limit"} <= set(named):
             continue
-        if "limit" not in named or set(re.findall(r"\{(\w+)\}", path)) - {"case"}:
-            continue
-        key = found.pop()
-        seen: list[Any] = []
-        asked = path.replace("{case}", CASE)
-        given: dict[str, Any] = {"limit": max(2, named["limit"]["schema"].get("minimum", 1))}
+        least = named["limit"]["schema"].get("minimum", 1)
+        seen: list[str] = []
+        given: dict[str, Any] = {"limit": max(2, least)}
         for _ in range(40):
-            answer = client.get(asked, params=given)
+            answer = client.get(path.replace("{case}", CASE), params=given)
             assert answer.status_code == 200, answer.text
             body = answer.json()
-            assert "next" in body, f"{path}: {sorted(body)}"
-            rows = next(value for value in body.values() if _is_rows(value) or value == [])
-            assert len(rows) <= given["limit"]
-            seen += rows
-            if body["next"] is None:
+            assert "after" in body, f"{path}: {sorted(body)}"
+            rows = body.get("rows", body.get("sources"))
+            rows = rows if isinstance(rows, list) else next(iter((rows or {"": []}).values()))
+            assert len(rows) <= given["limit"], path
+            seen += map(repr, rows)
+            if body["after"] is None:
                 break
-            given[key] = body["next"]
-        texts = [repr(row) for row in seen]
-        assert len(texts) == len(set(texts)), path
-
-
-def _is_rows(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+            given["after"] = body["after"]
+        assert len(seen) == len(set(seen)), path
+        paged.append(path)
+    assert len(paged) >= 3
 
 
 def test_errors_have_one_shape_wherever_they_arise(client: TestClient) -> None:
@@ -156,6 +153,9 @@ def test_whatever_is_asked_the_answer_is_one_that_the_document_knows(desk: Desk)
     from schemathesis.generation import GenerationMode
     from schemathesis.specs.openapi import checks
 
+    site = desk.client.app.state.site  # type: ignore[attr-defined]
+    for kind in KINDS:
+        site.results.wait(CASE, kind, internal=True)
     document = desk.client.get("/openapi.json").json()
     schema = schemathesis.openapi.from_dict(document)
     wanted = [
@@ -179,32 +179,33 @@ def test_whatever_is_asked_the_answer_is_one_that_the_document_knows(desk: Desk)
         streams = "text/event-stream" in str(operation.definition.raw.get("responses", ""))
         if streams or _STREAM.search(operation.path):
             continue
-        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            for known in ({"case": CASE}, None):
-                if known is not None and "{case}" not in operation.path:
-                    continue
+        of_case = {"case": CASE} if "{case}" in operation.path else None
+        ways = [(GenerationMode.POSITIVE, of_case), (GenerationMode.NEGATIVE, of_case)]
+        for mode, known in ways if of_case is None else [*ways, (GenerationMode.NEGATIVE, None)]:
 
-                @bounded
-                @given(case=operation.as_strategy(generation_mode=mode, path_parameters=known))
-                def asks(case: Any) -> None:
-                    asked = case.as_transport_kwargs(base_url="http://127.0.0.1")
-                    headers = dict(asked.pop("headers", None) or {})
-                    headers["x-csrf-token"] = desk.token
-                    headers.pop("host", None)
-                    asked.pop("cookies", None)
-                    if asked.get("files"):
-                        asked["files"] = [_part(*part) for part in _parts(asked["files"])]
-                    request = desk.client.build_request(headers=headers, **asked)
-                    request.read()
-                    answer = desk.client.send(request)
-                    case.validate_response(answer, checks=wanted)
+            @bounded
+            @given(case=operation.as_strategy(generation_mode=mode, path_parameters=known))
+            def asks(case: Any) -> None:
+                asked = case.as_transport_kwargs(base_url="http://127.0.0.1")
+                headers = dict(asked.pop("headers", None) or {})
+                headers["x-csrf-token"] = desk.token
+                headers.pop("host", None)
+                asked.pop("cookies", None)
+                if asked.get("files"):
+                    asked["files"] = [_part(*part) for part in _parts(asked["files"])]
+                request = desk.client.build_request(headers=headers, **asked)
+                request.read()
+                answer = desk.client.send(request)
+                # What is not worked out yet is said so, and documented.
+                is_early = answer.status_code == 503 and "being worked out" in answer.text
+                case.validate_response(answer, checks=wanted[is_early:])
 
-                try:
-                    asks()
-                except Unsatisfiable:
-                    assert mode is GenerationMode.NEGATIVE  # there is nothing to get wrong
-                except Exception as error:
-                    error.add_note(f"{operation.label}, {mode}, {known}")
-                    raise
-                tried.append(operation.label)
+            try:
+                asks()
+            except Unsatisfiable:
+                assert mode is GenerationMode.NEGATIVE  # there is nothing to get wrong
+            except Exception as error:
+                error.add_note(f"{operation.label}, {mode}, {known}")
+                raise
+            tried.append(operation.label)
     assert len(set(tried)) >= 10

@@ -6,6 +6,7 @@ Names as written; of ``*.zone`` and of generated names only those that somebody 
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,9 @@ _WIDEST: Final = 256
 """Addresses of the largest watched network that is asked for one by one."""
 
 _FOREVER: Final = (-(1 << 62), 1 << 62)
+
+# A dot between labels: one that no backslash escapes, which another may escape itself.
+_DOT: Final = re.compile(r"(?<!\\)(?:\\\\)*\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +171,10 @@ def _below(
 
 def _zone_over(name: str, zones: dict[str, tuple[str, str]]) -> str | None:
     """Return the closest of some zones that a name is, or lies below."""
-    at = 0
-    while True:
+    for at in (0, *(dot.end() for dot in _DOT.finditer(name))):
         if name[at:] in zones:
             return name[at:]
-        at = name.find(".", at) + 1
-        while at > 1 and name[at - 2] == "\\":
-            at = name.find(".", at) + 1
-        if not at:
-            return None
+    return None
 
 
 def _generated(

@@ -7,6 +7,8 @@ beside the published indicators is a lead and no finding: it is named in interna
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -52,6 +54,7 @@ class Atlas:
         seeds: indicators of the case on the map.
         hubs: things that join nothing.
         left_out: records that could not be used.
+        internal: candidates are named and small counts shown.
         candidates: what ranks highest, best first; empty where they are not to be named.
         ranked: how many things rank high enough to be listed.
         notes: what did not work out in the ranking.
@@ -69,6 +72,7 @@ class Atlas:
     seeds: int
     hubs: int
     left_out: int
+    internal: bool
     candidates: tuple[Candidate, ...]
     ranked: int
     notes: tuple[str, ...]
@@ -156,6 +160,7 @@ def gather(
         seeds=int(graph.seeds.size),
         hubs=int(graph.hubs.sum()),
         left_out=int(sum(row["count"] for row in graph.left_out.to_pylist())),
+        internal=internal,
         candidates=tuple(best) if internal else (),
         ranked=len(best),
         notes=ranked.notes,
@@ -182,6 +187,9 @@ def drawings(atlas: Atlas) -> dict[str, tuple[str, str]]:
 def write_drawings(atlas: Atlas, folder: Path) -> list[Path]:
     """Write the figures as SVG and PNG, and the map as CSV; return the paths.
 
+    The CSV of a report for publication has how many things of each kind there are: what is joined
+    to a botnet's names is not all its own, and a list would name all of it.
+
     Raises:
         RemnantError: a file cannot be written.
     """
@@ -190,7 +198,15 @@ def write_drawings(atlas: Atlas, folder: Path) -> list[Path]:
     from remnant.report.trafficfigure import traffic_svg  # noqa: PLC0415 - likewise
 
     start = folder / f"{atlas.facts.case}-map"
-    paths = write_map(atlas.graph, atlas.rows, "csv", start.with_suffix(".csv"), facts=atlas.facts)
+    if atlas.internal:
+        place = start.with_suffix(".csv")
+        paths = write_map(atlas.graph, atlas.rows, "csv", place, facts=atlas.facts)
+    else:
+        paths = [start.with_suffix(".csv")]
+        rows = [("kind", "number"), *atlas.kinds]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        write_whole(paths[0], text.getvalue().encode())
     figures = {}
     if atlas.is_drawn:
         figures[start.name] = map_svg(atlas.arranged, atlas.rows, atlas.facts)

@@ -109,7 +109,8 @@ def published(graph: Graph, minimum: int) -> Graph:
     for all of these, whose edges carry the queries but no clients. Where only one would be hidden
     the next smallest is hidden with it, for the rest of the total would tell its count. Where
     edges of a network that stays have fewer clients, those are left out too. Edges with fewer than
-    ``minimum`` queries are left out; of those without clients only the days are told.
+    ``minimum`` queries are left out, and where that would be one edge of a name the next smallest
+    too; of those without clients only the days are told.
 
     Args:
         graph: the map.
@@ -135,8 +136,12 @@ def published(graph: Graph, minimum: int) -> Graph:
 def _without_few_queries(edges: pa.Table, minimum: int) -> pa.Table:
     """Return the edges without those of few queries; the times of few clients as days."""
     asks: Any = pc.equal(edges["type"].cast(pa.string()), pa.scalar("asks"))
-    few = pc.less(edges["count"], pa.scalar(minimum))
-    edges = edges.filter(pc.invert(pc.and_(asks, few)))
+    asking = np.flatnonzero(asks.to_numpy(zero_copy_only=False))
+    kept = np.ones(edges.num_rows, np.bool_)
+    heads = np.asarray(edges["head"].to_numpy())[asking]
+    counts = np.asarray(edges["count"].to_numpy(), np.int64)[asking]
+    kept[asking[_few(heads, counts, minimum)]] = False
+    edges = edges.filter(pa.array(kept))
     asks = pc.equal(edges["type"].cast(pa.string()), pa.scalar("asks"))
     hidden = pc.and_(asks, pc.is_null(edges["clients"]))
     for name in ("time_first", "time_last"):
@@ -145,6 +150,24 @@ def _without_few_queries(edges: pa.Table, minimum: int) -> pa.Table:
         column: Any = pc.if_else(hidden, days, edges[name])
         edges = edges.set_column(index, edges.schema.field(name), column)
     return edges
+
+
+def _few(
+    heads: npt.NDArray[np.int32], counts: npt.NDArray[np.int64], minimum: int
+) -> npt.NDArray[np.bool_]:
+    """Return which edges are left out: those of few queries.
+
+    Where that is one edge of a name, the next smallest of the name goes with it: the sum of the
+    name's queries is published elsewhere, and the rest of it would tell the one.
+    """
+    few = counts < minimum
+    order = np.lexsort((counts, heads))
+    firsts = np.flatnonzero(np.diff(heads[order], prepend=-1))
+    ends = np.append(firsts[1:], len(order))
+    hidden = np.add.reduceat(few[order], firsts, dtype=np.int64) if firsts.size else firsts
+    alone = (hidden == 1) & (ends - firsts > 1)
+    few[order[firsts[alone] + 1]] = True
+    return few
 
 
 def _without_small(edges: pa.Table, clients: npt.NDArray[np.int64], minimum: int) -> pa.Table:

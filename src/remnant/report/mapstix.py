@@ -150,7 +150,7 @@ def _infrastructures(
     kinds = graph.kinds
     values = graph.nodes["value"].to_pylist()
     groups += [
-        (f"sinkhole {values[n]}", f"Sinkhole: {labels[n] or values[n]}", "unknown", [n])
+        (f"sinkhole {values[n]}", f"{head}Sinkhole: {labels[n] or values[n]}", "unknown", [n])
         for n, kind in enumerate(kinds)
         if kind == "sinkhole" and n in ids
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 import remnant
@@ -49,6 +50,11 @@ _HEADERS: Final = {
 }
 
 
+def operation_name(route: APIRoute) -> str:
+    """Return what an operation is called in the API's document: programs rely on it."""
+    return route.name.replace(".", "_")
+
+
 def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True) -> FastAPI:
     """Return the application.
 
@@ -85,6 +91,7 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
         redoc_url=None,
         openapi_url=None,
         lifespan=lifespan,
+        generate_unique_id_function=operation_name,
         dependencies=[Depends(admit), Depends(genuine)],
     )
     app.state.secret = secrets.token_bytes(32)

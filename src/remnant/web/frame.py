@@ -8,8 +8,8 @@ needs no exception for inline ones.
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 import re
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,9 +27,9 @@ from remnant.report.facts import Pulse
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
+from remnant.web.name_path import name_part
 from remnant.web.places import words
 from remnant.web.places.lands import name_of
-from remnant.web.name_path import name_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

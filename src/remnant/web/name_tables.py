@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from remnant.errors import NoData
 from remnant.web.paging import read_cursor, write_cursor
 from remnant.web.results.names import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
     from pathlib import Path
 
     from remnant.settings import Settings
@@ -39,7 +40,7 @@ SORTS: Final[dict[str, bool]] = {
 
 _TIMES: Final = frozenset({"first", "last"})
 _WORDS: Final = frozenset({"name", "role", "state", "now"})
-_SEARCH_ROWS: Final = 200
+_TOTALS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Tables:
 
     _engine: Any = None
     _turn = threading.Lock()
+    _totals: ClassVar[OrderedDict[Hashable, int]] = OrderedDict()
 
     def __init__(self, settings: Settings, case: str, folder: str) -> None:
         self._folder: Path = folder_of(settings, case) / folder
@@ -109,6 +111,15 @@ class Tables:
             )
         # One name for whatever is read: a new one for each question would never be forgotten.
         return cls._engine.read_parquet(str(path), table_name="part")
+
+    def _total(self, which: str, chosen: Hashable, table: Any) -> int:
+        """Return how many rows there are; all pages of one choice ask for it."""
+        key = (self._folder, which, chosen)
+        if key not in self._totals:
+            self._totals[key] = int(table.count().to_pyarrow().as_py())
+            while len(self._totals) > _TOTALS:
+                self._totals.popitem(last=False)
+        return self._totals[key]
 
     def names(
         self,
@@ -134,10 +145,10 @@ class Tables:
         with self._turn:
             table = self._read(self._folder / f"names-{vantage or 'none'}.parquet")
             table = _kept(table, chosen)
+            total = self._total(f"names-{vantage}", replace(chosen, sort="", reverse=False), table)
             table = table.mutate(key=_sorted_by(table, chosen.sort))
             word = chosen.sort in _WORDS
             down = SORTS[chosen.sort] is not chosen.reverse
-            total = int(table.count().to_pyarrow().as_py())
             rows, more = _page(
                 table, [("key", str if word else int, down), ("text", str, False)], limit, after,
                 before,
@@ -201,7 +212,7 @@ class Tables:
         with pq.ParquetFile(self._folder / "servers.parquet") as file:
             for batch in file.iter_batches(1000, columns=["text"]):
                 for text in batch["text"].to_pylist():
-                    yield json.loads(text)
+                    yield json.loads(str(text))
 
     def server(self, kind: str, value: str) -> dict[str, Any] | None:
         """Return what is known of one server or name, as its JSON, or ``None``."""
@@ -254,7 +265,8 @@ def _sorted_by(table: Any, sort: str) -> Any:
     if sort == "name":
         return table.text
     if sort in _TIMES:
-        return table[sort].epoch_seconds().fill_null(-1)
+        # The engine counts in fractions, whatever Ibis takes it for.
+        return table[sort].epoch_seconds().cast("int64").fill_null(-1)
     return table[sort].fill_null("") if sort in _WORDS else table[sort]
 
 

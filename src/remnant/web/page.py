@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, TypeAdapter
 
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.answers import Body, send
 from remnant.web.frame import to_html
@@ -47,6 +48,7 @@ def page(
     table: str | None = None,
     template: str | None = None,
     kept: bool | None = None,
+    recorded: Action | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Serve what a function answers as HTML, JSON and, with ``table``, CSV.
 
@@ -61,6 +63,7 @@ def page(
             be kept for a few seconds (``web.answers``), and the open page keeps itself new. False
             for what must be seen at once (accounts, the list of reports) and for what is written
             down each time it is seen. Default: pages below ``/cases``.
+        recorded: what the audit log says each time it is seen, kept or not; with the case.
     """
     keeps = path.startswith("/cases") if kept is None else kept
 
@@ -81,6 +84,8 @@ def page(
 
         def sent(given: dict[str, Any], twin: str, write: Callable[[], Body]) -> Response:
             asked: Asked = given["asked"]
+            if recorded is not None:
+                audit(asked.request, recorded, str(given.get("case", "")))
             if not keeps:
                 return send(asked.request, write())
             key = (name, twin, asked.viewer, asked.path_and_query)

@@ -45,25 +45,32 @@ def read_cursor(text: str, kinds: Sequence[type | tuple[type, ...]]) -> list[Any
     >>> read_cursor("WzMsImEuZXhhbXBsZSJd", [int, str])
     [3, 'a.example']
     """
-    try:
-        if len(text) > MOST_CURSOR:
-            raise ValueError
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        found = json.loads(data)
-        if not isinstance(found, list) or len(found) != len(kinds):
-            raise ValueError
-        for value, kind in zip(found, kinds, strict=True):
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise ValueError
-            if isinstance(value, int) and abs(value) >= 1 << 63:
-                raise ValueError
-            if isinstance(value, str):
-                value.encode()  # a lone surrogate is no text
-    except (ValueError, binascii.Error, RecursionError):
+    found = _decoded(text)
+    if not isinstance(found, list) or len(found) != len(kinds) or not all(map(_fits, found, kinds)):
         raise RemnantError(
             "this is no place in the list",
             got=text[:80],
             expected="what a page of the list said",
             hint="begin with the first page",
-        ) from None
+        )
     return found
+
+
+def _decoded(text: str) -> Any:
+    """Return what a cursor holds, ``None`` where it holds nothing that can be read."""
+    if len(text) > MOST_CURSOR:
+        return None
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return json.loads(data)
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+def _fits(value: Any, kind: type | tuple[type, ...]) -> bool:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return False
+    if isinstance(value, str):
+        # Half of a surrogate pair is no text.
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    return not isinstance(value, int) or abs(value) < 1 << 63

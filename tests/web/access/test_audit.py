@@ -9,12 +9,14 @@ import pytest
 from remnant.errors import StoreError
 from remnant.web.access import audit
 from remnant.web.access.audit import Action
+from remnant.web.access.tokens import Scope
 from web.access.test_sessions import Clock
-from web.guarded import ANALYST, OPERATOR, bare
+from web.guarded import ANALYST, OPERATOR, OWNER, bare, guarding, make_people
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from story.telling import Place
     from web.guarded import Guarded
 
 
@@ -130,3 +132,43 @@ def test_this_machines_user_may_look_where_nothing_can_be_written(
             answer = send(local, "/accounts", "/logout")
     assert answer.status_code == 303
     assert "not recorded: logout" in caplog.text
+
+
+def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
+    home: Place, tmp_path: Path, quick_passwords: None
+) -> None:
+    import shutil
+    from dataclasses import replace
+
+    from web.conftest import settings_of
+
+    shutil.copytree(home.folder, tmp_path / "copy")
+    settings = replace(
+        settings_of(home),
+        home=tmp_path / "copy" / "home",
+        site_key=tmp_path / "copy" / "key" / "site.key",
+    )
+    make_people(settings)
+    with guarding(settings, beside=False) as site:
+        owner, other, anna = (site.signed_in(name) for name in (OWNER, OPERATOR, ANALYST))
+        for browser in (owner, other):
+            # The second answer of each comes from what is kept; it is seen all the same.
+            for _ in range(2):
+                site.access.log._said.clear()
+                assert browser.get("/cases/taken/clients.json").status_code == 200
+        assert owner.get("/cases/taken/clients.csv").status_code == 200
+        text = anna.get("/api/cases/taken/text").json()
+        token = site.access.tokens.make(ANALYST, "test", set(Scope), 1)
+        answer = site.client.put(
+            "/api/cases/taken",
+            json={"text": text["text"] + "\n# more\n", "base": text["digest"]},
+            headers={"authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 200, answer.text
+        told = [(who, what, subject) for who, what, subject in site.actions() if what != "login"]
+        assert told == [
+            *[(OWNER, "clients looked at", "taken")] * 2,
+            *[(OPERATOR, "clients looked at", "taken")] * 2,
+            (OWNER, "clients looked at", "taken, as CSV"),
+            (ANALYST, "case edited", f"taken {answer.json()['digest']}"),
+        ]

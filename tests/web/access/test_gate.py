@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REACHED = 418
 """What an endpoint answers that let somebody in, here: none is run."""
-FOR_ANYBODY = {"/", "/login", "/logout", "/openapi.json", "/static/{digest}/{name}"}
+FOR_ANYBODY = {"/", "/api", "/login", "/logout", "/openapi.json", "/static/{digest}/{name}"}
 JSON = {"accept": "application/json"}
 
 
@@ -35,7 +35,7 @@ def endpoints(app: FastAPI) -> Iterator[tuple[str, str, str, frozenset[Role]]]:
     for route in routes_of(app):
         # Anything else answers without asking the gate.
         assert isinstance(route, APIRoute), route
-        names = dict.fromkeys(route.param_convertors, ("x",))
+        names: dict[str, tuple[str, ...]] = dict.fromkeys(route.param_convertors, ("x",))
         for method in sorted(route.methods or ()):
             yield method, route.path, next(filled(route.path, names)), roles_of(route.endpoint)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from web.browsing import elements_of
-from web.hostile import CASE, UNSEEN
+from remnant.web.results.kinds import KINDS
+from web.browsing import Log, elements_of, inaccessible, sticking_out
+from web.hostile import CASE, QUIET, UNSEEN
 from web.pages_of import MORE, links
 from web.pages_of import pages as pages_of
 
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fastapi.testclient import TestClient
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from story.telling import Place
-    from web.browsing import Log, Weight
+    from web.browsing import Weight
+    from web.conftest import Served
 
 Found = dict[str, list[Any]]
 
@@ -93,6 +97,10 @@ _UNUSABLE: Final = """
 
 @pytest.fixture(scope="module")
 def paths(client: TestClient) -> list[str]:
+    site = client.app.state.site  # type: ignore[attr-defined]
+    for case in (CASE, QUIET):
+        for kind in KINDS:
+            site.results.wait(case, kind, internal=True)
     found = pages_of(client)
     assert {"/cases", f"/cases/{CASE}"} <= set(found)
     return found
@@ -110,105 +118,142 @@ def test_links_lead_somewhere(paths: list[str], client: TestClient) -> None:
     assert dead == {}
 
 
-def _over(page: Page, paths: list[str], wrong: Callable[[], list[Any]]) -> Found:
-    found: Found = {}
-    for path in paths:
-        page.goto(path)
-        if said := wrong():
-            found[path] = said
+@dataclass
+class Visit:
+    """What was found on one page: each page is opened once with scripts, and once without."""
+
+    title: str = ""
+    problems: list[str] = field(default_factory=list)
+    inaccessible: list[str] = field(default_factory=list)
+    sticking_out: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    structure: list[str] = field(default_factory=list)
+    focus: list[Any] = field(default_factory=list)
+    small: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def visits(paths: list[str], browser: Browser, served: Served) -> dict[str, Visit]:
+    found = {path: Visit() for path in (*paths, *MORE)}
+    for scripts in (True, False):
+        log = Log(served.url)
+        context = browser.new_context(
+            base_url=served.url,
+            viewport={"width": 1440, "height": 900},
+            reduced_motion="reduce",
+            java_script_enabled=scripts,
+        )
+        log.watch(context)
+        page = context.new_page()
+        for path, visit in found.items():
+            log.problems.clear()
+            page.goto(path, wait_until="load")
+            if scripts:
+                _look(page, visit)
+            else:
+                visit.unusable = page.evaluate(_UNUSABLE)
+            missing = "404 (Not Found)" if path in MORE else "Not Found\0"
+            visit.problems += [problem for problem in log.problems if missing not in problem]
+        context.close()
     return found
 
 
-def test_axe_finds_nothing_in_light_and_in_dark(
-    paths: list[str], page: Page, log: Log, axe: Callable[[Page], list[str]]
-) -> None:
-    log.forgiven.append("404 (Not Found)")
-    assert _over(page, [*paths, *MORE], lambda: axe(page)) == {}
+def _look(page: Page, visit: Visit) -> None:
+    visit.title = page.title()
+    visit.structure = page.evaluate(_STRUCTURE)
+    visit.made = elements_of(page, HIDDEN)
+    visit.focus = _keyboard(page)
+    visit.inaccessible = inaccessible(page)
+    visit.sticking_out = sticking_out(page)
+    page.set_viewport_size({"width": 360, "height": 900})
+    visit.small = page.evaluate(_SMALL)
+    page.set_viewport_size({"width": 1440, "height": 900})
 
 
-def test_nothing_scrolls_sideways_at_any_width(
-    paths: list[str], page: Page, log: Log, sticking_out: Callable[[Page], list[str]]
-) -> None:
-    log.forgiven.append("404 (Not Found)")
-    assert _over(page, [*paths, *MORE], lambda: sticking_out(page)) == {}
+def _keyboard(page: Page) -> list[Any]:
+    """Go from stop to stop; return those that do not show, or that there is nowhere to go."""
+    found, seen = [], set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(_UNSEEN_FOCUS)
+        if stop is None:
+            break
+        key, ringed, shown = stop
+        seen.add(key)
+        if not (ringed and shown):
+            found.append(stop)
+    return found if len(seen) >= 3 else [*found, f"only {sorted(seen)}"]
 
 
-def test_hostile_text_stays_text(paths: list[str], page: Page, log: Log) -> None:
-    log.forgiven.append("404 (Not Found)")
-    assert _over(page, [*paths, *MORE], lambda: elements_of(page, HIDDEN)) == {}
-    assert not [problem for problem in log.problems if problem.startswith("dialog")]
+def _wrong(visits: dict[str, Visit], what: str) -> Found:
+    return {path: said for path, visit in visits.items() if (said := getattr(visit, what))}
+
+
+def test_axe_finds_nothing_in_light_and_in_dark(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "inaccessible") == {}
+
+
+def test_nothing_scrolls_sideways_at_any_width(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "sticking_out") == {}
+
+
+def test_hostile_text_stays_text(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "made") == {}
+
+
+def test_pages_ask_nobody_else_and_no_script_fails(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "problems") == {}
 
 
 def test_pages_have_one_heading_in_order_and_tables_say_what_they_are(
-    paths: list[str], page: Page
+    visits: dict[str, Visit],
 ) -> None:
-    assert _over(page, paths, lambda: page.evaluate(_STRUCTURE)) == {}
+    assert _wrong(visits, "structure") == {}
 
 
-def test_titles_tell_pages_apart(paths: list[str], page: Page) -> None:
+def test_titles_tell_pages_apart(visits: dict[str, Visit]) -> None:
     titles: dict[str, str] = {}
-    for path in paths:
-        page.goto(path)
+    for path, visit in visits.items():
         # The two cases of this home have one title between them.
-        titles.setdefault(f"{page.title()} {path.split('/')[2:3]}", path)
-    assert sorted(titles.values()) == sorted(paths)
+        titles.setdefault(f"{visit.title} {path.split('/')[2:3]}", path)
+    assert sorted(titles.values()) == sorted(visits)
 
 
-def test_with_scripts_off_pages_are_read_and_forms_are_sent(
-    paths: list[str], new_page: Callable[..., Page]
-) -> None:
-    page = new_page(java_script_enabled=False)
-    assert _over(page, paths, lambda: page.evaluate(_UNUSABLE)) == {}
+def test_with_scripts_off_pages_are_read_and_forms_are_sent(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "unusable") == {}
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(
-    paths: list[str], page: Page
-) -> None:
-    def wrong() -> list[Any]:
-        found, seen = [], set()
-        for _ in range(60):
-            page.keyboard.press("Tab")
-            stop = page.evaluate(_UNSEEN_FOCUS)
-            if stop is None:
-                break
-            key, ringed, shown = stop
-            seen.add(key)
-            if not (ringed and shown):
-                found.append(stop)
-        if len(seen) < 3:
-            found.append(f"only {sorted(seen)}")
-        return found
-
-    assert _over(page, paths, wrong) == {}
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "focus") == {}
 
 
-def test_targets_are_large_enough(paths: list[str], new_page: Callable[..., Page]) -> None:
-    page = new_page(viewport={"width": 360, "height": 900})
-    assert _over(page, paths, lambda: page.evaluate(_SMALL)) == {}
+def test_targets_are_large_enough(visits: dict[str, Visit]) -> None:
+    assert _wrong(visits, "small") == {}
 
 
 @pytest.mark.parametrize(
-    ("path", "wire", "fcp_ms", "tti_ms"),
-    [("", 60_000, 400, 500), ("/networks", 150_000, 600, 800)],
+    ("path", "wire"), [("", 60_000), ("/networks", 150_000)], ids=["overview", "networks"]
+)
+def test_pages_are_light(weights: Callable[..., Weight], path: str, wire: int) -> None:
+    assert weights(f"/cases/{CASE}{path}").wire <= wire
+
+
+@pytest.mark.speed
+@pytest.mark.parametrize(
+    ("path", "fcp_ms", "tti_ms"),
+    [("", 400, 500), ("/networks", 600, 800)],
     ids=["overview", "networks"],
 )
-def test_pages_are_light(
-    paths: list[str],
-    weights: Callable[..., Weight],
-    path: str,
-    wire: int,
-    fcp_ms: float,
-    tti_ms: float,
+def test_pages_open_soon(
+    weights: Callable[..., Weight], path: str, fcp_ms: float, tti_ms: float
 ) -> None:
-    if f"/cases/{CASE}{path}" not in paths:
-        pytest.skip("there is no such page")
-    # The machine does other things too: one undisturbed round is enough.
-    for _ in range(4):
-        weight = weights(f"/cases/{CASE}{path}")
-        assert weight.wire <= wire, weight
-        if weight.fcp_ms <= fcp_ms and weight.tti_ms <= tti_ms:
-            return
-    pytest.fail(str(weight))
+    # One undisturbed round is enough.
+    rounds = [weights(f"/cases/{CASE}{path}") for _ in range(4)]
+    sys.stdout.write(
+        f"{path or 'overview'}: {[(round(w.fcp_ms), round(w.tti_ms)) for w in rounds]}\n"
+    )
+    assert any(w.fcp_ms <= fcp_ms and w.tti_ms <= tti_ms for w in rounds)
 
 
 def test_the_watch_over_pages_sees_what_it_is_there_for(page: Page, log: Log) -> None:

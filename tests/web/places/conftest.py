@@ -67,7 +67,7 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Place:
     asked = (
         message(
             CLIENT_QUERY,
-            (first, second)[(hour + number) % 2],
+            (first, second)[(hour // 6 + number) % 2],
             time=START_TIME + 86_400.0 * day + 3600 * hour + number,
             client=address,
             port=1024 + number,
@@ -79,7 +79,7 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Place:
     )
     (folder / "in.dnstap").write_bytes(stream(*asked))
     place.do("ingest", "spread", folder / "in.dnstap")
-    record = {"time_first": START_TIME, "time_last": START_TIME + 99, "count": 3}
+    record: dict[str, Any] = {"time_first": START_TIME, "time_last": START_TIME + 99, "count": 3}
     record |= {"rrname": "c2.evil.example", "rrtype": "A", "rdata": "5.6.7.8"}
     place.do("pdns", "import", "-", stdin=json.dumps(record).encode())
     return place

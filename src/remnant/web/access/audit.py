@@ -166,7 +166,7 @@ def audit(
         account: who did it, where the request does not know yet.
 
     Raises:
-        StoreError: it cannot be recorded, and the site has accounts: then it must not be done.
+        StoreError: it cannot be recorded, and the site has accounts: then who asks gets no answer.
     """
     viewer: Any = getattr(request.state, "viewer", None)
     who = account if account is not None else (viewer.name if viewer else "")

@@ -52,7 +52,7 @@ def with_security(app: FastAPI, schema: dict[str, Any]) -> dict[str, Any]:
     for route in routes_of(app):
         roles = roles_of(route.endpoint)
         for method in route.methods or ():
-            operation = schema.get("paths", {}).get(route.path, {}).get(method.lower())
+            operation = schema.get("paths", {}).get(route.path_format, {}).get(method.lower())
             if operation is None:
                 continue
             safe = method in {"GET", "HEAD"}

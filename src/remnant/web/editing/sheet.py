@@ -372,7 +372,17 @@ def _about(asked: Asked, name: str) -> About:
         return about(asked, name)
     except CaseError:
         # A file that was broken by hand is mended here, so the page opens.
-        return About(name=name, title=name, takedown=None, simulated=False, tabs=[])
+        return About(
+            name=name,
+            title=name,
+            short=name,
+            remark="",
+            takedown=None,
+            simulated=False,
+            until=None,
+            stored=None,
+            tabs=[],
+        )
 
 
 def _name_in(text: str) -> str:

@@ -152,7 +152,7 @@ def _country(case: str, code: str, detail: str, meaning: Meaning) -> Hit:
 
 def _asked_for(case: str, view: View, meaning: Meaning) -> Iterator[Hit]:
     """Yield the names that were asked for, those with most requests first."""
-    import ibis  # noqa: PLC0415 - heavy
+    import ibis
 
     if meaning.network is not None or not (meaning.name or meaning.words):
         return

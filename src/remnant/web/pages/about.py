@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
+from remnant.judge.wording import short_title
 from remnant.web.access.viewer import ANALYSTS, EVERYONE, OWNERS
 
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ class Tab(BaseModel):
 class About(BaseModel):
     """The case that a page is about.
 
+    ``short`` and ``remark`` are the title without, and only, its closing remark that it is made up.
     ``simulated`` is true where its traffic was made up. ``takedown`` is UTC, as are ``until``, the
     time of the newest message, and ``stored``, when something was last stored.
     """
 
     name: str
     title: str
+    short: str
+    remark: str
     takedown: datetime | None
     simulated: bool
     until: datetime | None
@@ -57,9 +61,12 @@ def about(asked: Asked, name: str) -> About:
     """
     case = asked.case(name)
     extent = asked.site.snapshots.extent(name)
+    short = short_title(case.title, simulated=bool(extent.simulated))
     return About(
         name=name,
         title=case.title,
+        short=short,
+        remark=case.title[len(short) :].strip(" ()"),
         takedown=case.takedown,
         simulated=bool(extent.simulated),
         until=extent.last,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from remnant.enrich.content import MAX_ASN
 from remnant.errors import NoData
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.access.networks import owns
 from remnant.web.access.viewer import OWNERS
@@ -47,16 +48,18 @@ class ClientsQuery(Days):
     """Which clients."""
 
     network: str | None = Field(
-        None, max_length=60, description="Only this AS (AS64500) or prefix (192.0.2.0/24)."
+        default=None, max_length=60, description="Only this AS (AS64500) or prefix (192.0.2.0/24)."
     )
     view: Literal["clients", "bystanders"] = Field(
-        "clients", description="All clients, or those with signs of being no victims."
+        default="clients", description="All clients, or those with signs of being no victims."
     )
     span: Literal["recent", "all"] = Field(
-        "recent", description="Without days given: the last seven days, or all there is."
+        default="recent", description="Without days given: the last seven days, or all there is."
     )
-    after: str | None = Field(None, pattern=CURSOR, description="Cursor of the page before.")
-    limit: int = Field(100, ge=1, le=200, description="Rows of a page at most.")
+    after: str | None = Field(
+        default=None, pattern=CURSOR, description="Cursor of the page before."
+    )
+    limit: int = Field(default=100, ge=1, le=200, description="Rows of a page at most.")
 
     @property
     def asked_for(self) -> str | None:
@@ -110,7 +113,14 @@ class ClientsAnswer(BaseModel):
     query: ClientsQuery = Field(default=ClientsQuery(), exclude=True)
 
 
-@page(router, "/cases/{case}/clients", title="Clients", roles=OWNERS, kept=False)
+@page(
+    router,
+    "/cases/{case}/clients",
+    title="Clients",
+    roles=OWNERS,
+    kept=False,
+    recorded=Action.CLIENTS_SEEN,
+)
 def clients(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query()]) -> ClientsAnswer:
     """Return the clients of a case: all of them to analysts, to network owners their own.
 
@@ -188,6 +198,7 @@ def clients_csv(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query(
     At most 1,000,000 rows; the header ``X-Remnant-Row-Limit`` says so. Not a page: ``after`` and
     ``limit`` are of no meaning here.
     """
+    audit(asked.request, Action.CLIENTS_SEEN, f"{case}, as CSV")
     answer = clients(asked, case, query.model_copy(update={"limit": 1, "after": None}))
     name = f"{case}-{query.view}.csv"
     headers = {
@@ -220,7 +231,7 @@ def _stream(settings: Settings, case: str, viewer: Viewer, answer: ClientsAnswer
         )
         # Asked of each row, beside what the network asked for leaves.
         mine = (row for row in found if owns(viewer, row["asn"], row["address"]))
-        rows = ({name: row[name] for name in ClientRow.model_fields} for row in mine)
-        rows = islice(rows, MOST_CSV)
+        told = ({name: row[name] for name in ClientRow.model_fields} for row in mine)
+        rows = islice(told, MOST_CSV)
         while part := list(islice(rows, _PART)):
             yield to_csv(part).partition("\n")[2]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
 from remnant.errors import CaseChanged, printable
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.editing import desk
@@ -95,6 +96,7 @@ def restore_sent(asked: AskedBy, case: str, sent: Annotated[Fields, Depends(fiel
 def answered(asked: AskedBy, found: tuple[Edit, int] | desk.Saved) -> Response:
     """Return the page, or send the browser to the case that was stored."""
     if isinstance(found, desk.Saved):
+        audit(asked.request, Action.CASE_EDITED, f"{found.case} {found.digest}")
         where = f"/cases/{quote(found.case, safe='')}/edit?stored={found.digest}"
         return RedirectResponse(where, status_code=303)
     sheet, status = found

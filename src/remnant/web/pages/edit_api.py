@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from remnant.cases.importing import Format, import_bytes
 from remnant.errors import CaseError, printable
 from remnant.watchlist import Role, State
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.editing import desk
@@ -103,7 +104,9 @@ def store(asked: AskedBy, case: Name, edited: Stored) -> Saved:
         raise CaseError(
             first.what, where=first.path, got=first.got, expected=first.expected, hint=first.hint
         )
-    return desk.save(asked.site, checked, as_text=edited.text is not None, base=edited.base)
+    saved = desk.save(asked.site, checked, as_text=edited.text is not None, base=edited.base)
+    audit(asked.request, Action.CASE_EDITED, f"{saved.case} {saved.digest}")
+    return saved
 
 
 @router.get("/{case}/text", operation_id="case_text", summary="The file of a case")
@@ -139,7 +142,9 @@ def version(
 @admits(ANALYSTS)
 def restore(asked: AskedBy, case: Name, what: Restored) -> Saved:
     """Store an older version again, as the newest one; the others are kept."""
-    return desk.restore(asked.site, case, what.version, base=what.base)
+    saved = desk.restore(asked.site, case, what.version, base=what.base)
+    audit(asked.request, Action.CASE_EDITED, f"{saved.case} {saved.digest} restored")
+    return saved
 
 
 @router.post("/{case}/import", operation_id="read_indicators", summary="Read a file of indicators")

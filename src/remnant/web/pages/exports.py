@@ -1,4 +1,4 @@
-"""Data of a case as CSV, written while it is sent: the rows of the reading commands, all of them."""
+"""Data of a case as CSV, written while it is sent: all rows of the reading commands."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class TrafficBounds(Bounds):
 
 @router.get(
     "/cases/{case}/exports/traffic.csv",
+    operation_id="export_traffic",
     response_class=Response,
     summary="Queries and distinct clients, by time or key",
     responses=_CSV,
@@ -99,6 +100,7 @@ def traffic_csv(asked: AskedBy, case: str, query: Annotated[TrafficBounds, Query
 
 @router.get(
     "/cases/{case}/exports/unlisted.csv",
+    operation_id="export_unlisted",
     response_class=Response,
     summary="Names that were asked for beside the list",
     responses=_CSV,
@@ -117,6 +119,7 @@ def unlisted_csv(asked: AskedBy, case: str) -> Response:
 
 @router.get(
     "/cases/{case}/exports/clients.csv",
+    operation_id="export_clients",
     response_class=Response,
     summary="Addresses that were seen",
     responses=_CSV,
@@ -144,6 +147,7 @@ def clients_csv(asked: AskedBy, case: str, query: Annotated[Bounds, Query()]) ->
 
 @router.get(
     "/cases/{case}/exports/servers.csv",
+    operation_id="export_servers",
     response_class=Response,
     summary="Servers, with whom to ask",
     responses=_CSV,

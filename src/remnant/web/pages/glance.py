@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from remnant.report import wording
+from remnant.web.places.lands import name_of
 from remnant.windows import Window, parse_time
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -
             more=more,
             more_title=title,
         )
-    top = ", ".join(wording.country_name(row["code"]) for row in rows[:_TOP])
+    top = ", ".join(name_of(row["code"]) for row in rows[:_TOP])
     sizes = ", ".join(
         f"{wording.country_name(row['code'])} {_count(row['pulse']['mean'])}" for row in rows[:_TOP]
     )

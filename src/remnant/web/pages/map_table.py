@@ -134,12 +134,17 @@ def map_table(asked: AskedBy, case: str, query: Annotated[Rows, Query()]) -> Map
     if sort.removeprefix("-") not in keys:
         raise HTTPException(422, f"sort takes one of {', '.join(keys)}, with - for downwards")
     columns = [_column(key, title, sort) for key, title in shown]
+    asked_for: dict[str, Any] = {
+        "about": head,
+        "of": query.of,
+        "find": query.find,
+        "kind": query.kind,
+        "sort": sort,
+        "columns": columns,
+    }
     if value is None:
-        return MapTable(
-            **_asked(head, query, sort, columns),
-            **{"state": "working", "choices": [], "found": 0, "total": 0},
-            **{"rows": [], "after": None},
-        )
+        nothing: dict[str, Any] = {"choices": [], "found": 0, "total": 0, "rows": []}
+        return MapTable(state="working", after=None, **asked_for, **nothing)
     graph = whole(value)
     table = _links(graph) if query.of == "links" else graph.nodes
     chosen = _chosen(table, query)
@@ -149,26 +154,31 @@ def map_table(asked: AskedBy, case: str, query: Annotated[Rows, Query()]) -> Map
         place = np.flatnonzero(order == query.after)
         start = int(place[0]) + 1 if place.size else int(order.size)
     page_ = order[start : start + query.limit]
-    rows = table.take(page_).to_pylist()
-    model = Link if query.of == "links" else Thing
-    of = "type" if query.of == "links" else "kind"
+    rows = [
+        row | {"number": number}
+        for number, row in zip(page_.tolist(), table.take(page_).to_pylist(), strict=True)
+    ]
+    told: list[Any]
+    if query.of == "links":
+        told = [Link.model_validate(row) for row in rows]
+    else:
+        told = [Thing.model_validate(row) for row in rows]
     return MapTable(
-        **_asked(head, query, sort, columns),
         state="ready",
-        choices=sorted(str(word) for word in table[of].cast("string").unique().to_pylist()),
+        choices=sorted(set(_texts(table["type" if query.of == "links" else "kind"]).to_pylist())),
         found=int(order.size),
         total=table.num_rows,
-        rows=[
-            model.model_validate(row | {"number": number})  # type: ignore[misc]
-            for number, row in zip(page_.tolist(), rows, strict=True)
-        ],
+        rows=told,
         after=int(page_[-1]) if start + query.limit < order.size else None,
+        **asked_for,
     )
 
 
-def _asked(head: About, query: Rows, sort: str, columns: list[Column]) -> dict[str, Any]:
-    told = {"of": query.of, "find": query.find, "kind": query.kind}
-    return {"about": head, **told, "sort": sort, "columns": columns}
+def _texts(column: Any) -> Any:
+    """Return a column of words as plain text."""
+    import pyarrow as pa
+
+    return column.cast(pa.string())
 
 
 def _column(key: str, title: str, sort: str) -> Column:
@@ -190,18 +200,17 @@ def _links(graph: Graph) -> pa.Table:
     """Return the relations with their ends by kind and value."""
     import pyarrow as pa
 
-    kinds, values = graph.nodes["kind"].cast(pa.string()), graph.nodes["value"]
+    kinds, values = _texts(graph.nodes["kind"]), graph.nodes["value"]
     edges = graph.edges
-    return pa.table(
-        {
-            "tail_kind": kinds.take(edges["tail"]),
-            "tail": values.take(edges["tail"]),
-            "type": edges["type"].cast(pa.string()),
-            "head_kind": kinds.take(edges["head"]),
-            "head": values.take(edges["head"]),
-            **{name: edges[name] for name in ("time_first", "time_last", "count", "clients")},
-        }
-    )
+    columns: dict[str, Any] = {
+        "tail_kind": kinds.take(edges["tail"]),
+        "tail": values.take(edges["tail"]),
+        "type": _texts(edges["type"]),
+        "head_kind": kinds.take(edges["head"]),
+        "head": values.take(edges["head"]),
+    }
+    columns |= {name: edges[name] for name in ("time_first", "time_last", "count", "clients")}
+    return pa.table(columns)
 
 
 def _chosen(table: pa.Table, query: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -212,12 +221,14 @@ def _chosen(table: pa.Table, query: Rows) -> np.ndarray[Any, np.dtype[np.int64]]
     kept = np.ones(table.num_rows, np.bool_)
     if query.kind:
         of = "type" if query.of == "links" else "kind"
-        kept &= np.asarray(pc.equal(table[of].cast(pa.string()), query.kind).to_numpy(), np.bool_)
+        same: Any = pc.equal(_texts(table[of]), pa.scalar(query.kind))
+        kept &= np.asarray(same.to_numpy(), np.bool_)
     if query.find:
         hit = np.zeros(table.num_rows, np.bool_)
         for name in ("tail", "head") if query.of == "links" else ("value", "label"):
             found: Any = pc.match_substring(table[name], query.find, ignore_case=True)
-            hit |= np.asarray(pc.fill_null(found, fill_value=False).to_numpy(), np.bool_)
+            found = pc.fill_null(found, pa.scalar(value=False))
+            hit |= np.asarray(found.to_numpy(), np.bool_)
         kept &= hit
     return np.flatnonzero(kept)
 
@@ -228,10 +239,11 @@ def _order(table: pa.Table, sort: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     import pyarrow.compute as pc
 
     key = sort.removeprefix("-")
-    column = table[key]
+    column: Any = table[key]
     if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    how = "descending" if sort.startswith("-") else "ascending"
-    rows = pa.table({key: column, "row": pa.array(np.arange(table.num_rows))})
+        column = _texts(column)
+    how: Any = "descending" if sort.startswith("-") else "ascending"
+    keys: dict[str, Any] = {key: column, "row": pa.array(np.arange(table.num_rows))}
+    rows = pa.table(keys)
     found: Any = pc.sort_indices(rows, sort_keys=[(key, how), ("row", "ascending")])
     return np.asarray(found.to_numpy(), np.int64)

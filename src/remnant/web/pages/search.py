@@ -43,7 +43,7 @@ class SearchQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: str = Field("", max_length=4 * MOST, description="What is searched.")
+    q: str = Field(default="", max_length=4 * MOST, description="What is searched.")
 
 
 class Group(BaseModel):

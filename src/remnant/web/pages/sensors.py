@@ -235,7 +235,7 @@ def _row(
 ) -> SensorRow:
     gaps = [] if hours is None else hours.gaps()
     spans = [Gap(since=since, until=until, hours=(until - since) // _HOUR) for since, until in gaps]
-    counted = {
+    counted: dict[str, Any] = {
         name: 0 if known is None else int(getattr(known, name))
         for name in ("matched", "malformed", "skipped", "lost", "clock_faults")
     }

@@ -109,7 +109,7 @@ def noted(notes: list[str]) -> Iterator[None]:
 
 def about_of(view: View, of: Scope) -> About:
     """Return what exact numbers are about."""
-    from remnant.estimate.traffic import unit_of  # noqa: PLC0415 - rooms load when used
+    from remnant.estimate.traffic import unit_of
 
     return About(
         vantage=of.vantage,

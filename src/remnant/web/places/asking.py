@@ -25,9 +25,13 @@ class Days(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    vantage: Vantage | None = Field(None, description="Where it was seen; default: the first.")
-    since: date | None = Field(None, description="First UTC day; default: all there is.")
-    until: date | None = Field(None, description="The day after the last one; default: all.")
+    vantage: Vantage | None = Field(
+        default=None, description="Where it was seen; default: the first."
+    )
+    since: date | None = Field(default=None, description="First UTC day; default: all there is.")
+    until: date | None = Field(
+        default=None, description="The day after the last one; default: all."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -57,21 +61,29 @@ class Days(BaseModel):
 class PlacesQuery(Days):
     """Which table of places, in which order, from where on."""
 
-    show: Literal["networks", "countries"] = Field("networks", description="What a row is.")
-    sort: Sort = Field("clients_a_day", description="The column that it is ordered by.")
-    order: Literal["asc", "desc"] | None = Field(None, description="Default: by the column.")
-    after: str | None = Field(None, pattern=CURSOR, description="Cursor of the page before.")
-    limit: int = Field(100, ge=1, le=MOST_ROWS, description="Rows of a page at most.")
+    show: Literal["networks", "countries"] = Field(default="networks", description="What a row is.")
+    sort: Sort = Field(default="clients_a_day", description="The column that it is ordered by.")
+    order: Literal["asc", "desc"] | None = Field(
+        default=None, description="Default: by the column."
+    )
+    after: str | None = Field(
+        default=None, pattern=CURSOR, description="Cursor of the page before."
+    )
+    limit: int = Field(default=100, ge=1, le=MOST_ROWS, description="Rows of a page at most.")
     country: str | None = Field(
-        None, pattern="^(?:[A-Za-z]{2}|unknown)$", description="Only networks of this country."
+        default=None,
+        pattern="^(?:[A-Za-z]{2}|unknown)$",
+        description="Only networks of this country.",
     )
     state: (
         Literal["effective", "working", "no_effective_cleanup", "growing", "cannot_tell"] | None
-    ) = Field(None, description="Only places in this state of clean-up.")
-    text: str | None = Field(None, max_length=100, description="Part of a name, number or code.")
-    scale: Literal["linear", "log"] = Field("linear", description="Of the bars.")
+    ) = Field(default=None, description="Only places in this state of clean-up.")
+    text: str | None = Field(
+        default=None, max_length=100, description="Part of a name, number or code."
+    )
+    scale: Literal["linear", "log"] = Field(default="linear", description="Of the bars.")
     shade: Literal["clients", "half_life"] = Field(
-        "clients", description="What the tiles of the map show."
+        default="clients", description="What the tiles of the map show."
     )
     pick: list[_Pick] = Field(
         default=[], max_length=6, description="Places to draw over time: AS64500-DE, or DE."

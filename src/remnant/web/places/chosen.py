@@ -40,8 +40,8 @@ def figure(
         simulated: whether the traffic was made up.
         key: name of its files.
     """
-    from remnant.report import charts  # noqa: PLC0415 - a large library, where one is drawn
-    from remnant.report.figures import Figure  # noqa: PLC0415 - likewise
+    from remnant.report import charts
+    from remnant.report.figures import Figure
 
     drawn = [
         [
@@ -89,7 +89,7 @@ def figure(
 
 def dashes(place: int) -> Markup:
     """Return a sample of the stroke of one curve, for the key beside the figure."""
-    from remnant.report.charts import STROKES  # noqa: PLC0415 - a large library
+    from remnant.report.charts import STROKES
 
     ink, width, pattern = STROKES[place]
     dash = f' stroke-dasharray="{" ".join(map(str, pattern))}"' if pattern else ""

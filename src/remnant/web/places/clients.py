@@ -58,7 +58,7 @@ def client_rows(
     *,
     asn: int | None = None,
     network: Network | None = None,
-) -> Any:  # noqa: ANN401 - an Ibis table
+) -> Any:
     """Return the rows of ``clients`` that were asked for and that the viewer may see."""
     rows = view.of_days(schema.CLIENTS, of.window.since.date(), of.window.until.date())
     rows = rows.filter(rows.vantage == of.vantage)
@@ -99,7 +99,7 @@ def _newest(
     of: Scope, rows: Any, limit: int, after: tuple[int, int] | None
 ) -> list[tuple[int, int]]:
     """Return when each client was last seen (microseconds) and its key, the newest first."""
-    import ibis  # noqa: PLC0415 - heavy
+    import ibis
 
     found: list[tuple[int, int]] = []
     end = of.window.until
@@ -189,7 +189,7 @@ def _read(text: str) -> tuple[int, int]:
     return us, client
 
 
-def _at(moment: datetime) -> Any:  # noqa: ANN401 - ibis is untyped
-    import ibis  # noqa: PLC0415 - heavy
+def _at(moment: datetime) -> Any:
+    import ibis
 
     return ibis.literal(moment, type="timestamp('UTC', 6)")

@@ -62,7 +62,7 @@ def drawn(
 
 
 def of_lines(
-    lines: list[tuple[str, list[float]]], of: Scope, unit: str, *, simulated: bool
+    lines: Sequence[tuple[str, Sequence[float]]], of: Scope, unit: str, *, simulated: bool
 ) -> Drawn:
     """Return the figure of some curves."""
     made = figure(lines, of, unit=unit, simulated=simulated)

@@ -101,7 +101,7 @@ def paged(
     )
 
 
-def _follows(item: tuple[Any, Key, Any], last: Any, of: Key, descending: bool) -> bool:  # noqa: ANN401, FBT001 - a value of any column
+def _follows(item: tuple[Any, Key, Any], last: Any, of: Key, descending: bool) -> bool:
     value, key, _ = item
     if last is None or value is None:
         return value is None and (last is not None or key > of)

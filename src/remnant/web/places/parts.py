@@ -69,14 +69,14 @@ def recent(view: View, of: Scope, table: schema.Table, most: int) -> Scope:
     return of if since is None else replace(of, window=Window(since, of.window.until))
 
 
-def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:  # noqa: ANN401 - ibis is untyped
+def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:
     """Return the /24s and /48s with most clients, and how many there are.
 
     Args:
         rows: of ``clients.client_rows``.
         limit: rows at most.
     """
-    import ibis  # noqa: PLC0415 - heavy
+    import ibis
 
     hextets = rows.address.split("::")[0].split(":")
     long = ibis.literal(":").join([_filled(hextets[place], "0") for place in range(3)]) + "::/48"
@@ -103,13 +103,13 @@ def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:  # noqa: AN
     return made, told[0]["total"] if told else 0
 
 
-def _filled(part: Any, blank: str) -> Any:  # noqa: ANN401 - ibis is untyped
+def _filled(part: Any, blank: str) -> Any:
     return part.nullif("").fill_null(blank)
 
 
 def names_asked(view: View, of: Scope, asn: int, limit: int) -> tuple[list[NameAsked], Window]:
     """Return the names that a network asks for most, over the last days, and which those are."""
-    import ibis  # noqa: PLC0415 - heavy
+    import ibis
 
     window = recent(view, of, schema.SIGHTINGS, MOST_SIGHTINGS).window
     seen = view.of_days(schema.SIGHTINGS, window.since.date(), window.until.date())
@@ -136,7 +136,7 @@ class Parts(BaseModel):
     prefixes_total: int
 
 
-def inside_prefix(rows: Any, limit: int) -> Parts:  # noqa: ANN401 - ibis is untyped
+def inside_prefix(rows: Any, limit: int) -> Parts:
     """Return what lies in a prefix: one reading of the rows, everything else from it.
 
     Args:
@@ -187,7 +187,7 @@ def inside_prefix(rows: Any, limit: int) -> Parts:  # noqa: ANN401 - ibis is unt
     )
 
 
-def _distinct(rows: Any, keys: list[str], ways: list[Any]) -> list[dict[str, Any]]:  # noqa: ANN401 - Arrow
+def _distinct(rows: Any, keys: list[str], ways: list[Any]) -> list[dict[str, Any]]:
     """Return the distinct clients of each group, and what else is asked for."""
     found = rows.group_by(keys).aggregate([("client", "count_distinct"), *ways]).to_pylist()
     return [row | {"clients": row["client_count_distinct"]} for row in found]

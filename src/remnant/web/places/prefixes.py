@@ -30,9 +30,8 @@ def parse(text: str) -> Network:
         PrefixError: it is neither.
     """
     try:
-        if len(text) > _LONGEST or "%" in text:
-            raise ValueError
-        network = ipaddress.ip_network(text.strip(), strict=False)
+        # A zone (fe80::1%eth0) means nothing here, and is no address then.
+        network = ipaddress.ip_network(text.strip()[:_LONGEST].replace("%", "?"), strict=False)
     except ValueError:
         raise PrefixError(
             "this is no address and no prefix",
@@ -53,7 +52,7 @@ def counting_unit(network: Network) -> Network:
     return network
 
 
-def inside(rows: Any, network: Network) -> Any:  # noqa: ANN401 - ibis is untyped
+def inside(rows: Any, network: Network) -> Any:
     """Return the Ibis condition for the rows of ``clients`` in a prefix."""
     unit = counting_unit(network)
     lies = owned(Viewer("", Role.OWNER, (str(unit),)), rows.asn, rows.address)

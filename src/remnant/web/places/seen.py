@@ -126,7 +126,7 @@ def scope(
     Raises:
         NoData: the case has no traffic, none of that vantage, or none on those days.
     """
-    from remnant.estimate.coverage import (  # noqa: PLC0415 - rooms load when used
+    from remnant.estimate.coverage import (
         by_step,
         choose_vantage,
         default_window,
@@ -223,7 +223,7 @@ def _places(found: _Rollup, of: Scope, by: By) -> list[Place]:
 
 def curves(view: View, of: Scope, chosen: Sequence[Place], by: By) -> list[Pulse]:
     """Return a small trend for each of a few places."""
-    from remnant.report.places import pulses  # noqa: PLC0415 - rooms load when used
+    from remnant.report.places import pulses
 
     matrix = daily(view, of, chosen, by)
     return pulses(matrix, np.array(of.covered, np.bool_), 0, everything=True)

@@ -54,7 +54,7 @@ def change(value: float | None) -> str:
     if value is None:
         return "\u2013"
     if abs(value) >= 10:
-        return f"×{number(1 + value)}"
+        return f"\u00d7{number(1 + value)}"
     text = f"{100 * value:+.0f} %"
     return "0 %" if text[1:] == "0 %" else text.replace("-", _MINUS)
 
@@ -74,10 +74,10 @@ def short(value: float | None) -> str:
     """Return a count in at most five characters.
 
     >>> short(0.25), short(37), short(1234), short(12_345_678), short(None)
-    ('0.3', '37', '1.2k', '12M', '–')
+    ('0.3', '37', '1.2k', '12M', '\u2013')
     """
     if value is None:
-        return "–"
+        return "\u2013"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= 0.9995 * size:
             scaled = value / size

@@ -247,7 +247,7 @@ def _members(graph: Graph, arranged: Arrangement) -> dict[str, Any]:
     inside = np.flatnonzero(folded.sizes[folded.of[folded.order]] > 1)
     members = folded.order[inside]
     number = _numbers(arranged)
-    taken = graph.nodes.take(pa.array(members))
+    taken = graph.nodes.take(pa.array(members, pa.int64()))
     origin = origin_of(folded.graph)
     touched = (number[graph.tails] >= len(folded.graph)) | (
         number[graph.heads] >= len(folded.graph)

@@ -2,22 +2,21 @@
 
 A case may watch two million names, and under a watched ``*.`` name strangers can make up as many
 more as they like. So what is known of each name is worked out once, beside the server, and lies in
-Parquet under ``dashboard-names`` in the home folder: a table for each vantage, one of what was asked for
-beside the list, one of servers. What this module returns says where they lie and what they hold.
+Parquet under ``dashboard-names`` in the home folder: a table for each vantage, one of what was
+asked for beside the list, one of servers. What is returned says where they lie and what they hold.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.cases.library import Library
 from remnant.errors import RemnantError
 from remnant.web.name_path import STAR
+from remnant.web.results.server_tables import write_rows, write_servers
 from remnant.windows import iso, parse_time
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
     from remnant.store import Store, View
     from remnant.watchlist import Rule
+    from remnant.web.results.server_tables import Servers
 
 __all__ = ["MOST_UNLISTED", "folder_of", "names"]
 
@@ -36,8 +36,6 @@ MOST_UNLISTED: Final = 100_000
 
 _KEPT: Final = 3
 """Earlier tables that stay for pages that still read them."""
-
-_ROWS: Final = 50_000
 
 
 def folder_of(settings: Settings, case: str) -> Path:
@@ -54,7 +52,8 @@ def names(settings: Settings, case: str, *, internal: bool) -> Any:
         ``sightings`` (rows), ``watched`` (rules that are names), ``seen`` (by
         vantage: names asked for), ``counts`` (by column: how many watched names have each value),
         ``unlisted`` (by kind: queries, names and whether all names are kept), ``servers`` (what is
-        said of the whole list), ``watchlist`` (how old it is) and ``problem`` (why states are not known, or null).
+        said of the whole list), ``watchlist`` (how old it is)
+        and ``problem`` (why states are not known, or null).
     """
     from remnant.web.results.kinds import opened  # it knows this kind, too
 
@@ -92,10 +91,10 @@ def _tables(
     from remnant.estimate.coverage import default_window, vantages
     from remnant.schema import SIGHTINGS
 
-    servers, problem = _servers(settings, store, view, case, folder)
+    servers, problem = write_servers(settings, store, view, case, folder)
     rules = compile_rules(case)
     listed = _listed(rules, library.watched_since(case.name), servers)
-    _write(folder / "watched.parquet", _watched_schema(), listed.rows())
+    write_rows(folder / "watched.parquet", _watched_schema(), listed.rows())
     seen = {}
     present = vantages(view)
     for vantage in present:
@@ -111,7 +110,7 @@ def _tables(
         "window": None if window is None else [iso(window.since), iso(window.until)],
         "simulated": view.simulated,
         "sightings": sum(file.rows for file in files),
-        "watched": len(listed.by_text),
+        "watched": len(listed.rules),
         "seen": seen,
         "counts": {name: dict(count.most_common()) for name, count in listed.counts.items()},
         "unlisted": _unlisted(view, folder),
@@ -135,133 +134,55 @@ def _age(view: View, case: Case, rules: list[Rule], settings: Settings) -> dict[
     }
 
 
-class _Servers:
-    """What is told of the whole list, and the state of each name."""
-
-    def __init__(self) -> None:
-        self.told: dict[str, Any] | None = None
-        self.states: dict[str, str] = {}
-
-
-def _servers(
-    settings: Settings, store: Store, view: View, case: Case, folder: Path
-) -> tuple[_Servers, str | None]:
-    """Write the servers; return what is told of them, and why there are none."""
-    import pyarrow as pa
-
-    from remnant.enrich.reference import Reference
-    from remnant.infrastructure.case_servers import case_servers
-    from remnant.schema import TIME
-
-    out = _Servers()
-    own = Library(settings.home).path(case.name).with_name("prefixes.tsv")
-    reference = Reference.load(settings, extra_tables=[own] if own.is_file() else [])
-    schema = pa.schema(
-        [
-            ("number", pa.int64()),
-            ("kind", pa.string()),
-            ("value", pa.string()),
-            ("state", pa.string()),
-            ("whose", pa.string()),
-            ("since", TIME),
-            ("last_seen", TIME),
-            ("alive", pa.bool_()),
-            ("ask", pa.string()),
-            ("text", pa.string()),
-        ]
-    )
-    try:
-        found = case_servers(store, view, case, reference)
-    except RemnantError as error:
-        _write(folder / "servers.parquet", schema, [])
-        return out, error.text()
-    counts: Counter[tuple[str, str]] = Counter()
-    living: Counter[str] = Counter()
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for number, one in enumerate(found.servers):
-            plain = one.to_json()
-            counts[one.kind, one.state] += 1
-            living[one.kind] += one.alive
-            if one.kind == "name":
-                out.states[one.value] = one.state
-            yield {
-                "number": number,
-                "kind": one.kind,
-                "value": one.value,
-                "state": one.state,
-                "whose": one.whose or None,
-                "since": one.since,
-                "last_seen": one.last_seen,
-                "alive": one.alive,
-                "ask": " ".join(part for part in one.ask.who if part),
-                "text": json.dumps(plain, ensure_ascii=True),
-            }
-
-    _write(folder / "servers.parquet", schema, rows())
-    out.told = {
-        "window": [iso(found.window.since), iso(found.window.until)],
-        "alive_days": found.alive_days,
-        "total": len(found.servers),
-        "living": sum(living.values()),
-        "living_by_kind": dict(living),
-        "by_kind": _nested(counts),
-        "left_out": list(found.left_out),
-        "reference": not reference.is_empty,
-    }
-    return out, None
-
-
-def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    out: dict[str, dict[str, int]] = {}
-    for (kind, state), count in counts.most_common():
-        out.setdefault(kind, {})[state] = count
-    return out
-
-
 class _Listed:
-    """Rules that are names, one row for each text."""
+    """Rules that are names, one for each text; rows are made when they are written."""
 
-    def __init__(self) -> None:
-        self.by_text: dict[str, dict[str, Any]] = {}
+    def __init__(self, since: dict[str, datetime]) -> None:
+        self.rules: dict[str, Rule] = {}
         self.counts: dict[str, Counter[str]] = {
             name: Counter() for name in ("role", "state", "now")
         }
+        self._since = since
+        self._again: dict[str, tuple[int | None, int]] = {}
 
-    def rows(self) -> Iterable[dict[str, Any]]:
-        return self.by_text.values()
+    def add(self, rule: Rule, now: str) -> None:
+        """Take a rule; ``now`` is what the records say of its name."""
+        if rule.text in self.rules:  # a generated name that returns on other dates
+            _, times = self._again.get(rule.text, (None, 1))
+            self._again[rule.text] = (rule.valid_until, times + 1)
+            return
+        self.rules[rule.text] = rule
+        self.counts["role"][rule.role] += 1
+        self.counts["state"][rule.state] += 1
+        self.counts["now"][now] += 1
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the table of what is watched."""
+        for text, rule in self.rules.items():
+            valid_until, times = self._again.get(text, (rule.valid_until, 1))
+            yield {
+                "text": text,
+                "name": text.removeprefix("*."),
+                "kind": rule.kind,
+                "role": rule.role,
+                "state": rule.state,
+                "since": rule.since,
+                "until": rule.until,
+                "valid_from": rule.valid_from,
+                "valid_until": valid_until,
+                "times": times,
+                "source": rule.source,
+                "zone": rule.zone,
+                "watched_since": self._since.get(text),
+            }
 
 
-def _listed(rules: Iterable[Rule], since: dict[str, datetime], servers: _Servers) -> _Listed:
-    """Return the names that rules watch, with what the records say of each."""
-    out = _Listed()
+def _listed(rules: Iterable[Rule], since: dict[str, datetime], servers: Servers) -> _Listed:
+    """Return the names that rules watch, and how many have each role and state."""
+    out = _Listed(since)
     for rule in rules:
-        if rule.kind not in {"exact", "below"}:
-            continue
-        known = out.by_text.get(rule.text)
-        if known is not None:  # a generated name that returns on other dates
-            known["valid_until"] = rule.valid_until
-            known["times"] += 1
-            continue
-        name = rule.text.removeprefix("*.")
-        out.by_text[rule.text] = {
-            "text": rule.text,
-            "name": name,
-            "kind": rule.kind,
-            "role": rule.role,
-            "state": rule.state,
-            "since": rule.since,
-            "until": rule.until,
-            "valid_from": rule.valid_from,
-            "valid_until": rule.valid_until,
-            "times": 1,
-            "source": rule.source,
-            "zone": rule.zone,
-            "watched_since": since.get(rule.text),
-        }
-        out.counts["role"][rule.role] += 1
-        out.counts["state"][rule.state] += 1
-        out.counts["now"][servers.states.get(name, "unknown")] += 1
+        if rule.kind in {"exact", "below"}:
+            out.add(rule, servers.states.get(rule.text.removeprefix("*."), "unknown"))
     return out
 
 
@@ -279,17 +200,6 @@ def _watched_schema() -> Any:
     return pa.schema(
         [(name, pa.string() if name in words else kinds.get(name, TIME)) for name in order]
     )
-
-
-def _write(path: Path, schema: Any, rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as Parquet, a bounded number at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
-        left = iter(rows)
-        while part := list(islice(left, _ROWS)):
-            file.write_table(pa.Table.from_pylist(part, schema))
 
 
 def _seen(view: View, vantage: str, folder: Path) -> int:
@@ -418,16 +328,15 @@ def _unlisted(view: View, folder: Path) -> dict[str, Any]:
     from remnant.estimate.traffic import count_unlisted, unlisted
     from remnant.schema import TIME, UNLISTED
 
-    schema = pa.schema(
-        [
-            ("number", pa.int64()),
-            *((name, pa.string()) for name in ("kind", "name", "zone", "vantage", "unit")),
-            ("queries", pa.int64()),
-            ("clients", pa.int64()),
-            ("first", TIME),
-            ("last", TIME),
-        ]
-    )
+    columns: list[Any] = [
+        pa.field("number", pa.int64()),
+        *(pa.field(name, pa.string()) for name in ("kind", "name", "zone", "vantage", "unit")),
+        pa.field("queries", pa.int64()),
+        pa.field("clients", pa.int64()),
+        pa.field("first", TIME),
+        pa.field("last", TIME),
+    ]
+    schema = pa.schema(columns)
     rows: Iterable[dict[str, Any]] = []
     if view.has(UNLISTED):
         rows = unlisted(view, limit=MOST_UNLISTED)
@@ -439,7 +348,7 @@ def _unlisted(view: View, folder: Path) -> dict[str, Any]:
             times = {key: parse_time(str(row[key])) for key in ("first", "last")}
             yield {"number": number, **row, **times}
 
-    _write(folder / "unlisted.parquet", schema, numbered())
+    write_rows(folder / "unlisted.parquet", schema, numbered())
     told = {}
     for kind in ("unlisted", "outside"):
         queries, total = count_unlisted(view, outside=kind == "outside")

@@ -29,7 +29,6 @@ def places(settings: Settings, case: str, *, internal: bool) -> Any:
     from remnant.estimate.basis import Basis
     from remnant.estimate.coverage import choose_vantage, default_window
     from remnant.estimate.decay import half_life
-
     from remnant.web.results.kinds import opened
 
     if not internal:
@@ -86,7 +85,6 @@ def distinct_places(settings: Settings, case: str, *, internal: bool) -> Any:
     """
     from remnant.estimate.coverage import choose_vantage, default_window
     from remnant.estimate.traffic import iter_key
-
     from remnant.web.results.kinds import opened
 
     if not internal:
@@ -108,7 +106,6 @@ def bystanders(settings: Settings, case: str, *, internal: bool) -> Any:
     from remnant.estimate.basis import Basis
     from remnant.estimate.bystanders import table
     from remnant.estimate.coverage import choose_vantage, default_window
-
     from remnant.web.results.kinds import opened
 
     if not internal:

@@ -269,7 +269,7 @@ function offerVega(figure) {
       place.dataset.own = "";
       files.before(place);
       await window.vegaEmbed(place, JSON.parse(text), {
-        mode: "vega", renderer: "canvas", ast: true, actions: false, defaultStyle: false,
+        mode: "vega", renderer: "canvas", ast: true, actions: false, defaultStyle: false, logLevel: 1,
         tooltip: {disableDefaultStyle: true},
       });
       button.textContent = "Wheel zooms, drag moves";

@@ -472,6 +472,7 @@ async function start(root) {
     const answer = await fetch(`${root.dataset.path}/viewer.json`);
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     root.hidden = false;
+    // Kept where a person who looks with the browser's tools can find it.
     const page = (globalThis.mapPage = new MapPage(root, await answer.json()));
     await page.start();
   } catch (error) {
