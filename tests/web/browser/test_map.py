@@ -34,7 +34,7 @@ def opened(new_page: Callable[..., Page], query: str = "", **options: Any) -> Pa
     page = new_page(**({"reduced_motion": "reduce"} | options))
     page.goto(PATH + query)
     page.wait_for_selector("#map[data-ready]")
-    page.wait_for_load_state("networkidle")
+    maps.settle(page)
     return page
 
 
@@ -194,7 +194,7 @@ def test_days_are_played_and_a_gap_is_told(own_page: Callable[..., Page]) -> Non
     assert state(page)["day"][0] > first
     page.goto(f"{PATH}?day=2015-04-08")
     page.wait_for_selector("#map[data-ready]")
-    page.wait_for_load_state("networkidle")
+    maps.settle(page)
     page.wait_for_timeout(200)
     assert "a gap, not zero" in page.inner_text("[data-days=said]")
     page.click("[data-days=forth]")
@@ -282,7 +282,7 @@ def test_hostile_names_stay_text_on_the_page_and_on_the_canvas(
     )
     page.goto(PATH)
     page.wait_for_selector("#map[data-ready]")
-    page.wait_for_load_state("networkidle")
+    maps.settle(page)
     page.focus("[data-map=fold]")
     page.keyboard.press("End")
     page.wait_for_function("() => mapPage.data.own && !mapPage.view.running")

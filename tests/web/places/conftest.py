@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 DAYS = 21
 BIG, SMALL, OTHER, SIX = 64500, 64501, 64502, 64503
+WAITED_FOR = (
+    *((kind, True) for kind in ("places", "distinct_places", "bystanders", "overview")),
+    ("overview", False),
+)
+"""What the pages show is worked out beside them; the tests are about what then stands there."""
 HOSTILE = "<script>alert(5)</script> =1+1 \u202eTEN"
 OWNER = Viewer("owner", Role.OWNER, (f"AS{SMALL}", "192.0.2.0/28"))
 
@@ -98,6 +103,11 @@ def as_viewer(application: Any) -> Iterator[Callable[[Viewer], TestClient]]:
     from fastapi.testclient import TestClient
 
     with TestClient(application, base_url="http://127.0.0.1", follow_redirects=False) as client:
+        for kind, internal in WAITED_FOR:
+            found = application.state.site.results.wait(
+                "spread", kind, internal=internal, seconds=300
+            )
+            assert found.is_current, kind
 
         def ask(viewer: Viewer) -> TestClient:
             def let_in(request: Request) -> None:
