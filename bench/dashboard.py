@@ -225,6 +225,7 @@ def ask_pages(settings: Settings) -> None:
     thread = threading.Thread(target=server.answer_on, args=([place],))
     thread.start()
     started.wait()
+    time.sleep(5)  # who starts a server does not open a page in the same second
     site = app.state.site
     try:
         print(f"{'page':<58}{'cold':>8}{'new':>8}{'same':>9}  s")

@@ -143,10 +143,12 @@ def test_an_error_gives_the_lock_back(tmp_path: Path) -> None:
         assert mine
 
 
-def test_locks_alone_are_no_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_and_locks_are_no_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire._CONFIG, "CACHE_DIR", str(tmp_path))
     assert wire.kernels_are_new()
     (tmp_path / f"kernel{LOCK}").touch()
     assert wire.kernels_are_new()
-    (tmp_path / "capture_1").mkdir()
+    (tmp_path / "capture_1").mkdir()  # made when a room is imported
+    assert wire.kernels_are_new()
+    (tmp_path / "capture_1" / "kernel-1.py311.nbi").touch()
     assert not wire.kernels_are_new()

@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from numba import int64, njit
 
-from remnant.compiling import LOCK, compiled_once
+from remnant.compiling import compiled_once
 from remnant.startup import kernel_folder, without
 
 _CONFIG: Final[Any] = numba.config
@@ -95,10 +95,8 @@ def kernels_are_new() -> bool:
     """Return whether no kernel of this source was compiled on this machine yet."""
     if not _CONFIG.CACHE_DIR:
         return False
-    try:
-        return all(path.name.endswith(LOCK) for path in Path(_CONFIG.CACHE_DIR).iterdir())
-    except OSError:
-        return False
+    # Folders are made at import already; a compiled kernel has an index.
+    return not any(Path(_CONFIG.CACHE_DIR).glob("*/*.nbi"))
 
 
 Int: TypeAlias = Any

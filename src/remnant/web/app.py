@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 import remnant
-from remnant.web import problem
+from remnant.web import ahead, problem
 from remnant.web.access.access import Access
 from remnant.web.access.forms import genuine
 from remnant.web.access.frontier import Frontier
@@ -73,6 +73,7 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
         site.results.on_made = site.live.wake
         if beside:
             site.results.start()
+            ahead.start()
         try:
             yield
         finally:
