@@ -69,6 +69,11 @@ class RemnantError(Exception):
         self.hint = hint
         super().__init__(self.text())
 
+    def sentence(self) -> str:
+        """Return what failed and what to do next in one line, for a page."""
+        what = self.what[:1].upper() + self.what[1:]
+        return f"{what}." if self.hint is None else f"{what} ({self.hint})."
+
     def text(self) -> str:
         """Return the whole message: what failed, where, got, expected, then the hint."""
         head = self.what if self.where is None else f"{printable(self.where, 400)}: {self.what}"

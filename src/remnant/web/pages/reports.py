@@ -146,7 +146,7 @@ def reports(asked: AskedBy, case: str) -> Reports:
         kinds=list(_WORDS.items()),
         vantages=present,
         window=window,
-        exports=_exports(case),
+        exports=[] if head.stored is None else _exports(case),
         minimum_count=asked.site.settings.report.minimum_count,
     )
 

@@ -62,7 +62,7 @@ def write_servers(
         found = case_servers(store, view, case, reference)
     except RemnantError as error:
         write_rows(folder / "servers.parquet", schema, [])
-        return out, error.text()
+        return out, error.sentence()
     counts: Counter[tuple[str, str]] = Counter()
     living: Counter[str] = Counter()
 

@@ -44,7 +44,7 @@ def keep(settings: Settings, kept: Kept, key: Key, stamp: str) -> Head:
     try:
         value = KINDS[key.kind](settings, key.case, internal=key.internal, **key.choices)
     except RemnantError as error:
-        problem = error.text()
+        problem = error.sentence()
     except Exception as error:  # noqa: BLE001 - whatever it was, the page says so
         problem = f"the program failed: {type(error).__name__}: {printable(str(error), 200)}"
     head = Head(stamp, datetime.now(tz=UTC), time.monotonic() - begun, problem, 0, "")
@@ -80,7 +80,7 @@ class Bench:
         try:
             store, view = self._opened(key.case)
         except RemnantError as error:
-            head = Head("", datetime.now(tz=UTC), 0.0, error.text(), 0, "")
+            head = Head("", datetime.now(tz=UTC), 0.0, error.sentence(), 0, "")
             return self._kept.put(key, head, to_json(None))
         # The state is taken before the work: what changes meanwhile makes it old, never wrong.
         state = state_of(self._settings, key.case, self._stamp)
