@@ -229,6 +229,38 @@ def test_one_view_serves_all_kinds_of_a_case(settings: Settings) -> None:
         del kinds_module.KINDS["looking"]
 
 
+def test_what_needs_too_much_memory_has_a_view_for_itself_and_then_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remnant.web.results.work import Bench
+
+    class OutOfMemoryException(Exception):
+        pass
+
+    seen: list[tuple[int, int]] = []
+    enough = 2
+
+    def large(settings: Settings, case: str, *, internal: bool) -> Any:
+        with kinds_module.opened(settings, case) as (_, view):
+            seen.append((id(view), settings.store.threads))
+        if len(seen) < enough:
+            raise OutOfMemoryException("could not allocate")
+        return len(seen)
+
+    monkeypatch.setitem(kinds_module.KINDS, "large", large)
+    kept = Kept(settings.home)
+    key = Key(CASE, "large", internal=True)
+    bench = Bench(settings, kept)
+    assert bench.do(key).problem is None
+    assert [threads for _, threads in seen] == [settings.store.threads, 1]
+    assert kept.value(key)[1] == 2  # type: ignore[index]
+    enough = 99
+    head = bench.do(key)
+    assert head.problem is not None
+    assert "OutOfMemory" in head.problem
+    bench.rest()
+
+
 def test_a_stream_of_changes_does_not_keep_the_process_busy(settings: Settings) -> None:
     snapshots = Snapshots(settings)
     results = Results(settings, snapshots)

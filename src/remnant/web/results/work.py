@@ -37,15 +37,33 @@ _PATIENCE_S: Final = 60.0
 """A view is held so long after the last work on it: the next kind of the case uses it too."""
 
 
-def keep(settings: Settings, kept: Kept, key: Key, stamp: str) -> Head:
-    """Work a result out and keep it; where it cannot be, keep the reason."""
+class _OutOfMemory(Exception):
+    """The query engine may not have as much memory as a question needs."""
+
+
+def keep(settings: Settings, kept: Kept, key: Key, stamp: str, *, again: bool = False) -> Head:
+    """Work a result out and keep it; where it cannot be, keep the reason.
+
+    Args:
+        settings: of the home folder.
+        kept: where it goes.
+        key: which result.
+        stamp: the state that it is made of.
+        again: it can be tried once more with more room.
+
+    Raises:
+        _OutOfMemory: with ``again``, there was too little room.
+    """
     begun = time.monotonic()
     value, problem = None, None
     try:
         value = KINDS[key.kind](settings, key.case, internal=key.internal, **key.choices)
     except RemnantError as error:
         problem = error.sentence()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the page says so
+    except Exception as error:
+        # Whatever it was, the page says so.
+        if again and type(error).__name__ == "OutOfMemoryException":
+            raise _OutOfMemory from error
         problem = f"the program failed: {type(error).__name__}: {printable(str(error), 200)}"
     head = Head(stamp, datetime.now(tz=UTC), time.monotonic() - begun, problem, 0, "")
     return kept.put(key, head, to_json(value))
@@ -78,14 +96,26 @@ class Bench:
     def do(self, key: Key) -> Head:
         """Work out one result and keep it."""
         try:
-            store, view = self._opened(key.case)
+            return self._done(key, self._settings, again=True)
+        except _OutOfMemory:
+            # What earlier kinds keep in the view goes, and each thread wants memory of its own.
+            self.rest()
+            store = replace(self._settings.store, threads=1)
+            try:
+                return self._done(key, replace(self._settings, store=store), again=False)
+            finally:
+                self.rest()
+
+    def _done(self, key: Key, settings: Settings, *, again: bool) -> Head:
+        try:
+            store, view = self._opened(key.case, settings)
         except RemnantError as error:
             head = Head("", datetime.now(tz=UTC), 0.0, error.sentence(), 0, "")
             return self._kept.put(key, head, to_json(None))
         # The state is taken before the work: what changes meanwhile makes it old, never wrong.
         state = state_of(self._settings, key.case, self._stamp)
         with sharing(key.case, store, view):
-            return keep(self._settings, self._kept, key, state)
+            return keep(settings, self._kept, key, state, again=again)
 
     def rest(self) -> None:
         """Let go of the view."""
@@ -93,12 +123,12 @@ class Bench:
             self._store.close()
             self._store = self._view = None
 
-    def _opened(self, case: str) -> tuple[Store, View]:
+    def _opened(self, case: str, settings: Settings) -> tuple[Store, View]:
         if self._store is not None and self._view is not None:
             if self._view.case == case and self._stamp == self._store.stamp(case):
                 return self._store, self._view
             self.rest()
-        store = Store.open(self._settings)
+        store = Store.open(settings)
         self._store, self._stamp = store, store.stamp(case)
         self._view = store.view(case)
         return store, self._view
