@@ -231,7 +231,7 @@ def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -
         )
     top = ", ".join(name_of(row["code"]) for row in rows[:_TOP])
     sizes = ", ".join(
-        f"{wording.country_name(row['code'])} {_count(row['pulse']['mean'])}" for row in rows[:_TOP]
+        f"{name_of(row['code'])} {_count(row['pulse']['mean'])}" for row in rows[:_TOP]
     )
     detail = (
         f"Clients a day: {sizes}. {wording.number(told['countries_total'])} countries, "
