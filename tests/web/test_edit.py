@@ -74,7 +74,7 @@ def test_checking_stores_nothing_and_says_what_storing_would_do(desk: Desk) -> N
     words = said(answer.text)
     assert "healthy machines ask for names of this site" in words
     assert "3 rules more: www.google.com, c2.evil.example, 192.0.2.0/24" in words
-    assert "Passive DNS knows c2.evil.example: 1 records of 1 names" in words
+    assert "Passive DNS knows c2.evil.example: 1 record of 1 name" in words
 
 
 def test_each_error_stands_beside_its_field_with_the_words_of_case_check(desk: Desk) -> None:
