@@ -71,7 +71,7 @@ def glance(
     return [
         _still(told, curves),
         _since(takedown, days_since, curves),
-        _working(verdict),
+        _working(verdict, has_traffic=bool(curves)),
         _sure(verdict, told, curves),
         _where(told, curves, place if place in tabs else None),
         _joined(joined, names if names in tabs else None, known=joined_known),
@@ -139,14 +139,14 @@ def _since(takedown: datetime | None, days: int | None, curves: Sequence[Curve])
     )
 
 
-def _working(verdict: Mapping[str, Any] | None) -> Answer:
+def _working(verdict: Mapping[str, Any] | None, *, has_traffic: bool) -> Answer:
     question, method = "Is clean-up working?", "/method/verdict"
     if verdict is None:
         return Answer(
             key="working",
             question=question,
-            short="Not known yet",
-            detail=f"The verdict is {_LATER}.",
+            short="Not known yet" if has_traffic else "Cannot tell yet",
+            detail=f"The verdict is {_LATER}." if has_traffic else "No data.",
         )
     title = wording.STATES.get(verdict["state"], (verdict["state"], "", ""))[0]
     life = verdict["half_life_days"]
