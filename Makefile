@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test speed check fix bench quality fuzz docs clean
+.PHONY: help run test browser speed check fix bench quality fuzz docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -14,6 +14,9 @@ run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict
 
 test: $(VENV)/.dev ## install what the tests need, run all of them
 	$(BIN)/python -m pytest -n auto --dist loadfile -q $(TESTS)
+
+browser: $(VENV)/.dev ## the dashboard in a browser (Chromium): every page, mouse, keyboard, axe, no scripts
+	$(BIN)/python -m pytest -m "browser and not speed" -n auto --dist loadfile -q tests/web/browser
 
 speed: $(VENV)/.dev ## how soon pages open and how smoothly the map moves; on a machine that does nothing else
 	$(BIN)/python -m pytest -m speed -p no:randomly -q -s tests/web

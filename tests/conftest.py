@@ -24,13 +24,15 @@ def _only_loopback(self: socket.socket, address: Any) -> None:
 TOGETHER: Final = {
     "tests/story/test_sinkhole": "",
     "tests/story/": "story",
-    "tests/web/browser/": "browser",
     "tests/simulate/": "simulate",
 }
 """Tests that share what takes long to make, by the start of their names; else a file is a group."""
 
 SPREAD: Final = ("tests/capture/test_conformance.py", "tests/story/test_every_format.py")
 """What needs the kernels of all formats: run last, when they are compiled, and by all processes."""
+
+BROWSER: Final = "tests/web/browser/"
+"""What drives a browser."""
 
 FIRST: Final = (
     "tests/story/", "tests/simulate/", "tests/fuzz/", "tests/sinkhole/", "tests/real/",
@@ -40,6 +42,9 @@ FIRST: Final = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring long tests to the front; among their like the order stays as it is."""
+    for item in items:
+        if item.nodeid.startswith(BROWSER):
+            item.add_marker(pytest.mark.browser)
 
     def rank(item: pytest.Item) -> int:
         return 2 if item.nodeid.startswith(SPREAD) else not item.nodeid.startswith(FIRST)

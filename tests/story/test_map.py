@@ -62,7 +62,7 @@ def pages(charted: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[str
     charted.do("report", CASE, "-o", folder / "public.html", "--figures", folder / "figures")
     charted.do("report", CASE, "-o", folder / "internal.html", "--internal")
     assert {path.name for path in (folder / "figures").glob(f"{CASE}-map*")} >= {
-        f"{CASE}-map.svg", f"{CASE}-map.png", f"{CASE}-map-nodes.csv", f"{CASE}-map-edges.csv",
+        f"{CASE}-map.svg", f"{CASE}-map.png", f"{CASE}-map.csv",
     }  # fmt: skip
     public, internal = (folder / name for name in ("public.html", "internal.html"))
     return public.read_text(encoding="utf-8"), internal.read_text(encoding="utf-8")

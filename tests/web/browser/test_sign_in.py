@@ -127,7 +127,8 @@ def test_axe_finds_nothing_and_nothing_sticks_out(
     page.goto("/login")
     look("/login")
     log.forgiven.append("401 (Unauthorized)")
-    sign_in(page, OPERATOR, "wrong")
+    with page.expect_navigation():
+        sign_in(page, OPERATOR, "wrong")
     look("/login again")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
