@@ -95,8 +95,11 @@ def kernels_are_new() -> bool:
     """Return whether no kernel of this source was compiled on this machine yet."""
     if not _CONFIG.CACHE_DIR:
         return False
-    # Folders are made at import already; a compiled kernel has an index.
-    return not any(Path(_CONFIG.CACHE_DIR).glob("*/*.nbi"))
+    try:
+        # Folders are made at import already; a compiled kernel has an index.
+        return not any(Path(_CONFIG.CACHE_DIR).glob("*/*.nbi"))
+    except OSError:
+        return False
 
 
 Int: TypeAlias = Any
