@@ -22,9 +22,8 @@ from remnant.report.atlas import drawings, write_drawings
 from remnant.report.export import write_figures, write_whole
 from remnant.report.facts import FULL_COVERAGE
 from remnant.report.figures import figures
+from remnant.report.frame import environment, style
 from remnant.report.interactive import CURVES, Extra, explore
-from remnant.report.palette import DARK, LIGHT, css
-from remnant.report.sparkline import sparkline
 from remnant.report.suppress import Hidden, shown
 
 if TYPE_CHECKING:
@@ -98,7 +97,6 @@ def render(content: Content, *, atlas: Atlas | None = None, interactive: bool = 
         if figure.key in _DRAWN
     }
     maps = {} if atlas is None else drawings(atlas)
-    style = env.get_template("style.css").render(light=Markup(css(LIGHT)), dark=Markup(css(DARK)))  # noqa: S704 - constants
     return env.get_template(
         "report.html.j2"
     ).render(
@@ -106,7 +104,7 @@ def render(content: Content, *, atlas: Atlas | None = None, interactive: bool = 
         title=title,
         made=content.title[len(title) :].strip(" ()"),
         policy=POLICY + extra.policy,
-        style=Markup(style),  # noqa: S704 - our own file
+        style=Markup(style()),  # noqa: S704 - our own file
         scripts=extra.scripts,
         figures={figure.key: figure for figure in every},
         atlas=atlas,
@@ -136,32 +134,16 @@ def render(content: Content, *, atlas: Atlas | None = None, interactive: bool = 
 
 @cache
 def _environment() -> jinja2.Environment:
-    env = jinja2.Environment(
-        loader=jinja2.PackageLoader("remnant.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    env = environment("remnant.report")
     env.filters |= {
-        "text": wording.legible,
-        "num": wording.number,
-        "share": wording.percent,
-        "day": wording.day,
-        "date": lambda time: f"{time:%Y-%m-%d}",
-        "moment": wording.moment,
         "window": wording.window_words,
-        "unit": wording.unit_word,
-        "counted_in": wording.counted_in,
-        "country": wording.country_name,
         "mark": wording.mark_words,
         "network": _network,
-        "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
         "two_views": _two_views,
         "left_out": _left_out,
         "count": _count,
     }
-    env.globals |= {"sparkline": sparkline, "number_of": shown}
+    env.globals["number_of"] = shown
     return env
 
 

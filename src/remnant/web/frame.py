@@ -22,9 +22,8 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 import remnant
-from remnant.report import wording
+from remnant.report import frame, wording
 from remnant.report.facts import Pulse
-from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
 from remnant.web.name_path import name_part
@@ -90,26 +89,11 @@ def render_problem(
 @cache
 def environment() -> jinja2.Environment:
     """Return the templates, with the words of reports."""
-    env = jinja2.Environment(
-        loader=jinja2.PackageLoader("remnant.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    env = frame.environment("remnant.web")
     env.filters |= {
-        "text": wording.legible,
         "text_lines": lambda text: "\n".join(map(wording.legible, text.splitlines())),
-        "num": wording.number,
-        "share": wording.percent,
-        "day": wording.day,
         "last_day": lambda end: wording.day(end - timedelta(microseconds=1) if end else None),
-        "date": lambda time: f"{time:%Y-%m-%d}",
-        "moment": wording.moment,
-        "unit": wording.unit_word,
-        "country": wording.country_name,
         "amount": wording.amount,
-        "counted_in": wording.counted_in,
         "country_long": name_of,
         "half_life": words.half_life,
         "rank": words.rank,
@@ -117,7 +101,6 @@ def environment() -> jinja2.Environment:
         "clean_up": words.clean_up,
         "pick": words.pick,
         "short": words.short,
-        "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
         "seen_by_option": lambda vantage: (
             vantage,
             wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
@@ -130,7 +113,6 @@ def environment() -> jinja2.Environment:
         "asset": asset,
         "csrf": csrf,
         "csrf_value": csrf_value,
-        "sparkline": sparkline,
         "small_curve": lambda values: sparkline(Pulse(values=tuple(values))),
         "version": remnant.__version__,
         "vega_version": version("vl-convert-python"),
@@ -148,13 +130,8 @@ def with_query(request: Request, **changed: object) -> str:
 
 @cache
 def stylesheet() -> bytes:
-    """Return the style of all pages, with the colours of the reports."""
-    text = (STATIC / "style.css").read_text(encoding="utf-8")
-    head = (
-        f":root{{color-scheme:light dark;{css(LIGHT)}}}\n"
-        f"@media (prefers-color-scheme:dark){{:root{{{css(DARK)}}}}}\n"
-    )
-    return (head + text).encode()
+    """Return the style of all pages: that of reports, and what is added to it here."""
+    return (frame.style() + "\n" + (STATIC / "style.css").read_text(encoding="utf-8")).encode()
 
 
 @cache

@@ -23,6 +23,8 @@ from remnant.web.snapshots import Snapshots
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from remnant.web.access.access import Access
+
 __all__ = ["Asked", "AskedBy", "Site"]
 
 
@@ -73,6 +75,12 @@ class Asked:
     viewer: Viewer
     site: Site
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def access(self) -> Access:
+        """Accounts, sessions, tokens and the audit log of the site."""
+        found: Access = self.request.app.state.access
+        return found
 
     def case(self, name: str) -> Case:
         """Return a stored case.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, HTTPException, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from remnant.web.access.access import Access
 from remnant.web.access.accounts import ROLES
 from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
@@ -17,7 +16,7 @@ from remnant.web.access.passwords import LEAST
 from remnant.web.access.viewer import OPERATORS, Role
 from remnant.web.page import page
 from remnant.web.pages.own import TokenRow, token_rows
-from remnant.web.site import Asked, AskedBy
+from remnant.web.site import AskedBy
 
 __all__ = ["router"]
 
@@ -83,7 +82,7 @@ class AuditPage(BaseModel):
 @page(router, "/accounts", title="Accounts", roles=OPERATORS, table="accounts")
 def accounts(asked: AskedBy) -> AccountList:
     """Every account: role, networks, sessions, last sign-in; and all API tokens."""
-    access = _access(asked)
+    access = asked.access
     return AccountList(
         guarded=access.guarded,
         roles=[role.value for role in ROLES],
@@ -107,7 +106,7 @@ def accounts(asked: AskedBy) -> AccountList:
 @page(router, "/audit", title="Audit log", roles=OPERATORS, table="entries", template="audit")
 def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPage:
     """Who did what, when, from where; newest first."""
-    found = _access(asked).log.entries(
+    found = asked.access.log.entries(
         before=query.before,
         account=query.account.strip() or None,
         action=query.action or None,
@@ -147,7 +146,7 @@ def add_account(
 ) -> Response:
     """Make an account."""
     _same(password, again)
-    made = _access(asked).accounts.add(name.strip().lower(), password, role, _split(networks))
+    made = asked.access.accounts.add(name.strip().lower(), password, role, _split(networks))
     audit(asked.request, Action.ACCOUNT_ADDED, made.told)
     return RedirectResponse("/accounts", 303)
 
@@ -161,7 +160,7 @@ def change_role(
     networks: Annotated[str, Form()] = "",
 ) -> Response:
     """Say what an account may do, and which networks are its own."""
-    access = _access(asked)
+    access = asked.access
     access.accounts.set_role(name, role, _split(networks))
     audit(asked.request, Action.ACCOUNT_CHANGED, access.accounts.get(name).told)
     return RedirectResponse("/accounts", 303)
@@ -177,7 +176,7 @@ def reset_password(
 ) -> Response:
     """Give an account another password; its sessions end."""
     _same(password, again)
-    _access(asked).accounts.set_password(name, password)
+    asked.access.accounts.set_password(name, password)
     audit(asked.request, Action.PASSWORD_CHANGED, name)
     return RedirectResponse("/accounts", 303)
 
@@ -186,7 +185,7 @@ def reset_password(
 @admits(OPERATORS)
 def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) -> Response:
     """Close an account, with its sessions and tokens, or open it again."""
-    _access(asked).accounts.disable(name, disabled=disabled)
+    asked.access.accounts.disable(name, disabled=disabled)
     audit(asked.request, Action.ACCOUNT_CLOSED if disabled else Action.ACCOUNT_OPENED, name)
     return RedirectResponse("/accounts", 303)
 
@@ -195,15 +194,9 @@ def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) 
 @admits(OPERATORS)
 def revoke_any(asked: AskedBy, token: str) -> Response:
     """Revoke a token of any account."""
-    gone = _access(asked).tokens.revoke(token)
+    gone = asked.access.tokens.revoke(token)
     audit(asked.request, Action.TOKEN_REVOKED, f"{gone.account}: {gone.label}")
     return RedirectResponse("/accounts", 303)
-
-
-def _access(asked: Asked) -> Access:
-    found: Any = asked.request.app.state.access
-    assert isinstance(found, Access)
-    return found
 
 
 def _same(password: str, again: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Response
 from fastapi.responses import RedirectResponse
@@ -70,7 +70,7 @@ class NewToken(BaseModel):
 @page(router, "/account", title="Your account", roles=OWNERS, table="tokens", template="own")
 def account(asked: AskedBy) -> Own:
     """The account that asks: its networks, sessions and API tokens."""
-    access = _access(asked)
+    access = asked.access
     this = getattr(asked.request.state, "session_secret", None)
     from remnant.web.access.sessions import digest_of
 
@@ -179,12 +179,6 @@ def revoke_token(asked: AskedBy, token: str) -> Response:
     return RedirectResponse("/account", 303)
 
 
-def _access(asked: Asked) -> Access:
-    found: Any = asked.request.app.state.access
-    assert isinstance(found, Access)
-    return found
-
-
 def _signed_in(asked: Asked) -> tuple[Access, str, str]:
     """Return what these forms need; a token cannot make tokens or change passwords.
 
@@ -193,4 +187,4 @@ def _signed_in(asked: Asked) -> tuple[Access, str, str]:
     """
     if getattr(asked.request.state, "session_secret", None) is None:
         raise HTTPException(403, "only who has signed in with a browser may do that")
-    return _access(asked), asked.viewer.name, address_of(asked.request)
+    return asked.access, asked.viewer.name, address_of(asked.request)
