@@ -35,6 +35,8 @@ def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         ("deep.22125.dns6y.net", "22125.dns6y.net"),
         ("dtdns.net", "dtdns.net"),
         ("x.no-ip.org", "x.no-ip.org"),
+        ("b.a.home.dyndns.org", "a.home.dyndns.org"),
+        ("home.dyndns.org", "home.dyndns.org"),
         ("com", "com"),
         ("co.uk", "co.uk"),
         ("ns1.evil.unknowntld", "evil.unknowntld"),

@@ -12,8 +12,7 @@ from remnant.infrastructure.domains import are_suffixes, suffix_words, zones_of
 
 def names() -> list[str]:
     rules = [rule for rule in suffix_rules() if rule.isascii()]
-    chosen = rules[::40] + [rule for rule in rules if rule[0] in "*!"] + sorted(DYNAMIC_DNS)
-    plain = [rule.lstrip("!").replace("*.", "q.") for rule in chosen]
+    plain = [rule.lstrip("!").replace("*.", "q.") for rule in [*rules, *sorted(DYNAMIC_DNS)]]
     made = [before + rule for rule in plain for before in ("", "a.", "b.a.", "c.b.a.")]
     odd = ["com", "x", "a.b.nosuch", r"x\.evil.com", r"a.x\.evil.co.uk", "a.xn--55qx5d.cn"]
     return made + odd

@@ -46,7 +46,10 @@ def main() -> None:
         if behaviour == "dies":
             sys.exit(4)
         if hung_up:
-            (home / f"{name}.signals").write_text(" ".join(map(str, hung_up)))
+            # Whole or not at all: the test may look at any moment.
+            being_written = home / f"{name}.signals.new"
+            being_written.write_text(" ".join(map(str, hung_up)))
+            being_written.replace(home / f"{name}.signals")
         if os.getppid() != order.parent:
             return
         time.sleep(0.02)

@@ -72,9 +72,10 @@ def zone_of(name: str) -> str:
     labels = name.split(".")
     if len(labels) <= 2:
         return name
-    if f"{labels[-2]}.{labels[-1]}" in DYNAMIC_DNS:
-        return ".".join(labels[-3:])
     result = _extractor().extract_str(name)
+    # A provider may have suffixes of its own below its domain (home.dyndns.org): the longer counts.
+    if f"{labels[-2]}.{labels[-1]}" in DYNAMIC_DNS and result.suffix.count(".") < 2:
+        return ".".join(labels[-3:])
     if not result.suffix:
         return ".".join(labels[-2:])
     if not result.domain:
@@ -116,10 +117,12 @@ def known_top_level(label: str) -> bool:
 def suffix_rules() -> tuple[str, ...]:
     """Return the rules of the Public Suffix List, its private section too, as it writes them.
 
+    They are sorted, so that whoever takes some of them takes the same each time.
+
     >>> [rule in suffix_rules() for rule in ("co.uk", "*.ck", "!www.ck")]
     [True, True, True]
     """
-    return tuple(_extractor().tlds)
+    return tuple(sorted(_extractor().tlds))
 
 
 @lru_cache(maxsize=1)
