@@ -475,8 +475,17 @@ def _sources(paths: Sequence[str]) -> list[tuple[str, bool, int]]:
             found.append((text, True, -1))
         elif path.is_dir():
             for inner in sorted(path.rglob("*")):
-                if inner.is_file() and not inner.name.startswith("."):
-                    found.append((str(inner), False, inner.stat().st_size))
+                if inner.name.startswith("."):
+                    continue
+                try:
+                    if inner.is_file():
+                        found.append((str(inner), False, inner.stat().st_size))
+                except FileNotFoundError:
+                    # A log moves on while its folder is looked into.
+                    continue
+                except OSError:
+                    # To open it will say what is wrong.
+                    found.append((str(inner), False, -1))
         else:
             size = path.stat().st_size if path.is_file() else -1
             found.append((text, True, size))
@@ -623,13 +632,12 @@ def demo(
 
         report = settings.home / "reports" / f"{made.case}.html"
         with open_store(settings) as store:
-            say("3/4  Measuring and judging …")
             case, view = open_view(settings, store, made.case)
-            verdict = judge_case(view, case, settings).to_json()
-            say("4/4  Writing the report …")
-            write_report(settings, store, case, view, report)
-            if not no_serve:
-                _fill_dashboard(settings, store, view)
+            with contextlib.nullcontext() if no_serve else _filled(settings, store, view):
+                say("3/4  Measuring and judging …")
+                verdict = judge_case(view, case, settings).to_json()
+                say("4/4  Writing the report …")
+                write_report(settings, store, case, view, report)
     if rehearsal:
         return
     typer.echo("\n" + verdict_text(verdict), nl=False)
@@ -682,8 +690,10 @@ def _rehearsed(scenario: str) -> Iterator[None]:
             other.wait()
 
 
-def _fill_dashboard(settings: Settings, store: Store, view: View) -> None:
-    """Work out what the dashboard shows of a case, on the view that has been asked already."""
-    from remnant.web.results.work import fill
+def _filled(
+    settings: Settings, store: Store, view: View
+) -> contextlib.AbstractContextManager[None]:
+    """Have what the dashboard shows of a case worked out when the report is done."""
+    from remnant.web.results.filling import filled
 
-    fill(settings, store, view)
+    return filled(settings, store, view)

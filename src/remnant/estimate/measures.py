@@ -22,6 +22,8 @@ from remnant.estimate.traffic import by_time, count
 from remnant.windows import STEPS, Window, parse_time
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remnant.cases.model import Case
     from remnant.estimate.decay import Trend
     from remnant.settings import Settings
@@ -84,9 +86,22 @@ def measure(
     Raises:
         NoData: the case has no traffic, or none of that vantage.
     """
-    whole = default_window(view)
-    window = window or whole
+    window = window or default_window(view)
     present = vantages(view) if others or (others is None and vantage is None) else []
+    key = ("measures", case, settings.estimate, window, vantage, *present)
+    # Several reports are made of one view, for who sees small counts and who does not.
+    return list(view.known(key, lambda: _measured(view, case, settings, window, vantage, present)))
+
+
+def _measured(
+    view: View,
+    case: Case,
+    settings: Settings,
+    window: Window,
+    vantage: str | None,
+    present: Sequence[str],
+) -> list[Estimate]:
+    whole = default_window(view)
     made = series(view, window, vantage)
     vantage = made.vantage
     after = made.since(case.takedown)

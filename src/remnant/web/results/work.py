@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
     from remnant.store import View
 
-__all__ = ["Bench", "as_line", "fill", "keep", "main"]
+__all__ = ["Bench", "as_line", "keep", "main"]
 
 _PATIENCE_S: Final = 60.0
 """A view is held so long after the last work on it: the next kind of the case uses it too."""
@@ -67,15 +67,6 @@ def keep(settings: Settings, kept: Kept, key: Key, stamp: str, *, again: bool = 
         problem = f"the program failed: {type(error).__name__}: {printable(str(error), 200)}"
     head = Head(stamp, datetime.now(tz=UTC), time.monotonic() - begun, problem, 0, "")
     return kept.put(key, head, to_json(value))
-
-
-def fill(settings: Settings, store: Store, view: View) -> None:
-    """Work out every kind of result of a case, for who sees every number, on a view of it."""
-    kept = Kept(settings.home)
-    state = state_of(settings, view.case, store.stamp(view.case))
-    with sharing(view.case, store, view):
-        for kind in KINDS:
-            keep(settings, kept, Key(view.case, kind, internal=True), state)
 
 
 class Bench:
