@@ -52,7 +52,10 @@ def test_every_kind_is_made_whether_or_not_the_process_beside_works(
 def test_an_error_beside_it_is_told_and_nothing_more_is_made(tmp_path: Path) -> None:
     settings = settled(tmp_path)
     commit(settings)
-    with Store.open(settings) as store:
-        with pytest.raises(ZeroDivisionError), filled(settings, store, store.view(CASE)):
-            raise ZeroDivisionError
+    with (
+        Store.open(settings) as store,
+        pytest.raises(ZeroDivisionError),
+        filled(settings, store, store.view(CASE)),
+    ):
+        raise ZeroDivisionError
     assert heads(settings)["verdict"] is None
