@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remnant.store import Store
-from remnant.web.results import filling
 from remnant.web.results.filling import filled
 from remnant.web.results.kept import Kept, Key
 from remnant.web.results.kinds import KINDS
-from remnant.web.results.process import WorkFailed
+from remnant.web.results.process import Worker, WorkFailed
 from remnant.web.results.state import state_of
 from web.changing import CASE, commit, settled
 
@@ -37,7 +36,7 @@ def test_every_kind_is_made_whether_or_not_the_process_beside_works(
         def failed(*_: object) -> None:
             raise WorkFailed("it ended by itself")
 
-        monkeypatch.setattr(filling.Worker, "do", failed)
+        monkeypatch.setattr(Worker, "do", failed)
     with Store.open(settings) as store:
         view = store.view(CASE)
         state = state_of(settings, CASE, store.stamp(CASE))
