@@ -6,8 +6,10 @@ matched against fixed patterns, never read as anything else, and what does not m
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from remnant.estimate.client_days import day_of, second_of, visits
 from remnant.estimate.traffic import sightings
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ USUAL: Final = 0.1
 _SAMPLE: Final = 1000
 _MOST_LISTED: Final = 5000
 _ALL_HOURS: Final = 24
-_DAY_S: Final = 86_400
+_WITHIN: Final = (1 << 62) - 1
+_ROWS_AT_ONCE: Final = 8_000_000
 
 _AGENT: Final = r'"(?:user_agent|agent|http_agent)": ?"([^"]*)'
 _METHOD: Final = r'"(?:method|http_method)": ?"([A-Za-z]{1,16})"'
@@ -85,20 +88,18 @@ def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     ``other_shape`` (only where half of those that ask send the same method and path), ``secured``,
     ``no_server_name``; on ``sinkhole_tcp`` ``silent``.
     """
-    daily = _daily(basis)
-    found = daily.group_by("client").aggregate(
-        days=daily.count(),
-        span=daily.day.max() - daily.day.min() + 1,
-        longest=daily.longest.max(),
-        names=daily.names.max(),
-    )
+    import ibis  # noqa: PLC0415 - heavy
+
+    found = _visitors(basis)
     out = found.select(
         "client",
-        sweep=found.names >= _most_names(basis),
         bursts=(found.days > 1) & (found.span >= 4 * found.days) & (found.longest <= BURST_S),
     )
-    out = out.left_join(_often(basis, out), "client").drop("client_right")
-    out = out.mutate(once=out.sweep & (out.most <= MOST_ASKED)).drop("most")
+    swept = basis.view.kept(("sweeps", basis.window, basis.vantage), lambda: _sweeps(basis))
+    out = out.left_join(swept, "client").drop("client_right")
+    out = out.mutate(
+        sweep=out.most.notnull(), once=ibis.coalesce(out.most <= MOST_ASKED, False)
+    ).drop("most")
     if basis.vantage in _CONNECTED:
         out = out.left_join(_connections(basis), "client").drop("client_right")
     if basis.vantage in _SERVED:
@@ -113,59 +114,81 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     """
     import ibis  # noqa: PLC0415 - heavy
 
-    daily = _daily(basis)
-    clocks = daily.group_by("client").aggregate(
-        n=daily.n.sum(),
-        days=daily.count(),
-        span=daily.day.max() - daily.day.min() + 1,
-    )
+    clocks = _visitors(basis)
     timed = clocks.filter(clocks.n > REGULAR_GAPS, clocks.days >= REGULAR_DAYS)
     always = timed.filter(timed.days == timed.span)
     counts = timed.aggregate(many=timed.count(), always=(timed.days == timed.span).sum())
     row = counts.to_pyarrow().to_pylist()[0]
     many = int(row["many"])
+    nobody = always.filter(ibis.literal(value=False)).select("client")
     if not row["always"]:
-        return always.filter(ibis.literal(value=False)).select("client")
+        return nobody
     # Client keys are keyed hashes: a remainder of theirs is a fair sample.
     every = max(1, many // _SAMPLE)
-    sampled = timed.client % every == 0
-    chosen = timed.filter(sampled | (timed.days == timed.span)).select("client")
-    gaps = basis.view.kept(
-        ("gaps", basis.window, basis.vantage), lambda: _equal_gaps(basis, chosen)
-    )
-    sample = gaps.filter(gaps.client % every == 0)
+    sample = _gaps(basis, "sampled", timed.filter(timed.client % every == 0))
     told = sample.aggregate(
         n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()
     ).to_pyarrow()
     row = told.to_pylist()[0]
-    usual = (row["timed"] or 0) > max(1.0, USUAL * row["n"])
-    if usual:
-        return always.filter(ibis.literal(value=False)).select("client")
-    gaps = gaps.semi_join(always, "client")
+    if (row["timed"] or 0) > max(1.0, USUAL * row["n"]):
+        return nobody
+    gaps = _gaps(basis, "always", always)
     kept = gaps.filter(
         100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
     )
     return kept.select("client")
 
 
-def _daily(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return one row for each client and day, computed once."""
-    key = ("visits", basis.window, basis.vantage)
-    return basis.view.kept(key, lambda: _visits(basis))
+def _visitors(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return one row for each client, computed once: when it came.
+
+    Columns: ``client``, ``n`` (sightings), ``days``, ``span`` (days from the first to the last),
+    ``longest`` (seconds from the first to the last of a day) and ``most`` (sightings of a day).
+    """
+    key = ("visitors", basis.window, basis.vantage)
+    return basis.view.kept(key, lambda: _came(visits(basis.view, basis.window, basis.vantage)))
 
 
-def _visits(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+def _came(daily: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    return daily.group_by("client").aggregate(
+        n=daily.n.sum(),
+        days=daily.count(),
+        span=daily.day.max() - daily.day.min() + 1,
+        longest=(daily["last"] - daily["first"]).max(),
+        most=daily.n.max(),
+    )
+
+
+def _sweeps(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the clients that asked for nearly all names in a day.
+
+    Columns: ``client``, and ``most``, how often it asked for the name that it asked for most.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    came = _visitors(basis)
+    none = came.filter(ibis.literal(value=False)).select("client", "most")
+    most = came.aggregate(most=came.most.max()).to_pyarrow()["most"][0].as_py() or 0
+    if most < LEAST_NAMES:
+        return none
+    names = _most_names(basis)
+    # Who asked for so many names asked so many times.
+    if most < names:
+        return none
+    daily = visits(basis.view, basis.window, basis.vantage)
+    busy = daily.filter(daily.n >= names).select("client", "day")
     seen = sightings(basis.view, basis.window, basis.vantage)
-    seconds = seen.time.epoch_seconds() // 1
-    seen = seen.mutate(day=seconds // _DAY_S, at=seconds.cast("int64"), static=_static(basis, seen))
-    by_name = seen.group_by("client", "day", "indicator", "static").aggregate(
-        n=seen.count(), first=seen["at"].min(), last=seen["at"].max()
+    seen = seen.filter(_static(basis, seen))
+    seen = seen.select("client", "indicator", day=day_of(seen.time))
+    each = seen.semi_join(busy, ["client", "day"]).distinct()
+    each = each.group_by("client", "day").aggregate(names=each.count())
+    swept = basis.view.kept(
+        ("swept", basis.window, basis.vantage),
+        lambda: each.filter(each.names >= names).select("client").distinct(),
     )
-    return by_name.group_by("client", "day").aggregate(
-        n=by_name.n.sum(),
-        names=by_name.static.sum(),
-        longest=by_name["last"].max() - by_name["first"].min(),
-    )
+    if not swept.count().to_pyarrow().as_py():
+        return none
+    return _often(basis, swept)
 
 
 def _static(basis: Basis, seen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -271,12 +294,31 @@ def _most_names(basis: Basis) -> int:
     return max(LEAST_NAMES, -int(-SWEPT * names // 1))
 
 
-def _often(basis: Basis, found: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+def _often(basis: Basis, swept: Any) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return how often each client that swept asked for the name that it asked for most."""
     seen = sightings(basis.view, basis.window, basis.vantage)
-    seen = seen.semi_join(found.filter(found.sweep), "client")
+    seen = seen.semi_join(swept, "client")
     each = seen.group_by("client", "name").aggregate(n=seen.count())
     return each.group_by("client").aggregate(most=each.n.max())
+
+
+def _gaps(basis: Basis, which: str, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the gaps of clients (rows of ``_visitors``), computed once: see ``_equal_gaps``.
+
+    A median needs all gaps of a client at once, so a part of the clients is read at a time.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    rows = int(chosen.aggregate(n=chosen.n.sum()).to_pyarrow()["n"][0].as_py() or 0)
+    parts = -(-rows // _ROWS_AT_ONCE) or 1
+    found = []
+    for part in range(parts):
+        mine = chosen.filter((chosen.client & _WITHIN) % parts == part) if parts > 1 else chosen
+        key = ("gaps", which, part, basis.window, basis.vantage)
+        found.append(
+            basis.view.kept(key, functools.partial(_equal_gaps, basis, mine.select("client")))
+        )
+    return found[0] if parts == 1 else ibis.union(*found)
 
 
 def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -284,9 +326,7 @@ def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is unt
     import ibis  # noqa: PLC0415 - heavy
 
     seen = sightings(basis.view, basis.window, basis.vantage).semi_join(chosen, "client")
-    seen = seen.select(
-        "client", "indicator", "qtype", at=(seen.time.epoch_seconds() // 1).cast("int64")
-    )
+    seen = seen.select("client", "indicator", "qtype", at=second_of(seen.time))
     order = ibis.window(group_by=["client", "indicator", "qtype"], order_by="at")
     gaps = seen.mutate(gap=seen["at"] - seen["at"].lag().over(order))
     gaps = gaps.filter(gaps.gap > 0)
