@@ -7,10 +7,13 @@ matched against fixed patterns, never read as anything else, and what does not m
 from __future__ import annotations
 
 import functools
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.estimate.client_days import day_of, second_of, visits
 from remnant.estimate.traffic import sightings
+from remnant.schema import SIGHTINGS
+from remnant.windows import Window
 
 if TYPE_CHECKING:
     from remnant.estimate.basis import Basis
@@ -132,7 +135,7 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     row = told.to_pylist()[0]
     if (row["timed"] or 0) > max(1.0, USUAL * row["n"]):
         return nobody
-    gaps = _gaps(basis, "always", always)
+    gaps = _gaps(basis, "always", _likely(basis, always))
     kept = gaps.filter(
         100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
     )
@@ -321,15 +324,74 @@ def _gaps(basis: Basis, which: str, chosen: Any) -> Any:  # noqa: ANN401 - ibis 
     return found[0] if parts == 1 else ibis.union(*found)
 
 
-def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return client, n (gaps between its questions of one kind), equal (of those) and hours."""
+def _likely(basis: Basis, always: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the clients (rows of ``_visitors``) without those that cannot be regular.
+
+    Of a client's gaps no more than one in twenty may differ from their median, so the gaps of some
+    days alone can show that too many do. Days are read one part after the other, each for those
+    that none before it told of; most clients are out at their first part.
+    """
+    left = always
+    for number, part in enumerate(_parts_of(basis)):
+        clients, rows = (
+            left.aggregate(clients=left.count(), rows=left.n.sum()).to_pyarrow().to_pylist()[0]
+        ).values()
+        if (rows or 0) <= _ROWS_AT_ONCE or not clients:
+            break
+        gaps = _gap_table(basis, part, left)
+        middle = gaps.group_by("client").aggregate(
+            middle=gaps.gap.median().cast("int64"), gaps=gaps.count()
+        )
+        both = gaps.join(middle, "client")
+        # If the client is regular more than half of these gaps are near the median of all, and
+        # then this one is too: what is near that is within twice the distance of this.
+        near = (both.gap - both.middle).abs() <= both.middle // 20 + 2 * SLACK_S + 1
+        seen = both.group_by("client").aggregate(gaps=both.gaps.max(), near=near.sum())
+        known = seen.join(left.select("client", "n"), "client")
+        out = known.filter(10 * known.gaps > known.n, 20 * (known.gaps - known.near) > known.n)
+        rest = left.anti_join(out.select("client"), "client")
+        key = ("likely", number, basis.window, basis.vantage)
+        left = basis.view.kept(key, functools.partial(_itself, rest))
+    return left
+
+
+def _itself(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    return table
+
+
+def _parts_of(basis: Basis) -> list[Window]:
+    """Return the window in parts of whole days with a bounded number of sightings."""
+    found: list[Window] = []
+    rows = 0
+    for day, size in sorted(basis.view.rows_by_day(SIGHTINGS).items()):
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        span = Window(start, start + timedelta(days=1))
+        if span.until <= basis.window.since or span.since >= basis.window.until:
+            continue
+        if found and rows + size <= _ROWS_AT_ONCE:
+            found[-1] = Window(found[-1].since, span.until)
+            rows += size
+        else:
+            found.append(span)
+            rows = size
+    ends = basis.window
+    return [Window(max(p.since, ends.since), min(p.until, ends.until)) for p in found]
+
+
+def _gap_table(basis: Basis, window: Window, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the gaps of clients in a window: client, ``at`` (its end) and ``gap``, in seconds."""
     import ibis  # noqa: PLC0415 - heavy
 
-    seen = sightings(basis.view, basis.window, basis.vantage).semi_join(chosen, "client")
+    seen = sightings(basis.view, window, basis.vantage).semi_join(chosen, "client")
     seen = seen.select("client", "indicator", "qtype", at=second_of(seen.time))
     order = ibis.window(group_by=["client", "indicator", "qtype"], order_by="at")
-    gaps = seen.mutate(gap=seen["at"] - seen["at"].lag().over(order))
-    gaps = gaps.filter(gaps.gap > 0)
+    gaps = seen.select("client", "at", gap=seen["at"] - seen["at"].lag().over(order))
+    return gaps.filter(gaps.gap > 0)
+
+
+def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client, n (gaps between its questions of one kind), equal (of those) and hours."""
+    gaps = _gap_table(basis, basis.window, chosen)
     middle = gaps.group_by("client").aggregate(
         middle=gaps.gap.median().cast("int64"), n=gaps.count()
     )

@@ -19,6 +19,7 @@ from remnant.estimate.coverage import (
     sensors,
     vantages,
 )
+from remnant.estimate.distinct import distinct_clients
 from remnant.watchlist import OUTSIDE, UNLISTED
 from remnant.windows import STEPS, Step, Window, ceil, floor, iso
 
@@ -354,13 +355,11 @@ def _by_name(view: View, window: Window, vantage: str) -> Any:  # noqa: ANN401 -
 
 def clients_by_name(view: View, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return each name with its distinct clients in a window (``name``, ``clients``), kept."""
-
-    def made() -> Any:  # noqa: ANN401 - ibis is untyped
-        # Pairs first: an engine can put groups aside on disk, but not the sets of a distinct count.
-        pairs = sightings(view, window, vantage).select("name", "client").distinct()
-        return pairs.group_by("name").aggregate(clients=pairs.count())
-
-    return view.kept(("clients by name", window, vantage), made)
+    seen = sightings(view, window, vantage)
+    return view.kept(
+        ("clients by name", window, vantage),
+        lambda: distinct_clients(view, window, vantage, seen, "name"),
+    )
 
 
 def _rolled_up(view: View, grain: str, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped

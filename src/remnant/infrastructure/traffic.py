@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.estimate.coverage import by_step, choose_vantage, default_window
+from remnant.estimate.distinct import distinct_clients
 from remnant.estimate.traffic import sightings, unit_of
 from remnant.schema import CLIENTS, EDGES, NODES
 from remnant.windows import STEPS, Step, Window, iso, to_us
@@ -181,9 +182,8 @@ def asks(
         all=edges.queries.sum(), off=edges.queries.sum(where=edges.target == _OFF)
     )
     (sums,) = total.to_pyarrow().to_pylist()
-    # Pairs first: an engine can put groups aside on disk, but not the sets of a distinct count.
-    pairs = table.filter(table.target != _OFF).select("place", "target", "client").distinct()
-    clients = pairs.group_by("place", "target").aggregate(clients=pairs.count())
+    table = table.filter(table.target != _OFF)
+    clients = distinct_clients(view, window, vantage, table, "place", "target")
     found = edges.join(clients, ["place", "target"])
     found = _told(found.select(*edges.columns, "clients"), names, by)
     order = [ibis.desc("queries"), ibis.desc("clients"), "network", "name"]
@@ -306,16 +306,12 @@ def slider(
     width = int(STEPS[step].total_seconds())
     table = _on_map(view, names, window, vantage, by)
     table = table.filter(table.target != _OFF).left_join(chosen, ["place", "target"])
-    table = table.select(
-        "client",
-        "weight",
-        edge=table.edge.fill_null(top.num_rows),
-        interval=table.time.epoch_seconds() // width,
+    table = table.mutate(
+        edge=table.edge.fill_null(top.num_rows), interval=table.time.epoch_seconds() // width
     )
-    each = table.group_by("edge", "interval", "client").aggregate(queries=table.weight.sum())
-    counts = each.group_by("edge", "interval").aggregate(
-        queries=each.queries.sum(), clients=each.count()
-    )
+    sums = table.group_by("edge", "interval").aggregate(queries=table.weight.sum())
+    clients = distinct_clients(view, window, vantage, table, "edge", "interval")
+    counts = sums.join(clients, ["edge", "interval"]).select(*sums.columns, "clients")
     rows = counts.to_pyarrow()
     coverage = by_step(view, window, step, vantage)
     starts: list[Any] = coverage["start"].to_pylist()

@@ -209,6 +209,7 @@ def _seen(view: View, vantage: str, folder: Path) -> int:
     import pyarrow.parquet as pq
 
     from remnant.estimate.coverage import default_window
+    from remnant.estimate.distinct import distinct_clients
     from remnant.estimate.traffic import clients_by_name, sightings
     from remnant.store.engine import batches_of
 
@@ -232,9 +233,7 @@ def _seen(view: View, vantage: str, folder: Path) -> int:
     escaped = ibis.literal(STAR).concat(by_name.name.substr(1))
     by_name = by_name.mutate(name=ibis.ifelse(literal, escaped, by_name.name)).select(*order)
     below = table.filter(table.indicator.startswith("*."))
-    # Pairs first: an engine can put groups aside on disk, but not the sets of a distinct count.
-    pairs = below.select("indicator", "client").distinct()
-    clients = pairs.group_by("indicator").aggregate(clients=pairs.count())
+    clients = distinct_clients(view, window, vantage, below, "indicator")
     by_rule = below.group_by("indicator").aggregate(**counted(below))
     by_rule = by_rule.join(clients, "indicator").mutate(name=ibis._.indicator).select(*order)
     schema = by_name.schema().to_pyarrow()
