@@ -309,19 +309,18 @@ def slider(
     table = table.mutate(
         edge=table.edge.fill_null(top.num_rows), interval=table.time.epoch_seconds() // width
     )
-    sums = table.group_by("edge", "interval").aggregate(queries=table.weight.sum())
-    clients = distinct_clients(view, window, vantage, table, "edge", "interval")
-    counts = sums.join(clients, ["edge", "interval"]).select(*sums.columns, "clients")
-    rows = counts.to_pyarrow()
+    # One question after the other: together, an engine would put all rows of the table aside.
+    sums = table.group_by("edge", "interval").aggregate(queries=table.weight.sum()).to_pyarrow()
+    counts = distinct_clients(view, window, vantage, table, "edge", "interval").to_pyarrow()
     coverage = by_step(view, window, step, vantage)
     starts: list[Any] = coverage["start"].to_pylist()
     first = to_us(starts[0]) // 1_000_000 // width if starts else 0
     others = count - top.num_rows
     shape = (top.num_rows + (others > 0), len(starts))
     queries, clients = np.zeros((2, *shape), np.int64)
-    cells = rows["edge"].to_numpy(), rows["interval"].to_numpy() - first
-    queries[cells] = rows["queries"].to_numpy()
-    clients[cells] = rows["clients"].to_numpy()
+    for matrix, rows in ((queries, sums), (clients, counts)):
+        cells = rows["edge"].to_numpy(), rows["interval"].to_numpy() - first
+        matrix[cells] = rows[rows.column_names[-1]].to_numpy()
     last = [OTHER] * (others > 0)
     return Slider(
         step,

@@ -233,7 +233,11 @@ def _seen(view: View, vantage: str, folder: Path) -> int:
     escaped = ibis.literal(STAR).concat(by_name.name.substr(1))
     by_name = by_name.mutate(name=ibis.ifelse(literal, escaped, by_name.name)).select(*order)
     below = table.filter(table.indicator.startswith("*."))
-    clients = distinct_clients(view, window, vantage, below, "indicator")
+    # Kept, because an engine puts all rows aside of what it reads twice in one question.
+    clients = view.kept(
+        ("clients by rule", window, vantage),
+        lambda: distinct_clients(view, window, vantage, below, "indicator"),
+    )
     by_rule = below.group_by("indicator").aggregate(**counted(below))
     by_rule = by_rule.join(clients, "indicator").mutate(name=ibis._.indicator).select(*order)
     schema = by_name.schema().to_pyarrow()
