@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from remnant.store import View
     from remnant.windows import Window
 
-__all__ = ["any_bit", "bits", "distinct_clients", "one"]
+__all__ = ["any_bit", "bits", "distinct_clients", "numbered", "one"]
 
 _WIDTH: Final = 60
 
@@ -46,16 +46,20 @@ def distinct_clients(
 
 def _numbers(clients: Any) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return client, ``block`` and ``bit``; those of one network lie in the same blocks."""
+    each = clients.group_by("client").aggregate(asn=clients.asn.min())
+    return numbered(each, "asn", "client").drop("asn")
+
+
+def numbered(table: Any, *order: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return a table with the place of each row in an order, as ``block`` and ``bit`` of it."""
     import ibis  # noqa: PLC0415 - heavy
 
-    each = clients.group_by("client").aggregate(asn=clients.asn.min())
-    number = ibis.row_number().over(ibis.window(order_by=[each.asn, each.client]))
-    each = each.select("client", number=number.cast("int64"))
-    return each.select(
-        "client",
+    number = ibis.row_number().over(ibis.window(order_by=list(order))).cast("int64")
+    each = table.mutate(number=number)
+    return each.mutate(
         block=(each.number // _WIDTH).cast("int64"),
         bit=one() << (each.number % _WIDTH).cast("int64"),
-    )
+    ).drop("number")
 
 
 def one() -> Any:  # noqa: ANN401 - ibis is untyped

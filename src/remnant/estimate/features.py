@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from remnant.estimate.client_days import day_of, second_of, visits
+from remnant.estimate.distinct import any_bit, bits, numbered
 from remnant.estimate.traffic import sightings
 from remnant.schema import SIGHTINGS
 from remnant.windows import Window
@@ -128,14 +129,22 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
         return nobody
     # Client keys are keyed hashes: a remainder of theirs is a fair sample.
     every = max(1, many // _SAMPLE)
-    sample = _gaps(basis, "sampled", timed.filter(timed.client % every == 0))
+    sampled = timed.client % every == 0
+    chosen = timed.filter(sampled | (timed.days == timed.span))
+    # Where they are few all are read at once.
+    few = _rows(chosen) <= _ROWS_AT_ONCE
+    found = _gaps(basis, "sampled", chosen if few else timed.filter(sampled))
+    sample = found.filter(found.client % every == 0)
     told = sample.aggregate(
         n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()
     ).to_pyarrow()
     row = told.to_pylist()[0]
     if (row["timed"] or 0) > max(1.0, USUAL * row["n"]):
         return nobody
-    gaps = _gaps(basis, "always", _likely(basis, always))
+    if few:
+        gaps = found.semi_join(always, "client")
+    else:
+        gaps = _gaps(basis, "always", _likely(basis, always))
     kept = gaps.filter(
         100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
     )
@@ -174,17 +183,20 @@ def _sweeps(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     most = came.aggregate(most=came.most.max()).to_pyarrow()["most"][0].as_py() or 0
     if most < LEAST_NAMES:
         return none
-    names = _most_names(basis)
+    asked = basis.view.kept(("indicators", basis.window, basis.vantage), lambda: _asked(basis))
+    known = int(asked.count().to_pyarrow().as_py())
+    # More than there are, where there are few.
+    names = max(LEAST_NAMES, -int(-SWEPT * known // 1))
     # Who asked for so many names asked so many times.
     if most < names:
         return none
     daily = visits(basis.view, basis.window, basis.vantage)
     busy = daily.filter(daily.n >= names).select("client", "day")
     seen = sightings(basis.view, basis.window, basis.vantage)
-    seen = seen.filter(_static(basis, seen))
     seen = seen.select("client", "indicator", day=day_of(seen.time))
-    each = seen.semi_join(busy, ["client", "day"]).distinct()
-    each = each.group_by("client", "day").aggregate(names=each.count())
+    seen = seen.join(asked, "indicator").semi_join(busy, ["client", "day"])
+    each = seen.group_by("client", "day", "block").aggregate(some=any_bit()(seen.bit))
+    each = each.group_by("client", "day").aggregate(names=bits()(each.some).sum())
     swept = basis.view.kept(
         ("swept", basis.window, basis.vantage),
         lambda: each.filter(each.names >= names).select("client").distinct(),
@@ -290,11 +302,11 @@ def _usual_shape(told: Any) -> str | None:  # noqa: ANN401 - ibis is untyped
     return str(top[0]["last_shape"])
 
 
-def _most_names(basis: Basis) -> int:
-    """Return how many names in a day are a sweep: more than there are where there are few."""
+def _asked(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the names of which a sweep is told, numbered: ``indicator``, ``block``, ``bit``."""
     seen = sightings(basis.view, basis.window, basis.vantage)
-    names = seen.filter(_static(basis, seen)).indicator.nunique().to_pyarrow().as_py()
-    return max(LEAST_NAMES, -int(-SWEPT * names // 1))
+    seen = seen.filter(_static(basis, seen))
+    return numbered(seen.select("indicator").distinct(), "indicator")
 
 
 def _often(basis: Basis, swept: Any) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -312,8 +324,7 @@ def _gaps(basis: Basis, which: str, chosen: Any) -> Any:  # noqa: ANN401 - ibis 
     """
     import ibis  # noqa: PLC0415 - heavy
 
-    rows = int(chosen.aggregate(n=chosen.n.sum()).to_pyarrow()["n"][0].as_py() or 0)
-    parts = -(-rows // _ROWS_AT_ONCE) or 1
+    parts = -(-_rows(chosen) // _ROWS_AT_ONCE) or 1
     found = []
     for part in range(parts):
         mine = chosen.filter((chosen.client & _WITHIN) % parts == part) if parts > 1 else chosen
@@ -333,10 +344,7 @@ def _likely(basis: Basis, always: Any) -> Any:  # noqa: ANN401 - ibis is untyped
     """
     left = always
     for number, part in enumerate(_parts_of(basis)):
-        clients, rows = (
-            left.aggregate(clients=left.count(), rows=left.n.sum()).to_pyarrow().to_pylist()[0]
-        ).values()
-        if (rows or 0) <= _ROWS_AT_ONCE or not clients:
+        if _rows(left) <= _ROWS_AT_ONCE:
             break
         gaps = _gap_table(basis, part, left)
         middle = gaps.group_by("client").aggregate(
@@ -353,6 +361,11 @@ def _likely(basis: Basis, always: Any) -> Any:  # noqa: ANN401 - ibis is untyped
         key = ("likely", number, basis.window, basis.vantage)
         left = basis.view.kept(key, functools.partial(_itself, rest))
     return left
+
+
+def _rows(clients: Any) -> int:  # noqa: ANN401 - ibis is untyped
+    """Return how many sightings clients have together."""
+    return int(clients.aggregate(n=clients.n.sum()).to_pyarrow()["n"][0].as_py() or 0)
 
 
 def _itself(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
