@@ -351,7 +351,7 @@ def _on_map(view: View, names: Sequence[str], window: Window, vantage: str, by: 
     own = ibis.memtable(pa.table({"known": known, "own": number}))
     # A rule "*.x" and a rule "x" stand for the name x; a name that begins so is its own rule's.
     plain = pc.invert(pc.starts_with(known, "*."))
-    below = pc.binary_join_element_wise("*.", known, "")
+    below: Any = pc.binary_join_element_wise(pa.scalar("*."), known, "")  # type: ignore[call-overload]
     texts = pa.concat_arrays([known.filter(plain), below])
     numbers = pa.concat_arrays([number.filter(plain), number])
     rule = ibis.memtable(pa.table({"base": texts, "rule": numbers}))
