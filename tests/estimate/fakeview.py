@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +48,10 @@ class FakeView:
 
     def is_kept(self, key: object) -> bool:
         return self._state(key) in self._kept
+
+    def rows_by_day(self, table: schema.Table) -> dict[str, int]:
+        times = [row["time"] for row in self.rows.get(table.name, [])]
+        return dict(Counter(f"{time:%Y-%m-%d}" for time in times))
 
     def _state(self, key: object) -> tuple[Any, ...]:
         return (key, *((name, id(rows), len(rows)) for name, rows in sorted(self.rows.items())))

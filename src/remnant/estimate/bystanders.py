@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from remnant import schema
 from remnant.enrich.visitors import KINDS, clouds, listed
+from remnant.estimate.client_days import by_day
 from remnant.estimate.features import ACCESS, features, regular
 from remnant.estimate.traffic import unit_of
 
@@ -233,10 +234,7 @@ def _telling(found: Any, signs: list[Sign]) -> list[Sign]:  # noqa: ANN401 - ibi
 
 
 def _clients(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
-    from remnant.estimate.traffic import sightings  # noqa: PLC0415 - this room's own
-
-    seen = sightings(basis.view, basis.window, basis.vantage)
-    return seen.select("client").distinct()
+    return by_day(basis.view, basis.window, basis.vantage).select("client").distinct()
 
 
 def _placed(basis: Basis, found: Any, *, hosts: bool) -> Any:  # noqa: ANN401 - ibis is untyped

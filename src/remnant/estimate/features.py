@@ -6,9 +6,15 @@ matched against fixed patterns, never read as anything else, and what does not m
 
 from __future__ import annotations
 
+import functools
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from remnant.estimate.client_days import day_of, second_of, visits
+from remnant.estimate.distinct import any_bit, bits, numbered
 from remnant.estimate.traffic import sightings
+from remnant.schema import SIGHTINGS
+from remnant.windows import Window
 
 if TYPE_CHECKING:
     from remnant.estimate.basis import Basis
@@ -57,7 +63,8 @@ USUAL: Final = 0.1
 _SAMPLE: Final = 1000
 _MOST_LISTED: Final = 5000
 _ALL_HOURS: Final = 24
-_DAY_S: Final = 86_400
+_WITHIN: Final = (1 << 62) - 1
+_ROWS_AT_ONCE: Final = 8_000_000
 
 _AGENT: Final = r'"(?:user_agent|agent|http_agent)": ?"([^"]*)'
 _METHOD: Final = r'"(?:method|http_method)": ?"([A-Za-z]{1,16})"'
@@ -85,20 +92,18 @@ def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     ``other_shape`` (only where half of those that ask send the same method and path), ``secured``,
     ``no_server_name``; on ``sinkhole_tcp`` ``silent``.
     """
-    daily = _daily(basis)
-    found = daily.group_by("client").aggregate(
-        days=daily.count(),
-        span=daily.day.max() - daily.day.min() + 1,
-        longest=daily.longest.max(),
-        names=daily.names.max(),
-    )
+    import ibis  # noqa: PLC0415 - heavy
+
+    found = _visitors(basis)
     out = found.select(
         "client",
-        sweep=found.names >= _most_names(basis),
         bursts=(found.days > 1) & (found.span >= 4 * found.days) & (found.longest <= BURST_S),
     )
-    out = out.left_join(_often(basis, out), "client").drop("client_right")
-    out = out.mutate(once=out.sweep & (out.most <= MOST_ASKED)).drop("most")
+    swept = basis.view.kept(("sweeps", basis.window, basis.vantage), lambda: _sweeps(basis))
+    out = out.left_join(swept, "client").drop("client_right")
+    out = out.mutate(
+        sweep=out.most.notnull(), once=ibis.coalesce(out.most <= MOST_ASKED, False)
+    ).drop("most")
     if basis.vantage in _CONNECTED:
         out = out.left_join(_connections(basis), "client").drop("client_right")
     if basis.vantage in _SERVED:
@@ -113,59 +118,92 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     """
     import ibis  # noqa: PLC0415 - heavy
 
-    daily = _daily(basis)
-    clocks = daily.group_by("client").aggregate(
-        n=daily.n.sum(),
-        days=daily.count(),
-        span=daily.day.max() - daily.day.min() + 1,
-    )
+    clocks = _visitors(basis)
     timed = clocks.filter(clocks.n > REGULAR_GAPS, clocks.days >= REGULAR_DAYS)
     always = timed.filter(timed.days == timed.span)
     counts = timed.aggregate(many=timed.count(), always=(timed.days == timed.span).sum())
     row = counts.to_pyarrow().to_pylist()[0]
     many = int(row["many"])
+    nobody = always.filter(ibis.literal(value=False)).select("client")
     if not row["always"]:
-        return always.filter(ibis.literal(value=False)).select("client")
+        return nobody
     # Client keys are keyed hashes: a remainder of theirs is a fair sample.
     every = max(1, many // _SAMPLE)
     sampled = timed.client % every == 0
-    chosen = timed.filter(sampled | (timed.days == timed.span)).select("client")
-    gaps = basis.view.kept(
-        ("gaps", basis.window, basis.vantage), lambda: _equal_gaps(basis, chosen)
-    )
-    sample = gaps.filter(gaps.client % every == 0)
+    chosen = timed.filter(sampled | (timed.days == timed.span))
+    # Where they are few all are read at once.
+    few = _rows(chosen) <= _ROWS_AT_ONCE
+    found = _gaps(basis, "sampled", chosen if few else timed.filter(sampled))
+    sample = found.filter(found.client % every == 0)
     told = sample.aggregate(
         n=sample.count(), timed=(100 * sample.equal >= TIMED * sample.n).sum()
     ).to_pyarrow()
     row = told.to_pylist()[0]
-    usual = (row["timed"] or 0) > max(1.0, USUAL * row["n"])
-    if usual:
-        return always.filter(ibis.literal(value=False)).select("client")
-    gaps = gaps.semi_join(always, "client")
+    if (row["timed"] or 0) > max(1.0, USUAL * row["n"]):
+        return nobody
+    if few:
+        gaps = found.semi_join(always, "client")
+    else:
+        gaps = _gaps(basis, "always", _likely(basis, always))
     kept = gaps.filter(
         100 * gaps.equal >= REGULAR * gaps.n, gaps.n >= REGULAR_GAPS, gaps.hours == _ALL_HOURS
     )
     return kept.select("client")
 
 
-def _daily(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return one row for each client and day, computed once."""
-    key = ("visits", basis.window, basis.vantage)
-    return basis.view.kept(key, lambda: _visits(basis))
+def _visitors(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return one row for each client, computed once: when it came.
+
+    Columns: ``client``, ``n`` (sightings), ``days``, ``span`` (days from the first to the last),
+    ``longest`` (seconds from the first to the last of a day) and ``most`` (sightings of a day).
+    """
+    key = ("visitors", basis.window, basis.vantage)
+    return basis.view.kept(key, lambda: _came(visits(basis.view, basis.window, basis.vantage)))
 
 
-def _visits(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+def _came(daily: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    return daily.group_by("client").aggregate(
+        n=daily.n.sum(),
+        days=daily.count(),
+        span=daily.day.max() - daily.day.min() + 1,
+        longest=(daily["last"] - daily["first"]).max(),
+        most=daily.n.max(),
+    )
+
+
+def _sweeps(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the clients that asked for nearly all names in a day.
+
+    Columns: ``client``, and ``most``, how often it asked for the name that it asked for most.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    came = _visitors(basis)
+    none = came.filter(ibis.literal(value=False)).select("client", "most")
+    most = came.aggregate(most=came.most.max()).to_pyarrow()["most"][0].as_py() or 0
+    if most < LEAST_NAMES:
+        return none
+    asked = basis.view.kept(("indicators", basis.window, basis.vantage), lambda: _asked(basis))
+    known = int(asked.count().to_pyarrow().as_py())
+    # More than there are, where there are few.
+    names = max(LEAST_NAMES, -int(-SWEPT * known // 1))
+    # Who asked for so many names asked so many times.
+    if most < names:
+        return none
+    daily = visits(basis.view, basis.window, basis.vantage)
+    busy = daily.filter(daily.n >= names).select("client", "day")
     seen = sightings(basis.view, basis.window, basis.vantage)
-    seconds = seen.time.epoch_seconds() // 1
-    seen = seen.mutate(day=seconds // _DAY_S, at=seconds.cast("int64"), static=_static(basis, seen))
-    by_name = seen.group_by("client", "day", "indicator", "static").aggregate(
-        n=seen.count(), first=seen["at"].min(), last=seen["at"].max()
+    seen = seen.select("client", "indicator", day=day_of(seen.time))
+    seen = seen.join(asked, "indicator").semi_join(busy, ["client", "day"])
+    each = seen.group_by("client", "day", "block").aggregate(some=any_bit()(seen.bit))
+    each = each.group_by("client", "day").aggregate(names=bits()(each.some).sum())
+    swept = basis.view.kept(
+        ("swept", basis.window, basis.vantage),
+        lambda: each.filter(each.names >= names).select("client").distinct(),
     )
-    return by_name.group_by("client", "day").aggregate(
-        n=by_name.n.sum(),
-        names=by_name.static.sum(),
-        longest=by_name["last"].max() - by_name["first"].min(),
-    )
+    if not swept.count().to_pyarrow().as_py():
+        return none
+    return _often(basis, swept)
 
 
 def _static(basis: Basis, seen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -264,32 +302,109 @@ def _usual_shape(told: Any) -> str | None:  # noqa: ANN401 - ibis is untyped
     return str(top[0]["last_shape"])
 
 
-def _most_names(basis: Basis) -> int:
-    """Return how many names in a day are a sweep: more than there are where there are few."""
+def _asked(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the names of which a sweep is told, numbered: ``indicator``, ``block``, ``bit``."""
     seen = sightings(basis.view, basis.window, basis.vantage)
-    names = seen.filter(_static(basis, seen)).indicator.nunique().to_pyarrow().as_py()
-    return max(LEAST_NAMES, -int(-SWEPT * names // 1))
+    seen = seen.filter(_static(basis, seen))
+    return numbered(seen.select("indicator").distinct(), "indicator")
 
 
-def _often(basis: Basis, found: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+def _often(basis: Basis, swept: Any) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return how often each client that swept asked for the name that it asked for most."""
     seen = sightings(basis.view, basis.window, basis.vantage)
-    seen = seen.semi_join(found.filter(found.sweep), "client")
+    seen = seen.semi_join(swept, "client")
     each = seen.group_by("client", "name").aggregate(n=seen.count())
     return each.group_by("client").aggregate(most=each.n.max())
 
 
-def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return client, n (gaps between its questions of one kind), equal (of those) and hours."""
+def _gaps(basis: Basis, which: str, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the gaps of clients (rows of ``_visitors``), computed once: see ``_equal_gaps``.
+
+    A median needs all gaps of a client at once, so a part of the clients is read at a time.
+    """
     import ibis  # noqa: PLC0415 - heavy
 
-    seen = sightings(basis.view, basis.window, basis.vantage).semi_join(chosen, "client")
-    seen = seen.select(
-        "client", "indicator", "qtype", at=(seen.time.epoch_seconds() // 1).cast("int64")
-    )
+    parts = -(-_rows(chosen) // _ROWS_AT_ONCE) or 1
+    found = []
+    for part in range(parts):
+        mine = chosen.filter((chosen.client & _WITHIN) % parts == part) if parts > 1 else chosen
+        key = ("gaps", which, part, basis.window, basis.vantage)
+        found.append(
+            basis.view.kept(key, functools.partial(_equal_gaps, basis, mine.select("client")))
+        )
+    return found[0] if parts == 1 else ibis.union(*found)
+
+
+def _likely(basis: Basis, always: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the clients (rows of ``_visitors``) without those that cannot be regular.
+
+    Of a client's gaps no more than one in twenty may differ from their median, so the gaps of some
+    days alone can show that too many do. Days are read one part after the other, each for those
+    that none before it told of; most clients are out at their first part.
+    """
+    left = always
+    for number, part in enumerate(_parts_of(basis)):
+        if _rows(left) <= _ROWS_AT_ONCE:
+            break
+        gaps = _gap_table(basis, part, left)
+        middle = gaps.group_by("client").aggregate(
+            middle=gaps.gap.median().cast("int64"), gaps=gaps.count()
+        )
+        both = gaps.join(middle, "client")
+        # If the client is regular more than half of these gaps are near the median of all, and
+        # then this one is too: what is near that is within twice the distance of this.
+        near = (both.gap - both.middle).abs() <= both.middle // 20 + 2 * SLACK_S + 1
+        seen = both.group_by("client").aggregate(gaps=both.gaps.max(), near=near.sum())
+        known = seen.join(left.select("client", "n"), "client")
+        out = known.filter(10 * known.gaps > known.n, 20 * (known.gaps - known.near) > known.n)
+        rest = left.anti_join(out.select("client"), "client")
+        key = ("likely", number, basis.window, basis.vantage)
+        left = basis.view.kept(key, functools.partial(_itself, rest))
+    return left
+
+
+def _rows(clients: Any) -> int:  # noqa: ANN401 - ibis is untyped
+    """Return how many sightings clients have together."""
+    return int(clients.aggregate(n=clients.n.sum()).to_pyarrow()["n"][0].as_py() or 0)
+
+
+def _itself(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    return table
+
+
+def _parts_of(basis: Basis) -> list[Window]:
+    """Return the window in parts of whole days with a bounded number of sightings."""
+    found: list[Window] = []
+    rows = 0
+    for day, size in sorted(basis.view.rows_by_day(SIGHTINGS).items()):
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        span = Window(start, start + timedelta(days=1))
+        if span.until <= basis.window.since or span.since >= basis.window.until:
+            continue
+        if found and rows + size <= _ROWS_AT_ONCE:
+            found[-1] = Window(found[-1].since, span.until)
+            rows += size
+        else:
+            found.append(span)
+            rows = size
+    ends = basis.window
+    return [Window(max(p.since, ends.since), min(p.until, ends.until)) for p in found]
+
+
+def _gap_table(basis: Basis, window: Window, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the gaps of clients in a window: client, ``at`` (its end) and ``gap``, in seconds."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    seen = sightings(basis.view, window, basis.vantage).semi_join(chosen, "client")
+    seen = seen.select("client", "indicator", "qtype", at=second_of(seen.time))
     order = ibis.window(group_by=["client", "indicator", "qtype"], order_by="at")
-    gaps = seen.mutate(gap=seen["at"] - seen["at"].lag().over(order))
-    gaps = gaps.filter(gaps.gap > 0)
+    gaps = seen.select("client", "at", gap=seen["at"] - seen["at"].lag().over(order))
+    return gaps.filter(gaps.gap > 0)
+
+
+def _equal_gaps(basis: Basis, chosen: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return client, n (gaps between its questions of one kind), equal (of those) and hours."""
+    gaps = _gap_table(basis, basis.window, chosen)
     middle = gaps.group_by("client").aggregate(
         middle=gaps.gap.median().cast("int64"), n=gaps.count()
     )

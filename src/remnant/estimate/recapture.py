@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from remnant.estimate.coverage import COMPLETE, hours
+from remnant.estimate.distinct import any_bit, bits, one
 from remnant.estimate.online import day_start, series
 from remnant.windows import Window
 
@@ -269,19 +270,19 @@ def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is unt
         asn=table.asn.fill_null(_UNKNOWN),
         country=table.country.cast("string").fill_null(""),
     ).aggregate(
-        mask=_any_bit()(_one() << table.hour),
+        mask=any_bit()(one() << table.hour),
         span=table.second.max() - table.second.min(),
         # A day's 144 slots of ten minutes as three numbers.
         **{
-            f"slots{third}": _any_bit()(
+            f"slots{third}": any_bit()(
                 ((table.second % _DAY_S) // 28_800 == third).ifelse(
-                    _one() << (table.second // 600 % 48), 0
+                    one() << (table.second // 600 % 48), 0
                 )
             )
             for third in range(3)
         },
     )
-    count = _bits()
+    count = bits()
     return grouped.mutate(
         bits=count(grouped.mask), slots=sum(count(grouped[f"slots{third}"]) for third in range(3))
     ).drop("slots0", "slots1", "slots2")
@@ -310,10 +311,8 @@ def _networks(
         (*shape, days),
         ("network", "part", "day"),
     )
-    count = _bits()
-    client = table.group_by("network", "part", "client").aggregate(
-        on=_any_bit()(_one() << table.day)
-    )
+    count = bits()
+    client = table.group_by("network", "part", "client").aggregate(on=any_bit()(one() << table.day))
     came_back = _filled(
         kept(
             "came_back",
@@ -367,7 +366,7 @@ def _hour_lags(
     Hour h of a day and hour h + d of the same day are d apart, of the next one 24 + d, and so on:
     shifted bits of two days meet.
     """
-    count = _bits()
+    count = bits()
     lags = np.zeros((*shape, _LAGS))
     for apart in (0, 1, 2):
         if apart:
@@ -427,32 +426,3 @@ def _masks(covered: Flags) -> list[int]:
     [5]
     """
     return [int(day @ (1 << np.arange(24))) for day in covered]
-
-
-def _one() -> Any:  # noqa: ANN401 - ibis is untyped
-    import ibis  # noqa: PLC0415 - heavy
-
-    return ibis.literal(1, "int64")
-
-
-def _bits() -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return the function that counts the bits of a number: the same name in DuckDB and Spark."""
-    import ibis  # noqa: PLC0415 - heavy
-
-    # DuckDB answers in 8 bits, whatever the signature says: sums need the cast to more.
-    @ibis.udf.scalar.builtin(signature=(("int64",), "int8"))  # type: ignore[untyped-decorator]
-    def bit_count(x: Any) -> Any:  # noqa: ANN401 - ibis is untyped
-        """Count the bits that are set."""
-
-    return lambda number: bit_count(number).cast("int64")
-
-
-def _any_bit() -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return the aggregate that sets the bits that any number has: alike in DuckDB and Spark."""
-    import ibis  # noqa: PLC0415 - heavy
-
-    @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
-    def bit_or(x: int) -> int:  # type: ignore[empty-body]
-        """Combine the bits that are set."""
-
-    return bit_or

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from remnant import schema
+from remnant.estimate.client_days import by_day
 from remnant.estimate.coverage import (
     by_step,
     choose_vantage,
@@ -18,6 +19,7 @@ from remnant.estimate.coverage import (
     sensors,
     vantages,
 )
+from remnant.estimate.distinct import distinct_clients
 from remnant.watchlist import OUTSIDE, UNLISTED
 from remnant.windows import STEPS, Step, Window, ceil, floor, iso
 
@@ -31,6 +33,7 @@ __all__ = [
     "Key",
     "by_key",
     "by_time",
+    "clients_by_name",
     "count",
     "count_unlisted",
     "iter_key",
@@ -141,8 +144,7 @@ def iter_key(
     vantage = choose_vantage(view, vantage)
     window = window or default_window(view)
     columns = _COLUMNS[key]
-    table, queries, clients, unit = _keyed(view, key, window, vantage)
-    found = table.group_by(*columns).aggregate(queries=queries, clients=clients, **unit)
+    found = _keyed(view, key, window, vantage)
     if key == "network":
         known = view.table(schema.CLIENTS)
         named = known.filter(known.as_name.notnull()).group_by("asn")
@@ -238,17 +240,8 @@ def count_unlisted(
 
 def count(view: View, window: Window, vantage: str) -> Count:
     """Return the queries and distinct clients of a whole window."""
-    if view.is_kept((window, vantage)):
-        table = _placed(view, window, vantage)
-        queries = table.queries.sum()
-    else:
-        table = sightings(view, window, vantage)
-        queries = table.weight.sum()
-    row = (
-        table.aggregate(queries=queries, clients=table.client.nunique(), **_units(table))
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
+    each = _of_clients(_placed(view, window, vantage, again=False))
+    row = each.aggregate(**_counted(each)).to_pyarrow().to_pylist()[0]
     return Count(row["queries"] or 0, row["clients"] or 0, _unit(row))
 
 
@@ -275,7 +268,7 @@ def _counts(view: View, step: Step, window: Window, vantage: str) -> dict[dateti
     """Return what was seen, by start of interval; intervals without a sighting are absent."""
     first, last = ceil(window.since, step), floor(window.until, step)
     if step == "week" or first >= last:
-        return _bucketed(sightings(view, window, vantage), step)
+        return _bucketed(view, window, vantage, step)
     table = view.table(schema.ACTIVITY)
     whole = table.filter(
         table.grain == step,
@@ -290,19 +283,22 @@ def _counts(view: View, step: Step, window: Window, vantage: str) -> dict[dateti
     }
     for edge in ((window.since, first), (last, window.until)):
         if edge[0] < edge[1]:
-            seen |= _bucketed(sightings(view, Window(*edge), vantage), step)
+            seen |= _bucketed(view, Window(*edge), vantage, step)
     return seen
 
 
-def _bucketed(table: Any, step: Step) -> dict[datetime, Count]:  # noqa: ANN401 - ibis is untyped
+def _bucketed(view: View, window: Window, vantage: str, step: Step) -> dict[datetime, Count]:
     width = int(STEPS[step].total_seconds())
-    rows = (
-        table.mutate(bucket=(table.time.epoch_seconds() - _MONDAY_S) // width)
-        .group_by("bucket")
-        .aggregate(queries=table.weight.sum(), clients=table.client.nunique(), **_units(table))
-        .to_pyarrow()
-        .to_pylist()
-    )
+    if step == "hour":
+        table = sightings(view, window, vantage)
+        table = table.select(
+            "client", queries="weight", long=_is_long(table), seconds=table.time.epoch_seconds()
+        )
+    else:
+        table = by_day(view, window, vantage)
+        table = table.mutate(seconds=table.day * 86_400)
+    each = _of_clients(table.mutate(bucket=(table.seconds - _MONDAY_S) // width), "bucket")
+    rows = each.group_by("bucket").aggregate(**_counted(each)).to_pyarrow().to_pylist()
     return {
         datetime.fromtimestamp(row["bucket"] * width + _MONDAY_S, tz=UTC): Count(
             row["queries"], row["clients"], _unit(row)
@@ -311,45 +307,110 @@ def _bucketed(table: Any, step: Step) -> dict[datetime, Count]:  # noqa: ANN401 
     }
 
 
-def _keyed(
-    view: View, key: Key, window: Window, vantage: str
-) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Return the table to group, and the expressions for queries, clients and units.
+def _keyed(view: View, key: Key, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return queries, clients and units by key.
 
     The roll-ups by name and network are by day: distinct clients of one whole day can be read from
     them, those of several days cannot.
     """
+    columns = _COLUMNS[key]
     one_day = floor(window.since, "day") == window.since and window.seconds == 86_400
     if one_day and key in {"name", "network"}:
-        table = view.table(schema.ACTIVITY)
-        table = table.filter(
-            table.grain == key, table.vantage == vantage, table.start == _at(window.since)
+        table = _rolled_up(view, key, window, vantage)
+        return table.group_by(*columns).aggregate(
+            queries=table.queries.sum(), clients=table.clients.sum(), **_units(table)
         )
-        return table, table.queries.sum(), table.clients.sum(), _units(table)
-    if key in {"network", "country"}:
-        # A client is of one network, so this is a small table, and both keys begin with it.
-        table = _placed(view, window, vantage)
-        return table, table.queries.sum(), table.client.nunique(), _units(table)
-    table = sightings(view, window, vantage)
-    return table, table.weight.sum(), table.client.nunique(), _units(table)
+    if key == "name":
+        return _by_name(view, window, vantage)
+    # A client is of one network, so this is a small table, and both keys begin with it.
+    table = by_day(view, window, vantage) if key == "sensor" else _placed(view, window, vantage)
+    each = _of_clients(table, *columns)
+    return each.group_by(*columns).aggregate(**_counted(each))
 
 
-def _placed(view: View, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
-    """Return one row per client and place, with its queries, computed once for each window."""
-    return view.kept((window, vantage), lambda: _grouped(sightings(view, window, vantage)))
+def _by_name(view: View, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return queries, clients and units by name; only clients need the sightings of whole days."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    first, last = ceil(window.since, "day"), floor(window.until, "day")
+    edges = (
+        [(window.since, first), (last, window.until)]
+        if first < last
+        else [(window.since, window.until)]
+    )
+    parts = [
+        seen.select("name", "unit", queries="weight")
+        for edge in edges
+        if edge[0] < edge[1]
+        for seen in [sightings(view, Window(*edge), vantage)]
+    ]
+    if first < last:
+        whole = _rolled_up(view, "name", Window(first, last), vantage)
+        parts.append(whole.select("name", "unit", "queries"))
+    table = parts[0] if len(parts) == 1 else ibis.union(*parts)
+    sums = table.group_by("name").aggregate(queries=table.queries.sum(), **_units(table))
+    clients = clients_by_name(view, window, vantage)
+    return sums.join(clients, "name").select("name", "queries", "clients", "unit_low", "unit_high")
+
+
+def clients_by_name(view: View, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return each name with its distinct clients in a window (``name``, ``clients``), kept."""
+    seen = sightings(view, window, vantage)
+    return view.kept(
+        ("clients by name", window, vantage),
+        lambda: distinct_clients(view, window, vantage, seen, "name"),
+    )
+
+
+def _rolled_up(view: View, grain: str, window: Window, vantage: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return the roll-ups of whole days."""
+    table = view.table(schema.ACTIVITY)
+    return table.filter(
+        table.grain == grain,
+        table.vantage == vantage,
+        table.start >= _at(window.since),
+        table.start < _at(window.until),
+    )
+
+
+def _placed(view: View, window: Window, vantage: str, *, again: bool = True) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return one row per client and place, with its queries.
+
+    Computed once for each window where it is asked for ``again``.
+    """
+    key = (window, vantage)
+    if not again and not view.is_kept(key):
+        return by_day(view, window, vantage)
+    return view.kept(key, lambda: _grouped(by_day(view, window, vantage)))
 
 
 def _grouped(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    # Grouping by a flag is faster than by a word.
+    return table.group_by("client", "asn", "country", "long").aggregate(queries=table.queries.sum())
+
+
+def _of_clients(table: Any, *columns: str) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return one row for each client of a group: its queries, and what it is."""
+    return table.group_by(*columns, "client").aggregate(
+        queries=table.queries.sum(), all_long=table.long.all(), any_long=table.long.any()
+    )
+
+
+def _counted(each: Any) -> dict[str, Any]:  # noqa: ANN401 - ibis is untyped
+    """Return queries, clients and units of groups of ``_of_clients``."""
     import ibis  # noqa: PLC0415 - heavy
 
-    long = schema.UNITS[1]
-    # Grouping by a flag is faster than by a word.
-    found = (
-        table.mutate(long=table.unit == long)
-        .group_by("client", "asn", "country", "long")
-        .aggregate(queries=table.weight.sum())
-    )
-    return found.mutate(unit=ibis.ifelse(found.long, long, schema.UNITS[0])).drop("long")
+    short, long = schema.UNITS
+    return {
+        "queries": each.queries.sum(),
+        "clients": each.count(),
+        "unit_low": ibis.ifelse(each.all_long.all(), long, short),
+        "unit_high": ibis.ifelse(each.any_long.any(), long, short),
+    }
+
+
+def _is_long(table: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    return table.unit == schema.UNITS[1]
 
 
 def _row(row: dict[str, Any], key: Key, vantage: str) -> dict[str, object]:

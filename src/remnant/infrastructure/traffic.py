@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from remnant.estimate.coverage import by_step, choose_vantage, default_window
+from remnant.estimate.distinct import distinct_clients
 from remnant.estimate.traffic import sightings, unit_of
 from remnant.schema import CLIENTS, EDGES, NODES
 from remnant.windows import STEPS, Step, Window, iso, to_us
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     import numpy.typing as npt
 
@@ -52,6 +53,10 @@ MOST_EDGES: Final = 20_000
 
 UNKNOWN: Final = "unknown"
 """The network of clients that the reference data do not know."""
+
+_NO_AS: Final = -1
+_OFF: Final = -1
+"""In place of a number: no AS is known, or the name is not on the map."""
 
 OTHER: Final = "other"
 """Network and name of the row of a slider that stands for all other edges."""
@@ -171,30 +176,34 @@ def asks(
 
     vantage = choose_vantage(view, vantage)
     window = window or default_window(view)
+    edges = _edges(view, names, window, vantage, by)
     table = _on_map(view, names, window, vantage, by)
-    total = table.aggregate(
-        all=table.weight.sum(), off=table.weight.sum(where=table.target.isnull())
+    total = edges.aggregate(
+        all=edges.queries.sum(), off=edges.queries.sum(where=edges.target == _OFF)
     )
     (sums,) = total.to_pyarrow().to_pylist()
-    table = table.filter(table.target.notnull())
-    found = table.group_by("network", "target").aggregate(
-        queries=table.weight.sum(),
-        clients=table.client.nunique(),
-        time_first=table.time.min(),
-        time_last=table.time.max(),
-        sensors=table.sensor.collect(distinct=True),
-        sources=table.source.collect(distinct=True),
-        country_low=table.country.min(),
-        country_high=table.country.max(),
+    table = table.filter(table.target != _OFF)
+    clients = distinct_clients(view, window, vantage, table, "place", "target")
+    found = edges.join(clients, ["place", "target"])
+    found = _told(found.select(*edges.columns, "clients"), names, by)
+    order = [ibis.desc("queries"), ibis.desc("clients"), "network", "name"]
+    chosen = view.kept(
+        ("largest edges", _key(names, window, vantage, by), most),
+        lambda: found.order_by(order).limit(most),
     )
-    order = [ibis.desc("queries"), ibis.desc("clients"), "network", "target"]
-    rows = found.order_by(order).limit(most).to_pyarrow()
+    which = table.semi_join(chosen, ["place", "target"])
+    which = which.select("place", "target", "sensor", "source").distinct()
+    seen = which.group_by("place", "target").aggregate(
+        sensors=which.sensor.collect(distinct=True), sources=which.source.collect(distinct=True)
+    )
+    rows = chosen.join(seen, ["place", "target"])
+    rows = rows.select(*chosen.columns, "sensors", "sources").order_by(order).to_pyarrow()
     queries = int(pc.sum(rows["queries"]).as_py() or 0)
     every, off = int(sums["all"] or 0), int(sums["off"] or 0)
     same: Any = pc.equal(rows["country_low"], rows["country_high"])
     country: Any = pc.if_else(same, rows["country_low"], pa.scalar(None, pa.string()))
     columns = {name: rows[name] for name in ("network", "queries", "clients")}
-    columns |= {"name": rows["target"], "country": country}
+    columns |= {"name": rows["name"], "country": country}
     columns |= {name: rows[name] for name in ("time_first", "time_last")}
     columns |= {name: _sorted_lists(rows[name]) for name in ("sensors", "sources")}
     return Asks(
@@ -287,38 +296,37 @@ def slider(
 
     vantage = choose_vantage(view, vantage)
     window = window or default_window(view)
-    table = _on_map(view, names, window, vantage, by)
-    table = table.filter(table.target.notnull())
-    edges = table.group_by("network", "target").aggregate(queries=table.weight.sum())
-    order = [ibis.desc("queries"), "network", "target"]
+    edges = _edges(view, names, window, vantage, by)
+    edges = edges.filter(edges.target != _OFF)
+    order = [ibis.desc("queries"), "network", "name"]
     count = int(edges.count().to_pyarrow().as_py())
-    top = edges.order_by(order).limit(most).to_pyarrow()
+    top = _told(edges, names, by).order_by(order).limit(most).to_pyarrow()
     place = pa.array(np.arange(top.num_rows), pa.int64())
-    chosen = ibis.memtable(top.select(["network", "target"]).append_column("edge", place))
+    chosen = ibis.memtable(top.select(["place", "target"]).append_column("edge", place))
     width = int(STEPS[step].total_seconds())
-    table = table.left_join(chosen, ["network", "target"])
+    table = _on_map(view, names, window, vantage, by)
+    table = table.filter(table.target != _OFF).left_join(chosen, ["place", "target"])
     table = table.mutate(
         edge=table.edge.fill_null(top.num_rows), interval=table.time.epoch_seconds() // width
     )
-    counts = table.group_by("edge", "interval").aggregate(
-        queries=table.weight.sum(), clients=table.client.nunique()
-    )
-    rows = counts.to_pyarrow()
+    # One question after the other: together, an engine would put all rows of the table aside.
+    sums = table.group_by("edge", "interval").aggregate(queries=table.weight.sum()).to_pyarrow()
+    counts = distinct_clients(view, window, vantage, table, "edge", "interval").to_pyarrow()
     coverage = by_step(view, window, step, vantage)
     starts: list[Any] = coverage["start"].to_pylist()
     first = to_us(starts[0]) // 1_000_000 // width if starts else 0
     others = count - top.num_rows
     shape = (top.num_rows + (others > 0), len(starts))
     queries, clients = np.zeros((2, *shape), np.int64)
-    cells = rows["edge"].to_numpy(), rows["interval"].to_numpy() - first
-    queries[cells] = rows["queries"].to_numpy()
-    clients[cells] = rows["clients"].to_numpy()
+    for matrix, rows in ((queries, sums), (clients, counts)):
+        cells = rows["edge"].to_numpy(), rows["interval"].to_numpy() - first
+        matrix[cells] = rows[rows.column_names[-1]].to_numpy()
     last = [OTHER] * (others > 0)
     return Slider(
         step,
         tuple(iso(start) for start in starts),
         (*top["network"].to_pylist(), *last),
-        (*top["target"].to_pylist(), *last),
+        (*top["name"].to_pylist(), *last),
         queries,
         clients,
         np.array([bool(share) for share in coverage["coverage"].to_pylist()], bool),
@@ -332,27 +340,67 @@ def slider(
 def _on_map(view: View, names: Sequence[str], window: Window, vantage: str, by: By) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return the sightings of a window with the network they come from and the name they are for.
 
-    Columns of sightings, ``network``, and ``target``: null where the name is not on the map.
+    Columns of sightings, ``place``, and ``target``: the number of a name among ``names``, or
+    ``_OFF`` where it is not on the map. Numbers and places without a null can be joined.
     """
     import ibis  # noqa: PLC0415 - heavy
 
     table = sightings(view, window, vantage)
-    known = pa.table({"known": pa.array(dict.fromkeys(names), pa.string())})
-    own, rule = ibis.memtable(known), ibis.memtable(known.rename_columns(["base"]))
-    table = table.mutate(watched=table.indicator.re_replace(r"^\*\.", ""))
+    known = pa.array(dict.fromkeys(names), pa.string())
+    number = pa.array(np.arange(len(known)), pa.int64())
+    own = ibis.memtable(pa.table({"known": known, "own": number}))
+    # A rule "*.x" and a rule "x" stand for the name x; a name that begins so is its own rule's.
+    plain = pc.invert(pc.starts_with(known, "*."))
+    below: Any = pc.binary_join_element_wise(pa.scalar("*."), known, "")  # type: ignore[call-overload]
+    texts = pa.concat_arrays([known.filter(plain), below])
+    numbers = pa.concat_arrays([number.filter(plain), number])
+    rule = ibis.memtable(pa.table({"base": texts, "rule": numbers}))
     table = table.left_join(own, table.name == own.known)
-    table = table.left_join(rule, table.watched == rule.base)
-    table = table.mutate(target=ibis.coalesce(table.known, table.base))
+    table = table.left_join(rule, table.indicator == rule.base)
+    table = table.mutate(target=ibis.coalesce(table.own, table.rule, _OFF))
     if by == "country":
-        return table.mutate(network=table.country.fill_null(UNKNOWN))
+        return table.mutate(place=table.country.fill_null(UNKNOWN))
     if by == "asn":
-        text = ibis.literal("AS") + table.asn.cast("string")
-        return table.mutate(network=text.fill_null(UNKNOWN))
+        return table.mutate(place=table.asn.fill_null(_NO_AS))
     clients = view.table(CLIENTS)
     places = clients.filter(clients.prefix.notnull()).group_by("client")
     prefixes = places.aggregate(prefix=clients.prefix.max()).rename(whose="client")
     table = table.left_join(prefixes, table.client == prefixes.whose)
-    return table.mutate(network=table.prefix.fill_null(UNKNOWN))
+    return table.mutate(place=table.prefix.fill_null(UNKNOWN))
+
+
+def _edges(view: View, names: Sequence[str], window: Window, vantage: str, by: By) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return what each place asked for, without its clients, computed once."""
+
+    def made() -> Any:  # noqa: ANN401 - ibis is untyped
+        table = _on_map(view, names, window, vantage, by)
+        return table.group_by("place", "target").aggregate(
+            queries=table.weight.sum(),
+            time_first=table.time.min(),
+            time_last=table.time.max(),
+            country_low=table.country.min(),
+            country_high=table.country.max(),
+        )
+
+    return view.kept(("edges", _key(names, window, vantage, by)), made)
+
+
+def _key(names: Sequence[str], window: Window, vantage: str, by: By) -> Hashable:
+    return (tuple(names), window, vantage, by)
+
+
+def _told(edges: Any, names: Sequence[str], by: By) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return edges with the texts of ``network`` and ``name``; those off the map are left out."""
+    import ibis  # noqa: PLC0415 - heavy
+
+    known = pa.array(dict.fromkeys(names), pa.string())
+    number = pa.array(np.arange(len(known)), pa.int64())
+    found = edges.join(ibis.memtable(pa.table({"name": known, "target": number})), "target")
+    network = found.place
+    if by == "asn":
+        text = ibis.literal("AS") + network.cast("string")
+        network = ibis.ifelse(network == _NO_AS, UNKNOWN, text)
+    return found.select(*edges.columns, "name", network=network)
 
 
 def _is_name(graph: Graph) -> Any:  # noqa: ANN401 - Arrow

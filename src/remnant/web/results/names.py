@@ -209,28 +209,37 @@ def _seen(view: View, vantage: str, folder: Path) -> int:
     import pyarrow.parquet as pq
 
     from remnant.estimate.coverage import default_window
-    from remnant.estimate.traffic import sightings
+    from remnant.estimate.distinct import distinct_clients
+    from remnant.estimate.traffic import clients_by_name, sightings
     from remnant.store.engine import batches_of
 
-    table = sightings(view, default_window(view), vantage)
+    window = default_window(view)
+    table = sightings(view, window, vantage)
 
     def counted(rows: Any) -> dict[str, Any]:
         return {
             "queries": rows.weight.sum().cast("int64"),
-            "clients": rows.client.nunique(),
             "first": rows.time.min(),
             "last": rows.time.max(),
             "unit_low": rows.unit.min(),
             "unit_high": rows.unit.max(),
         }
 
+    order = ("name", "indicator", "queries", "clients", "first", "last", "unit_low", "unit_high")
+    by_name = table.group_by("name").aggregate(indicator=table.indicator.max(), **counted(table))
+    by_name = by_name.join(clients_by_name(view, window, vantage), "name").select(*order)
     # Somebody may ask for a name that begins with an asterisk: it is not the rule of that text.
-    literal = table.name.startswith("*.")
-    name = ibis.ifelse(literal, ibis.literal(STAR).concat(table.name.substr(1)), table.name)
-    by_name = table.group_by(name=name).aggregate(indicator=table.indicator.max(), **counted(table))
+    literal = by_name.name.startswith("*.")
+    escaped = ibis.literal(STAR).concat(by_name.name.substr(1))
+    by_name = by_name.mutate(name=ibis.ifelse(literal, escaped, by_name.name)).select(*order)
     below = table.filter(table.indicator.startswith("*."))
+    # Kept, because an engine puts all rows aside of what it reads twice in one question.
+    clients = view.kept(
+        ("clients by rule", window, vantage),
+        lambda: distinct_clients(view, window, vantage, below, "indicator"),
+    )
     by_rule = below.group_by("indicator").aggregate(**counted(below))
-    by_rule = by_rule.mutate(name=by_rule.indicator).select(*by_name.columns)
+    by_rule = by_rule.join(clients, "indicator").mutate(name=ibis._.indicator).select(*order)
     schema = by_name.schema().to_pyarrow()
     number = 0
     with pq.ParquetWriter(folder / f"seen-{vantage}.parquet", schema, compression="zstd") as file:
