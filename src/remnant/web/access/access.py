@@ -42,7 +42,7 @@ class Access:
         self.sessions = Sessions(self._database, settings.web)
         self.tokens = Tokens(self._database)
         self.log = AuditLog(self._database, settings.web)
-        self.limits = LoginLimits(settings.web.login_attempts)
+        self.limits = LoginLimits(self._database, settings.web.login_attempts)
 
     def close(self) -> None:
         """Give back the connections."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from remnant.errors import AccessError
+from remnant.store.database import take_turn
 from remnant.web.access import passwords
 from remnant.web.access.networks import parse_networks
 from remnant.web.access.tables import ACCOUNT, SESSION, TOKEN
@@ -74,8 +75,8 @@ class Accounts:
         with self._database.reading() as connection:
             if connection is None:
                 return []
-            rows = connection.execute(sa.select(ACCOUNT).order_by(ACCOUNT.c.name))
-            return [account_of(row) for row in rows]
+            rows = connection.execute(sa.select(ACCOUNT))
+            return sorted((account_of(row) for row in rows), key=lambda one: one.name)
 
     def get(self, name: str) -> Account:
         """Return one account.
@@ -108,6 +109,7 @@ class Accounts:
         known = _networks(role, networks)
         hashed = passwords.hash_password(password, name)
         with self._database.writing() as connection:
+            take_turn(connection, ACCOUNT.name)
             if connection.scalar(sa.select(ACCOUNT.c.name).where(ACCOUNT.c.name == name)):
                 raise AccessError("there is already an account of that name", where=name)
             connection.execute(
@@ -201,14 +203,17 @@ def _networks(role: Role, networks: Iterable[str]) -> tuple[str, ...]:
 def _update(connection: sa.Connection, name: str, **values: object) -> None:
     """Change an account; refuse, within the transaction, what leaves nobody to make accounts."""
     mine = ACCOUNT.c.name == name
-    before = connection.execute(sa.select(ACCOUNT).where(mine).with_for_update()).one_or_none()
+    take_turn(connection, ACCOUNT.name)
+    # What cannot be a name is not asked for: not every database takes every character.
+    known = _NAME.fullmatch(name) is not None
+    before = connection.execute(sa.select(ACCOUNT).where(mine)).one_or_none() if known else None
     if before is None:
         raise _missing(name)
     connection.execute(sa.update(ACCOUNT).where(mine).values(**values))
     operators = connection.execute(
-        sa.select(ACCOUNT.c.name)
-        .where(ACCOUNT.c.role == Role.OPERATOR.value, ACCOUNT.c.disabled.is_(False))
-        .with_for_update()
+        sa.select(ACCOUNT.c.name).where(
+            ACCOUNT.c.role == Role.OPERATOR.value, ACCOUNT.c.disabled.is_(False)
+        )
     ).all()
     if not operators and before.role == Role.OPERATOR.value and not before.disabled:
         raise AccessError("this is the last operator", where=name, hint="make another one first")

@@ -125,9 +125,9 @@ class AuditLog:
         if before is not None:
             query = query.where(AUDIT.c.id < before)
         if account is not None:
-            query = query.where(AUDIT.c.account == account)
+            query = query.where(AUDIT.c.account == printable(account, 60))
         if action is not None:
-            query = query.where(AUDIT.c.action == action)
+            query = query.where(AUDIT.c.action == printable(action, 39))
         with self._database.reading() as connection:
             if connection is None:
                 return []
