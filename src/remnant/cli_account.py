@@ -119,10 +119,11 @@ def change_role(
     from remnant.web.access.audit import Action
 
     with _access() as access:
+        before = access.accounts.get(name)
         access.accounts.set_role(name, _role(role), network or [])
-        told = access.accounts.get(name).told
-        access.log.record(WHO, "", Action.ACCOUNT_CHANGED, told)
-    say(f"Now {told}.")
+        now = access.accounts.get(name)
+        access.log.record(WHO, "", Action.ROLE_CHANGED, now.told_since(before))
+    say(f"Now {now.told}.")
 
 
 @token_app.command("make", short_help="Make a token and print it, once.")

@@ -46,6 +46,10 @@ class Account:
         networks = f" of {', '.join(self.networks)}" if self.networks else ""
         return f"{self.name}: {self.role.value}{networks}"
 
+    def told_since(self, before: Account) -> str:
+        """Return the account in words, with the role that it had before."""
+        return f"{self.told}, was {before.told.removeprefix(f'{before.name}: ')}"
+
     @property
     def viewer(self) -> Viewer:
         """The account as who asks."""

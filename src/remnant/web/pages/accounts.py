@@ -16,6 +16,7 @@ from remnant.web.access.passwords import LEAST
 from remnant.web.access.viewer import OPERATORS, Role
 from remnant.web.page import page
 from remnant.web.pages.own import TokenRow, token_rows
+from remnant.web.paging import MOST_CURSOR, read_cursor, write_cursor
 from remnant.web.site import AskedBy
 
 __all__ = ["router"]
@@ -58,21 +59,21 @@ class EntryRow(BaseModel):
 
 
 class AuditQuery(BaseModel):
-    """Which lines: those of an account, of an action, below a number."""
+    """Which lines: those of an account, of an action, after another line."""
 
     model_config = ConfigDict(extra="forbid")
 
     account: str = Field("", max_length=64)
     action: str = Field("", max_length=40)
-    before: int | None = Field(None, ge=1, lt=1 << 63)
-    limit: int = Field(_PAGE, ge=1, le=1_000)
+    limit: int = Field(_PAGE, ge=1, le=1_000, description="Lines of a page.")
+    after: str | None = Field(None, max_length=MOST_CURSOR, description="Cursor of a page.")
 
 
 class AuditPage(BaseModel):
-    """Lines of the audit log, newest first; ``next`` is the ``before`` of the page after it."""
+    """Lines of the audit log, newest first; ``after`` is the cursor of the next page."""
 
     entries: list[EntryRow]
-    next: int | None
+    after: str | None
     account: str
     action: str
     actions: list[str]
@@ -107,7 +108,7 @@ def accounts(asked: AskedBy) -> AccountList:
 def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPage:
     """Who did what, when, from where; newest first."""
     found = asked.access.log.entries(
-        before=query.before,
+        after=None if query.after is None else read_cursor(query.after, [int])[0],
         account=query.account.strip() or None,
         action=query.action or None,
         limit=query.limit + 1,
@@ -126,7 +127,7 @@ def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPag
             )
             for one in rows
         ],
-        next=rows[-1].id if more else None,
+        after=write_cursor([rows[-1].id]) if more else None,
         account=query.account,
         action=query.action,
         actions=[action.value for action in Action],
@@ -160,9 +161,10 @@ def change_role(
     networks: Annotated[str, Form()] = "",
 ) -> Response:
     """Say what an account may do, and which networks are its own."""
-    access = asked.access
-    access.accounts.set_role(name, role, _split(networks))
-    audit(asked.request, Action.ACCOUNT_CHANGED, access.accounts.get(name).told)
+    accounts = asked.access.accounts
+    before = accounts.get(name)
+    accounts.set_role(name, role, _split(networks))
+    audit(asked.request, Action.ROLE_CHANGED, accounts.get(name).told_since(before))
     return RedirectResponse("/accounts", 303)
 
 

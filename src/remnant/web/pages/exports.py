@@ -128,7 +128,7 @@ def unlisted_csv(asked: AskedBy, case: str) -> Response:
 def clients_csv(asked: AskedBy, case: str, query: Annotated[Bounds, Query()]) -> Response:
     """All rows of ``remnant clients``: personal data, so it is recorded who took them."""
     asked.case(case)
-    audit(asked.request, Action.CLIENTS_SEEN, f"{case} clients.csv")
+    audit(asked.request, Action.CLIENTS_EXPORTED, case)
 
     def rows(view: View) -> Iterator[dict[str, Any]]:
         from remnant.enrich.clients import iter_clients
