@@ -17,7 +17,7 @@ from remnant.web.access.tables import ACCOUNT, SESSION, TOKEN
 from remnant.web.access.viewer import LOCAL, Role, Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from remnant.web.access.tables import Database
 
@@ -161,10 +161,17 @@ class Accounts:
                 for table in (SESSION, TOKEN):
                     connection.execute(sa.delete(table).where(table.c.account == name))
 
-    def check(self, name: str, password: str) -> Account | None:
+    def check(
+        self, name: str, password: str, *, also: Callable[[], bool] = lambda: True
+    ) -> Account | None:
         """Return the account if name and password belong together and it is open.
 
         An unknown name takes as long as a known one: a hash is compared either way.
+
+        Args:
+            name: of the account, as it was typed.
+            password: as it was typed.
+            also: what must hold besides; asked only where the password is right.
 
         Raises:
             StoreBusy: too many passwords are being compared.
@@ -177,7 +184,7 @@ class Accounts:
                 ).one_or_none()
         hashed = passwords.nobodys() if row is None else row.password
         right = passwords.is_right(password, hashed)
-        if row is None or not right or row.disabled:
+        if row is None or not right or row.disabled or not also():
             return None
         values = {"password": passwords.rehash(password)} if passwords.is_outdated(hashed) else {}
         with self._database.writing() as connection:

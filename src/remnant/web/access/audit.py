@@ -47,6 +47,9 @@ class Action(StrEnum):
     ACCOUNT_CLOSED = "account closed"
     ACCOUNT_OPENED = "account opened"
     PASSWORD_CHANGED = "password changed"  # noqa: S105 - an action
+    FACTOR_ADDED = "second factor added"
+    FACTOR_REMOVED = "second factor removed"
+    FACTOR_RESET = "second factor reset"
     SESSIONS_ENDED = "sessions ended"
     TOKEN_MADE = "token made"  # noqa: S105 - an action
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - an action

@@ -36,19 +36,24 @@ HEADER: Final = "x-remnant-by-itself"
 
 _ROLES: Final = "__remnant_roles__"
 _BY_ITSELF: Final = "__remnant_by_itself__"
+_FOR_FACTOR: Final = "__remnant_for_second_factor__"
 _BEARER: Final = "bearer"
 Endpoint = TypeVar("Endpoint", bound="Callable[..., Any]")
 
 
-def admits(roles: frozenset[Role], *, by_itself: bool = False) -> Callable[[Endpoint], Endpoint]:
+def admits(
+    roles: frozenset[Role], *, by_itself: bool = False, for_second_factor: bool = False
+) -> Callable[[Endpoint], Endpoint]:
     """Declare who may use an endpoint; stands below the decorator that routes to it.
 
-    With ``by_itself`` pages ask it without a person: that keeps no session alive.
+    With ``by_itself`` pages ask it without a person: that keeps no session alive. What is
+    ``for_second_factor`` is open to who has to make one before all else.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _ROLES, roles)
         setattr(endpoint, _BY_ITSELF, by_itself)
+        setattr(endpoint, _FOR_FACTOR, for_second_factor)
         return endpoint
 
     return declare
@@ -66,7 +71,8 @@ def admit(request: Request) -> None:
     Raises:
         HTTPException: 401, nobody is signed in or the token is not valid (who asks for a page goes
             to where one signs in: 303); 403, the viewer's role is not among the endpoint's, or the
-            token's scopes do not reach so far.
+            token's scopes do not reach so far, or the account must make a second factor first
+            (who asks for a page goes to where that is done: 303).
     """
     endpoint = request.scope.get("endpoint")
     by_itself = getattr(endpoint, _BY_ITSELF, False) or HEADER in request.headers
@@ -81,6 +87,9 @@ def admit(request: Request) -> None:
     if scopes is not None and _needed(request, roles) not in scopes:
         audit(request, Action.DENIED, f"{request.method} {request.url.path} (scope)")
         raise HTTPException(403, f"this token may not do that: scope {_needed(request, roles)}")
+    is_open = Role.NOBODY in roles or getattr(endpoint, _FOR_FACTOR, False)
+    if not is_open and scopes is None and _lacks_factor(request, viewer):
+        raise _factor_first(request)
 
 
 def still_admitted(request: Request) -> bool:
@@ -95,6 +104,22 @@ def still_admitted(request: Request) -> bool:
     except HTTPException:
         return False
     return bool(viewer == request.state.viewer)
+
+
+def _lacks_factor(request: Request, viewer: Viewer) -> bool:
+    access: Access = request.app.state.access
+    if not access.demands_factor or not access.guarded or not viewer.is_known:
+        return False
+    return not access.factors.has(viewer.name)
+
+
+def _factor_first(request: Request) -> HTTPException:
+    from remnant.web.problem import wants_html
+
+    what = "make a second factor first"
+    if request.method not in SAFE or not wants_html(request):
+        return HTTPException(403, what)
+    return HTTPException(303, what, {"location": "/account/second-factor"})
 
 
 def _recognised(request: Request, *, use: bool) -> tuple[Viewer, frozenset[Scope] | None]:

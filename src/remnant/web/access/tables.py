@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from remnant.settings import Settings
 
-__all__ = ["ACCOUNT", "AUDIT", "LOGIN_TRY", "SESSION", "TOKEN", "Database"]
+__all__ = [
+    "ACCOUNT",
+    "AUDIT",
+    "LOGIN_TRY",
+    "RECOVERY_CODE",
+    "SECOND_FACTOR",
+    "SESSION",
+    "TOKEN",
+    "Database",
+]
 
 _WHAT: Final = "the accounts"
 _META: Final = sa.MetaData()
@@ -76,6 +85,20 @@ LOGIN_TRY: Final = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("last", Time, nullable=False, index=True),
     sa.Column("until", Time, nullable=False),
+)
+SECOND_FACTOR: Final = sa.Table(
+    "second_factor",
+    _META,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("secret", sa.String(64), nullable=False),
+    sa.Column("confirmed", sa.Boolean, nullable=False),
+    sa.Column("last_step", sa.BigInteger, nullable=False),
+)
+RECOVERY_CODE: Final = sa.Table(
+    "recovery_code",
+    _META,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
 )
 
 

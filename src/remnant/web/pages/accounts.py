@@ -32,6 +32,7 @@ class AccountRow(BaseModel):
     role: Role
     networks: list[str]
     disabled: bool
+    second_factor: bool
     created: datetime
     last_login: datetime | None
     sessions: int
@@ -84,6 +85,7 @@ class AuditPage(BaseModel):
 def accounts(asked: AskedBy) -> AccountList:
     """Every account: role, networks, sessions, last sign-in; and all API tokens."""
     access = asked.access
+    holders = access.factors.holders()
     return AccountList(
         guarded=access.guarded,
         roles=[role.value for role in ROLES],
@@ -94,6 +96,7 @@ def accounts(asked: AskedBy) -> AccountList:
                 role=one.role,
                 networks=list(one.networks),
                 disabled=one.disabled,
+                second_factor=one.name in holders,
                 created=one.created,
                 last_login=one.last_login,
                 sessions=len(access.sessions.of(one.name)),
@@ -189,6 +192,18 @@ def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) 
     """Close an account, with its sessions and tokens, or open it again."""
     asked.access.accounts.disable(name, disabled=disabled)
     audit(asked.request, Action.ACCOUNT_CLOSED if disabled else Action.ACCOUNT_OPENED, name)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.post("/accounts/{name}/second-factor/reset", include_in_schema=False)
+@admits(OPERATORS)
+def reset_factor(asked: AskedBy, name: str) -> Response:
+    """Take the second factor from an account whose owner lost it; its sessions end."""
+    access = asked.access
+    access.accounts.get(name)
+    if access.factors.remove(name):
+        access.sessions.end_all(name)
+        audit(asked.request, Action.FACTOR_RESET, name)
     return RedirectResponse("/accounts", 303)
 
 
