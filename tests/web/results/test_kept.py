@@ -111,16 +111,6 @@ def test_a_home_that_cannot_be_written_has_a_folder_elsewhere(tmp_path: Path) ->
     assert not place.exists()
 
 
-def test_forgetting_a_case_leaves_the_others(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    other = Key("other", "verdict", internal=True)
-    kept.put(KEY, HEAD, b"1")
-    kept.put(other, HEAD, b"1")
-    kept.forget("taken")
-    assert kept.value(KEY) is None
-    assert kept.value(other) is not None
-
-
 def test_json_holds_times_words_and_no_number_that_is_none() -> None:
     import numpy as np
 
