@@ -14,7 +14,7 @@ from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.answers import Body, send
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
+from remnant.web.pages.about import About, about, there
 from remnant.web.problem import RESPONSES
 from remnant.web.results.mapped import facts_of, unpacked, whole
 from remnant.web.site import AskedBy
@@ -292,13 +292,7 @@ def _value(asked: Asked, case: str) -> dict[str, Any]:
         HTTPException: 404, there is none; 503, it is being worked out.
     """
     asked.case(case)
-    found = map_of(asked, case)
-    if found.value is None:
-        if found.problem:
-            raise HTTPException(404, f"there is no map: {found.problem}")
-        raise HTTPException(503, "the map is being worked out", {"retry-after": "3"})
-    value: dict[str, Any] = found.value
-    return value
+    return there(map_of(asked, case), "map")
 
 
 def _part(
