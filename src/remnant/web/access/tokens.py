@@ -73,8 +73,8 @@ class Tokens:
                 time is too long, or the account has too many.
         """
         label = " ".join(label.split())
-        if not label or len(label) > _LABEL:
-            raise AccessError("a token needs a label", expected="1 to 80 characters")
+        if not label or len(label) > _LABEL or not label.isprintable():
+            raise AccessError("a token needs a label", expected="1 to 80 characters that are seen")
         if not scopes:
             raise AccessError("a token needs a scope", expected=", ".join(Scope))
         if not 1 <= days <= MOST_DAYS:
