@@ -161,14 +161,14 @@ class Snapshots:
             if self._ledger is None or identity != self._identity:
                 if is_missing(self._url):
                     return None
-                found = Ledger(self._url, create=False)
-                if found.is_stand_in:
+                ledger = Ledger(self._url, create=False)
+                if ledger.is_stand_in:
                     # The database is there, nothing was ingested yet: so until somebody does.
-                    found.close()
+                    ledger.close()
                     return None
                 if self._ledger is not None:
                     self._ledger.close()
-                self._ledger = found
+                self._ledger = ledger
                 self._identity = identity
                 self._stamps.clear()
             return self._ledger
