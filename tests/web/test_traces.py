@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remnant.cases.library import Library
 from remnant.errors import CaseError, StoreError
-from remnant.web import traces as module
 from remnant.web.making.made import Shelf, Wish
 from remnant.web.results.kept import Kept, Key
 from remnant.web.results.names import folder_of
@@ -81,7 +81,7 @@ def test_what_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
     settings = bare(tmp_path)
     fill(settings, MINE)
-    monkeypatch.setattr(module.shutil, "rmtree", stuck)
+    monkeypatch.setattr(shutil, "rmtree", stuck)
     with pytest.raises(StoreError, match="cannot be removed"):
         forget(settings, MINE)
 
