@@ -358,7 +358,7 @@ def test_a_newer_map_is_offered_and_comes_when_it_is_asked_for(
     maps.put(own.app, maps.ready(value, maps.MADE + timedelta(hours=3)))
     maps.tell(own.app, "taken")
     page.wait_for_selector("#map-newer a")
-    assert page.inner_text("#map-newer") == "A newer map of 2015-06-02 15:30 UTC is there: show it."
+    assert page.inner_text("#map-newer") == "A newer map of 2 Jun 2015 15:30 UTC is there: show it."
     assert page.inner_text("#map-state") == ""
     # Nothing moved, and nothing that was chosen is lost.
     assert page.evaluate("() => mapPage.view.camera.k") == before
