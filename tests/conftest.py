@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import secrets
 import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postgres import Postgres
 
 _connect = socket.socket.connect
 
@@ -97,3 +103,18 @@ def real_data() -> Path:
     if not place:
         pytest.skip("REMNANT_REAL_DATA does not name a folder with captures written by others")
     return Path(place)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Postgres]:
+    """A PostgreSQL of this process's tests."""
+    from postgres import cluster
+
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres(cluster: Postgres) -> str:
+    """The address of an empty PostgreSQL database of this test alone."""
+    return cluster.make(f"t{secrets.token_hex(6)}")

@@ -60,6 +60,7 @@ def list_accounts(*, output: FormatOption = Format.TABLE) -> None:
     from remnant.windows import iso
 
     with _access() as access:
+        holders = access.factors.holders()
         rows = [
             {
                 "name": one.name,
@@ -68,10 +69,15 @@ def list_accounts(*, output: FormatOption = Format.TABLE) -> None:
                 "state": "closed" if one.disabled else "open",
                 "created": iso(one.created),
                 "last_login": iso(one.last_login) if one.last_login else None,
+                "second_factor": one.name in holders,
             }
             for one in access.accounts.all()
         ]
-    emit(rows, output, ("name", "role", "networks", "state", "created", "last_login"))
+    emit(
+        rows,
+        output,
+        ("name", "role", "networks", "state", "created", "last_login", "second_factor"),
+    )
 
 
 @app.command("password", short_help="Give an account another password.")
@@ -108,6 +114,20 @@ def enable(name: NameArgument) -> None:
     say(f"{name} is open.")
 
 
+@app.command("reset-factor", short_help="Take an account's second factor away.")
+def reset_factor(name: NameArgument) -> None:
+    """Take the second factor from an account whose owner lost it; its sessions end."""
+    from remnant.web.access.audit import Action
+
+    with _access() as access:
+        access.accounts.get(name)
+        had = access.factors.remove(name)
+        if had:
+            access.sessions.end_all(name)
+            access.log.record(WHO, "", Action.FACTOR_RESET, name)
+    say(f"{name} {'signs in with its password alone' if had else 'has no second factor'}.")
+
+
 @app.command("role", short_help="Change what an account may see.")
 def change_role(
     name: NameArgument,
@@ -119,10 +139,11 @@ def change_role(
     from remnant.web.access.audit import Action
 
     with _access() as access:
+        before = access.accounts.get(name)
         access.accounts.set_role(name, _role(role), network or [])
-        told = access.accounts.get(name).told
-        access.log.record(WHO, "", Action.ACCOUNT_CHANGED, told)
-    say(f"Now {told}.")
+        now = access.accounts.get(name)
+        access.log.record(WHO, "", Action.ROLE_CHANGED, now.told_since(before))
+    say(f"Now {now.told}.")
 
 
 @token_app.command("make", short_help="Make a token and print it, once.")

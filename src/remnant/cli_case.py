@@ -422,10 +422,15 @@ def delete(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a case with everything that was ingested for it: sightings, clients, quarantine."""
+    """Delete a case with everything that is kept for it.
+
+    That is what was ingested (sightings, clients, quarantine), its file with all versions, segments
+    of the sinkhole, results of the dashboard and reports that it made. It says what that is, and
+    asks.
+    """
     from remnant.errors import CaseError
-    from remnant.sinkhole.retention import has_segments, is_served, remove_case
-    from remnant.web.results.kept import forget
+    from remnant.sinkhole.retention import count_segments, is_served, remove_case
+    from remnant.web.traces import forget, traces
 
     settings = open_settings()
     library = open_library(settings)
@@ -438,19 +443,37 @@ def delete(
         )
     with open_store(settings, write=True) as store:
         sources = len(store.view(case).sources)
-        if origin != "stored" and not sources and not has_segments(settings, case):
+        versions = len(library.versions(case)) if origin == "stored" else 0
+        segments = count_segments(settings, case)
+        dashboard = traces(settings, case)
+        if origin != "stored" and not (sources or segments or dashboard):
             raise CaseError(
                 "there is nothing stored for this case", got=case, hint="remnant case list"
             )
         if not yes:
-            typer.confirm(f"Delete case {case} and all rows of its {sources} sources?", abort=True)
+            there = _listed(
+                (sources, "source with all its rows", "sources with all their rows"),
+                (versions, "version of its file", "versions of its file"),
+                (segments, "segment of the sinkhole", "segments of the sinkhole"),
+                *dashboard.counted,
+            )
+            typer.confirm(f"Delete case {case}: {there or 'nothing but its name'}?", abort=True)
         files = store.delete_case(case)
         segments = remove_case(settings, case)
     if origin == "stored":
         library.delete(case)
-    forget(settings, case)
-    kept = f", {segments} segments of the sinkhole" if segments else ""
-    say(f"Case {case} is deleted ({files} files{kept}).")
+    gone = _listed(
+        (files, "file of the store", "files of the store"),
+        (versions, "version of its file", "versions of its file"),
+        (segments, "segment of the sinkhole", "segments of the sinkhole"),
+        *forget(settings, case).counted,
+    )
+    say(f"Case {case} is deleted ({gone or 'nothing else was kept'}).")
+
+
+def _listed(*counted: tuple[int, str, str]) -> str:
+    """Return what there is of things (their number, one, many) in words."""
+    return ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counted if n)
 
 
 def _print_preview(found: Preview) -> None:

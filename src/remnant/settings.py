@@ -307,6 +307,11 @@ class WebSettings:
         ge=1,
         le=1_000,
     )
+    second_factor: bool = _setting(
+        "demand a second factor (a code of an authenticator program) of everybody who signs in; "
+        "who has none yet makes it first",
+        False,
+    )
     audit_days: int = _setting("days that the audit log is kept", 365, ge=1, le=36_500)
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from remnant.cli import app
 from remnant.sinkhole import keeper as keeper_module
 from remnant.sinkhole.manifest import Manifest, verify
-from remnant.sinkhole.retention import expire, has_segments, remove_case
+from remnant.sinkhole.retention import count_segments, expire, remove_case
 from sinkhole.recording import (
     HOUR,
     NOW,
@@ -134,11 +134,11 @@ def test_a_deleted_case_leaves_tombstones_only() -> None:
     writing = recorder(settings, clock)
     add(writing, asked())
     writing.close()
-    assert has_segments(settings, "demo")
+    assert count_segments(settings, "demo")
     assert remove_case(settings, "demo") == 3
     assert remove_case(settings, "demo") == 0
 
-    assert not has_segments(settings, "demo")
+    assert not count_segments(settings, "demo")
     assert not (settings.home / "sinkhole" / "demo").exists()
     assert len(segments(settings, "other")) == 2
     report = verify(settings.home)
@@ -155,8 +155,8 @@ def test_the_command_deletes_segments_too() -> None:
     done = CliRunner().invoke(app, ["case", "delete", "demo", "--yes"])
 
     assert done.exit_code == 0, done.output
-    assert "1 segments of the sinkhole" in done.output
-    assert not has_segments(settings, "demo")
-    assert has_segments(settings, "other")
+    assert "1 segment of the sinkhole" in done.output
+    assert not count_segments(settings, "demo")
+    assert count_segments(settings, "other")
     assert names(settings) == []
     assert verify(settings.home).ok

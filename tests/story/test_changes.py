@@ -118,6 +118,8 @@ def test_a_deleted_case_leaves_nothing_behind(mine: Place, made: Made) -> None:
 
     asked = mine.run("case", "delete", CASE)
     assert asked.code == 1
+    assert "1 version of its file" in asked.said
+    assert "sources with all their rows" in asked.said
     assert "Aborted" in asked.said
     assert mine.ask("traffic", CASE)
 

@@ -91,7 +91,7 @@ class Desk:
     def __init__(self, client: TestClient, place: Place) -> None:
         self.client = client
         self.place = place
-        page = client.get("/cases/new", headers={"accept": "text/html"}).text
+        page = client.get("/new", headers={"accept": "text/html"}).text
         self.token = page.partition('name="csrf" value="')[2].partition('"')[0]
 
     def form(self, path: str, data: dict[str, str], **more: Any) -> Response:

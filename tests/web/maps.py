@@ -106,9 +106,16 @@ def put(app: FastAPI, found: Result) -> None:
     site.answers.clear()
 
 
-def ready(value: dict[str, Any]) -> Result:
+def ready(value: dict[str, Any], made: datetime = MADE) -> Result:
     """Return a result that is there."""
-    return Result(value, MADE, is_current=True)
+    return Result(value | {"made": made.isoformat()}, made, is_current=True)
+
+
+def tell(app: FastAPI, case: str) -> None:
+    """Let open pages hear that a result of a case was worked out, as the work itself does."""
+    results = app.state.site.results
+    results._epochs[case] = results.epoch(case) + 1
+    app.state.site.live.wake()
 
 
 def settle(page: Page) -> None:

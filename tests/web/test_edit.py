@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from remnant.cases.library import Library
+from remnant.web.access.security import routes_of
 
 if TYPE_CHECKING:
     from web.conftest import Desk
@@ -171,13 +173,38 @@ def test_of_two_who_edit_at_once_neither_loses_anything(desk: Desk) -> None:
 
 
 def test_a_case_begins_in_the_browser_and_a_taken_name_is_refused(desk: Desk) -> None:
-    answer = desk.form("/cases/new", RULE | {"name": "fresh", "do": "save"})
+    answer = desk.form("/new", RULE | {"name": "fresh", "do": "save"})
     assert answer.headers["location"].startswith("/cases/fresh/edit?stored=")
-    assert desk.form("/cases/new", RULE | {"name": "fresh", "do": "save"}).status_code == 409
-    for name in ("new", "../x", "", "A"):
-        answer = desk.form("/cases/new", RULE | {"name": name, "do": "save"})
+    assert desk.form("/new", RULE | {"name": "fresh", "do": "save"}).status_code == 409
+    for name in ("../x", "", "A"):
+        answer = desk.form("/new", RULE | {"name": name, "do": "save"})
         assert answer.status_code == 422, name
     assert "fresh" in Library(desk.place.home).names()
+
+
+def test_a_case_called_as_a_page_is_has_pages_like_any_other(desk: Desk) -> None:
+    for name in ("new", "names", "edit", "map"):
+        answer = desk.form("/new", RULE | {"name": name, "do": "save"})
+        assert answer.headers["location"].startswith(f"/cases/{name}/edit?stored=")
+        assert desk.client.get(f"/cases/{name}.json").json()["about"]["name"] == name
+        for page in ("", "/edit", "/names", "/map", "/sensors", "/reports"):
+            text = desk.client.get(f"/cases/{name}{page}", headers={"accept": "text/html"})
+            assert text.status_code == 200, (name, page)
+            assert f'href="/cases/{name}/names"' in text.text
+    assert "New case" in desk.client.get("/new", headers={"accept": "text/html"}).text
+
+
+def test_no_page_hides_those_of_a_case_account_or_report(desk: Desk) -> None:
+    """A word of the site must not stand where another page of the same form has a name."""
+    paths = {route.path for route in routes_of(desk.client.app)}  # type: ignore[arg-type]
+    parts = [path.split("/") for path in paths]
+    for one, other in product(parts, parts):
+        if one == other or len(one) != len(other):
+            continue
+        pairs = list(zip(one, other, strict=True))
+        if all(a == b or b in {"{case}", "{name}", "{id_}", "{sensor}"} for a, b in pairs):
+            words = [a for a, b in pairs if a != b]
+            assert all(word.startswith("{") for word in words), (one, other)
 
 
 def test_a_built_in_case_becomes_a_copy_of_ones_own(desk: Desk) -> None:

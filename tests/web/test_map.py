@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -291,3 +292,15 @@ def test_an_unreadable_file_of_places_is_as_none(tmp_path: Path) -> None:
         assert _places(path) is None or text == "[]"
     _keep_places(path, {"name a.example": (1.234, -2.0)})
     assert _places(path) == {"name a.example": (1.23, -2.0)}
+
+
+def test_parts_are_those_of_the_map_that_is_asked_for(shown: TestClient) -> None:
+    value = maps.chart(sample())
+    for part in ("viewer", "members", "days"):
+        path = f"{PATH}/{part}.json"
+        assert shown.get(path, params={"made": maps.MADE.isoformat()}).status_code == 200
+        assert shown.get(path, params={"made": "2015-06-02T12:30:01Z"}).status_code == 409
+        assert shown.get(path, params={"made": "2015-06-02T12:30:00"}).status_code == 422
+    maps.put(shown.app, maps.ready(value, maps.MADE + timedelta(hours=1)))  # type: ignore[arg-type]
+    assert shown.get(f"{PATH}/days.json", params={"made": value["made"]}).status_code == 409
+    assert shown.get(f"{PATH}/days.json").status_code == 200

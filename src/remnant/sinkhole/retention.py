@@ -14,7 +14,7 @@ from remnant.store.files import explained
 if TYPE_CHECKING:
     from remnant.settings import Settings
 
-__all__ = ["expire", "has_segments", "is_served", "remove_case"]
+__all__ = ["count_segments", "expire", "is_served", "remove_case"]
 
 _BEGAN: Final = "%Y%m%dT%H%M%SZ"
 
@@ -45,10 +45,12 @@ def expire(settings: Settings, *, now: datetime, manifest: Manifest | None = Non
     return removed
 
 
-def has_segments(settings: Settings, case: str) -> bool:
-    """Return whether the sinkhole kept segments for a case."""
+def count_segments(settings: Settings, case: str) -> int:
+    """Return how many segments the sinkhole kept for a case."""
     folder = settings.home / "sinkhole" / case
-    return folder.is_dir() and any(NAME.fullmatch(path.name) for path in folder.iterdir())
+    if not folder.is_dir():
+        return 0
+    return sum(NAME.fullmatch(path.name) is not None for path in folder.iterdir())
 
 
 def is_served(settings: Settings, case: str) -> bool:

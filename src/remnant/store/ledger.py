@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from remnant.errors import SchemaMismatch
-from remnant.store.database import Time, explained, open_engine
+from remnant.store.database import Time, explained, make_tables, open_engine
 from remnant.store.records import Extent, FileRecord, Prefix, SourceRecord
 
 if TYPE_CHECKING:
@@ -124,6 +124,9 @@ class Ledger:
     Args:
         url: SQLAlchemy URL.
         create: make the tables if they are missing; else a missing ledger is an empty one.
+
+    Attributes:
+        is_stand_in: the ledger is missing, this empty one stands for it.
     """
 
     def __init__(self, url: str, *, create: bool) -> None:
@@ -134,12 +137,13 @@ class Ledger:
                 tables = sa.inspect(connection).get_table_names()
             found = _FACT.name in tables
             self._ordered = _FILE_KEY.name in tables or not found
-            if not found and not create:
+            self.is_stand_in = not found and not create
+            if self.is_stand_in:
                 self._engine.dispose()
                 self._engine = open_engine("sqlite://")
             if not found:
                 with self._engine.begin() as connection:
-                    _META.create_all(connection)
+                    make_tables(connection, _META)
                     self._set_fact(connection, "version", str(VERSION))
         version = self.fact("version") or "0"
         if int(version) > VERSION:
@@ -152,7 +156,7 @@ class Ledger:
             )
         if create and int(version) < VERSION:
             with self.writing() as connection:
-                _META.create_all(connection)
+                make_tables(connection, _META)
                 self._set_fact(connection, "version", str(VERSION))
             self._ordered = True
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 import xxhash
 
+from remnant.store.database import make_tables
 from remnant.windows import to_us
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Observations:
         if not rows:
             return 0
         with self._ledger.writing() as connection:
-            _META.create_all(connection)
+            make_tables(connection, _META)
             known = self._known(connection, {row[:3] for row in rows})
             new = [row for row in rows if row not in known]
             bodies = {row[4]: rows[row].body for row in new}

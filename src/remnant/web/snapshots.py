@@ -161,9 +161,14 @@ class Snapshots:
             if self._ledger is None or identity != self._identity:
                 if is_missing(self._url):
                     return None
+                ledger = Ledger(self._url, create=False)
+                if ledger.is_stand_in:
+                    # The database is there, nothing was ingested yet: so until somebody does.
+                    ledger.close()
+                    return None
                 if self._ledger is not None:
                     self._ledger.close()
-                self._ledger = Ledger(self._url, create=False)
+                self._ledger = ledger
                 self._identity = identity
                 self._stamps.clear()
             return self._ledger

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +13,7 @@ from remnant.web.access.access import Access
 from remnant.web.access.audit import Action
 from remnant.web.access.tokens import Scope
 from web.access.test_sessions import Clock
-from web.guarded import ANALYST, OPERATOR, OWNER, bare, guarding, make_people
+from web.guarded import ANALYST, OPERATOR, OWNER, PASSWORD, bare, guarding, make_people, send
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,15 +36,15 @@ def test_pages_of_the_log_neither_miss_nor_repeat_a_line(site: Guarded) -> None:
         site.access.log.record(ANALYST, "", Action.REPORT_MADE, str(number))
     operator = site.signed_in(OPERATOR)
     seen: list[str] = []
-    before = None
+    after = None
     for _ in range(10):
-        query = f"?limit=10&account={ANALYST}" + (f"&before={before}" if before else "")
+        query = f"?limit=10&account={ANALYST}" + (f"&after={after}" if after else "")
         page = operator.get(f"/audit.json{query}").json()
         seen += [entry["subject"] for entry in page["entries"]]
         # What is new does not move what is asked for.
         site.access.log.record(ANALYST, "", Action.REPORT_DOWNLOADED, "new")
-        before = page["next"]
-        if before is None:
+        after = page["after"]
+        if after is None:
             break
     assert seen == [str(number) for number in reversed(range(25))]
 
@@ -62,12 +62,12 @@ def test_the_log_is_read_by_account_and_action_and_as_csv(site: Guarded) -> None
     assert lines[1].endswith("report made,'=cmd|x")
     page = operator.get("/audit?limit=1", headers={"accept": "text/html"}).text
     assert "Older entries" in page
-    assert "before=" in page
+    assert "after=" in page
 
 
 @pytest.mark.parametrize(
     "query",
-    ["before=0", "before=x", "limit=0", "limit=1001", "other=1", "before=9223372036854775808"],
+    ["after=0", "after=x", "after=WyJhIl0", "limit=0", "limit=1001", "other=1", "before=3"],
 )
 def test_a_wrong_question_is_answered_422(site: Guarded, query: str) -> None:
     assert site.signed_in(OPERATOR).get(f"/audit.json?{query}").status_code == 422
@@ -136,6 +136,29 @@ def test_this_machines_user_may_look_where_nothing_can_be_written(
     assert "not recorded: logout" in caplog.text
 
 
+def test_accounts_tokens_and_failures_each_have_their_action(site: Guarded) -> None:
+    operator, anna = site.signed_in(OPERATOR), site.signed_in(ANALYST)
+    stranger = site.browser()
+    assert send(stranger, "/login", "/login", name="eve", password="guess").status_code == 401
+    send(operator, "/accounts", f"/accounts/{ANALYST}/role", role="network_owner", networks="AS1")
+    send(operator, "/accounts", f"/accounts/{ANALYST}/role", role="analyst")
+    send(anna, "/account", "/account/tokens", label="nightly", days="3", scope="read")
+    (token,) = site.access.tokens.of(ANALYST)
+    send(operator, "/accounts", f"/accounts/tokens/{token.id}/revoke")
+    send(anna, "/account", "/account/password", current="wrong", new=PASSWORD, again=PASSWORD)
+    entries = [e for e in reversed(site.access.log.entries()) if e.action != "login"]
+    assert [(e.account, e.action, e.subject) for e in entries] == [
+        ("", "login failed", "eve"),
+        (OPERATOR, "role changed", "anna: network_owner of AS1, was analyst"),
+        (OPERATOR, "role changed", "anna: analyst, was network_owner of AS1"),
+        (ANALYST, "token made", "anna: nightly (read, 3 days)"),
+        (OPERATOR, "token revoked", "anna: nightly"),
+        (ANALYST, "login failed", "current password"),
+    ]
+    assert {e.address for e in entries} == {"testclient"}
+    assert all(abs(e.at - datetime.now(tz=UTC)) < timedelta(minutes=5) for e in entries)
+
+
 def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
     home: Place, tmp_path: Path, quick_passwords: None
 ) -> None:
@@ -164,6 +187,16 @@ def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
                 site.access.log._said.clear()
                 assert browser.get("/cases/taken/clients.json").status_code == 200
         assert owner.get("/cases/taken/clients.csv").status_code == 200
+        assert other.get("/cases/taken/clients.csv?network=AS64500").status_code == 200
+        assert anna.get("/cases/taken/exports/clients.csv").status_code == 200
+        sensor = anna.get("/cases/taken/sensors.json").json()["sensors"][0]["sensor"]
+        page = "/cases/taken/sensors"
+        send(anna, page, f"{page}/retire", sensor=sensor, at="2020-01-01")
+        send(anna, page, f"{page}/retire", sensor=sensor, undo="true")
+        page = "/cases/taken/reports"
+        send(anna, page, page, kind="map-csv")
+        made = anna.get(f"{page}.json").json()["reports"][0]["id"]
+        send(anna, page, f"{page}/{made}/delete")
         text = anna.get("/api/cases/taken/text").json()
         token = site.access.tokens.make(ANALYST, "test", set(Scope), 1)
         answer = site.client.put(
@@ -176,6 +209,12 @@ def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
         assert told == [
             *[(OWNER, "clients looked at", "taken")] * 2,
             *[(OPERATOR, "clients looked at", "taken")] * 2,
-            (OWNER, "clients looked at", "taken, as CSV"),
+            (OWNER, "clients exported", "taken"),
+            (OPERATOR, "clients exported", "taken of AS64500"),
+            (ANALYST, "clients exported", "taken"),
+            (ANALYST, "sensor retired", f"taken {sensor} at 2020-01-01T00:00:00Z"),
+            (ANALYST, "sensor expected again", f"taken {sensor}"),
+            (ANALYST, "report made", "taken map-csv"),
+            (ANALYST, "report deleted", f"taken {made} (map-csv)"),
             (ANALYST, "case edited", f"taken {answer.json()['digest']}"),
         ]

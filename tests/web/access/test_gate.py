@@ -7,11 +7,13 @@ import pytest
 from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
+from remnant.web.access import sessions
 from remnant.web.access.forms import genuine
-from remnant.web.access.gate import admits, roles_of, still_admitted
+from remnant.web.access.gate import HEADER, admits, roles_of, still_admitted
 from remnant.web.access.security import routes_of
 from remnant.web.access.tokens import Scope
 from remnant.web.access.viewer import ANALYSTS, ANYBODY, OPERATORS, OWNERS, Role
+from web.access.test_sessions import Clock
 from web.guarded import ANALYST, OPERATOR, OWNER, bare, guarding, send
 from web.pages_of import filled
 
@@ -208,6 +210,40 @@ def test_a_stream_ends_with_the_session_of_who_reads_it(site: Guarded) -> None:
     assert browser.get("/stream").status_code == 200
     assert said == [True, False]
     assert browser.get("/stream", headers=JSON).status_code == 401
+
+
+def test_an_open_page_keeps_no_session_alive(
+    site: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(sessions, "datetime", clock)
+    still: list[bool] = []
+
+    @site.app.get("/stream")
+    @admits(OWNERS, by_itself=True)
+    def stream(request: Request) -> str:
+        still.append(still_admitted(request))
+        return ""
+
+    browser, other = site.signed_in(OWNER), site.signed_in(ANALYST)
+    for _ in range(3):
+        clock.pass_hours(0.6)
+        browser.get("/stream")
+        assert browser.get("/cases.json", headers={HEADER: "1"}).status_code == 200
+        assert other.get("/cases.json").status_code == 200
+    assert still == [True] * 3
+    clock.pass_hours(0.6)
+    assert other.get("/cases.json").status_code == 200
+    assert browser.get("/cases.json", headers=JSON).status_code == 401
+    assert browser.get("/live").status_code == 401
+
+
+def test_a_token_that_is_only_looked_at_was_not_used(site: Guarded) -> None:
+    secret = site.access.tokens.make(ANALYST, "nightly", {Scope.READ}, 1)
+    assert site.access.tokens.find(secret, use=False) is not None
+    assert site.access.tokens.of(ANALYST)[0].last_used is None
+    assert site.access.tokens.find(secret) is not None
+    assert site.access.tokens.of(ANALYST)[0].last_used is not None
 
 
 def test_without_accounts_this_machines_user_is_the_operator(tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_a_token_is_revoked_by_its_owner_or_by_an_operator(access: Access) -> No
         ("nobody", "x", {Scope.READ}, 1),
         (ANALYST, " ", {Scope.READ}, 1),
         (ANALYST, "x" * 81, {Scope.READ}, 1),
+        (ANALYST, "x\0y", {Scope.READ}, 1),
         (ANALYST, "x", set(), 1),
         (ANALYST, "x", {Scope.READ}, 0),
         (ANALYST, "x", {Scope.READ}, 367),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from remnant.web.results.results import Result
 from report.mapsample import sample
 from web import maps
 from web.browsing import elements_of
@@ -330,11 +332,38 @@ def test_without_scripts_there_are_a_picture_and_tables(own_page: Callable[..., 
 
 
 def test_a_map_in_the_making_comes_by_itself(own_page: Callable[..., Page], own: Served) -> None:
-    from remnant.web.results.results import Result
-
     maps.put(own.app, Result(is_working=True))
     page = own_page()
     page.goto(PATH)
     assert "being worked out" in page.inner_text("main")
     maps.put(own.app, maps.ready(maps.chart(sample())))
     page.wait_for_selector("#map[data-ready]")
+
+
+def test_a_newer_map_is_offered_and_comes_when_it_is_asked_for(
+    own_page: Callable[..., Page], own: Served
+) -> None:
+    page = opened(own_page)
+    page.wait_for_function("() => document.getElementById('fresh-state').textContent === 'Live.'")
+    choose(page, "d0.c1.example")
+    page.press("#map-canvas", "+")
+    chosen = state(page)
+    assert chosen["node"]
+    before = page.evaluate("() => mapPage.view.camera.k")
+    value = maps.chart(sample())
+    maps.put(own.app, Result(value, maps.MADE, is_current=False, is_working=True))
+    maps.tell(own.app, "taken")
+    page.wait_for_selector("#map-state >> text=A newer map is being worked out.")
+    assert page.inner_text("#map-newer") == ""
+    maps.put(own.app, maps.ready(value, maps.MADE + timedelta(hours=3)))
+    maps.tell(own.app, "taken")
+    page.wait_for_selector("#map-newer a")
+    assert page.inner_text("#map-newer") == "A newer map of 2 Jun 2015 15:30 UTC is there: show it."
+    assert page.inner_text("#map-state") == ""
+    # Nothing moved, and nothing that was chosen is lost.
+    assert page.evaluate("() => mapPage.view.camera.k") == before
+    assert state(page) == chosen
+    page.click("#map-newer a")
+    page.wait_for_selector("#map[data-ready][data-made*='T15:30']")
+    assert state(page)["node"] == chosen["node"]
+    assert page.inner_text("#map-newer") == ""

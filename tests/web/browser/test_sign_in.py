@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b32decode
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from remnant.web.access.totp import code, step_of
 from web import browsing
 from web.conftest import serving
 from web.guarded import ANALYST, OPERATOR, OWNER, PASSWORD
@@ -133,14 +136,54 @@ def test_axe_finds_nothing_and_nothing_sticks_out(
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/cases")
-    for path in ("/accounts", "/account", "/audit", "/audit?account=nobody"):
+    paths = ("/accounts", "/account", "/account/second-factor", "/audit", "/audit?account=nobody")
+    for path in paths:
         page.goto(path)
         if path == "/accounts":
             for summary in page.locator("summary").all():
                 summary.click()
         look(path)
         assert browsing.elements_of(page, ()) == [], path
+    page.goto("/account/second-factor")
+    page.get_by_role("button", name="Make a secret").click()
+    page.wait_for_selector("#code")
+    look("the secret")
+    log.forgiven.append("422 (Unprocessable")
+    page.get_by_label("The code that it shows now").fill("nothing")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem")
+    look("a wrong code")
     assert found == {}
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_one_adds_a_second_factor_and_signs_in_with_it(
+    new_page: Callable[..., Page], scripts: bool
+) -> None:
+    page = new_page(java_script_enabled=scripts)
+    page.goto("/account/second-factor")
+    page.get_by_label("Name").fill(ANALYST)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").press("Enter")
+    page.wait_for_url("**/account/second-factor")
+    page.get_by_role("button", name="Make a secret").press("Enter")
+    secret = page.get_by_label("Secret").input_value()
+    link = page.get_by_role("link", name="open it there").get_attribute("href")
+    assert link == f"otpauth://totp/Remnant:{ANALYST}?secret={secret}&issuer=Remnant"
+    now = step_of(datetime.now(tz=UTC))
+    page.get_by_label("The code that it shows now").fill(code(b32decode(secret), now))
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Recovery codes").wait_for()
+    codes = page.locator("li code").all_inner_texts()
+    assert len(set(codes)) == 10
+
+    page.get_by_role("button", name="Sign out").press("Enter")
+    page.wait_for_url("**/login")
+    page.get_by_label("Name").fill(ANALYST)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Code, if your account has a second factor").fill(codes[0])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/cases")
 
 
 def test_a_page_of_another_site_cannot_act_for_who_is_signed_in(

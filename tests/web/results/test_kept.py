@@ -73,7 +73,6 @@ def test_a_name_that_no_case_has_reaches_no_file(tmp_path: Path, case: str) -> N
     with pytest.raises(OSError, match="no name of a case"):
         kept.put(key, HEAD, b"1")
     assert kept.value(key) is None
-    kept.forget(case)
     assert not list(tmp_path.rglob("*.json"))
 
 
@@ -110,16 +109,6 @@ def test_a_home_that_cannot_be_written_has_a_folder_elsewhere(tmp_path: Path) ->
     assert Kept(tmp_path, place).value(KEY) is not None
     kept.close()
     assert not place.exists()
-
-
-def test_forgetting_a_case_leaves_the_others(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    other = Key("other", "verdict", internal=True)
-    kept.put(KEY, HEAD, b"1")
-    kept.put(other, HEAD, b"1")
-    kept.forget("taken")
-    assert kept.value(KEY) is None
-    assert kept.value(other) is not None
 
 
 def test_json_holds_times_words_and_no_number_that_is_none() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from remnant.web.access.accounts import Accounts
 from remnant.web.access.audit import AuditLog
+from remnant.web.access.factors import Factors
 from remnant.web.access.limits import LoginLimits
 from remnant.web.access.sessions import Sessions
 from remnant.web.access.tables import Database
@@ -31,6 +32,8 @@ class Access:
         sessions: who did.
         tokens: of programs.
         log: the audit log.
+        factors: second factors of accounts.
+        demands_factor: whoever signs in must have one.
         limits: how fast passwords may be tried.
     """
 
@@ -41,8 +44,10 @@ class Access:
         self.accounts = Accounts(self._database)
         self.sessions = Sessions(self._database, settings.web)
         self.tokens = Tokens(self._database)
+        self.factors = Factors(self._database)
+        self.demands_factor = settings.web.second_factor
         self.log = AuditLog(self._database, settings.web)
-        self.limits = LoginLimits(settings.web.login_attempts)
+        self.limits = LoginLimits(self._database, settings.web.login_attempts)
 
     def close(self) -> None:
         """Give back the connections."""

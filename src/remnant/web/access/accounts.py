@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from remnant.errors import AccessError
+from remnant.store.database import take_turn
 from remnant.web.access import passwords
 from remnant.web.access.networks import parse_networks
 from remnant.web.access.tables import ACCOUNT, SESSION, TOKEN
 from remnant.web.access.viewer import LOCAL, Role, Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from remnant.web.access.tables import Database
 
@@ -44,6 +45,10 @@ class Account:
         """The account in words, for a person and for the audit log."""
         networks = f" of {', '.join(self.networks)}" if self.networks else ""
         return f"{self.name}: {self.role.value}{networks}"
+
+    def told_since(self, before: Account) -> str:
+        """Return the account in words, with the role that it had before."""
+        return f"{self.told}, was {before.told.removeprefix(f'{before.name}: ')}"
 
     @property
     def viewer(self) -> Viewer:
@@ -74,8 +79,8 @@ class Accounts:
         with self._database.reading() as connection:
             if connection is None:
                 return []
-            rows = connection.execute(sa.select(ACCOUNT).order_by(ACCOUNT.c.name))
-            return [account_of(row) for row in rows]
+            rows = connection.execute(sa.select(ACCOUNT))
+            return sorted((account_of(row) for row in rows), key=lambda one: one.name)
 
     def get(self, name: str) -> Account:
         """Return one account.
@@ -108,6 +113,7 @@ class Accounts:
         known = _networks(role, networks)
         hashed = passwords.hash_password(password, name)
         with self._database.writing() as connection:
+            take_turn(connection, ACCOUNT.name)
             if connection.scalar(sa.select(ACCOUNT.c.name).where(ACCOUNT.c.name == name)):
                 raise AccessError("there is already an account of that name", where=name)
             connection.execute(
@@ -155,10 +161,17 @@ class Accounts:
                 for table in (SESSION, TOKEN):
                     connection.execute(sa.delete(table).where(table.c.account == name))
 
-    def check(self, name: str, password: str) -> Account | None:
+    def check(
+        self, name: str, password: str, *, also: Callable[[], bool] = lambda: True
+    ) -> Account | None:
         """Return the account if name and password belong together and it is open.
 
         An unknown name takes as long as a known one: a hash is compared either way.
+
+        Args:
+            name: of the account, as it was typed.
+            password: as it was typed.
+            also: what must hold besides; asked only where the password is right.
 
         Raises:
             StoreBusy: too many passwords are being compared.
@@ -171,7 +184,7 @@ class Accounts:
                 ).one_or_none()
         hashed = passwords.nobodys() if row is None else row.password
         right = passwords.is_right(password, hashed)
-        if row is None or not right or row.disabled:
+        if row is None or not right or row.disabled or not also():
             return None
         values = {"password": passwords.rehash(password)} if passwords.is_outdated(hashed) else {}
         with self._database.writing() as connection:
@@ -201,14 +214,17 @@ def _networks(role: Role, networks: Iterable[str]) -> tuple[str, ...]:
 def _update(connection: sa.Connection, name: str, **values: object) -> None:
     """Change an account; refuse, within the transaction, what leaves nobody to make accounts."""
     mine = ACCOUNT.c.name == name
-    before = connection.execute(sa.select(ACCOUNT).where(mine).with_for_update()).one_or_none()
+    take_turn(connection, ACCOUNT.name)
+    # What cannot be a name is not asked for: not every database takes every character.
+    known = _NAME.fullmatch(name) is not None
+    before = connection.execute(sa.select(ACCOUNT).where(mine)).one_or_none() if known else None
     if before is None:
         raise _missing(name)
     connection.execute(sa.update(ACCOUNT).where(mine).values(**values))
     operators = connection.execute(
-        sa.select(ACCOUNT.c.name)
-        .where(ACCOUNT.c.role == Role.OPERATOR.value, ACCOUNT.c.disabled.is_(False))
-        .with_for_update()
+        sa.select(ACCOUNT.c.name).where(
+            ACCOUNT.c.role == Role.OPERATOR.value, ACCOUNT.c.disabled.is_(False)
+        )
     ).all()
     if not operators and before.role == Role.OPERATOR.value and not before.disabled:
         raise AccessError("this is the last operator", where=name, hint="make another one first")

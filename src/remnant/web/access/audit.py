@@ -43,17 +43,24 @@ class Action(StrEnum):
     LOGIN_DELAYED = "login delayed"
     LOGOUT = "logout"
     ACCOUNT_ADDED = "account added"
-    ACCOUNT_CHANGED = "account changed"
+    ROLE_CHANGED = "role changed"
     ACCOUNT_CLOSED = "account closed"
     ACCOUNT_OPENED = "account opened"
     PASSWORD_CHANGED = "password changed"  # noqa: S105 - an action
+    FACTOR_ADDED = "second factor added"
+    FACTOR_REMOVED = "second factor removed"
+    FACTOR_RESET = "second factor reset"
     SESSIONS_ENDED = "sessions ended"
     TOKEN_MADE = "token made"  # noqa: S105 - an action
     TOKEN_REVOKED = "token revoked"  # noqa: S105 - an action
     CASE_EDITED = "case edited"
     REPORT_MADE = "report made"
     REPORT_DOWNLOADED = "report downloaded"
+    REPORT_DELETED = "report deleted"
+    SENSOR_RETIRED = "sensor retired"
+    SENSOR_EXPECTED = "sensor expected again"
     CLIENTS_SEEN = "clients looked at"
+    CLIENTS_EXPORTED = "clients exported"
     DENIED = "denied"
 
 
@@ -114,20 +121,20 @@ class AuditLog:
     def entries(
         self,
         *,
-        before: int | None = None,
+        after: int | None = None,
         account: str | None = None,
         action: str | None = None,
         limit: int = 100,
     ) -> list[Entry]:
-        """Return lines, newest first, those below a number ``before``."""
+        """Return lines, newest first; those that come after the line of a number."""
         query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
         query = query.where(AUDIT.c.at >= datetime.now(tz=UTC) - self._kept)
-        if before is not None:
-            query = query.where(AUDIT.c.id < before)
+        if after is not None:
+            query = query.where(AUDIT.c.id < after)
         if account is not None:
-            query = query.where(AUDIT.c.account == account)
+            query = query.where(AUDIT.c.account == printable(account, 60))
         if action is not None:
-            query = query.where(AUDIT.c.action == action)
+            query = query.where(AUDIT.c.action == printable(action, 39))
         with self._database.reading() as connection:
             if connection is None:
                 return []

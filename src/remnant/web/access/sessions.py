@@ -75,8 +75,11 @@ class Sessions:
             )
         return secret
 
-    def find(self, secret: str) -> Account | None:
-        """Return whose session it is, or ``None`` where it is over or was never one."""
+    def find(self, secret: str, *, use: bool = True) -> Account | None:
+        """Return whose session it is, or ``None`` where it is over or was never one.
+
+        With ``use`` it is used, and lasts on; else it is only looked at.
+        """
         if len(secret) > _LONGEST:
             return None
         now = datetime.now(tz=UTC)
@@ -92,7 +95,7 @@ class Sessions:
             ).one_or_none()
         if row is None:
             return None
-        if now - row.seen > _TOUCH:
+        if use and now - row.seen > _TOUCH:
             with self._database.writing() as connection:
                 connection.execute(
                     sa.update(SESSION).where(SESSION.c.digest == digest).values(seen=now)

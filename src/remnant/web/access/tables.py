@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from remnant.store.database import WRITES, Time, explained, open_engine
+from remnant.store.database import WRITES, Time, explained, make_tables, open_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from remnant.settings import Settings
 
-__all__ = ["ACCOUNT", "AUDIT", "SESSION", "TOKEN", "Database"]
+__all__ = [
+    "ACCOUNT",
+    "AUDIT",
+    "LOGIN_TRY",
+    "RECOVERY_CODE",
+    "SECOND_FACTOR",
+    "SESSION",
+    "TOKEN",
+    "Database",
+]
 
 _WHAT: Final = "the accounts"
 _META: Final = sa.MetaData()
@@ -69,6 +78,28 @@ AUDIT: Final = sa.Table(
     sa.Column("action", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
 )
+LOGIN_TRY: Final = sa.Table(
+    "login_try",
+    _META,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("last", Time, nullable=False, index=True),
+    sa.Column("until", Time, nullable=False),
+)
+SECOND_FACTOR: Final = sa.Table(
+    "second_factor",
+    _META,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("secret", sa.String(64), nullable=False),
+    sa.Column("confirmed", sa.Boolean, nullable=False),
+    sa.Column("last_step", sa.BigInteger, nullable=False),
+)
+RECOVERY_CODE: Final = sa.Table(
+    "recovery_code",
+    _META,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(64), nullable=False, index=True),
+)
 
 
 class Database:
@@ -81,7 +112,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._url = sa.make_url(settings.database_url)
         self._where = self._url.render_as_string(hide_password=True)
-        self._made = False
+        self._known: frozenset[str] = frozenset()
         with explained(self._where, _WHAT):
             self._engine = open_engine(settings.database_url)
         self._writer = self._engine.execution_options(**{WRITES: True})
@@ -91,9 +122,13 @@ class Database:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[sa.Connection | None]:
-        """Yield a connection, or ``None`` where nobody has made the tables yet."""
-        if not self._made and not self._find():
+    def reading(self, table: sa.Table = AUDIT) -> Iterator[sa.Connection | None]:
+        """Yield a connection, or ``None`` where nobody has made a table yet.
+
+        Args:
+            table: of those that are to be read, the one that was thought of last.
+        """
+        if table.name not in self._known and table.name not in self._find():
             yield None
             return
         with explained(self._where, _WHAT), self._engine.connect() as connection:
@@ -103,18 +138,19 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """Yield a connection; leaving without an exception is the commit point."""
         with explained(self._where, _WHAT):
-            if not self._made and not self._find():
+            if not _META.tables.keys() <= self._known and not _META.tables.keys() <= self._find():
                 self._make()
             with self._writer.begin() as connection:
                 yield connection
 
-    def _find(self) -> bool:
+    def _find(self) -> frozenset[str]:
+        """Return the names of the tables that are there."""
         file = self._file()
         if file is not None and not file.exists():
-            return False
+            return frozenset()
         with explained(self._where, _WHAT), self._engine.connect() as connection:
-            self._made = sa.inspect(connection).has_table(AUDIT.name)
-        return self._made
+            self._known = frozenset(sa.inspect(connection).get_table_names())
+        return self._known
 
     def _make(self) -> None:
         file = self._file()
@@ -124,8 +160,8 @@ class Database:
             # Hashes of passwords lie in it from now on: nothing for the machine's other users.
             os.chmod(file, file.stat().st_mode & 0o770)  # noqa: PTH101 - as the line above reads
         with self._writer.begin() as connection:
-            _META.create_all(connection)
-        self._made = True
+            make_tables(connection, _META)
+        self._known |= _META.tables.keys()
 
     def _file(self) -> Path | None:
         if self._url.get_backend_name() != "sqlite" or not self._url.database:

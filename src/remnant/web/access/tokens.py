@@ -73,8 +73,8 @@ class Tokens:
                 time is too long, or the account has too many.
         """
         label = " ".join(label.split())
-        if not label or len(label) > _LABEL:
-            raise AccessError("a token needs a label", expected="1 to 80 characters")
+        if not label or len(label) > _LABEL or not label.isprintable():
+            raise AccessError("a token needs a label", expected="1 to 80 characters that are seen")
         if not scopes:
             raise AccessError("a token needs a scope", expected=", ".join(Scope))
         if not 1 <= days <= MOST_DAYS:
@@ -115,8 +115,11 @@ class Tokens:
             )
         return secret
 
-    def find(self, secret: str) -> tuple[Account, frozenset[Scope]] | None:
-        """Return whose token it is and what it may, or ``None`` where it is none or over."""
+    def find(self, secret: str, *, use: bool = True) -> tuple[Account, frozenset[Scope]] | None:
+        """Return whose token it is and what it may, or ``None`` where it is none or over.
+
+        With ``use`` it is told when it was used last; else it is only looked at.
+        """
         if len(secret) > _LONGEST:
             return None
         now = datetime.now(tz=UTC)
@@ -132,7 +135,7 @@ class Tokens:
             ).one_or_none()
         if row is None:
             return None
-        if row.last_used is None or now - row.last_used > _TOUCH:
+        if use and (row.last_used is None or now - row.last_used > _TOUCH):
             with self._database.writing() as connection:
                 connection.execute(
                     sa.update(TOKEN).where(TOKEN.c.digest == digest).values(last_used=now)

@@ -43,6 +43,14 @@ class Span(BaseModel):
         """Whether it asks for something else than what is published."""
         return bool(self.since or self.until or self.vantage or self.step != "day")
 
+    @property
+    def judged(self) -> dict[str, str]:
+        """The window and vantage that verdict and estimates are asked for; none: the usual ones."""
+        if not self.judge:
+            return {}
+        given = {"since": self.since, "until": self.until, "vantage": self.vantage}
+        return {name: text for name, text in given.items() if text}
+
 
 class Chosen(BaseModel):
     """The curves, and what can be chosen.

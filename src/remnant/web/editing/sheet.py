@@ -52,8 +52,6 @@ MAX_UPLOAD: Final = 8 * 1024 * 1024
 """Bytes of an indicator file that a browser may send."""
 
 _DELETE: Final = re.compile(r"delete-(watch|event)-(\d{1,3})")
-_NEW: Final = "new"
-"""No case may be called so: its page is where cases begin."""
 
 
 class Choices(BaseModel):
@@ -225,9 +223,6 @@ def _finish(
         sheet.wrong = list(checked.wrong)
         return sheet, 422
     name = checked.case.name
-    if name == _NEW:
-        sheet.wrong = [Wrong(path="case.name", field="name", what="no case may be called new")]
-        return sheet, 422
     as_text = sheet.tab == "text"
     if do in {"save", "overwrite"}:
         try:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from fastapi import HTTPException
 from pydantic import BaseModel
 
 from remnant.judge.wording import short_title
 from remnant.web.access.viewer import ANALYSTS, EVERYONE, OWNERS
 
 if TYPE_CHECKING:
+    from remnant.web.results.results import Result
     from remnant.web.site import Asked
 
-__all__ = ["About", "Tab", "about"]
+__all__ = ["About", "Freshness", "Tab", "about", "there"]
 
 _TABS: Final = (
     ("", "Overview", EVERYONE),
@@ -51,6 +53,46 @@ class About(BaseModel):
     until: datetime | None
     stored: datetime | None
     tabs: list[Tab]
+
+
+class Freshness(BaseModel):
+    """How old what a page shows is.
+
+    ``made`` is UTC; ``problem`` says why something could not be worked out.
+    """
+
+    made: datetime | None = None
+    is_current: bool = False
+    is_working: bool = False
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, result: Result) -> Freshness:
+        """Return that of a result."""
+        return cls(
+            made=result.made,
+            is_current=result.is_current,
+            is_working=result.is_working,
+            problem=result.problem,
+        )
+
+
+def there(found: Result, what: str) -> dict[str, Any]:
+    """Return the value of a result, for what cannot be shown without it: files, parts of pages.
+
+    Args:
+        found: the result.
+        what: what is made of it, for who asks.
+
+    Raises:
+        HTTPException: 404, it could not be worked out; 503, it is being worked out.
+    """
+    if found.value is None:
+        if found.problem:
+            raise HTTPException(404, f"there is no {what}: {found.problem}")
+        raise HTTPException(503, f"the {what} is being worked out", {"retry-after": "3"})
+    value: dict[str, Any] = found.value
+    return value
 
 
 def about(asked: Asked, name: str) -> About:

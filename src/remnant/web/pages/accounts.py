@@ -16,6 +16,7 @@ from remnant.web.access.passwords import LEAST
 from remnant.web.access.viewer import OPERATORS, Role
 from remnant.web.page import page
 from remnant.web.pages.own import TokenRow, token_rows
+from remnant.web.paging import MOST_CURSOR, read_cursor, write_cursor
 from remnant.web.site import AskedBy
 
 __all__ = ["router"]
@@ -31,6 +32,7 @@ class AccountRow(BaseModel):
     role: Role
     networks: list[str]
     disabled: bool
+    second_factor: bool
     created: datetime
     last_login: datetime | None
     sessions: int
@@ -58,21 +60,21 @@ class EntryRow(BaseModel):
 
 
 class AuditQuery(BaseModel):
-    """Which lines: those of an account, of an action, below a number."""
+    """Which lines: those of an account, of an action, after another line."""
 
     model_config = ConfigDict(extra="forbid")
 
     account: str = Field("", max_length=64)
     action: str = Field("", max_length=40)
-    before: int | None = Field(None, ge=1, lt=1 << 63)
-    limit: int = Field(_PAGE, ge=1, le=1_000)
+    limit: int = Field(_PAGE, ge=1, le=1_000, description="Lines of a page.")
+    after: str | None = Field(None, max_length=MOST_CURSOR, description="Cursor of a page.")
 
 
 class AuditPage(BaseModel):
-    """Lines of the audit log, newest first; ``next`` is the ``before`` of the page after it."""
+    """Lines of the audit log, newest first; ``after`` is the cursor of the next page."""
 
     entries: list[EntryRow]
-    next: int | None
+    after: str | None
     account: str
     action: str
     actions: list[str]
@@ -83,6 +85,7 @@ class AuditPage(BaseModel):
 def accounts(asked: AskedBy) -> AccountList:
     """Every account: role, networks, sessions, last sign-in; and all API tokens."""
     access = asked.access
+    holders = access.factors.holders()
     return AccountList(
         guarded=access.guarded,
         roles=[role.value for role in ROLES],
@@ -93,6 +96,7 @@ def accounts(asked: AskedBy) -> AccountList:
                 role=one.role,
                 networks=list(one.networks),
                 disabled=one.disabled,
+                second_factor=one.name in holders,
                 created=one.created,
                 last_login=one.last_login,
                 sessions=len(access.sessions.of(one.name)),
@@ -107,7 +111,7 @@ def accounts(asked: AskedBy) -> AccountList:
 def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPage:
     """Who did what, when, from where; newest first."""
     found = asked.access.log.entries(
-        before=query.before,
+        after=None if query.after is None else read_cursor(query.after, [int])[0],
         account=query.account.strip() or None,
         action=query.action or None,
         limit=query.limit + 1,
@@ -126,7 +130,7 @@ def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPag
             )
             for one in rows
         ],
-        next=rows[-1].id if more else None,
+        after=write_cursor([rows[-1].id]) if more else None,
         account=query.account,
         action=query.action,
         actions=[action.value for action in Action],
@@ -160,9 +164,10 @@ def change_role(
     networks: Annotated[str, Form()] = "",
 ) -> Response:
     """Say what an account may do, and which networks are its own."""
-    access = asked.access
-    access.accounts.set_role(name, role, _split(networks))
-    audit(asked.request, Action.ACCOUNT_CHANGED, access.accounts.get(name).told)
+    accounts = asked.access.accounts
+    before = accounts.get(name)
+    accounts.set_role(name, role, _split(networks))
+    audit(asked.request, Action.ROLE_CHANGED, accounts.get(name).told_since(before))
     return RedirectResponse("/accounts", 303)
 
 
@@ -187,6 +192,18 @@ def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) 
     """Close an account, with its sessions and tokens, or open it again."""
     asked.access.accounts.disable(name, disabled=disabled)
     audit(asked.request, Action.ACCOUNT_CLOSED if disabled else Action.ACCOUNT_OPENED, name)
+    return RedirectResponse("/accounts", 303)
+
+
+@router.post("/accounts/{name}/second-factor/reset", include_in_schema=False)
+@admits(OPERATORS)
+def reset_factor(asked: AskedBy, name: str) -> Response:
+    """Take the second factor from an account whose owner lost it; its sessions end."""
+    access = asked.access
+    access.accounts.get(name)
+    if access.factors.remove(name):
+        access.sessions.end_all(name)
+        audit(asked.request, Action.FACTOR_RESET, name)
     return RedirectResponse("/accounts", 303)
 
 

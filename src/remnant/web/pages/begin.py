@@ -1,4 +1,4 @@
-"""Beginning a case. Stands before the pages of cases: none may be called "new"."""
+"""Beginning a case. Not below ``/cases``, where a case may have any name."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Beginning(BaseModel):
     tab: Literal["form", "text", "import"] = "form"
 
 
-@page(router, "/cases/new", title="New case", roles=ANALYSTS, template="edit", kept=False)
+@page(router, "/new", title="New case", roles=ANALYSTS, template="edit", kept=False)
 def begin(asked: AskedBy, query: Annotated[Beginning, Query()]) -> Edit:
     """Return an empty case, as the form begins with it."""
     del asked
     return begun(query.tab)
 
 
-@router.post("/cases/new", include_in_schema=False)
+@router.post("/new", include_in_schema=False)
 @admits(ANALYSTS)
 def begin_sent(asked: AskedBy, sent: Annotated[Fields, Depends(fields)]) -> Response:
     """Check a new case, or store it."""

@@ -198,7 +198,8 @@ def clients_csv(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query(
     At most 1,000,000 rows; the header ``X-Remnant-Row-Limit`` says so. Not a page: ``after`` and
     ``limit`` are of no meaning here.
     """
-    audit(asked.request, Action.CLIENTS_SEEN, f"{case}, as CSV")
+    what = f" of {query.network}" if query.network else ""
+    audit(asked.request, Action.CLIENTS_EXPORTED, f"{case}{what}")
     answer = clients(asked, case, query.model_copy(update={"limit": 1, "after": None}))
     name = f"{case}-{query.view}.csv"
     headers = {

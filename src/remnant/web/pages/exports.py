@@ -15,6 +15,7 @@ from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.making.work import window_of
+from remnant.web.pages.about import there
 from remnant.web.pages.names import Vantage
 from remnant.web.problem import RESPONSES
 from remnant.web.site import AskedBy
@@ -128,7 +129,7 @@ def unlisted_csv(asked: AskedBy, case: str) -> Response:
 def clients_csv(asked: AskedBy, case: str, query: Annotated[Bounds, Query()]) -> Response:
     """All rows of ``remnant clients``: personal data, so it is recorded who took them."""
     asked.case(case)
-    audit(asked.request, Action.CLIENTS_SEEN, f"{case} clients.csv")
+    audit(asked.request, Action.CLIENTS_EXPORTED, case)
 
     def rows(view: View) -> Iterator[dict[str, Any]]:
         from remnant.enrich.clients import iter_clients
@@ -159,9 +160,9 @@ def servers_csv(asked: AskedBy, case: str) -> Response:
     from remnant.web.pages.names import tables_of
 
     asked.case(case)
-    _, tables = tables_of(asked, case)
-    if tables is None:
-        raise HTTPException(503, "the servers are being worked out; try again soon")
+    result, tables = tables_of(asked, case)
+    there(result, "list of servers")
+    assert tables is not None  # they are there with the result
     rows = (_flat(row) for row in tables.all_servers())
     return _response(case, "servers", stream(rows, _SERVERS, "csv"))
 

@@ -14,6 +14,7 @@ from remnant.web.access.viewer import EVERYONE
 from remnant.web.curves.asked import Span, chosen
 from remnant.web.exports import exports
 from remnant.web.page import to_csv
+from remnant.web.pages.about import there
 from remnant.web.problem import RESPONSES
 from remnant.web.site import AskedBy
 
@@ -144,7 +145,7 @@ def _found(
     """Return a figure's numbers, and what makes its specification.
 
     Raises:
-        HTTPException: 404, there is no such figure, or it is not worked out yet.
+        HTTPException: 404, there is no such figure; 503, it is being worked out.
     """
     asked.case(case)
     if key in {"online", "requests"}:
@@ -166,11 +167,12 @@ def _found(
             )
     if (span.is_free or span.judge) and not asked.viewer.is_internal:
         raise HTTPException(403, "only analysts choose windows")
-    told = _overview(asked, case, span)
-    figure = (told or {}).get("figures", {}).get(key)
+    whole = asked.site.results.get(
+        case, "overview", internal=asked.viewer.is_internal, **span.judged
+    )
+    figure = there(whole, "figure").get("figures", {}).get(key)
     if figure is None:
-        why = "it is being worked out" if told is None else "this case has no such figure"
-        raise HTTPException(404, why)
+        raise HTTPException(404, "this case has no such figure")
     data = FigureData(
         case=case,
         key=key,
@@ -183,14 +185,3 @@ def _found(
     )
     spec: dict[str, Any] = figure["spec"]
     return data, lambda: spec
-
-
-def _overview(asked: Asked, case: str, span: Span) -> dict[str, Any] | None:
-    other = {}
-    if span.judge:
-        given = {"since": span.since, "until": span.until, "vantage": span.vantage}
-        other = {name: text for name, text in given.items() if text}
-    found: dict[str, Any] | None = asked.site.results.get(
-        case, "overview", internal=asked.viewer.is_internal, **other
-    ).value
-    return found

@@ -62,7 +62,7 @@ class _Stream(StreamingResponse):
     response_class=StreamingResponse,
     responses=RESPONSES | {200: {"content": {"text/event-stream": {}}}},
 )
-@admits(EVERYONE)
+@admits(EVERYONE, by_itself=True)
 async def live(asked: AskedBy, listening: Annotated[Listening, Query()]) -> Any:
     """Tell what changes of cases; an empty name stands for all of them.
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from remnant.web.access.access import Access
 from remnant.web.access.audit import Action, address_of, audit
 from remnant.web.access.cookies import SESSION, cookie_name, drop_cookie, set_cookie
+from remnant.web.access.factors import Shown
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANYBODY
 from remnant.web.frame import render
@@ -22,6 +23,10 @@ __all__ = ["local_path", "router"]
 
 router = APIRouter(include_in_schema=False)
 _START: Final = "/cases"
+_WRONG: Final = (
+    "Name, password and code (where the account has a second factor) do not belong together, "
+    "or the account is closed."
+)
 _LONGEST: Final = 2_000
 _LEFT: Final = '"cookies", "storage"'
 """What a browser forgets at the end; no answer of ours but the files of the look is cached."""
@@ -80,6 +85,7 @@ def sign_in(
     asked: AskedBy,
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
+    code: Annotated[str, Form()] = "",
     next_page: Annotated[str, Form(alias="next")] = _START,
 ) -> Response:
     """Start a session; what is wrong is not told apart."""
@@ -104,15 +110,22 @@ def sign_in(
         answer = refused(f"Too many attempts. Try again in {seconds} s.", 429)
         answer.headers["retry-after"] = str(seconds)
         return answer
-    account = access.accounts.check(name, password)
+    shown: list[Shown | None] = []
+
+    def second() -> bool:
+        shown.append(access.factors.check(name, code))
+        return shown[0] is not None
+
+    account = access.accounts.check(name, password, also=second)
     if account is None:
-        audit(request, Action.LOGIN_FAILED, name, account="")
-        return refused("Name and password do not belong together, or the account is closed.", 401)
+        told = f"{name} (second factor)" if shown == [None] else name
+        audit(request, Action.LOGIN_FAILED, told, account="")
+        return refused(_WRONG, 401)
     access.limits.succeeded(name, address)
     # A new session each time: one that somebody else put into the browser is of no use to them.
     _end_session(request)
     secret = access.sessions.start(account.name, address)
-    audit(request, Action.LOGIN, "", account=account.name)
+    audit(request, Action.LOGIN, (shown[0] or "") if shown else "", account=account.name)
     response = RedirectResponse(onward, 303)
     response.headers.append("set-cookie", set_cookie(SESSION, secret, request.scope))
     return response

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.answers import Body, send
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
+from remnant.web.pages.about import About, about, there
 from remnant.web.problem import RESPONSES
 from remnant.web.results.mapped import facts_of, unpacked, whole
 from remnant.web.site import AskedBy
@@ -70,6 +70,16 @@ class MapView(BaseModel):
     hide: Annotated[str | None, Field(max_length=200)] = None
     day: Annotated[str | None, Field(max_length=10)] = None
     at: Annotated[str | None, Field(max_length=60)] = None
+
+
+class Of(BaseModel):
+    """Of which map a part is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    made: AwareDatetime | None = Field(
+        None, description="When it was made; 409 where there is a newer one. Default: the newest."
+    )
 
 
 class Kind(BaseModel):
@@ -198,12 +208,12 @@ def _answer(asked: Asked, case: str, head: About, found: Result) -> MapPage:
     summary="The map for the viewer",
 )
 @admits(ANALYSTS)
-def viewer(asked: AskedBy, case: str) -> Response:
+def viewer(asked: AskedBy, case: str, query: Annotated[Of, Query()]) -> Response:
     """Return the folded map with positions: columns as ``remnant map --format viewer`` has them.
 
     And ``nodes.score``: thousandths of the ranking's score.
     """
-    return _part(asked, case, "viewer")
+    return _part(asked, case, "viewer", made=query.made)
 
 
 @router.get(
@@ -213,9 +223,9 @@ def viewer(asked: AskedBy, case: str) -> Response:
     summary="What folded things stand for",
 )
 @admits(ANALYSTS)
-def members(asked: AskedBy, case: str) -> Response:
+def members(asked: AskedBy, case: str, query: Annotated[Of, Query()]) -> Response:
     """Return the members of folded things and their relations, numbered on from the viewer's."""
-    return _part(asked, case, "members")
+    return _part(asked, case, "members", made=query.made)
 
 
 @router.get(
@@ -225,12 +235,12 @@ def members(asked: AskedBy, case: str) -> Response:
     summary="Requests on the map, day by day",
 )
 @admits(ANALYSTS)
-def days(asked: AskedBy, case: str) -> Response:
+def days(asked: AskedBy, case: str, query: Annotated[Of, Query()]) -> Response:
     """Return queries and distinct clients of each day for the relations with most queries.
 
     Null on days on which no sensor delivered; distinct clients do not add up.
     """
-    return _part(asked, case, "days")
+    return _part(asked, case, "days", made=query.made)
 
 
 @router.get("/cases/{case}/map/figure.svg", include_in_schema=False)
@@ -282,18 +292,27 @@ def _value(asked: Asked, case: str) -> dict[str, Any]:
         HTTPException: 404, there is none; 503, it is being worked out.
     """
     asked.case(case)
-    found = map_of(asked, case)
-    if found.value is None:
-        if found.problem:
-            raise HTTPException(404, f"there is no map: {found.problem}")
-        raise HTTPException(503, "the map is being worked out", {"retry-after": "3"})
-    value: dict[str, Any] = found.value
-    return value
+    return there(map_of(asked, case), "map")
 
 
-def _part(asked: Asked, case: str, part: str, kind: str = "application/json") -> Response:
-    """Return a packed part of the map as it is kept, compressed, where the browser takes that."""
-    text = _value(asked, case)[part]
+def _part(
+    asked: Asked,
+    case: str,
+    part: str,
+    kind: str = "application/json",
+    *,
+    made: datetime | None = None,
+) -> Response:
+    """Return a packed part of the map as it is kept, compressed, where the browser takes that.
+
+    Raises:
+        HTTPException: as ``_value``; 404, the map has no such part; 409, it is not the map that
+            was made at that time.
+    """
+    value = _value(asked, case)
+    if made is not None and made != datetime.fromisoformat(value["made"]):
+        raise HTTPException(409, "a newer map is there")
+    text = value[part]
     if text is None:
         raise HTTPException(404, f"this map has no {part}")
     packed = unpacked(text)

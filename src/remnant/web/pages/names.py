@@ -9,20 +9,20 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from remnant.web.access.viewer import ANALYSTS
-from remnant.web.name_tables import Chosen, Tables
+from remnant.web.name_tables import Chosen, Part, Tables
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
+from remnant.web.pages.about import About, Freshness, about
 from remnant.web.paging import MOST_CURSOR
 from remnant.web.site import AskedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from remnant.store import View
     from remnant.web.results.results import Result
     from remnant.web.site import Asked
 
-__all__ = ["Freshness", "Listing", "pulses", "router", "tables_of"]
+__all__ = ["Listed", "Listing", "pulses", "read_list", "router", "tables_of"]
 
 router = APIRouter(tags=["names"])
 
@@ -80,28 +80,6 @@ class NamesQuery(Listing):
     reverse: bool = False
 
 
-class Freshness(BaseModel):
-    """How old what a page shows is.
-
-    ``made`` is UTC; ``problem`` says why something could not be worked out.
-    """
-
-    made: datetime | None = None
-    is_current: bool = False
-    is_working: bool = False
-    problem: str | None = None
-
-    @classmethod
-    def of(cls, result: Result) -> Freshness:
-        """Return that of a result."""
-        return cls(
-            made=result.made,
-            is_current=result.is_current,
-            is_working=result.is_working,
-            problem=result.problem,
-        )
-
-
 class Curve(BaseModel):
     """Queries a day, oldest first; null in a gap."""
 
@@ -140,25 +118,34 @@ class NameRow(BaseModel):
     last: datetime | None
 
 
-class Names(BaseModel):
-    """A page of names."""
+class Listed(BaseModel):
+    """What every list has that is read from the tables of names.
+
+    ``watched`` counts the names that the case watches, ``unlisted`` and ``servers`` tell of the
+    other lists; ``after`` and ``before`` are the cursors of the pages beside this one.
+    """
 
     about: About
     fresh: Freshness
+    watched: int | None
+    unlisted: dict[str, Any]
+    servers: dict[str, Any] | None
+    total: int
+    after: str | None
+    before: str | None
+
+
+class Names(Listed):
+    """A page of names."""
+
     vantage: str | None
     vantages: list[str]
     window: list[datetime] | None
-    watched: int | None
     seen: int | None
     counts: dict[str, dict[str, int]]
-    unlisted: dict[str, Any]
-    servers: dict[str, Any] | None
     states_problem: str | None
-    total: int
     rows: list[NameRow]
     curves: dict[str, Curve]
-    after: str | None
-    before: str | None
     query: NamesQuery
 
 
@@ -168,53 +155,80 @@ def names(asked: AskedBy, case: str, query: Annotated[NamesQuery, Query()]) -> N
 
     Sorted and cut on the server, by pages; ``after`` and ``before`` are the cursors of an answer.
     """
-    head = about(asked, case)
-    result, tables = tables_of(asked, case)
-    told: dict[str, Any] = result.value or {}
-    vantages: list[str] = told.get("vantages", [])
-    vantage = query.vantage if query.vantage in vantages else next(iter(vantages), None)
-    rows: list[NameRow] = []
-    total, after, before = 0, None, None
-    if tables is not None:
-        chosen = Chosen(
-            text=query.q.strip(),
-            role=query.role,
-            state=query.state,
-            now=query.now,
-            kind=query.kind,
-            asked=query.asked,
-            sort=query.sort,
-            reverse=query.reverse,
-        )
-        part = tables.names(
-            vantage, chosen, limit=query.limit, after=query.after, before=query.before
-        )
-        rows = [name_row(row) for row in part.rows]
-        total, after, before = part.total, part.after, part.before
+    chosen = Chosen(
+        text=query.q.strip(),
+        role=query.role,
+        state=query.state,
+        now=query.now,
+        kind=query.kind,
+        asked=query.asked,
+        sort=query.sort,
+        reverse=query.reverse,
+    )
+
+    def vantage_of(told: dict[str, Any]) -> Vantage | None:
+        vantages: list[Vantage] = told.get("vantages", [])
+        return query.vantage if query.vantage in vantages else next(iter(vantages), None)
+
+    told, found, listed = read_list(
+        asked,
+        case,
+        lambda tables, told: tables.names(
+            vantage_of(told), chosen, limit=query.limit, after=query.after, before=query.before
+        ),
+    )
+    vantage = vantage_of(told)
+    rows = [name_row(row) for row in found]
     curves: dict[str, Curve] = {}
     if vantage is not None and rows:
         plain = [row.name for row in rows if row.kind != "below" and row.queries]
         with asked.site.snapshots.view(case) as view:
             curves = pulses(view, vantage, plain)
     return Names(
-        about=head,
-        fresh=Freshness.of(result),
+        **listed,
         vantage=vantage,
-        vantages=vantages,
+        vantages=told.get("vantages", []),
         window=told.get("window"),
-        watched=told.get("watched"),
         seen=told.get("seen", {}).get(vantage),
         counts=told.get("counts", {}),
-        unlisted=told.get("unlisted", {}),
-        servers=told.get("servers"),
         states_problem=told.get("problem"),
-        total=total,
         rows=rows,
         curves=curves,
-        after=after,
-        before=before,
         query=query,
     )
+
+
+def read_list(
+    asked: Asked, case: str, read: Callable[[Tables, dict[str, Any]], Part]
+) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+    """Read a page of a list from the tables of names; before they were made it is empty.
+
+    Args:
+        asked: the request.
+        case: name of the case.
+        read: what reads the page, of the tables and what is told of them.
+
+    Returns:
+        What is told of the tables, the rows, and the fields of ``Listed``.
+
+    Raises:
+        CaseError: there is no case of that name.
+    """
+    head = about(asked, case)
+    result, tables = tables_of(asked, case)
+    told: dict[str, Any] = result.value or {}
+    part = Part([], 0, None, None) if tables is None else read(tables, told)
+    listed = {
+        "about": head,
+        "fresh": Freshness.of(result),
+        "watched": told.get("watched"),
+        "unlisted": told.get("unlisted", {}),
+        "servers": told.get("servers"),
+        "total": part.total,
+        "after": part.after,
+        "before": part.before,
+    }
+    return told, part.rows, listed
 
 
 def tables_of(asked: Asked, case: str) -> tuple[Result, Tables | None]:

@@ -13,8 +13,8 @@ from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.name_path import STAR, name_of
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
-from remnant.web.pages.names import Freshness, NameRow, Vantage, name_row, tables_of
+from remnant.web.pages.about import About, Freshness, about
+from remnant.web.pages.names import NameRow, Vantage, name_row, tables_of
 from remnant.web.problem import RESPONSES
 from remnant.web.site import AskedBy
 from remnant.web.strips import state_strip

@@ -15,7 +15,7 @@ from remnant.web.curves.asked import Chosen, Span, chosen
 from remnant.web.curves.drawing import coverage_strip
 from remnant.web.frame import safe
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
+from remnant.web.pages.about import About, Freshness, about
 from remnant.web.pages.glance import Answer, glance
 from remnant.web.pages.tiles import Tile, tiles
 from remnant.web.site import AskedBy
@@ -31,15 +31,6 @@ router = APIRouter(tags=["case"])
 
 _TOP: Final = 8
 _CHECKS: Final = {"failed": "✗", "passed": "✓", "unavailable": "○"}
-
-
-class Status(BaseModel):
-    """Where verdict and estimates stand: when they were made, and whether newer ones come."""
-
-    made: datetime | None
-    is_current: bool
-    is_working: bool
-    problem: str | None
 
 
 class Shown(BaseModel):
@@ -66,7 +57,7 @@ class Overview(BaseModel):
     about: About
     verdict: dict[str, Any] | None
     change: str
-    status: Status
+    status: Freshness
     answers: list[Answer]
     tiles: list[Tile]
     window: Chosen | None
@@ -129,7 +120,7 @@ def overview(asked: AskedBy, case: str, query: Annotated[Span, Query()]) -> Over
         )
         if verdict
         else "",
-        status=_status(whole if whole.value is None or judged.value else judged),
+        status=Freshness.of(whole if whole.value is None or judged.value else judged),
         answers=answers,
         tiles=tiles(told, curves),
         window=window,
@@ -175,13 +166,9 @@ def _results(asked: Asked, case: str, query: Span) -> tuple[Result, Result]:
     if not asked.viewer.is_internal:
         whole = results.get(case, "overview", internal=False)
         return replace(whole, value=whole.value and whole.value["verdict"]), whole
-    other = {}
-    if query.judge:
-        given = {"since": query.since, "until": query.until, "vantage": query.vantage}
-        other = {name: text for name, text in given.items() if text}
     return (
-        results.get(case, "verdict", internal=True, **other),
-        results.get(case, "overview", internal=True, **other),
+        results.get(case, "verdict", internal=True, **query.judged),
+        results.get(case, "overview", internal=True, **query.judged),
     )
 
 
@@ -198,15 +185,6 @@ def _strip(told: dict[str, Any]) -> tuple[Any, Any]:
     return (
         coverage_strip(days, window, Frame(920, 60), label, css_class="wide"),
         coverage_strip(days, window, Frame(328, 60), label, css_class="narrow"),
-    )
-
-
-def _status(found: Result) -> Status:
-    return Status(
-        made=found.made,
-        is_current=found.is_current,
-        is_working=found.is_working,
-        problem=found.problem,
     )
 
 

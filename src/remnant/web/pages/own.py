@@ -19,7 +19,7 @@ from remnant.web.frame import render
 from remnant.web.page import page
 from remnant.web.site import Asked, AskedBy
 
-__all__ = ["TokenRow", "router", "token_rows"]
+__all__ = ["TokenRow", "prove", "router", "signed_in", "token_rows"]
 
 router = APIRouter(tags=["accounts"])
 
@@ -54,6 +54,7 @@ class Own(BaseModel):
     role: Role
     networks: list[str]
     guarded: bool
+    second_factor: bool
     scopes: list[str]
     most_days: int
     sessions: list[SessionRow]
@@ -82,6 +83,7 @@ def account(asked: AskedBy) -> Own:
         role=asked.viewer.role,
         networks=list(asked.viewer.networks),
         guarded=access.guarded,
+        second_factor=access.factors.has(name),
         scopes=[scope for scope in Scope if is_operator or scope is not Scope.ADMIN],
         most_days=MOST_DAYS,
         sessions=[
@@ -124,20 +126,13 @@ def change_password(
     again: Annotated[str, Form()] = "",
 ) -> Response:
     """Change one's own password; other sessions end, this one is renewed."""
-    access, name, address = _signed_in(asked)
     if new != again:
         raise HTTPException(422, "the new password was not typed the same twice")
-    wait = access.limits.begin(name, address)
-    if wait > 0:
-        raise HTTPException(429, "too many attempts", {"retry-after": str(int(wait) + 1)})
-    if access.accounts.check(name, current) is None:
-        audit(asked.request, Action.LOGIN_FAILED, "current password")
-        raise HTTPException(403, "the current password is not right")
-    access.limits.succeeded(name, address)
+    access, name = prove(asked, current)
     access.accounts.set_password(name, new)
     audit(asked.request, Action.PASSWORD_CHANGED, name)
     response = RedirectResponse("/account", 303)
-    secret = access.sessions.start(name, address)
+    secret = access.sessions.start(name, address_of(asked.request))
     response.headers.append("set-cookie", set_cookie(SESSION, secret, asked.request.scope))
     return response
 
@@ -146,7 +141,7 @@ def change_password(
 @admits(OWNERS)
 def end_sessions(asked: AskedBy) -> Response:
     """End all sessions of one's own but this one."""
-    access, name, _ = _signed_in(asked)
+    access, name, _ = signed_in(asked)
     access.sessions.end_all(name, but=getattr(asked.request.state, "session_secret", None))
     audit(asked.request, Action.SESSIONS_ENDED, name)
     return RedirectResponse("/account", 303)
@@ -161,7 +156,7 @@ def make_token(
     scope: Annotated[list[Scope], Form(max_length=8)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Make a token and show it, once."""
-    access, name, _ = _signed_in(asked)
+    access, name, _ = signed_in(asked)
     if Scope.ADMIN in scope and asked.viewer.role not in OPERATORS:
         raise HTTPException(403, "only an operator's token may have the scope admin")
     secret = access.tokens.make(name, label, frozenset(scope), days)
@@ -173,13 +168,30 @@ def make_token(
 @admits(OWNERS)
 def revoke_token(asked: AskedBy, token: str) -> Response:
     """Revoke a token of one's own."""
-    access, name, _ = _signed_in(asked)
+    access, name, _ = signed_in(asked)
     gone = access.tokens.revoke(token, account=name)
     audit(asked.request, Action.TOKEN_REVOKED, f"{name}: {gone.label}")
     return RedirectResponse("/account", 303)
 
 
-def _signed_in(asked: Asked) -> tuple[Access, str, str]:
+def prove(asked: Asked, current: str) -> tuple[Access, str]:
+    """Return what a form needs that asks for the password again, once that is right.
+
+    Raises:
+        HTTPException: 403, it is not, or nobody is signed in with a browser; 429, too many tries.
+    """
+    access, name, address = signed_in(asked)
+    wait = access.limits.begin(name, address)
+    if wait > 0:
+        raise HTTPException(429, "too many attempts", {"retry-after": str(int(wait) + 1)})
+    if access.accounts.check(name, current) is None:
+        audit(asked.request, Action.LOGIN_FAILED, "current password")
+        raise HTTPException(403, "the current password is not right")
+    access.limits.succeeded(name, address)
+    return access, name
+
+
+def signed_in(asked: Asked) -> tuple[Access, str, str]:
     """Return what these forms need; a token cannot make tokens or change passwords.
 
     Raises:

@@ -248,7 +248,7 @@ def delete_report(asked: AskedBy, case: str, id_: IdPart) -> RedirectResponse:
     asked.case(case)
     making = Making.of(asked.request.app)
     made = making.shelf.get(case, id_)
-    audit(asked.request, Action.REPORT_MADE, f"{case} {id_} deleted")
+    audit(asked.request, Action.REPORT_DELETED, f"{case} {id_} ({made.wish.kind})")
     making.remove(made)
     return RedirectResponse(f"/cases/{case}/reports", 303)
 

@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from remnant.errors import NoData
+from remnant.web.access.audit import Action, audit
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.page import page
@@ -210,7 +211,7 @@ def retire(
 
     It holds for every case that the sensor delivered to.
     """
-    from remnant.windows import parse_time
+    from remnant.windows import iso, parse_time
 
     asked.case(case)
     time = None if undo else parse_time(at.strip())
@@ -220,6 +221,11 @@ def retire(
             raise NoData("no sensor of this name delivered to this case", got=sensor)
         if undo and sensor not in store.view(case).retired:
             raise HTTPException(409, "this sensor is not retired")
+        # Before it is done: on a guarded site what cannot be recorded is not done.
+        if time is None:
+            audit(asked.request, Action.SENSOR_EXPECTED, f"{case} {sensor}")
+        else:
+            audit(asked.request, Action.SENSOR_RETIRED, f"{case} {sensor} at {iso(time)}")
         store.retire_sensor(sensor, time)
     return RedirectResponse(f"/cases/{case}/sensors", 303)
 

@@ -9,8 +9,7 @@ from pydantic import BaseModel, Field
 
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
-from remnant.web.pages.names import Freshness, Listing, Now, tables_of
+from remnant.web.pages.names import Listed, Listing, Now, read_list
 from remnant.web.site import AskedBy
 
 __all__ = ["router"]
@@ -61,34 +60,23 @@ class ServerRow(BaseModel):
     ask_redacted: bool
 
 
-class Servers(BaseModel):
+class Servers(Listed):
     """A page of servers: first whom to ask about most that lives."""
 
-    about: About
-    fresh: Freshness
-    servers: dict[str, Any] | None
-    watched: int | None
-    unlisted: dict[str, Any]
-    total: int
     rows: list[ServerRow]
-    after: str | None
-    before: str | None
     query: ServersQuery
 
 
 @page(router, "/cases/{case}/servers", title="Servers", roles=ANALYSTS, table="rows")
 def servers(asked: AskedBy, case: str, query: Annotated[ServersQuery, Query()]) -> Servers:
     """Addresses and name servers that the names of a case lead to, and whom to ask."""
-    head = about(asked, case)
-    result, tables = tables_of(asked, case)
-    told: dict[str, Any] = result.value or {}
-    rows: list[ServerRow] = []
-    total, after, before = 0, None, None
-    if tables is not None:
-        kinds: tuple[str, ...] = ("address", "name_server")
-        if query.kind is not None:
-            kinds = () if query.kind == "any" else (query.kind,)
-        part = tables.servers(
+    kinds: tuple[str, ...] = ("address", "name_server")
+    if query.kind is not None:
+        kinds = () if query.kind == "any" else (query.kind,)
+    told, rows, listed = read_list(
+        asked,
+        case,
+        lambda tables, _: tables.servers(
             kinds=kinds,
             state=query.state,
             alive=query.alive,
@@ -96,23 +84,11 @@ def servers(asked: AskedBy, case: str, query: Annotated[ServersQuery, Query()]) 
             limit=query.limit,
             after=query.after,
             before=query.before,
-        )
-        rows = [_row(row) for row in part.rows]
-        total, after, before = part.total, part.after, part.before
-    problem = told.get("problem")
-    fresh = Freshness.of(result)
-    return Servers(
-        about=head,
-        fresh=fresh if problem is None else fresh.model_copy(update={"problem": problem}),
-        servers=told.get("servers"),
-        watched=told.get("watched"),
-        unlisted=told.get("unlisted", {}),
-        total=total,
-        rows=rows,
-        after=after,
-        before=before,
-        query=query,
+        ),
     )
+    if told.get("problem") is not None:
+        listed["fresh"] = listed["fresh"].model_copy(update={"problem": told["problem"]})
+    return Servers(**listed, rows=[_row(row) for row in rows], query=query)
 
 
 def _row(plain: dict[str, Any]) -> ServerRow:

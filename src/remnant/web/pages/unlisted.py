@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.page import page
-from remnant.web.pages.about import About, about
-from remnant.web.pages.names import Freshness, Listing, tables_of
+from remnant.web.pages.names import Listed, Listing, read_list
 from remnant.web.site import AskedBy
 
 __all__ = ["router"]
@@ -39,48 +38,26 @@ class UnlistedRow(BaseModel):
     unit: str
 
 
-class Unlisted(BaseModel):
+class Unlisted(Listed):
     """A page of names beside the list, of each kind those with most queries first."""
 
-    about: About
-    fresh: Freshness
-    servers: dict[str, Any] | None
-    watched: int | None
-    unlisted: dict[str, Any]
-    total: int
     rows: list[UnlistedRow]
-    after: str | None
-    before: str | None
     query: UnlistedQuery
 
 
 @page(router, "/cases/{case}/unlisted", title="Beside the list", roles=ANALYSTS, table="rows")
 def unlisted(asked: AskedBy, case: str, query: Annotated[UnlistedQuery, Query()]) -> Unlisted:
     """Names in seized zones that are not listed, and generated names outside of their dates."""
-    head = about(asked, case)
-    result, tables = tables_of(asked, case)
-    told: dict[str, Any] = result.value or {}
-    rows: list[UnlistedRow] = []
-    total, after, before = 0, None, None
-    if tables is not None:
-        part = tables.unlisted(
+    _, found, listed = read_list(
+        asked,
+        case,
+        lambda tables, _: tables.unlisted(
             kind=query.kind,
             text=query.q.strip(),
             limit=query.limit,
             after=query.after,
             before=query.before,
-        )
-        rows = [UnlistedRow(**{k: row[k] for k in UnlistedRow.model_fields}) for row in part.rows]
-        total, after, before = part.total, part.after, part.before
-    return Unlisted(
-        about=head,
-        fresh=Freshness.of(result),
-        servers=told.get("servers"),
-        watched=told.get("watched"),
-        unlisted=told.get("unlisted", {}),
-        total=total,
-        rows=rows,
-        after=after,
-        before=before,
-        query=query,
+        ),
     )
+    rows = [UnlistedRow(**{key: row[key] for key in UnlistedRow.model_fields}) for row in found]
+    return Unlisted(**listed, rows=rows, query=query)

@@ -28,9 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remnant.settings import Settings
-
-__all__ = ["MOST_BYTES", "MOST_FILES", "Head", "Kept", "Key", "forget", "to_json"]
+__all__ = ["MOST_BYTES", "MOST_FILES", "Head", "Kept", "Key", "to_json"]
 
 MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 1000
@@ -165,11 +163,6 @@ class Kept:
         except (ValueError, RecursionError):
             return None
 
-    def forget(self, case: str) -> None:
-        """Remove the results of a case."""
-        if _NAME.fullmatch(case):
-            shutil.rmtree(self.root / case, ignore_errors=True)
-
     def sweep(self) -> None:
         """Remove the oldest results where there are too many, and what a stopped writer left."""
         room, number = MOST_BYTES, 0
@@ -234,13 +227,6 @@ class Kept:
             return None
         digest = hashlib.blake2b(value, digest_size=16).hexdigest()
         return (head, value) if sound and digest == head.digest else None
-
-
-def forget(settings: Settings, case: str) -> None:
-    """Remove everything that was worked out for the dashboard of a case."""
-    Kept(settings.home).forget(case)
-    if _NAME.fullmatch(case):
-        shutil.rmtree(settings.home / "web" / "names" / case, ignore_errors=True)
 
 
 def to_json(value: Any) -> bytes:

@@ -63,7 +63,7 @@ async function refresh() {
   const begun = performance.now();
   again = false;
   try {
-    const headers = { accept: "text/html" };
+    const headers = { accept: "text/html", "x-remnant-by-itself": "1" };
     if (tag) headers["if-none-match"] = tag;
     const answer = await fetch(location.href, { headers, cache: "no-store" });
     if (answer.redirected || answer.status === 401 || answer.status === 403)

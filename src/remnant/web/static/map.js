@@ -9,6 +9,7 @@ import { Days } from "./maptime.js";
 import { KIND_WORDS, LOOKS, icon } from "./mapglyph.js";
 import { COLOURS, SIZES, looksOf, theme } from "./mapstyle.js";
 import { download, picture } from "./mapsave.js";
+import { tellNewer, waitForMap } from "./mapnewer.js";
 import { dayWords, element, isoDay, legible, number } from "./maptext.js";
 
 const FOLDS = [3, 4, 5, 8, 12, 20, 50, 100];
@@ -84,9 +85,14 @@ class MapPage {
     await this.#traffic();
   }
 
+  /** Return where a part of this map is; of a newer one it would fit nothing here. */
+  #part(name) {
+    return `${this.base}/${name}.json?made=${encodeURIComponent(this.root.dataset.made)}`;
+  }
+
   async #traffic() {
     if (!("days" in this.root.dataset)) return;
-    const answer = await fetch(`${this.base}/days.json`);
+    const answer = await fetch(this.#part("days"));
     if (!answer.ok) return;
     this.data.addDays(await answer.json());
     this.days.take(this.data, this.state.day);
@@ -96,9 +102,9 @@ class MapPage {
 
   #members() {
     this.loading ??= (async () => {
-      const answer = await fetch(`${this.base}/members.json`);
+      const answer = await fetch(this.#part("members"));
       if (!answer.ok) {
-        this.say("What is folded could not be loaded.");
+        this.say(answer.status === 409 ? "A newer map is there: reload to see what is folded." : "What is folded could not be loaded.");
         return;
       }
       this.data.addMembers(await answer.json());
@@ -469,12 +475,14 @@ class MapPage {
 async function start(root) {
   const said = root.querySelector('[data-map="loading"]');
   try {
-    const answer = await fetch(`${root.dataset.path}/viewer.json`);
+    const answer = await fetch(`${root.dataset.path}/viewer.json?made=${encodeURIComponent(root.dataset.made)}`);
+    if (answer.status === 409) return location.reload(); // worked out since the page was sent
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     root.hidden = false;
     // Kept where a person who looks with the browser's tools can find it.
     const page = (globalThis.mapPage = new MapPage(root, await answer.json()));
     await page.start();
+    tellNewer(root);
   } catch (error) {
     root.hidden = false;
     said.hidden = false;
@@ -485,14 +493,4 @@ async function start(root) {
 
 const root = document.getElementById("map");
 if (root) start(root);
-
-// Not worked out yet: look again from time to time.
-const waiting = document.querySelector("[data-map-waits]");
-if (waiting) {
-  const timer = setInterval(async () => {
-    const answer = await fetch(`${location.pathname}.json`).catch(() => null);
-    if (!answer?.ok || (await answer.json()).state === "working") return;
-    clearInterval(timer);
-    location.reload();
-  }, 2000);
-}
+waitForMap();

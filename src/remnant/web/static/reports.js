@@ -4,7 +4,8 @@ const wait = 1500;
 async function look() {
   let told;
   try {
-    const answer = await fetch(`${location.pathname}.json`, { headers: { accept: "application/json" } });
+    const headers = { accept: "application/json", "x-remnant-by-itself": "1" };
+    const answer = await fetch(`${location.pathname}.json`, { headers });
     if (!answer.ok) throw new Error(String(answer.status));
     told = await answer.json();
   } catch {
