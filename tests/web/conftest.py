@@ -59,11 +59,12 @@ def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Se
     thread = threading.Thread(target=server.answer_on, args=([place],), name="served")
     thread.start()
     try:
-        assert started.wait(30), "the server did not start"
+        assert started.wait(browsing.PATIENCE_S), "the server did not start"
         yield Served(f"http://127.0.0.1:{port}", app, settings)
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(browsing.PATIENCE_S)
+        assert not thread.is_alive(), "the server did not end"
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +159,7 @@ def new_page(browser: Browser, served: Served, log: browsing.Log) -> Iterator[Ca
             } | options
             context = browser.new_context(**options)
             opened.callback(context.close)
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(1000 * browsing.PATIENCE_S)
             log.watch(context)
             return context.new_page()
 
@@ -187,7 +188,7 @@ def sticking_out() -> Callable[[Page], list[str]]:
 def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
     """Say what a page costs with an empty cache, by its path."""
 
-    def weigh(path: str, *, times: int = 3) -> browsing.Weight:
+    def weigh(path: str, *, times: int) -> browsing.Weight:
         return browsing.weighed(browser, served.url + path, times=times)
 
     return weigh

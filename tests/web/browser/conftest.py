@@ -40,7 +40,7 @@ def own_page(browser: Browser, own: Served) -> Iterator[Callable[..., Page]]:
             } | options
             context = browser.new_context(**options)
             opened.callback(context.close)
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(1000 * browsing.PATIENCE_S)
             log.watch(context)
             return context.new_page()
 
