@@ -29,7 +29,7 @@ const told = Object.getOwnPropertyDescriptor(MessagePort.prototype, "onmessage")
 Object.defineProperty(MessagePort.prototype, "onmessage", {...told, set(deal) {
   told.set.call(this, (event) => {
     deal(event);
-    if (event.data.state) heard.add(event.data.state);
+    if (event.data?.state) heard.add(event.data.state);
   });
 }});
 """
