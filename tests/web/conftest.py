@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from story.telling import Place
 from web import browsing
 from web.guarded import bare, guarding, make_people
-from web.hostile import fill
+from web.hostile import CASE, QUIET, fill
+from web.own_home import copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from remnant.settings import Settings
+    from story.telling import Place
     from web.guarded import Guarded
 
 
@@ -68,9 +69,32 @@ def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Se
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A home with the hostile case ``taken`` and the empty case ``quiet``; for reading only."""
-    return fill(tmp_path_factory.mktemp("hostile"))
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home with the hostile case ``taken`` and the empty case ``quiet``, to make copies of.
+
+    All results are worked out, once for all tests: no page is shown while they still are.
+    """
+    from remnant.web.results.kinds import KINDS
+    from remnant.web.results.results import Results
+    from remnant.web.snapshots import Snapshots
+
+    place = fill(tmp_path_factory.mktemp("hostile"))
+    settings = settings_of(place)
+    snapshots = Snapshots(settings)
+    results = Results(settings, snapshots)
+    for case in (CASE, QUIET):
+        for kind in KINDS:
+            for internal in (True, False):
+                results.get(case, kind, internal=internal)
+    results.close()
+    snapshots.close()
+    return place
+
+
+@pytest.fixture(scope="session")
+def home(filled: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A copy of it for reading only, which the applications below are open over."""
+    return copied(filled, tmp_path_factory.mktemp("shown") / "copy")
 
 
 @pytest.fixture(scope="session")
@@ -107,16 +131,23 @@ class Desk:
 
 
 @pytest.fixture
-def desk(home: Place, tmp_path: Path) -> Iterator[Desk]:
+def desk(filled: Place, tmp_path: Path) -> Iterator[Desk]:
     """The application over an own copy of the hostile home, to change it."""
+    with desk_over(copied(filled, tmp_path / "own")) as made:
+        yield made
+
+
+@contextmanager
+def desk_over(place: Place, *, beside: bool = False) -> Iterator[Desk]:
+    """Open the application over a home; ``beside``: results are worked out beside its pages."""
     from fastapi.testclient import TestClient
 
     from remnant.web.app import create_app
 
-    shutil.copytree(home.folder, tmp_path / "own")
-    place = Place(tmp_path / "own")
     with TestClient(
-        create_app(settings_of(place)), base_url="http://127.0.0.1", follow_redirects=False
+        create_app(settings_of(place), beside=beside),
+        base_url="http://127.0.0.1",
+        follow_redirects=False,
     ) as client:
         yield Desk(client, place)
 

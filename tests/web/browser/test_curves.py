@@ -47,7 +47,11 @@ def test_the_pointer_reads_a_value_and_a_drag_zooms(page: Page) -> None:
 def test_a_drag_that_ends_before_the_numbers_have_come_zooms_too(page: Page) -> None:
     _opened(page)
     held: list[Any] = []
-    page.route("**/requests.json*", lambda route: held.append(route))
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/requests.json*", hold)
     plot = page.locator("#requests .plot")
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def served(peopled: Settings) -> Iterator[Served]:
     """A site that demands accounts, on a port of this machine, instead of the open one."""
-    with serving(peopled, guarded=True) as running:
+    with serving(peopled, guarded=True, beside=False) as running:
         yield running
 
 

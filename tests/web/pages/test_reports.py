@@ -28,8 +28,8 @@ REPORTS = f"/cases/{CASE}/reports"
 
 
 @pytest.fixture(scope="module")
-def own(home: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    with own_home(home, tmp_path_factory.mktemp("reports")) as opened:
+def own(filled: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    with own_home(filled, tmp_path_factory.mktemp("reports")) as opened:
         yield opened
 
 
