@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         BrowserContext,
         ConsoleMessage,
         Locator,
-        LocatorAssertions,
         Page,
         Request,
     )
@@ -259,7 +258,7 @@ def until(
     return time.monotonic() - begun
 
 
-def expect(what: Locator) -> LocatorAssertions:
+def expect(what: Locator) -> Any:  # the library does not export what it returns
     """Return what is expected of a part of a page, sooner or later."""
     from playwright.sync_api import expect
 
