@@ -1,10 +1,10 @@
-"""A small hostile home, the application over it, a server, and a browser."""
+"""A small hostile home, the application over it, and a server."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,12 @@ from web.hostile import CASE, QUIET, fill
 from web.own_home import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
     from httpx2 import Response
-    from playwright.sync_api import Browser, Page
 
     from remnant.settings import Settings
     from story.telling import Place
@@ -157,72 +156,6 @@ def served(home: Place) -> Iterator[Served]:
     """The hostile home on a port of this machine."""
     with serving(settings_of(home)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; for one module, as its event loop would be in the way of others."""
-    if browsing.CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    pytest.importorskip("playwright", reason="Playwright is not installed")
-    with browsing.launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def log(served: Served) -> Iterator[browsing.Log]:
-    """What the pages of a test do; nothing may be left to complain about at its end."""
-    log = browsing.Log(served.url)
-    yield log
-    assert log.left() == []
-
-
-@pytest.fixture
-def new_page(browser: Browser, served: Served, log: browsing.Log) -> Iterator[Callable[..., Page]]:
-    """Open a page in a context of its own, with options of ``Browser.new_context``."""
-    with ExitStack() as opened:
-
-        def open_page(**options: Any) -> Page:
-            options = {
-                "base_url": served.url,
-                "viewport": {"width": 1440, "height": browsing.HEIGHT},
-                "reduced_motion": "reduce",
-            } | options
-            context = browser.new_context(**options)
-            opened.callback(context.close)
-            context.set_default_timeout(1000 * browsing.PATIENCE_S)
-            log.watch(context)
-            return context.new_page()
-
-        yield open_page
-
-
-@pytest.fixture
-def page(new_page: Callable[..., Page]) -> Page:
-    """A page with an empty cache, watched by ``log``."""
-    return new_page()
-
-
-@pytest.fixture
-def axe() -> Callable[[Page], list[str]]:
-    """Say what axe finds wrong with a page, in light and in dark."""
-    return browsing.inaccessible
-
-
-@pytest.fixture
-def sticking_out() -> Callable[[Page], list[str]]:
-    """Say what makes a page scroll sideways at 360, 768 or 1440 pixels."""
-    return browsing.sticking_out
-
-
-@pytest.fixture
-def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
-    """Say what a page costs with an empty cache, by its path."""
-
-    def weigh(path: str, *, times: int) -> browsing.Weight:
-        return browsing.weighed(browser, served.url + path, times=times)
-
-    return weigh
 
 
 @contextmanager
