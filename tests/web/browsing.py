@@ -218,21 +218,15 @@ def _load(browser: Browser, address: str) -> Weight:
         page.add_init_script(_LONG_TASKS)
         session = context.new_cdp_session(page)
         session.send("Network.enable")
-        begun: set[str] = set()
-        ended: dict[str, float] = {}
-        session.on("Network.requestWillBeSent", lambda event: begun.add(event["requestId"]))
-        session.on("Network.loadingFailed", lambda event: begun.discard(event["requestId"]))
+        sizes: list[float] = []
         session.on(
-            "Network.loadingFinished",
-            lambda event: ended.update({event["requestId"]: event["encodedDataLength"]}),
+            "Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"])
         )
         page.goto(address, wait_until="load")
         tti = page.evaluate(_INTERACTIVE)
         fcp = page.evaluate(_PAINTED, 1000 * PATIENCE_S)
         assert fcp is not None, f"{address} painted nothing"
-        # What was asked for may still be on its way, and what came may not have been told yet.
-        until(lambda: begun <= ended.keys(), turn=lambda: page.wait_for_timeout(20))
-        return Weight(round(sum(ended.values())), len(ended), fcp, tti)
+        return Weight(round(sum(sizes)), len(sizes), fcp, tti)
     finally:
         context.close()
 
