@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Locator,
+        Page,
+        Request,
+    )
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS: Final = (360, 768, 1440)
 HEIGHT: Final = 900
+PATIENCE_S: Final = 60
+"""How long anything may take before it counts as never: no goal, a guard against hanging."""
 
 SWITCHES: Final = (
     "--no-sandbox",
@@ -43,18 +53,26 @@ new PerformanceObserver((list) => {
     globalThis.lastBusy = Math.max(globalThis.lastBusy, task.startTime + task.duration);
 }).observe({type: "longtask", buffered: true});
 """
+# When the first text or picture stood on the screen. The browser says so when the frame is shown,
+# which on a busy machine is long after the page has loaded: the entry is waited for.
+_PAINTED: Final = """
+(patience) => new Promise((done) => {
+  new PerformanceObserver((list) => {
+    const [paint] = list.getEntriesByName("first-contentful-paint");
+    if (paint) done(paint.startTime);
+  }).observe({type: "paint", buffered: true});
+  setTimeout(() => done(null), patience);
+})
+"""
 # Interactive: loaded, modules run, and then nothing keeps the page busy for 200 ms.
-_READY: Final = """
+_INTERACTIVE: Final = """
 async () => {
   const [navigation] = performance.getEntriesByType("navigation");
   const loaded = Math.max(navigation.loadEventEnd, navigation.domContentLoadedEventEnd);
   for (;;) {
     const busy = Math.max(loaded, globalThis.lastBusy);
     const left = busy + 200 - performance.now();
-    if (left <= 0) {
-      const paint = performance.getEntriesByName("first-contentful-paint")[0];
-      return [paint ? paint.startTime : null, busy];
-    }
+    if (left <= 0) return busy;
     await new Promise((done) => setTimeout(done, left + 1));
   }
 }
@@ -180,7 +198,7 @@ def sticking_out(page: Page) -> list[str]:
     return found
 
 
-def weighed(browser: Browser, address: str, *, times: int = 3) -> Weight:
+def weighed(browser: Browser, address: str, *, times: int) -> Weight:
     """Load a page with an empty cache and return what it costs: the median of some loads."""
     loads = [_load(browser, address) for _ in range(times)]
     return Weight(
@@ -195,6 +213,8 @@ def _load(browser: Browser, address: str) -> Weight:
     context = browser.new_context(viewport={"width": 1440, "height": HEIGHT})
     try:
         page = context.new_page()
+        # A page behind another one is painted when it comes to the front, and not before.
+        page.bring_to_front()
         page.add_init_script(_LONG_TASKS)
         session = context.new_cdp_session(page)
         session.send("Network.enable")
@@ -203,11 +223,41 @@ def _load(browser: Browser, address: str) -> Weight:
             "Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"])
         )
         page.goto(address, wait_until="load")
-        fcp, tti = page.evaluate(_READY)
+        tti = page.evaluate(_INTERACTIVE)
+        fcp = page.evaluate(_PAINTED, 1000 * PATIENCE_S)
         assert fcp is not None, f"{address} painted nothing"
         return Weight(round(sum(sizes)), len(sizes), fcp, tti)
     finally:
         context.close()
+
+
+def until(
+    true: Callable[[], Any],
+    *,
+    seconds: float = PATIENCE_S,
+    turn: Callable[[], Any] = lambda: time.sleep(0.02),
+) -> float:
+    """Wait until something is true, and return the seconds that took.
+
+    Args:
+        true: asked again and again.
+        seconds: after these it counts as never.
+        turn: what is done between two questions. Events of a page are heard only while its
+            connection is served, as ``page.wait_for_timeout`` does.
+    """
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, "it did not come true"
+        turn()
+    return time.monotonic() - begun
+
+
+def expect(what: Locator) -> Any:  # the library does not export what it returns
+    """Return what is expected of a part of a page, sooner or later."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=1000 * PATIENCE_S)
+    return expect(what)
 
 
 def elements_of(page: Page, texts: tuple[str, ...]) -> list[str]:

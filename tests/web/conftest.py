@@ -1,30 +1,30 @@
-"""A small hostile home, the application over it, a server, and a browser."""
+"""A small hostile home, the application over it, and a server."""
 
 from __future__ import annotations
 
 import shutil
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from story.telling import Place
 from web import browsing
 from web.guarded import bare, guarding, make_people
-from web.hostile import fill
+from web.hostile import CASE, QUIET, fill
+from web.own_home import copied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
     from httpx2 import Response
-    from playwright.sync_api import Browser, Page
 
     from remnant.settings import Settings
+    from story.telling import Place
     from web.guarded import Guarded
 
 
@@ -59,17 +59,41 @@ def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Se
     thread = threading.Thread(target=server.answer_on, args=([place],), name="served")
     thread.start()
     try:
-        assert started.wait(30), "the server did not start"
+        assert started.wait(browsing.PATIENCE_S), "the server did not start"
         yield Served(f"http://127.0.0.1:{port}", app, settings)
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(browsing.PATIENCE_S)
+        assert not thread.is_alive(), "the server did not end"
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A home with the hostile case ``taken`` and the empty case ``quiet``; for reading only."""
-    return fill(tmp_path_factory.mktemp("hostile"))
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A home with the hostile case ``taken`` and the empty case ``quiet``, to make copies of.
+
+    All results are worked out, once for all tests: no page is shown while they still are.
+    """
+    from remnant.web.results.kinds import KINDS
+    from remnant.web.results.results import Results
+    from remnant.web.snapshots import Snapshots
+
+    place = fill(tmp_path_factory.mktemp("hostile"))
+    settings = settings_of(place)
+    snapshots = Snapshots(settings)
+    results = Results(settings, snapshots)
+    for case in (CASE, QUIET):
+        for kind in KINDS:
+            for internal in (True, False):
+                results.get(case, kind, internal=internal)
+    results.close()
+    snapshots.close()
+    return place
+
+
+@pytest.fixture(scope="session")
+def home(filled: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A copy of it for reading only, which the applications below are open over."""
+    return copied(filled, tmp_path_factory.mktemp("shown") / "copy")
 
 
 @pytest.fixture(scope="session")
@@ -106,16 +130,23 @@ class Desk:
 
 
 @pytest.fixture
-def desk(home: Place, tmp_path: Path) -> Iterator[Desk]:
+def desk(filled: Place, tmp_path: Path) -> Iterator[Desk]:
     """The application over an own copy of the hostile home, to change it."""
+    with desk_over(copied(filled, tmp_path / "own")) as made:
+        yield made
+
+
+@contextmanager
+def desk_over(place: Place, *, beside: bool = False) -> Iterator[Desk]:
+    """Open the application over a home; ``beside``: results are worked out beside its pages."""
     from fastapi.testclient import TestClient
 
     from remnant.web.app import create_app
 
-    shutil.copytree(home.folder, tmp_path / "own")
-    place = Place(tmp_path / "own")
     with TestClient(
-        create_app(settings_of(place)), base_url="http://127.0.0.1", follow_redirects=False
+        create_app(settings_of(place), beside=beside),
+        base_url="http://127.0.0.1",
+        follow_redirects=False,
     ) as client:
         yield Desk(client, place)
 
@@ -125,72 +156,6 @@ def served(home: Place) -> Iterator[Served]:
     """The hostile home on a port of this machine."""
     with serving(settings_of(home)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; for one module, as its event loop would be in the way of others."""
-    if browsing.CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    pytest.importorskip("playwright", reason="Playwright is not installed")
-    with browsing.launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def log(served: Served) -> Iterator[browsing.Log]:
-    """What the pages of a test do; nothing may be left to complain about at its end."""
-    log = browsing.Log(served.url)
-    yield log
-    assert log.left() == []
-
-
-@pytest.fixture
-def new_page(browser: Browser, served: Served, log: browsing.Log) -> Iterator[Callable[..., Page]]:
-    """Open a page in a context of its own, with options of ``Browser.new_context``."""
-    with ExitStack() as opened:
-
-        def open_page(**options: Any) -> Page:
-            options = {
-                "base_url": served.url,
-                "viewport": {"width": 1440, "height": browsing.HEIGHT},
-                "reduced_motion": "reduce",
-            } | options
-            context = browser.new_context(**options)
-            opened.callback(context.close)
-            context.set_default_timeout(20_000)
-            log.watch(context)
-            return context.new_page()
-
-        yield open_page
-
-
-@pytest.fixture
-def page(new_page: Callable[..., Page]) -> Page:
-    """A page with an empty cache, watched by ``log``."""
-    return new_page()
-
-
-@pytest.fixture
-def axe() -> Callable[[Page], list[str]]:
-    """Say what axe finds wrong with a page, in light and in dark."""
-    return browsing.inaccessible
-
-
-@pytest.fixture
-def sticking_out() -> Callable[[Page], list[str]]:
-    """Say what makes a page scroll sideways at 360, 768 or 1440 pixels."""
-    return browsing.sticking_out
-
-
-@pytest.fixture
-def weights(browser: Browser, served: Served) -> Callable[..., browsing.Weight]:
-    """Say what a page costs with an empty cache, by its path."""
-
-    def weigh(path: str, *, times: int = 3) -> browsing.Weight:
-        return browsing.weighed(browser, served.url + path, times=times)
-
-    return weigh
 
 
 @contextmanager

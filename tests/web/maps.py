@@ -20,7 +20,6 @@ from report.mapsample import candidates, hostile
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from playwright.sync_api import Page
 
     from remnant.infrastructure.graph import Graph
 
@@ -116,17 +115,3 @@ def tell(app: FastAPI, case: str) -> None:
     results = app.state.site.results
     results._epochs[case] = results.epoch(case) + 1
     app.state.site.live.wake()
-
-
-def settle(page: Page) -> None:
-    """Wait until a page asks for nothing more; its stream of news stays open all the time."""
-    page.evaluate(
-        """() => new Promise((done) => {
-          let before = -1;
-          const every = setInterval(() => {
-            const now = performance.getEntriesByType("resource").length;
-            if (now === before) { clearInterval(every); done(true); }
-            before = now;
-          }, 250);
-        })"""
-    )

@@ -250,6 +250,7 @@ def test_a_file_that_cannot_be_used_is_no_end_of_the_page(desk: Desk, data: byte
 
 def test_a_file_that_somebody_broke_by_hand_is_mended_as_text(desk: Desk) -> None:
     path = desk.place.home / "cases" / "quiet" / "case.toml"
+    path.unlink()
     path.write_text("[case\nname = 1", encoding="utf-8")
     page = desk.client.get(PAGE, headers={"accept": "text/html"})
     assert page.status_code == 200

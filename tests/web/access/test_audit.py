@@ -5,11 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
 
 from remnant.errors import StoreError
 from remnant.web.access import audit
-from remnant.web.access.access import Access
 from remnant.web.access.audit import Action
 from remnant.web.access.tokens import Scope
 from web.access.test_sessions import Clock
@@ -127,7 +125,7 @@ def test_this_machines_user_may_look_where_nothing_can_be_written(
     def full(*_: object) -> None:
         raise StoreError("the accounts cannot be read or written")
 
-    app = create_app(bare(tmp_path))
+    app = create_app(bare(tmp_path), beside=False)
     with TestClient(app, base_url="http://localhost", follow_redirects=False) as local:
         monkeypatch.setattr(app.state.access.log, "record", full)
         with caplog.at_level(logging.WARNING):
@@ -160,24 +158,12 @@ def test_accounts_tokens_and_failures_each_have_their_action(site: Guarded) -> N
 
 
 def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
-    home: Place, tmp_path: Path, quick_passwords: None
+    filled: Place, tmp_path: Path, quick_passwords: None
 ) -> None:
-    import shutil
-    from dataclasses import replace
-
     from web.conftest import settings_of
+    from web.own_home import copied
 
-    shutil.copytree(home.folder, tmp_path / "copy")
-    settings = replace(
-        settings_of(home),
-        home=tmp_path / "copy" / "home",
-        site_key=tmp_path / "copy" / "key" / "site.key",
-    )
-    # What other tests did in the home that was copied is not what this is about.
-    before = Access(settings, guarded=False)
-    with before._database.writing() as connection:
-        connection.execute(sa.text("DELETE FROM audit"))
-    before.close()
+    settings = settings_of(copied(filled, tmp_path / "copy"))
     make_people(settings)
     with guarding(settings, beside=False) as site:
         owner, other, anna = (site.signed_in(name) for name in (OWNER, OPERATOR, ANALYST))

@@ -26,7 +26,7 @@ def local(tmp_path: Path) -> Iterator[TestClient]:
 
     from remnant.web.app import create_app
 
-    app = create_app(bare(tmp_path))
+    app = create_app(bare(tmp_path), beside=False)
 
     @app.post("/changed")
     @admits(ANALYSTS)

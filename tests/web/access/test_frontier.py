@@ -25,9 +25,9 @@ def status(folder: Path, host: str, *, guarded: bool, **web: object) -> int:
     from remnant.web.app import create_app
 
     settings = replace(bare(folder), web=WebSettings(**web))  # type: ignore[arg-type]
-    app = create_app(settings, guarded=guarded)
+    app = create_app(settings, guarded=guarded, beside=False)
     with TestClient(app, base_url="http://localhost") as client:
-        found: int = client.get("/openapi.json", headers={"host": host}).status_code
+        found: int = client.get("/static/any/page.js", headers={"host": host}).status_code
     return found
 
 
@@ -67,7 +67,9 @@ def test_a_proxy_before_a_server_without_accounts_is_refused(tmp_path: Path, nam
 
     from remnant.web.app import create_app
 
-    with TestClient(create_app(bare(tmp_path)), base_url="http://localhost") as client:
+    with TestClient(
+        create_app(bare(tmp_path), beside=False), base_url="http://localhost"
+    ) as client:
         answer = client.get("/account.json", headers={name: "198.51.100.1"})
     assert answer.status_code == 403
     assert "remnant account add" in answer.json()["error"]["hint"]

@@ -251,7 +251,8 @@ def test_without_accounts_this_machines_user_is_the_operator(tmp_path: Path) -> 
 
     from remnant.web.app import create_app
 
-    with TestClient(create_app(bare(tmp_path)), base_url="http://127.0.0.1:8060") as local:
+    app = create_app(bare(tmp_path), beside=False)
+    with TestClient(app, base_url="http://127.0.0.1:8060") as local:
         assert local.get("/audit.json").status_code == 200
         assert local.get("/account.json").json()["role"] == "operator"
         # The first account is made here, and nobody is asked for it until the next start.

@@ -6,14 +6,14 @@ import re
 import struct
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 
 from remnant.web.results.results import Result
 from report.mapsample import sample
 from web import maps
-from web.browsing import elements_of
+from web.browsing import elements_of, expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,17 +35,21 @@ def the_map(own: Served) -> None:
 def opened(new_page: Callable[..., Page], query: str = "", **options: Any) -> Page:
     page = new_page(**({"reduced_motion": "reduce"} | options))
     page.goto(PATH + query)
-    page.wait_for_selector("#map[data-ready]")
-    maps.settle(page)
+    drawn(page)
     return page
 
 
+def drawn(page: Page) -> None:
+    """Wait until the map stands there, and nothing of it is still to be fetched."""
+    page.wait_for_selector("#map[data-complete]")
+
+
 def state(page: Page) -> dict[str, list[str]]:
-    page.wait_for_timeout(100)
+    """Return what the address keeps, once nothing moves any more."""
     page.wait_for_function(
-        "() => !mapPage.view.running && performance.now() - mapPage.view.lastInput > 150"
+        "() => !mapPage.view.running && mapPage.view.told === mapPage.view.camera"
     )
-    return parse_qs(urlsplit(page.url).query)
+    return parse_qs(page.evaluate("() => location.search.slice(1)"))
 
 
 def choose(page: Page, value: str) -> None:
@@ -79,8 +83,8 @@ def test_a_thing_is_found_told_and_kept_in_the_address(own_page: Callable[..., P
     assert kept["node"] == ["domain d0.c1.example"]
     assert "at" in kept
     again = own_page()
-    again.goto(page.url)
-    again.wait_for_selector("#map[data-ready]")
+    again.goto(page.evaluate("() => location.href"))
+    drawn(again)
     assert again.inner_text(f"{PANEL} h3") == "d0.c1.example"
 
 
@@ -114,6 +118,8 @@ def test_keys_and_wheel_move_and_zoom(own_page: Callable[..., Page]) -> None:
     assert box is not None
     page.mouse.move(box["x"] + 50, box["y"] + 50)
     page.mouse.wheel(0, -240)
+    # Nobody waits for a wheel to be turned.
+    page.wait_for_function("(k) => mapPage.view.camera.k > 1.01 * k", arg=zoomed)
     at = [float(part) for part in state(page)["at"][0].split(",")]
     assert at[2] > zoomed
     assert at[0] < x
@@ -135,21 +141,22 @@ def test_a_click_chooses_a_double_click_zooms_a_drag_pins(own_page: Callable[...
     page.focus("#map-canvas")
     page.keyboard.press("Escape")
     page.mouse.move(x, y)
-    assert "d0.c1.example" in page.inner_text("#map [data-map=tip]")
+    expect(page.locator("#map [data-map=tip]")).to_contain_text("d0.c1.example")
     page.mouse.click(x, y)
-    assert page.inner_text(f"{PANEL} h3") == "d0.c1.example"
+    expect(page.locator(f"{PANEL} h3")).to_have_text("d0.c1.example")
     k = float(state(page)["at"][0].split(",")[2])
     page.mouse.dblclick(x, y)
+    page.wait_for_function("(k) => mapPage.view.camera.k > 1.01 * k", arg=k)
     assert float(state(page)["at"][0].split(",")[2]) > k
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 60, y + 40, steps=4)
     page.mouse.up()
-    assert "Pinned" in page.inner_text(SAID)
+    expect(page.locator(SAID)).to_contain_text("Pinned")
     page.mouse.click(x + 60, y + 40)
-    assert page.inner_text(f"{PANEL} h3") == "d0.c1.example"
+    expect(page.locator(f"{PANEL} h3")).to_have_text("d0.c1.example")
     page.reload()
-    page.wait_for_selector("#map[data-ready]")
+    drawn(page)
     assert page.inner_text("#map [data-map=unpin]") == "Unpin 1"
     page.click("#map [data-map=unpin]")
     assert page.is_hidden("#map [data-map=unpin]")
@@ -175,9 +182,9 @@ def test_fingers_move_and_zoom(own_page: Callable[..., Page]) -> None:
     assert before == 360
     k = float(state(page)["at"][0].split(",")[2])
     page.reload()
-    page.wait_for_selector("#map[data-ready]")
+    drawn(page)
     page.goto(PATH)
-    page.wait_for_selector("#map[data-ready]")
+    drawn(page)
     page.click("#map [data-map=in]")
     fitted = float(state(page)["at"][0].split(",")[2]) / 1.5
     assert k == pytest.approx(2 * fitted, rel=0.05)
@@ -187,7 +194,7 @@ def test_days_are_played_and_a_gap_is_told(own_page: Callable[..., Page]) -> Non
     page = opened(own_page)
     all_days = shades(page)
     page.click("[data-days=play]")
-    page.wait_for_timeout(3000)
+    page.wait_for_function("() => mapPage.state.day > mapPage.data.firstDay")
     page.click("[data-days=play]")
     first = state(page)["day"][0]
     assert first > "2015-04-01"
@@ -195,9 +202,7 @@ def test_days_are_played_and_a_gap_is_told(own_page: Callable[..., Page]) -> Non
     page.keyboard.press("ArrowRight")
     assert state(page)["day"][0] > first
     page.goto(f"{PATH}?day=2015-04-08")
-    page.wait_for_selector("#map[data-ready]")
-    maps.settle(page)
-    page.wait_for_timeout(200)
+    drawn(page)
     assert "a gap, not zero" in page.inner_text("[data-days=said]")
     page.click("[data-days=forth]")
     assert re.search(r"9 April 2015 · \d+ things seen · [\d,]+ requests",
@@ -210,15 +215,15 @@ def test_days_are_played_and_a_gap_is_told(own_page: Callable[..., Page]) -> Non
 def test_folds_open_where_they_lie(own_page: Callable[..., Page]) -> None:
     page = opened(own_page)
     count = "() => mapPage.scene.nodes.length"
+    shows = "(number) => mapPage.scene.nodes.length === number"
     folded = page.evaluate(count)
     page.focus("[data-map=fold]")
     page.keyboard.press("End")
-    page.wait_for_timeout(500)
-    assert page.evaluate(count) == len(sample())
+    # What is folded is fetched when somebody unfolds it.
+    page.wait_for_function(shows, arg=len(sample()))
     assert state(page)["fold"] == ["never"]
     page.keyboard.press("Home")
-    page.wait_for_timeout(300)
-    assert page.evaluate(count) == folded
+    page.wait_for_function(shows, arg=folded)
     # One fold by itself.
     name = page.evaluate(
         "() => { const d = mapPage.data; const n = [...d.size].findIndex((s) => s > 1);"
@@ -226,25 +231,25 @@ def test_folds_open_where_they_lie(own_page: Callable[..., Page]) -> None:
     )
     choose(page, name)
     page.click("text=Fold again")
-    page.wait_for_timeout(200)
+    page.wait_for_function(shows, arg=folded)
     page.click(f"{PANEL} button:has-text('Unfold')")
-    page.wait_for_timeout(300)
-    assert page.evaluate(count) > folded
+    page.wait_for_function("(folded) => mapPage.scene.nodes.length > folded", arg=folded)
     assert len(state(page)["open"]) == 1
 
 
-@pytest.mark.parametrize("colour", ["kind", "state", "cluster", "asn", "country", "score"])
-def test_colours_and_sizes_follow_attributes(own_page: Callable[..., Page], colour: str) -> None:
+def test_colours_and_sizes_follow_attributes(own_page: Callable[..., Page]) -> None:
     page = opened(own_page)
-    page.select_option("[data-map=colour]", colour)
-    legend = page.locator("[data-map=colours] li").count()
-    assert (legend > 0) == (colour != "kind")
-    before = page.evaluate("() => [...mapPage.looks.radius.slice(0, 50)]")
-    for size in ("degree", "clients", "members", "score"):
-        page.select_option("[data-map=size]", size)
-        assert page.evaluate("() => [...mapPage.looks.radius.slice(0, 50)]") != before
-        assert page.inner_text("[data-map=sizes]").startswith("Area: ")
-    assert state(page)["size"] == ["score"]
+    for colour in ("state", "cluster", "asn", "country", "score", "kind"):
+        page.select_option("[data-map=colour]", colour)
+        legend = page.locator("[data-map=colours] li").count()
+        assert (legend > 0) == (colour != "kind"), colour
+        assert state(page).get("colour", ["kind"]) == [colour]
+        for size in ("degree", "clients", "members", "score"):
+            before = page.evaluate("() => [...mapPage.looks.radius.slice(0, 50)]")
+            page.select_option("[data-map=size]", size)
+            assert page.evaluate("() => [...mapPage.looks.radius.slice(0, 50)]") != before, size
+            assert page.inner_text("[data-map=sizes]").startswith("Area: ")
+        assert state(page)["size"] == ["score"]
 
 
 def test_kinds_are_hidden(own_page: Callable[..., Page]) -> None:
@@ -283,8 +288,7 @@ def test_hostile_names_stay_text_on_the_page_and_on_the_canvas(
           written.push(text); return fill.call(this, text, ...more); };"""
     )
     page.goto(PATH)
-    page.wait_for_selector("#map[data-ready]")
-    maps.settle(page)
+    drawn(page)
     page.focus("[data-map=fold]")
     page.keyboard.press("End")
     page.wait_for_function("() => mapPage.data.own && !mapPage.view.running")
@@ -325,9 +329,12 @@ def test_without_scripts_there_are_a_picture_and_tables(own_page: Callable[..., 
     assert page.locator("#map").is_hidden()
     assert page.locator("table caption").count() >= 2
     page.click("text=things as a table")
+    page.wait_for_url("**/map/table*")
     page.click("text=More rows")
+    page.wait_for_url("**after=*")
     assert page.locator("tbody tr").count() == 100
     page.click("th >> text=Neighbours")
+    page.wait_for_url("**sort=*")
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("Neighbours")
 
 
@@ -337,7 +344,7 @@ def test_a_map_in_the_making_comes_by_itself(own_page: Callable[..., Page], own:
     page.goto(PATH)
     assert "being worked out" in page.inner_text("main")
     maps.put(own.app, maps.ready(maps.chart(sample())))
-    page.wait_for_selector("#map[data-ready]")
+    drawn(page)
 
 
 def test_a_newer_map_is_offered_and_comes_when_it_is_asked_for(

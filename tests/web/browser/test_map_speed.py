@@ -174,7 +174,7 @@ def test_it_is_light_and_soon_ready(number: int, browser: Browser, own: Served) 
             page.goto(own.url + PATH)
             page.wait_for_selector("#map[data-ready]")
             ready.append(page.evaluate(_INTERACTIVE) / _slowness(page))
-            maps.settle(page)
+            page.wait_for_selector("#map[data-complete]")
             assert sum(sizes) <= goals["wire"], sizes
         finally:
             context.close()
@@ -229,7 +229,7 @@ def test_it_is_repainted_at_once(number: int, own_page: Callable[..., Page]) -> 
 
 def test_a_step_of_the_days_is_quick(number: int, own_page: Callable[..., Page]) -> None:
     page = _open(own_page)
-    maps.settle(page)
+    page.wait_for_selector("#map[data-complete]")
     for _ in range(2 * ROUNDS):
         page.click("[data-days=forth]")
         page.wait_for_timeout(60)

@@ -23,7 +23,7 @@ NAMES = f"/cases/{CASE}/names"
 def counted(served: Served) -> None:
     """Names are counted beside the server: wait until they are."""
     results = served.app.state.site.results
-    assert results.wait(CASE, "names", internal=True, seconds=120).value is not None
+    assert results.wait(CASE, "names", internal=True, seconds=300).value is not None
 
 
 def test_a_name_is_found_and_opened_with_the_keyboard(
@@ -59,6 +59,7 @@ def test_a_report_is_made_and_told_without_loading_by_hand(page: Page) -> None:
     page.get_by_label("What").select_option("map-svg")
     page.get_by_role("button", name="Make it").click()
     row = page.locator("tr[data-report]").first
-    row.get_by_text("Download").wait_for(timeout=90_000)
+    made = row.get_attribute("data-report")
+    row.get_by_text("Download").wait_for(timeout=300_000)
     row.get_by_role("button", name="Delete").click()
-    page.get_by_text("None yet.").wait_for()
+    page.locator(f"tr[data-report='{made}']").wait_for(state="detached")

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 @pytest.fixture
 def served(peopled: Settings) -> Iterator[Served]:
     """A site that demands accounts, on a port of this machine, instead of the open one."""
-    with serving(peopled, guarded=True) as running:
+    with serving(peopled, guarded=True, beside=False) as running:
         yield running
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    """Sign in with the keyboard alone, from wherever the site sends one."""
+    """Sign in with the keyboard alone, from wherever the site sends one; wait for the answer."""
     page.wait_for_selector("#name:focus")
     page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(password)
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
@@ -87,26 +87,27 @@ def test_an_operator_makes_an_account_a_token_and_closes_the_account(
     form.get_by_label("Networks").fill("AS64501 192.0.2.0/24")
     form.get_by_label("Password", exact=True).fill("a long enough one")
     form.get_by_label("Password again").fill("a long enough one")
-    form.get_by_role("button").press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        form.get_by_role("button").press("Enter")
     row = page.get_by_role("row", name="new.owner")
     assert "AS64501, 192.0.2.0/24" in row.inner_text()
 
     page.get_by_text("new.owner, network owner").click()
-    page.get_by_role("form", name="State of new.owner").get_by_role("button").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("form", name="State of new.owner").get_by_role("button").click()
     assert "closed" in page.get_by_role("row", name="new.owner").inner_text()
 
     page.goto("/account")
     page.get_by_label("Label: what uses it").fill("nightly <script>alert(1)</script>")
-    page.get_by_role("button", name="Make a token").press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make a token").press("Enter")
     secret = page.get_by_label("Token").input_value()
     assert secret.startswith("remnant_")
     answer = page.request.get("/account.json", headers={"authorization": f"Bearer {secret}"})
     assert answer.ok
     page.goto("/account")
-    page.get_by_role("button", name="Revoke nightly").press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Revoke nightly").press("Enter")
     assert page.get_by_role("button", name="Revoke nightly").count() == 0
 
 
@@ -130,8 +131,7 @@ def test_axe_finds_nothing_and_nothing_sticks_out(
     page.goto("/login")
     look("/login")
     log.forgiven.append("401 (Unauthorized)")
-    with page.expect_navigation():
-        sign_in(page, OPERATOR, "wrong")
+    sign_in(page, OPERATOR, "wrong")
     look("/login again")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")

@@ -63,7 +63,15 @@ def test_a_closed_account_is_told_no_more_than_a_wrong_password(site: Guarded) -
     assert right.status_code == wrong.status_code == 401
 
 
-def test_tries_are_slowed_down_and_the_right_password_waits_too(site: Guarded) -> None:
+@pytest.fixture
+def standing(site: Guarded, monkeypatch: pytest.MonkeyPatch) -> Guarded:
+    """The site while no time passes between two tries, on however slow a machine."""
+    monkeypatch.setattr(site.app.state.access.limits, "_clock", lambda: 0.0)
+    return site
+
+
+def test_tries_are_slowed_down_and_the_right_password_waits_too(standing: Guarded) -> None:
+    site = standing
     browser = site.browser()
     for _ in range(5):
         assert send(browser, "/login", "/login", name=ANALYST, password="wrong").status_code == 401
@@ -157,8 +165,8 @@ def test_an_account_changes_its_own_password(site: Guarded) -> None:
     site.signed_in(ANALYST, new)
 
 
-def test_guessing_the_current_password_is_slowed_down(site: Guarded) -> None:
-    browser = site.signed_in(ANALYST)
+def test_guessing_the_current_password_is_slowed_down(standing: Guarded) -> None:
+    browser = standing.signed_in(ANALYST)
     fields = {"current": "wrong", "new": "x" * 12, "again": "x" * 12}
     said = [send(browser, "/account", "/account/password", **fields).status_code for _ in range(7)]
     assert said == [403] * 5 + [429] * 2

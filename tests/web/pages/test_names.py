@@ -22,9 +22,9 @@ NAMES = f"/cases/{CASE}/names"
 
 
 @pytest.fixture(scope="module")
-def own(home: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+def own(filled: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     folder = tmp_path_factory.mktemp("names")
-    with own_home(home, folder) as opened:
+    with own_home(filled, folder) as opened:
         # Times with a fraction of a second, as real ones have.
         odd = message(CLIENT_QUERY, query("c2.evil.example"), time=START_TIME + 0.7654)
         (folder / "odd.dnstap").write_bytes(stream(odd))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pytest
 from remnant.web.making.made import ENDINGS, Made, Shelf, Wish
 from remnant.web.making.making import MOST_WAITING, Making
 from remnant.web.making.work import make
+from web.browsing import until
 from web.conftest import settings_of
 from web.guarded import ANALYST, OWNER
 from web.hostile import CASE, QUIET
@@ -28,8 +28,8 @@ REPORTS = f"/cases/{CASE}/reports"
 
 
 @pytest.fixture(scope="module")
-def own(home: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    with own_home(home, tmp_path_factory.mktemp("reports")) as opened:
+def own(filled: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    with own_home(filled, tmp_path_factory.mktemp("reports")) as opened:
         yield opened
 
 
@@ -174,21 +174,25 @@ def test_what_cannot_be_made_says_why(own: Own, shelf: Shelf) -> None:
 
 
 def test_a_report_asked_for_by_form_is_made_beside_the_server(own: Own) -> None:
+    before = {one["id"] for one in own.json(f"{REPORTS}.json")["reports"]}
     answer = own.send(REPORTS, REPORTS, kind="map-csv", internal="true")
     assert (answer.status_code, answer.headers["location"]) == (303, REPORTS)
-    row = own.json(f"{REPORTS}.json")["reports"][0]
-    assert row["state"] in {"waiting", "working"}
+    (row,) = (one for one in own.json(f"{REPORTS}.json")["reports"] if one["id"] not in before)
     assert row["internal"] is True
-    html = own.page(REPORTS)
-    assert '<noscript><meta http-equiv="refresh"' in html
-    until = time.monotonic() + 60
-    while row_of(own, row["id"])["state"] in {"waiting", "working"}:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    until(lambda: row_of(own, row["id"])["state"] not in {"waiting", "working"}, seconds=300)
     assert row_of(own, row["id"])["state"] == "done"
-    assert "http-equiv" not in own.page(REPORTS)
     assert own.send(REPORTS, f"{REPORTS}/{row['id']}/delete").status_code == 303
     assert row["id"] not in {one["id"] for one in own.json(f"{REPORTS}.json")["reports"]}
+
+
+def test_without_scripts_the_list_is_loaded_again_while_something_is_made(
+    own: Own, shelf: Shelf
+) -> None:
+    assert "http-equiv" not in own.page(REPORTS)
+    told = shelf.begin(CASE, Wish("map-csv"), "anna")
+    assert row_of(own, told.id)["state"] == "waiting"
+    assert '<noscript><meta http-equiv="refresh"' in own.page(REPORTS)
+    shelf.remove(told)
 
 
 @pytest.mark.parametrize(
@@ -224,10 +228,7 @@ def test_only_so_many_files_wait_and_a_stopped_server_is_told(own: Own, shelf: S
 def test_a_file_that_takes_too_long_is_given_up(own: Own, shelf: Shelf) -> None:
     making = Making(settings_of(own.place), seconds=0.05)
     told = making.ask(CASE, Wish("report"), "anna")
-    until = time.monotonic() + 30
-    while shelf.get(CASE, told.id).is_open:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: not shelf.get(CASE, told.id).is_open)
     assert "given up" in str(shelf.get(CASE, told.id).problem)
     making.close()
     shelf.remove(told)

@@ -22,8 +22,8 @@ SENSORS = f"/cases/{CASE}/sensors"
 
 
 @pytest.fixture(scope="module")
-def own(home: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    with own_home(home, tmp_path_factory.mktemp("sensors")) as opened:
+def own(filled: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    with own_home(filled, tmp_path_factory.mktemp("sensors")) as opened:
         yield opened
 
 
@@ -110,7 +110,7 @@ def test_sources_come_by_pages(own: Own) -> None:
 
 
 def test_a_live_sensor_says_its_rate_and_over_what_it_is_measured(
-    home: Place, tmp_path: Path
+    filled: Place, tmp_path: Path
 ) -> None:
     now = datetime.now(tz=UTC)
     asked = [
@@ -122,7 +122,7 @@ def test_a_live_sensor_says_its_rate_and_over_what_it_is_measured(
         )
         for number in range(60)
     ]
-    with own_home(home, tmp_path) as own:
+    with own_home(filled, tmp_path) as own:
         (tmp_path / "new.dnstap").write_bytes(stream(*asked))
         own.place.do("ingest", CASE, tmp_path / "new.dnstap")
         rows = {row["sensor"]: row for row in own.json(f"{SENSORS}.json")["sensors"]}

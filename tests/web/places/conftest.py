@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 DAYS = 21
 BIG, SMALL, OTHER, SIX = 64500, 64501, 64502, 64503
-WAITED_FOR = (
-    *((kind, True) for kind in ("places", "distinct_places", "bystanders", "overview")),
-    ("overview", False),
-)
-"""What the pages show is worked out beside them; the tests are about what then stands there."""
 HOSTILE = "<script>alert(5)</script> =1+1 \u202eTEN"
 OWNER = Viewer("owner", Role.OWNER, (f"AS{SMALL}", "192.0.2.0/28"))
 
@@ -56,7 +51,7 @@ def addresses(day: int) -> Iterator[str]:
     yield from (f"2001:db8:{n:x}::1" for n in range(1, 13))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def spread(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The home; for reading only."""
     folder = tmp_path_factory.mktemp("spread")
@@ -90,24 +85,20 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def application(spread: Place) -> Any:
+    """The application over it; what a page needs is worked out on the way to it."""
     from remnant.web.app import create_app
 
-    return create_app(settings_of(spread))
+    return create_app(settings_of(spread), beside=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def as_viewer(application: Any) -> Iterator[Callable[[Viewer], TestClient]]:
     """Return the application as somebody sees it."""
     from fastapi.testclient import TestClient
 
     with TestClient(application, base_url="http://127.0.0.1", follow_redirects=False) as client:
-        for kind, internal in WAITED_FOR:
-            found = application.state.site.results.wait(
-                "spread", kind, internal=internal, seconds=300
-            )
-            assert found.is_current, kind
 
         def ask(viewer: Viewer) -> TestClient:
             def let_in(request: Request) -> None:

@@ -2,6 +2,7 @@
 // server and stays as it is; its numbers are the JSON of the figure, fetched when somebody looks.
 const SVG = "http://www.w3.org/2000/svg";
 const DAY = 86_400_000;
+const RETRY_MS = 2000;
 const NUMBER = new Intl.NumberFormat("en", {maximumSignificantDigits: 4});
 const WHOLE = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
 const DATE = new Intl.DateTimeFormat("en-GB", {
@@ -63,17 +64,19 @@ class Curve {
 
   async load() {
     if (this.rows || this.loading) return this.loading;
-    this.loading = fetch(this.figure.dataset.curve, {headers: {accept: "application/json"}})
+    const mine = this.loading = fetch(this.figure.dataset.curve, {headers: {accept: "application/json"}})
       .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
       .then((data) => {
+        if (mine !== this.loading) return; // of an older state
         this.columns = data.columns.filter((name) => name !== "start" && name !== "gap");
         this.rows = data.rows;
         this.starts = data.rows.map((row) => Date.parse(row.start));
         this.step = this.starts.length > 1 ? this.starts[1] - this.starts[0] : DAY;
         this.plot.setAttribute("aria-valuemax", Math.max(0, this.rows.length - 1));
       })
-      .catch(() => { this.loading = undefined; });
-    return this.loading;
+      // Tried again when somebody looks, but not at every move of a pointer.
+      .catch(() => setTimeout(() => { if (mine === this.loading) this.loading = undefined; }, RETRY_MS));
+    return mine;
   }
 
   // The numbers are those of an older state: they are fetched again when somebody looks.
@@ -178,26 +181,36 @@ class Curve {
     return out;
   }
 
-  moved(event) {
-    if (!this.rows) return;
-    const drawing = this.drawing();
+  // The numbers may come after the pointer: then what it points at by that time is shown.
+  async moved(event) {
+    this.pointed = event.clientX;
+    if (!this.rows) await this.load();
+    if (this.pointed !== undefined) this.point();
+  }
+
+  point() {
+    const drawing = this.rows && this.drawing();
     if (!drawing) return;
-    if (this.dragged !== undefined && Math.abs(event.clientX - this.dragged) > 5) {
+    if (this.dragged !== undefined && Math.abs(this.pointed - this.dragged) > 5) {
       this.mark = this.nearest(drawing.time(this.dragged));
     }
-    this.show(this.nearest(drawing.time(event.clientX)));
+    this.show(this.nearest(drawing.time(this.pointed)));
   }
 
   pressed(event) {
-    if (!this.zooms || event.button !== 0 || !this.rows) return;
+    if (!this.zooms || event.button !== 0) return;
     this.dragged = event.clientX;
     this.mark = null;
     this.plot.setPointerCapture(event.pointerId);
   }
 
-  released(event) {
+  async released(event) {
     if (this.dragged === undefined) return;
+    this.pointed = event.clientX;
     const far = Math.abs(event.clientX - this.dragged) > 5;
+    if (far && !this.rows) await this.load();
+    if (this.dragged === undefined) return;
+    if (far) this.point();
     this.dragged = undefined;
     if (far && this.mark !== null) this.zoom();
   }
@@ -206,11 +219,11 @@ class Curve {
     const steps = {ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7};
     const {key, shiftKey} = event;
     if (key === "Escape") return this.clear();
-    if (key === "Enter" && this.mark !== null) { event.preventDefault(); return this.zoom(); }
-    if (!(key in steps) && key !== "Home" && key !== "End") return undefined;
+    if (!(key in steps) && !["Home", "End", "Enter"].includes(key)) return undefined;
     event.preventDefault();
     await this.load();
     if (!this.rows?.length) return undefined;
+    if (key === "Enter") return this.mark === null ? undefined : this.zoom();
     const last = this.rows.length - 1;
     const from = this.at < 0 ? last : this.at;
     let to = key === "Home" ? 0 : key === "End" ? last : from + steps[key];
@@ -242,6 +255,7 @@ class Curve {
     this.readout.hidden = true;
     this.mark = null;
     this.dragged = undefined;
+    this.pointed = undefined;
     this.at = document.activeElement === this.plot ? this.at : -1;
   }
 }

@@ -61,6 +61,7 @@ function later() {
 
 async function refresh() {
   const begun = performance.now();
+  let failed = false;
   again = false;
   try {
     const headers = { accept: "text/html", "x-remnant-by-itself": "1" };
@@ -72,15 +73,15 @@ async function refresh() {
     else if (answer.ok) {
       tag = answer.headers.get("etag");
       update(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    } else if (answer.status !== 304) again = true;
+    } else failed = answer.status !== 304;
   } catch {
-    again = true; // the stream says that the connection is lost
+    failed = true; // the stream says that the connection is lost
   }
-  // A page that takes long to make is not asked for all the time.
+  // A page that takes long to make is not asked for all the time, nor is one that cannot be made.
   const now = performance.now();
-  next = now + Math.max(SHORTEST_MS, 2 * (now - begun), again ? 5_000 : 0);
+  next = now + Math.max(SHORTEST_MS, 2 * (now - begun), failed ? 5_000 : 0);
   busy = false;
-  if (again && !isOver) later();
+  if ((again || failed) && !isOver) later();
 }
 
 function update(page) {

@@ -1,6 +1,6 @@
 // The map's page: joins the data, the canvas, and what stands around it.
 
-import { MapData } from "./mapdata.js";
+import { MapData, fetched } from "./mapdata.js";
 import { Picture } from "./mappaint.js";
 import { View } from "./mapview.js";
 import { Panel, joinWords, neighbours } from "./mappanel.js";
@@ -83,6 +83,7 @@ class MapPage {
     this.root.dataset.ready = "";
     if (state.fold > 3 || state.open.size) await this.#members();
     await this.#traffic();
+    this.root.dataset.complete = "";
   }
 
   /** Return where a part of this map is; of a newer one it would fit nothing here. */
@@ -92,24 +93,24 @@ class MapPage {
 
   async #traffic() {
     if (!("days" in this.root.dataset)) return;
-    const answer = await fetch(this.#part("days"));
-    if (!answer.ok) return;
-    this.data.addDays(await answer.json());
+    const days = await fetched(this.#part("days"));
+    if (!days) { this.say("Requests of each day could not be loaded."); return; }
+    this.data.addDays(days);
     this.days.take(this.data, this.state.day);
     this.scene.byPair = null;
     if (this.state.day !== null) this.#day(this.state.day);
   }
 
   #members() {
-    this.loading ??= (async () => {
-      const answer = await fetch(this.#part("members"));
-      if (!answer.ok) {
-        this.say(answer.status === 409 ? "A newer map is there: reload to see what is folded." : "What is folded could not be loaded.");
+    this.loading ??= fetched(this.#part("members")).then((members) => {
+      if (members) {
+        this.data.addMembers(members);
+        this.#rebuild();
         return;
       }
-      this.data.addMembers(await answer.json());
-      this.#rebuild();
-    })();
+      this.loading = null; // whoever asks next tries again
+      this.say("What is folded could not be loaded; where a newer map is there, reload.");
+    });
     return this.loading;
   }
 

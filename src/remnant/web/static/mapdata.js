@@ -3,6 +3,16 @@
 const NONE = -1;
 const GOLDEN = Math.PI * (3 - Math.sqrt(5));
 
+/** What a part of the map's page says, or null where it cannot be had. */
+export async function fetched(path) {
+  try {
+    const answer = await fetch(path);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
 /** A map. Numbers of things: those of the folded map first, then members of folds, in order. */
 export class MapData {
   constructor(sent) {
