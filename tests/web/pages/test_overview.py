@@ -131,7 +131,9 @@ def test_every_link_of_a_page_leads_somewhere(known: TestClient, path: str) -> N
         assert not place or f'id="{place}"' in (there.text if there else page), link
 
 
-def test_names_that_are_asked_for_lead_to_their_pages(known: TestClient, public: TestClient) -> None:
+def test_names_that_are_asked_for_lead_to_their_pages(
+    known: TestClient, public: TestClient
+) -> None:
     row = re.compile(r'<th scope="row" class="name mono">(<a href="[^"]*/names/[^"]*">)?')
     assert all(link for link in row.findall(known.get(PATH).text))
     assert not any(link for link in row.findall(public.get(PATH).text))
