@@ -434,7 +434,8 @@ class Ingest:
         }
         answers = sum(row["answers"] or 0 for row in self.rows)
         say(
-            f"{len(self.rows):,} sources, {counts['records']:,} records = "
+            f"{len(self.rows):,} {'source' if len(self.rows) == 1 else 'sources'}, "
+            f"{counts['records']:,} records = "
             f"{counts['messages']:,} messages + {counts['malformed']:,} malformed + "
             f"{counts['skipped']:,} skipped; {counts['matched']:,} matched, "
             f"{counts['clock_faults']:,} clock faults, {answers:,} answers stored; {seconds:.1f} s"

@@ -46,6 +46,19 @@ def test_a_table_shows_hostile_text_as_text(monkeypatch: pytest.MonkeyPatch) -> 
     assert "\\x1b[2J" in shown
 
 
+def test_an_address_and_its_last_day_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    row = {
+        "value": "198.51.100.195",
+        "last_seen": "2015-06-30T23:23:57Z",
+        "network": "198.51.100.0/24 AS64500 a network with a long name",
+        "evidence": "A 198.51.100.195 of many names, as passive DNS says",
+    }
+    shown = render([row], list(row), "table")
+    assert "198.51.100.195 " in shown
+    assert "2015-06-30 23:23 " in shown
+
+
 def test_no_rows_is_said() -> None:
     assert render([], COLUMNS, "table") == "no rows\n"
     assert render([], COLUMNS, "json") == "[]\n"

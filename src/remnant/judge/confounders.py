@@ -16,6 +16,7 @@ import numpy as np
 from remnant import schema
 from remnant.estimate.coverage import vantages
 from remnant.estimate.decay import fit
+from remnant.estimate.measures import who
 from remnant.estimate.online import series
 from remnant.estimate.traffic import sightings
 from remnant.judge.guards import Guard
@@ -116,14 +117,15 @@ def _two_sides(ground: Ground) -> Guard:
         "high": trend.high,
     }
     found = f"{_percent(trend.low)} to {_percent(trend.high)} a day"
+    shares = f"The ratio of {who(host)} to {who(lookup)}"
     if (trend.low > 0 or trend.high < 0) and abs(trend.rate) > DRIFT * ground.r_min:
         if trend.rate > 0:
             why = "hosts that still ask reach the sinkhole less and less (blocked, or rerouted)"
         else:
             why = "lookups are seen less and less of the hosts that connect (resolvers, caches)"
-        text = f"Clients at {host} over those at {lookup} fall by {found}: {why}."
+        text = f"{shares} falls by {found}: {why}."
         return Guard(name, "failed", text, None, facts)
-    text = f"Clients at {host} and at {lookup} keep their ratio (it falls by {found})."
+    text = f"{shares} stays the same (it falls by {found})."
     return Guard(name, "passed", text, None, facts)
 
 

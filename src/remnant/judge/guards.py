@@ -18,6 +18,7 @@ from remnant import schema
 from remnant.errors import printable
 from remnant.estimate.coverage import delivering, sensors, vantages
 from remnant.estimate.decay import fit
+from remnant.estimate.measures import who
 from remnant.estimate.online import day_start, series
 from remnant.estimate.traffic import sightings
 from remnant.judge.watched import current_digest
@@ -314,9 +315,9 @@ def _vantages(ground: Ground) -> Guard:
         }
         found = f"{_percent(trend.low)} to {_percent(trend.high)} a day"
         if trend.low > ground.trend.high or trend.high < ground.trend.low:
-            text = f"Vantage {vantage} disagrees: on the same days it falls by {found}."
+            text = f"Another view disagrees: on the same days, {who(vantage)} fall by {found}."
             return Guard("vantages", "failed", text, None, facts)
-        text = f"Vantage {vantage} agrees: on the same days it falls by {found}."
+        text = f"Another view agrees: on the same days, {who(vantage)} fall by {found}."
         return Guard("vantages", "passed", text, None, facts)
     text = "No second vantage covers the same days."
     return Guard("vantages", "unavailable", text)

@@ -226,7 +226,8 @@ def _stated(view: View, fitted: Series) -> list[dict[str, object]]:
 
 
 def _window(case: Case, window: Window | None, fitted: Series) -> dict[str, object]:
-    takedown = f"the takedown was on {case.takedown.astimezone(UTC):%Y-%m-%d}"
+    on = case.takedown.astimezone(UTC)
+    takedown = f"the takedown was on {on.day} {on:%B %Y}"
     if window is None:
         return _item("window", f"No complete day after the takedown: {takedown}.", days=0)
     return _item(
@@ -258,10 +259,15 @@ def _values(fitted: Series) -> list[dict[str, object]]:
     week = min(7, len(fitted.days))
     first, last = float(fitted.values[:week].mean()), float(fitted.values[-week:].mean())
     text = (
-        f"Clients online in an average hour: {first:,.1f} in the first {week} fitted days, "
-        f"{last:,.1f} in the last {week}."
+        f"Clients online in an average hour: {_level(first)} in the first {week} fitted days, "
+        f"{_level(last)} in the last {week}."
     )
     return [_item("values", text, first=first, last=last)]
+
+
+def _level(clients: float) -> str:
+    """Return a mean of clients; digits after the point only where they matter."""
+    return f"{clients:,.0f}" if clients >= 100 else f"{clients:,.1f}"
 
 
 def _noise(trend: Trend) -> dict[str, object]:

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from remnant.report import wording
+from remnant.report.lands import name_of
 from remnant.report.palette import DARK, LIGHT, css
 from remnant.report.sparkline import sparkline
 
@@ -37,6 +38,7 @@ def environment(package: str) -> jinja2.Environment:
         "unit": wording.unit_word,
         "counted_in": wording.counted_in,
         "country": wording.country_name,
+        "country_long": name_of,
         "seen_by": lambda vantage: wording.VANTAGE_WORDS.get(vantage, (vantage, ""))[0],
     }
     env.globals["sparkline"] = sparkline

@@ -51,9 +51,11 @@ _CROWD: Final = 60
 _CELL: Final = 64
 _WIDEST: Final = 1000
 _PATH: Final = 30
-_TIMES: Final = ("start", "first", "last", "since", "until")
+_TIMES: Final = ("start", "first", "last", "since", "until", "first_seen", "last_seen")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _WHOLE: Final = ("address", "path", "state", "format", "proof", "country", "unit", "vantage")
+_NAMING: Final = ("path", "value")
+_ADDRESS: Final = 15  # an IPv4 address in two lines is misread
 _SIGNS: Final = {"passed": "ok", "failed": "FAIL", "unavailable": "n/a"}
 
 
@@ -233,7 +235,7 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
             overflow="fold",
             # Only words may be broken: a number or a time in two lines is misread.
             no_wrap=numeric or column in _TIMES or column in _WHOLE,
-            min_width=_least(shown, column) if numeric or column == "path" else None,
+            min_width=_least(shown, column) if numeric or column in _NAMING else None,
         )
     for row in shown:
         table.add_row(*(_text(_cell(row.get(column), name=column)) for column in columns))
@@ -246,9 +248,10 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 def _least(rows: Sequence[Mapping[str, Any]], column: str) -> int:
     """Return the width below which a column cannot be read."""
     words = max(map(len, column.split("_")))
-    if column != "path":
+    if column not in _NAMING:
         return words
-    return max(words, *(len(_cell(row.get(column), name=column)) for row in rows))
+    longest = max(len(_cell(row.get(column), name=column)) for row in rows)
+    return max(words, longest if column == "path" else min(longest, _ADDRESS))
 
 
 def _cell(value: Any, limit: int = _CELL, *, name: str = "") -> str:  # noqa: ANN401 - any JSON value

@@ -28,7 +28,6 @@ from remnant.report.sparkline import sparkline
 from remnant.web.access.forms import csrf, csrf_value
 from remnant.web.name_path import name_part
 from remnant.web.places import words
-from remnant.web.places.lands import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +93,6 @@ def environment() -> jinja2.Environment:
         "text_lines": lambda text: "\n".join(map(wording.legible, text.splitlines())),
         "last_day": lambda end: wording.day(end - timedelta(microseconds=1) if end else None),
         "amount": wording.amount,
-        "country_long": name_of,
         "half_life": words.half_life,
         "rank": words.rank,
         "change": words.change,

@@ -118,6 +118,27 @@ def test_all_six_questions_are_answered_on_the_page(known: TestClient) -> None:
     assert told["still"]["short"] == "Yes, it still asks"
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/names", f"{PATH}/networks"])
+def test_every_link_of_a_page_leads_somewhere(known: TestClient, path: str) -> None:
+    page = known.get(path).text
+    links = set(re.findall(r'<a[^>]* href="([^"]+)"', page))
+    for link in links:
+        address, _, place = link.replace("&amp;", "&").partition("#")
+        if "." in address.rpartition("/")[2].partition("?")[0]:
+            continue  # a file, drawn when it is asked for; tests of files ask for them
+        there = known.get(address) if address else None
+        assert there is None or there.status_code == 200, (link, there)
+        assert not place or f'id="{place}"' in (there.text if there else page), link
+
+
+def test_names_that_are_asked_for_lead_to_their_pages(
+    known: TestClient, public: TestClient
+) -> None:
+    row = re.compile(r'<th scope="row" class="name mono">(<a href="[^"]*/names/[^"]*">)?')
+    assert all(link for link in row.findall(known.get(PATH).text))
+    assert not any(link for link in row.findall(public.get(PATH).text))
+
+
 def test_what_strangers_wrote_stays_text(known: TestClient) -> None:
     page = known.get(PATH).text
     assert TITLE not in page

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from remnant import schema
 from remnant.errors import NoData
+from remnant.report.lands import name_of
 from remnant.report.wording import country_name, day, number
 from remnant.web.access.networks import owns
 from remnant.web.access.viewer import Role
 from remnant.web.places.answers import content_of
 from remnant.web.places.as_names import as_names
 from remnant.web.places.clients import client_rows
-from remnant.web.places.lands import name_of
 from remnant.web.places.parts import MOST_CLIENT_ROWS, recent
 from remnant.web.places.prefixes import counting_unit
 from remnant.web.places.rows import published

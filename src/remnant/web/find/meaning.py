@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from remnant.enrich.content import MAX_ASN
 from remnant.names import NameSyntaxError, fold
-from remnant.web.places.lands import find
+from remnant.report.lands import find
 from remnant.web.places.prefixes import PrefixError, parse
 
 if TYPE_CHECKING:

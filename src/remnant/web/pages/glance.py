@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from remnant.report import wording
-from remnant.web.places.lands import name_of
+from remnant.report.lands import name_of
 from remnant.windows import Window, parse_time
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from remnant.report.lands import UNKNOWN
 from remnant.report.wording import legible
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS, EVERYONE, Role
@@ -32,7 +33,6 @@ from remnant.web.places.answers import (
 from remnant.web.places.asking import MOST_ROWS, PlacesQuery
 from remnant.web.places.bars import widths
 from remnant.web.places.drawn import as_file, drawn, picked
-from remnant.web.places.lands import UNKNOWN
 from remnant.web.places.order import Paged, paged
 from remnant.web.places.rows import PlaceRow, exact, label_of, value_of
 from remnant.web.problem import RESPONSES

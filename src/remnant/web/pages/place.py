@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from remnant import schema
+from remnant.report.lands import UNKNOWN, name_of
 from remnant.web.access.gate import admits
 from remnant.web.access.networks import owns
 from remnant.web.access.viewer import ANALYSTS, EVERYONE, OWNERS, Role
@@ -28,7 +29,6 @@ from remnant.web.places.asking import Days
 from remnant.web.places.bars import widths
 from remnant.web.places.clients import client_rows
 from remnant.web.places.drawn import Drawn, as_file, drawn, of_lines
-from remnant.web.places.lands import UNKNOWN, name_of
 from remnant.web.places.parts import (
     MOST_CLIENT_ROWS,
     by_prefix,

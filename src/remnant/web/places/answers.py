@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from remnant.errors import NoData
+from remnant.report.lands import UNKNOWN, name_of, tiles
 from remnant.web.access.networks import owns
 from remnant.web.access.viewer import Role
-from remnant.web.places.lands import UNKNOWN, name_of, tiles
 from remnant.web.places.rows import PlaceRow, exact, published
 from remnant.web.places.seen import Scope, curves, places, scope
 from remnant.windows import parse_time

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel
 
 from remnant.report.facts import Pulse
+from remnant.report.lands import name_of
 from remnant.report.suppress import Hidden
 from remnant.web.places.as_names import as_names
-from remnant.web.places.lands import name_of
 from remnant.web.places.seen import places
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from remnant.report.lands import UNKNOWN
 from remnant.report.wording import number
-from remnant.web.places.lands import UNKNOWN
 
 if TYPE_CHECKING:
     from remnant.web.places.rows import PlaceRow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remnant.web.places.lands import NAMES, find, name_of, tiles
+from remnant.report.lands import NAMES, find, name_of, tiles
 
 
 def test_every_code_of_iso_3166_has_a_name() -> None:
