@@ -49,13 +49,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MEMORIES", "Evidence", "Lines", "chance_of", "evidence_of", "lines_at", "pooled"]
 
-MEMORIES: Final = np.array([0.0, 0.15, 0.3, 0.45, 0.6, 0.72, 0.84, 0.92, 0.97])
-"""Lag-1 correlations over which the noise is averaged."""
+MEMORIES: Final = np.array([0.0, 0.15, 0.3, 0.45, 0.6, 0.72, 0.84])
+"""Lag-1 correlations over which the noise is averaged. With longer ones any step is a wander of the
+noise, and little would be found; the chance of a find is held up to the last ``NULL_MEMORIES``.
+"""
 
 WIDTHS: Final = (1, 3, 5)
 """Days that a change may take: on the last of them the new level is reached."""
 
-NULL_MEMORIES: Final = (0.0, 0.3, 0.6, 0.8, 0.9)
+NULL_MEMORIES: Final = (0.0, 0.3, 0.6, 0.8, 0.85)
 """Lag-1 correlations at which the chance is taken; the highest chance counts."""
 
 REPEATS: Final = 499
@@ -347,7 +349,7 @@ def _odds(design: _Design, rows: Floats, lost: int) -> Floats:
     return np.where(design.allowed, odds, -np.inf)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _null(days: bytes, places: bytes, lost: int) -> Floats:
     """Return the evidence of series without a break, float64[memories, repeats]."""
     known = np.frombuffer(days, dtype=np.int64)
