@@ -16,8 +16,9 @@ likelihood of two lines over that of one, phi integrated out in both: no estimat
 in, so its downward bias in short pieces does not arise, and degrees of freedom are counted. B of a
 place is the mean over the widths; the evidence of several places is the log of the mean of theirs.
 
-Its distribution without a break hardly depends on phi; the chance of a value as high is taken at
-the memory that makes it highest.
+The chance of a value as high without a break is taken from made-up series, for several memories
+and for a part of the variance that remembers nothing (counting: it makes the memory look short);
+the highest chance of all counts.
 
 References:
     Andrews, Econometrica 61 (1993), 821-856 (tests for a break at an unknown place).
@@ -28,6 +29,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -57,8 +59,11 @@ noise, and little would be found; the chance of a find is held up to the last ``
 WIDTHS: Final = (1, 3, 5)
 """Days that a change may take: on the last of them the new level is reached."""
 
-NULL_MEMORIES: Final = (0.0, 0.3, 0.6, 0.8, 0.85)
-"""Lag-1 correlations at which the chance is taken; the highest chance counts."""
+NULL_MEMORIES: Final = (0.0, 0.5, 0.8)
+"""Lag-1 correlations at which the chance is taken."""
+
+WORST_SHARE: Final = 0.5
+"""The share of counting noise that hides a long memory best."""
 
 REPEATS: Final = 499
 """Made-up series without a break, for each of these."""
@@ -81,6 +86,11 @@ class Evidence:
     places: Places
     log_odds: Floats
     widths: Places
+
+    def at(self, places: Places) -> Evidence:
+        """Return what it says about some of its places."""
+        rows = np.searchsorted(self.places, places)
+        return Evidence(places, self.log_odds[rows], self.widths[rows])
 
     @property
     def total(self) -> float:
@@ -138,13 +148,16 @@ def evidence_of(series: LogSeries, places: Places) -> Evidence:
 def chance_of(series: LogSeries, places: Places, total: float) -> float:
     """Return the share of series without a break whose ``Evidence.total`` is as high.
 
-    The share is the highest of all ``NULL_MEMORIES``. The made-up series have the same days and
-    places; scale, level and slope do not matter. The seed is fixed.
+    The share is the highest of all ``NULL_MEMORIES``, with the counting noise of the series and
+    without. The made-up series have the same days and places; scale, level and slope do not matter.
+    The seed is fixed.
     """
     days = series.days - series.days[0]
-    null = _null(days.tobytes(), np.asarray(places, np.int64).tobytes(), _lost(series))
-    hits = (null >= total).sum(axis=1)
-    return float((1 + hits.max()) / (1 + null.shape[1]))
+    key = days.tobytes(), np.asarray(places, np.int64).tobytes(), _lost(series)
+    hits = max(
+        int((null >= total).sum()) for null in _null(*key, math.ceil(10 * _counting(series)))
+    )
+    return (1 + hits) / (1 + REPEATS)
 
 
 def lines_at(series: LogSeries, place: int, width: int = 1) -> Lines:
@@ -224,6 +237,12 @@ class _Design:
 def _lost(series: LogSeries) -> int:
     """Return the degrees of freedom that the weekdays took; a short piece bears its part."""
     return min(series.lost, len(series.days) // 7)
+
+
+def _counting(series: LogSeries) -> float:
+    """Return the share of the days' variance that counting alone explains, 0 to 1."""
+    precision = series.weight * series.scale
+    return float(np.clip(1.0 - series.dispersion * precision, 0.0, 1.0).mean())
 
 
 def _design_of(days: Days, root: Floats, places: Places) -> _Design:
@@ -350,18 +369,28 @@ def _odds(design: _Design, rows: Floats, lost: int) -> Floats:
 
 
 @lru_cache(maxsize=512)
-def _null(days: bytes, places: bytes, lost: int) -> Floats:
-    """Return the evidence of series without a break, float64[memories, repeats]."""
+def _null(days: bytes, places: bytes, lost: int, tenths: int) -> Floats:
+    """Return the evidence of series without a break, float64[kinds of noise, repeats].
+
+    Args:
+        days: int64, from 0.
+        places: int64.
+        lost: degrees of freedom that are gone.
+        tenths: of the variance that are counting noise, rounded up.
+    """
     known = np.frombuffer(days, dtype=np.int64)
     design = _design_of(known, np.ones(len(known)), np.frombuffer(places, dtype=np.int64))
     rng = np.random.default_rng(_SEED)
-    fresh = rng.normal(size=(REPEATS, len(known)))
+    fresh, counted = rng.normal(size=(2, REPEATS, len(known)))
+    shares = {0.0, min(tenths / 10, WORST_SHARE)}
     made = []
     for phi in NULL_MEMORIES:
         noise = fresh.copy()
         spread = np.sqrt(fresh_noise(known, phi))
         for day, shared in enumerate((phi ** np.diff(known).astype(np.float64)).tolist(), 1):
             noise[:, day] = shared * noise[:, day - 1] + spread[day] * fresh[:, day]
-        odds = _odds(design, noise, lost)
-        made.append(pooled(pooled(odds.swapaxes(1, 2))))
+        for share in sorted(shares) if phi else [0.0]:
+            mixed = math.sqrt(1.0 - share) * noise + math.sqrt(share) * counted
+            odds = _odds(design, mixed, lost)
+            made.append(pooled(pooled(odds.swapaxes(1, 2))))
     return np.array(made)

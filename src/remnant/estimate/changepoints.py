@@ -177,8 +177,13 @@ class _Cut:
 def _test(series: LogSeries, start: int, stop: int, known: list[int]) -> _Cut | None:
     """Return the clearest break of the rows [start, stop); null where no test finds one."""
     piece = series.head(stop).tail(start)
-    searched = _tested(piece, _thinned(_inner(piece.days, MINIMUM_SEGMENT_DAYS), _MOST_SEARCHED))
-    dated = _tested(piece, _places_of(known, piece.days))
+    anywhere = _thinned(_inner(piece.days, MINIMUM_SEGMENT_DAYS), _MOST_SEARCHED)
+    named = _places_of(known, piece.days)
+    both = np.union1d(anywhere, named).astype(np.int64)
+    if not len(both):
+        return None
+    whole = evidence_of(piece, both)
+    searched, dated = _tested(piece, whole, anywhere), _tested(piece, whole, named)
     if searched is None and dated is None:
         return None
     if dated is None:
@@ -198,11 +203,11 @@ def _test(series: LogSeries, start: int, stop: int, known: list[int]) -> _Cut | 
     return _Cut(start + _best(searched[0]), "search", searched[1])
 
 
-def _tested(piece: LogSeries, places: Places) -> tuple[Evidence, float] | None:
+def _tested(piece: LogSeries, whole: Evidence, places: Places) -> tuple[Evidence, float] | None:
     """Return the evidence and its chance where they speak for a break at one of the places."""
     if not len(places):
         return None
-    evidence = evidence_of(piece, places)
+    evidence = whole.at(places)
     if evidence.total <= 0.0:
         return None
     chance = chance_of(piece, places, evidence.total)
