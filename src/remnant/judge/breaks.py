@@ -104,7 +104,7 @@ def check_breaks(
         f"{_told(one)}: {printable(one.explanation, 2 * _TEXT)}" for one in found[:_MOST_SHOWN]
     )
     plural = "break" if len(found) == 1 else "breaks"
-    text = f"The curve has {len(found)} {plural}: {shown}. {since}"
+    text = f"The curve has {len(found)} {plural}: {shown}. {since}{_without(ground, last)}"
     text += "".join(f" {words}" for words in _meaning(ground.kept.vantage, last, views))
     return Guard("breaks", "info", text, None, facts)
 
@@ -138,11 +138,23 @@ def _since(ground: Ground, last: Changepoint, minimum_days: int) -> tuple[str, T
             "cannot tell yet.",
             trend,
         )
-    low, high = (f"{-percent_a_day(rate):+.2f} %" for rate in (trend.high, trend.low))
-    said = f"Since then the {count} {days} alone change by {low} to {high} a day"
+    said = (
+        f"The {count} {days} since then change by {_a_day(trend.high)} to {_a_day(trend.low)} a "
+        f"day by themselves"
+    )
     if trend.low <= 0.0 and trend.high >= ground.r_min:
         return f"{said}: too few to tell yet whether clean-up goes on.", trend
     return f"{said}.", trend
+
+
+def _without(ground: Ground, last: Changepoint) -> str:
+    """Return how fast the curve falls beside a step, where the verdict's line has it in it."""
+    if last.jump_low <= 0.0 <= last.jump_high:
+        return ""
+    return (
+        f" The line of the verdict ({_a_day(ground.trend.rate)} a day) has the step in it; before "
+        f"the step it is {_a_day(last.rate_before)} a day."
+    )
 
 
 def _views(ground: Ground, one: Changepoint) -> list[dict[str, object]]:
@@ -306,8 +318,17 @@ def _told(one: Changepoint) -> str:
     when = f"{one.day:%Y-%m-%d}"
     if one.low != one.high:
         when += f" ({one.low:%Y-%m-%d} to {one.high:%Y-%m-%d})"
-    size = f"{_percent(one.jump)} ({_percent(one.jump_low)} to {_percent(one.jump_high)})"
-    return f"{size} on {when}, {_FOUND_BY[one.found_by]}"
+    if one.takes > 1:
+        when += f" within {one.takes} days"
+    if one.jump_low <= 0.0 <= one.jump_high:
+        what = f"a bend (from {_a_day(one.rate_before)} to {_a_day(one.rate_after)} a day)"
+    else:
+        what = f"{_percent(one.jump)} ({_percent(one.jump_low)} to {_percent(one.jump_high)})"
+    return f"{what} on {when}, {_FOUND_BY[one.found_by]}"
+
+
+def _a_day(rate: float) -> str:
+    return f"{-percent_a_day(rate):+.2f} %"
 
 
 def _percent(jump: float) -> str:
@@ -315,4 +336,6 @@ def _percent(jump: float) -> str:
 
 
 def _day_after(one: Changepoint) -> int:
-    return int((one.high - day_start(0)) / _DAY) + 1
+    """Return the first day on which a change is over, wherever in its interval it began."""
+    over = max(one.high, one.day + (one.takes - 1) * _DAY)
+    return int((over - day_start(0)) / _DAY) + 1
