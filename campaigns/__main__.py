@@ -1,9 +1,10 @@
 """Run the campaigns and write ``docs/quality.md``: ``python -m campaigns [--renew] [NAME ...]``.
 
 With names only those are run and their sections printed; the page is written by a whole run. With
-``--renew`` the sections of these names are written into the page, and all others stay as they are.
-What was run before is kept in ``.quality``, and not run again while the code that it rests on is as
-it was. The page says what each table was made from.
+``--renew`` the sections of these names are written into the page, and all others stay as they are;
+``--kept`` beside it runs nothing, and writes the rows that are kept. What was run before is kept in
+``.quality``, and not run again while the code that it rests on is as it was. The page says what
+each table was made from.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,8 +30,8 @@ _PAGE: Final = Path(__file__).parent.parent / "docs" / "quality.md"
 
 def main(words: list[str]) -> int:
     """Run the campaigns of these names (none: all) and return the exit code."""
-    renew = "--renew" in words
-    names = [word for word in words if word != "--renew"]
+    renew, kept_only = "--renew" in words, "--kept" in words
+    names = [word for word in words if word not in {"--renew", "--kept"}]
     chosen = [campaign for campaign in every() if not names or campaign.name in names]
     unknown = set(names) - {campaign.name for campaign in chosen}
     if unknown or (renew and not names):
@@ -37,9 +39,12 @@ def main(words: list[str]) -> int:
         wrong = f"no such campaign: {', '.join(sorted(unknown))}" if unknown else "--renew what?"
         print(f"{wrong}; there are {known}", file=sys.stderr)
         return 2
+    if kept_only:
+        chosen = [some for some in map(_of_kept, chosen) if some.cells]
     made = _made(chosen)
     parts = [(campaign, [kept.outcomes for kept in made[campaign.name]]) for campaign in chosen]
-    told = {name: inputs(kept) for name, kept in made.items()}
+    cells = {campaign.name: len(campaign.cells) for campaign in every()}
+    told = {name: inputs(kept, of=cells[name]) for name, kept in made.items()}
     sections = {
         campaign.title: section(campaign, found, told[campaign.name]) for campaign, found in parts
     }
@@ -56,6 +61,12 @@ def main(words: list[str]) -> int:
         _PAGE.write_text(page(parts, seconds, told))
     print(f"written: {_PAGE}")
     return 0
+
+
+def _of_kept(campaign: Campaign) -> Campaign:
+    """Return a campaign with only those cells whose outcomes are kept."""
+    cells = tuple(cell for cell in campaign.cells if load(campaign.name, cell) is not None)
+    return replace(campaign, cells=cells)
 
 
 def _recorded(old: str, others: list[Campaign]) -> dict[str, str]:

@@ -73,11 +73,15 @@ def digests(paths: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def inputs(made: Sequence[Kept]) -> str:
+def inputs(made: Sequence[Kept], of: int | None = None) -> str:
     """Return what a table was made from, in words that no commit and no machine changes.
 
     The digest is the first 16 digits of the SHA-256 over the names and the SHA-256 of all files of
     code that any of its cells had loaded.
+
+    Args:
+        made: its cells.
+        of: how many cells there are, if some were not run.
     """
     files = {name: digest for kept in made for name, digest in kept.files.items()}
     words = "".join(f"{name} {files[name]}\n" for name in sorted(files))
@@ -86,7 +90,14 @@ def inputs(made: Sequence[Kept]) -> str:
     present = digests(_ROOT / name for name in files)
     changed = sum(present[name] != known for name, known in files.items())
     since = f"; {changed} of them have changed since" if changed else ""
-    return f"{len(files)} files of code, digest `{digest}`; {minutes:.1f} minutes of CPU{since}."
+    part = (
+        f"; {len(made)} of {of} cells, the others are not run yet"
+        if of not in {None, len(made)}
+        else ""
+    )
+    return (
+        f"{len(files)} files of code, digest `{digest}`; {minutes:.1f} minutes of CPU{since}{part}."
+    )
 
 
 def load(campaign: str, cell: Cell, *, changed: bool = False) -> Kept | None:

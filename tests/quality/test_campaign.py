@@ -190,4 +190,5 @@ def test_inputs_name_the_code_and_not_the_commit() -> None:
     assert inputs([kept]).startswith("3 files of code, digest `")
     assert "1.5 minutes of CPU" in inputs([kept])
     assert "have changed since" not in inputs([kept])
+    assert "; 1 of 9 cells, the others are not run yet" in inputs([kept], of=9)
     assert "; 3 of them have changed since" in inputs([older])
