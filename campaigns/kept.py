@@ -7,7 +7,7 @@ import pickle
 import sys
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -115,7 +115,18 @@ def load(campaign: str, cell: Cell, *, changed: bool = False) -> Kept | None:
         return None
     if not isinstance(kept, Kept) or kept.repeats != cell.repeats or not kept.files:
         return None
+    if not all(_whole(found) for found in _each(kept.outcomes)):
+        return None
     return kept if changed or digests(_ROOT / name for name in kept.files) == kept.files else None
+
+
+def _each(outcomes: Outcomes | dict[str, Outcomes]) -> Iterable[Outcomes]:
+    return outcomes.values() if isinstance(outcomes, dict) else (outcomes,)
+
+
+def _whole(outcomes: Outcomes) -> bool:
+    """Return whether outcomes have every field; those of an older version may lack one."""
+    return all(hasattr(outcomes, one.name) for one in fields(outcomes))
 
 
 def save(campaign: str, cell: Cell, kept: Kept) -> None:
