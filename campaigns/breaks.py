@@ -102,8 +102,8 @@ def campaign() -> Campaign:
             "holds up to a memory of 0.8, but with 28 days and that memory the search finds a "
             "little more than 2 %; why is not known yet. Noise with a longer memory does make "
             "steps, and more of them are found. With 28 days or a long memory small steps are not "
-            "told from noise. A step eight days before the end is out of reach of the search, which "
-            "needs 14. Found steps are those "
+            "told from noise. A step eight days before the end is out of reach of the search, "
+            "which needs 14. Found steps are those "
             "that noise made larger, so where few are found their size is overstated."
         ),
         small=(2, 7),
