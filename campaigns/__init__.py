@@ -23,6 +23,7 @@ MODULES: Final[tuple[str, ...]] = (
     "dga_bots",
     "half_life",
     "verdicts",
+    "breaks",
     "pooling",
     "events",
     "candidates",

@@ -7,18 +7,18 @@ import pickle
 import sys
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from campaigns.campaign import generator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from campaigns.campaign import Cell, Outcomes
 
-__all__ = ["Kept", "digests", "load", "loaded", "run", "save"]
+__all__ = ["Kept", "digests", "inputs", "load", "loaded", "run", "save"]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _FOLDER: Final = _ROOT / ".quality"
@@ -73,8 +73,41 @@ def digests(paths: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def load(campaign: str, cell: Cell) -> Kept | None:
-    """Return what was kept of a cell; null where there is nothing, or the code has changed."""
+def inputs(made: Sequence[Kept], of: int | None = None) -> str:
+    """Return what a table was made from, in words that no commit and no machine changes.
+
+    The digest is the first 16 digits of the SHA-256 over the names and the SHA-256 of all files of
+    code that any of its cells had loaded.
+
+    Args:
+        made: its cells.
+        of: how many cells there are, if some were not run.
+    """
+    files = {name: digest for kept in made for name, digest in kept.files.items()}
+    words = "".join(f"{name} {files[name]}\n" for name in sorted(files))
+    digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+    minutes = sum(kept.seconds for kept in made) / 60
+    present = digests(_ROOT / name for name in files)
+    changed = sum(present[name] != known for name, known in files.items())
+    since = f"; {changed} of them have changed since" if changed else ""
+    part = (
+        f"; {len(made)} of {of} cells, the others are not run yet"
+        if of not in {None, len(made)}
+        else ""
+    )
+    return (
+        f"{len(files)} files of code, digest `{digest}`; {minutes:.1f} minutes of CPU{since}{part}."
+    )
+
+
+def load(campaign: str, cell: Cell, *, changed: bool = False) -> Kept | None:
+    """Return what was kept of a cell; null where there is nothing, or the code has changed.
+
+    Args:
+        campaign: its name.
+        cell: the cell.
+        changed: return it even where the code has changed since.
+    """
     try:
         # Our own file, in a folder of this checkout.
         kept = pickle.loads(_path(campaign, cell).read_bytes())  # noqa: S301
@@ -82,7 +115,18 @@ def load(campaign: str, cell: Cell) -> Kept | None:
         return None
     if not isinstance(kept, Kept) or kept.repeats != cell.repeats or not kept.files:
         return None
-    return kept if digests(_ROOT / name for name in kept.files) == kept.files else None
+    if not all(_whole(found) for found in _each(kept.outcomes)):
+        return None
+    return kept if changed or digests(_ROOT / name for name in kept.files) == kept.files else None
+
+
+def _each(outcomes: Outcomes | dict[str, Outcomes]) -> Iterable[Outcomes]:
+    return outcomes.values() if isinstance(outcomes, dict) else (outcomes,)
+
+
+def _whole(outcomes: Outcomes) -> bool:
+    """Return whether outcomes have every field; those of an older version may lack one."""
+    return all(hasattr(outcomes, one.name) for one in fields(outcomes))
 
 
 def save(campaign: str, cell: Cell, kept: Kept) -> None:

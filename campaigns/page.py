@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,14 +11,16 @@ import numpy as np
 from campaigns.campaign import METRICS, rows_of, score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from campaigns.campaign import Campaign, Goal, Metric, Outcomes, Row, Score
 
     Found = Sequence[Outcomes | dict[str, Outcomes]]
 
-__all__ = ["goals_met", "page", "section"]
+__all__ = ["as_before", "goals_met", "page", "renewed", "section"]
 
+_INPUTS: Final = "Made from: "
+_UNKNOWN: Final = "an earlier whole run, which did not record it."
 _NO_ERROR: Final = 1e-6
 
 _SHARES = {
@@ -35,8 +38,19 @@ _SHARES = {
 }
 
 
-def page(parts: Sequence[tuple[Campaign, Found]], seconds: float) -> str:
-    """Return the whole page (Markdown)."""
+def page(
+    parts: Sequence[tuple[Campaign, Found]],
+    seconds: float,
+    inputs: Mapping[str, str] | None = None,
+) -> str:
+    """Return the whole page (Markdown).
+
+    Args:
+        parts: the campaigns and their outcomes.
+        seconds: of CPU that they took.
+        inputs: what each was made from, in words, by its name.
+    """
+    known = inputs or {}
     met = [
         (campaign, state) for campaign, found in parts for _, state in goals_met(campaign, found)
     ]
@@ -60,12 +74,72 @@ def page(parts: Sequence[tuple[Campaign, Found]], seconds: float) -> str:
         *(f"| {_name(metric)} | {text} |" for metric, text in METRICS.items()),
         "",
     ]
-    lines += ["\n\n".join(section(campaign, found) for campaign, found in parts), ""]
+    sections = [section(campaign, found, known.get(campaign.name, "")) for campaign, found in parts]
+    lines += ["\n\n".join(sections), ""]
     return "\n".join(lines)
 
 
-def section(campaign: Campaign, found: Found) -> str:
-    """Return the section of one campaign (Markdown)."""
+def renewed(old: str, new: Mapping[str, str], order: Sequence[str]) -> str:
+    """Return a page with some sections made anew, and all others as they are.
+
+    Goals and minutes in its head are those of all its tables. Where a section does not say what it
+    was made from, it now says that this was not recorded.
+
+    Args:
+        old: the page.
+        new: sections by title.
+        order: the titles of all campaigns; a section of none of them is left out.
+    """
+    head, *rest = old.split("\n## ")
+    before = {part.partition("\n")[0]: f"## {part.strip()}" for part in rest}
+    sections = {
+        title: new.get(title) or _stated(before[title])
+        for title in order
+        if title in new or title in before
+    }
+    marks = "".join(
+        line for text in sections.values() for line in text.splitlines() if line.startswith("|")
+    )
+    reached, missed = marks.count("✓"), marks.count("✗")
+    head = re.sub(
+        r"\*\*\d+ of \d+ goals are met\.\*\*",
+        f"**{reached} of {reached + missed} goals are met.**",
+        head,
+    )
+    more = sum(
+        _minutes(text) - _minutes(before.get(title, ""))
+        for title, text in new.items()
+        if _bare(text) != _bare(before.get(title, ""))
+    )
+    head = re.sub(
+        r"The run takes (\d+) minutes of CPU\.",
+        lambda found: f"The run takes {int(found[1]) + more:.0f} minutes of CPU.",
+        head,
+    )
+    return "\n\n".join([head.strip(), *sections.values()]) + "\n"
+
+
+def as_before(old: str, text: str) -> bool:
+    """Return whether a page has this section, but for what it was made from."""
+    _, *rest = old.split("\n## ")
+    return any(_bare(f"## {part.strip()}") == _bare(text) for part in rest)
+
+
+def _bare(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith(_INPUTS)).strip()
+
+
+def _stated(text: str) -> str:
+    return text if f"\n{_INPUTS}" in text else f"{text}\n\n{_INPUTS}{_UNKNOWN}"
+
+
+def _minutes(text: str) -> float:
+    found = re.search(rf"^{_INPUTS}.*; ([0-9.]+) minutes of CPU", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def section(campaign: Campaign, found: Found, inputs: str = "") -> str:
+    """Return the section of one campaign (Markdown); ``inputs`` says what it was made from."""
     rows = _rows(campaign, found)
     factors = list(dict.fromkeys(key for row in rows for key in row.label))
     head = [*factors, "repeats", *(_name(metric) for metric in campaign.metrics)]
@@ -90,6 +164,8 @@ def section(campaign: Campaign, found: Found) -> str:
         lines += ["", f"Best published: {campaign.anchor.strip()}"]
     if campaign.notes:
         lines += ["", campaign.notes.strip()]
+    if inputs:
+        lines += ["", f"{_INPUTS}{inputs}"]
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from estimate.fakeview import DAY, START, hourly_view, settings
 from remnant.cases.model import Case, Event
 from remnant.estimate.changepoints import Changepoint
 from remnant.estimate.online import series
+from remnant.judge import breaks
 from remnant.judge.breaks import causes, check_breaks, rests_on
 from remnant.judge.guards import Ground
 from remnant.judge.verdict import judge
@@ -50,6 +52,87 @@ def test_fall_that_is_one_step_with_a_lost_name_fails() -> None:
     assert found.clear_from > START + STEP * DAY
 
 
+def test_failed_check_says_on_how_many_days_the_time_since_stands() -> None:
+    found = check_breaks(*ground(stepped(), lost()))
+    short = check_breaks(*ground(stepped(days=34), lost()))
+
+    assert "The 23 days since then change by" in found.sentence
+    assert found.facts["days_since"] == 23
+    assert found.facts["rate_since"] is not None
+    assert short.state == "failed"
+    assert "stands on 13 days, and 14 are needed: cannot tell yet" in short.sentence
+
+
+def test_check_says_which_test_found_it() -> None:
+    alone = check_breaks(*ground(stepped()))
+    on_record = check_breaks(*ground(stepped(), lost()))
+
+    assert "found by the search over all days:" in alone.sentence
+    assert "found by the search over all days and by the test at dates on record" in (
+        on_record.sentence
+    )
+    assert on_record.facts["breaks"][0]["found_by"] == "both"  # type: ignore[index]
+
+
+def test_step_a_week_before_the_end_is_found_by_its_date_alone() -> None:
+    found = check_breaks(*ground(stepped(days=29), lost()))
+
+    assert "found by the test at dates on record" in found.sentence
+    assert "found by the search" not in found.sentence
+    assert "cannot tell yet" in found.sentence
+
+
+def test_check_says_what_the_verdicts_line_would_be_without_the_step() -> None:
+    found = check_breaks(*ground(stepped()))
+
+    assert "has the step in it; before the step it is" in found.sentence
+
+
+def other_view(
+    monkeypatch: pytest.MonkeyPatch, vantage: str, size: float, **more: Any
+) -> tuple[Ground, Any]:
+    """A stepped series at the resolver, and another vantage with a step of this size."""
+    own, other = stepped(**more), stepped(size, **more)
+
+    def one_of(view: Any, window: Any, which: str) -> Any:
+        return replace(series(view if which == "resolver" else other, window), vantage=which)
+
+    monkeypatch.setattr(breaks, "series", one_of)
+    monkeypatch.setattr(breaks, "vantages", lambda _: ["resolver", vantage])
+    base, after = ground(own)
+    kept = replace(base.kept, vantage="resolver")
+    return replace(base, kept=kept), after
+
+
+def test_lookups_and_arrivals_that_step_together_have_left_the_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = check_breaks(*other_view(monkeypatch, "sinkhole_http", 0.5))
+
+    assert "sinkhole_http steps on the same date" in found.sentence
+    assert "hosts stopped asking for the watched names" in found.sentence
+    assert "moved to names that the case does not watch" in found.sentence
+
+
+def test_arrivals_that_stay_as_they_are_contradict_a_step_of_the_lookups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = check_breaks(*other_view(monkeypatch, "sinkhole_http", 0.0))
+
+    assert "sinkhole_http shows no such step" in found.sentence
+    assert "Hosts still arrive" in found.sentence
+    assert "moved to names" not in found.sentence
+
+
+def test_a_second_view_of_the_lookups_alone_says_nothing_of_where_hosts_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = check_breaks(*other_view(monkeypatch, "sinkhole_dns", 0.5))
+
+    assert "sinkhole_dns steps on the same date" in found.sentence
+    assert "moved to names" not in found.sentence
+
+
 def test_step_that_a_notice_explains_is_told_and_not_judged() -> None:
     found = check_breaks(*ground(stepped(), lost("notice")))
 
@@ -88,7 +171,9 @@ def test_sensors_and_gaps_are_causes() -> None:
 )
 def test_step_must_be_half_of_the_fall(jump: float, rate: float, rests: bool) -> None:
     at = START + 20 * DAY
-    one = Changepoint(at, at, at, jump, rate, rate, 0.01)
+    one = Changepoint(
+        at, at, at, jump, jump - 0.1, jump + 0.1, rate, rate, 0.05, 0.3, 1, "search", 0.01
+    )
     first = 16_533
 
     assert (rests_on([one], first, first + 39) is one) is rests

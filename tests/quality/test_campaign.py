@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +19,9 @@ from campaigns.campaign import (
     ratio_interval,
     score,
 )
-from campaigns.page import goals_met, page, section
+from campaigns.kept import Kept, inputs, loaded
+from campaigns.kept import digests as digests_of
+from campaigns.page import as_before, goals_met, page, renewed, section
 
 NAN = float("nan")
 
@@ -140,3 +143,52 @@ def test_the_same_words_give_the_same_numbers() -> None:
     assert (first[0].value == second[0].value).all()
     other = generator("trial", {"spread": "2"}).normal()
     assert other != generator("trial", {"spread": "1"}).normal()
+
+
+def other(title: str) -> Campaign:
+    return replace(CAMPAIGN, name=title.lower(), title=title, notes="")
+
+
+def test_renewing_one_section_leaves_the_others_and_counts_all_goals() -> None:
+    first, second = other("First"), other("Second")
+    old = page([(first, run()), (CAMPAIGN, run())], 120)
+    assert "**2 of 4 goals are met.**" in old
+    assert "The run takes 2 minutes of CPU." in old
+
+    new = section(second, run(), "5 files of code, digest `00`; 3.0 minutes of CPU.")
+    found = renewed(old, {"Second": new}, ["First", "Second", "A trial"])
+
+    titles = [line for line in found.splitlines() if line.startswith("## ")]
+    assert titles == ["## First", "## Second", "## A trial"]
+    assert section(first, run()) in found
+    assert "**3 of 6 goals are met.**" in found
+    assert "The run takes 5 minutes of CPU." in found
+    assert found.count("Made from: an earlier whole run, which did not record it.") == 2
+    assert "Made from: 5 files of code" in found
+    assert renewed(found, {"Second": new}, ["First", "Second", "A trial"]) == found
+
+
+def test_a_campaign_that_is_gone_leaves_the_page() -> None:
+    old = page([(other("First"), run()), (CAMPAIGN, run())], 60)
+
+    assert "## First" not in renewed(old, {}, ["A trial"])
+
+
+def test_a_section_is_known_again_whatever_it_was_made_from() -> None:
+    old = page([(CAMPAIGN, run())], 60, {"trial": "3 files of code, digest `aa`."})
+
+    assert as_before(old, section(CAMPAIGN, run()))
+    assert not as_before(old, section(replace(CAMPAIGN, text="Other numbers."), run()))
+
+
+def test_inputs_name_the_code_and_not_the_commit() -> None:
+    files = digests_of(loaded()[:3])
+    kept = Kept(run()[0], 400, 90.0, files)
+    older = Kept(run()[0], 400, 90.0, dict.fromkeys(files, "0" * 64))
+
+    assert inputs([kept, kept]) == inputs([kept, kept])
+    assert inputs([kept]).startswith("3 files of code, digest `")
+    assert "1.5 minutes of CPU" in inputs([kept])
+    assert "have changed since" not in inputs([kept])
+    assert "; 1 of 9 cells, the others are not run yet" in inputs([kept], of=9)
+    assert "; 3 of them have changed since" in inputs([older])

@@ -1,28 +1,32 @@
 """Dates on which the curve breaks, each with what is known to have happened then.
 
-A break is found by ``segments`` and kept only where chance seldom finds one as good: the same
-search is run on made-up series without a break, whose noise and memory are drawn from what the data
-say about them. Each break has an interval of dates; whatever is on record inside it stands beside
-it, and where nothing is, the break is unexplained. A break is never called a clean-up here.
+There are two tests. The **search** asks whether the curve breaks on any day at least 14 days from
+both ends. The test at **known dates** asks the same of the dates on record alone (events of the
+case, sensors, the watchlist), as few as 7 days from an end: as it does not pay for looking
+everywhere, it sees smaller steps. Both weigh the evidence of ``break_evidence``, each at a level
+of its own, which holds for all days or all dates together.
+
+Where there is a break the series is cut, and both pieces are tested in the same way. Each break has
+an interval of dates; whatever is on record inside it stands beside it, and where nothing is, the
+break is unexplained. A break is never called a clean-up here.
 
 References:
-    Davies, Biometrika 74 (1987), 33-43 (a break's place is undefined without one, so the usual
-    tests do not hold; simulation does).
+    Bai, Econometric Theory 13 (1997), 315-352 (one break after the other, dates refined in turn).
+    Andrews, Econometrica 61 (1993), 821-856 (a break's place is undefined without one).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from remnant.estimate.decay import PHI, Trend, fit
+from remnant.estimate.break_evidence import chance_of, evidence_of, lines_at
 from remnant.estimate.loglinear import prepare
 from remnant.estimate.online import day_start
-from remnant.estimate.segments import Break, costs_of, segment
+from remnant.estimate.segments import MINIMUM_SEGMENT_DAYS, MOST_BREAKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,21 +34,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from remnant.estimate.break_evidence import Evidence
     from remnant.estimate.loglinear import LogSeries
 
     Floats = NDArray[np.float64]
     Days = NDArray[np.int64]
+    Places = NDArray[np.int64]
 
-__all__ = ["Cause", "Changepoint", "annotate", "chance", "find"]
+__all__ = ["KNOWN_DAYS", "SIGNIFICANT", "Cause", "Changepoint", "FoundBy", "annotate", "find"]
 
 CauseKind = Literal["event", "notice", "sensor", "watchlist", "coverage", "outage"]
 
-SIGNIFICANT: Final = 0.02
-"""A break is kept if at most this share of made-up series without one has as good a break."""
+FoundBy = Literal["search", "date", "both"]
 
-_REPEATS: Final = 49
-_SEED: Final = 20150408
+SIGNIFICANT: Final = 0.02
+"""Each of the two tests finds a break in at most this share of series without one."""
+
+KNOWN_DAYS: Final = 7
+"""Days on both sides of a date on record that its test needs."""
+
+_MOST_SEARCHED: Final = 60
+_MOST_DATED: Final = 200
+_LEVEL: Final = 0.95
 _MOST_CAUSES: Final = 20
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +81,20 @@ class Changepoint:
 
     Attributes:
         day: first day of the new piece, the most likely one (UTC midnight).
-        low: first day of the 95 % interval.
+        low: first day of the 95 % interval; the day itself where only the test at known dates
+            found it.
         high: last day of it.
         jump: change of the level there on the log scale; a fall is negative.
+        jump_low: lower limit of the jump (95 %), the day held.
+        jump_high: upper limit.
         rate_before: fall per day before it, on the log scale.
         rate_after: fall per day after it.
-        chance: share of made-up series without a break that have as good a one.
+        sigma: standard deviation of a day's noise beside both lines, on the log scale.
+        phi: lag-1 correlation of that noise.
+        takes: days that the change took.
+        found_by: the search, the test at known dates, or both.
+        chance: share of series without a break in which the test that found it finds as much; the
+            smaller one where both did.
         causes: what lies inside the interval, or the day before it; empty if unexplained.
     """
 
@@ -81,8 +102,14 @@ class Changepoint:
     low: datetime
     high: datetime
     jump: float
+    jump_low: float
+    jump_high: float
     rate_before: float
     rate_after: float
+    sigma: float
+    phi: float
+    takes: int
+    found_by: FoundBy
     chance: float
     causes: tuple[Cause, ...] = ()
 
@@ -93,7 +120,10 @@ class Changepoint:
 
 
 def find(
-    days: Days, values: Floats, exposure: Floats | None = None, trend: Trend | None = None
+    days: Days,
+    values: Floats,
+    exposure: Floats | None = None,
+    dates: Iterable[datetime] = (),
 ) -> list[Changepoint]:
     """Return the breaks of a daily series, in order, without causes.
 
@@ -101,39 +131,21 @@ def find(
         days: days since 1970-01-01 UTC, strictly increasing; days left out are gaps.
         values: the series, zero or more each.
         exposure: share of a whole day's signal that each value had the chance to see.
-        trend: ``decay.fit`` of the same series, where it is known.
+        dates: when something happened that is on record (UTC).
     """
     ready = prepare(days, values, exposure)
-    trend = trend or fit(days, values, exposure)
-    if ready is None or trend is None:
+    if ready is None:
         return []
-    found = segment(ready)
-    if not found.breaks:
-        return []
-    luck = chance(ready, trend, found.gain)
-    if luck > SIGNIFICANT:
-        return []
-    return [_changepoint(one, luck) for one in found.breaks]
-
-
-def chance(series: LogSeries, trend: Trend, gain: float, *, repeats: int = _REPEATS) -> float:
-    """Return the share of series without a break whose best breaks gain as much.
-
-    Each has its own phi, drawn from what the trend's fit says about it, so a memory that cannot be
-    told from few days is not taken for small. The seed is fixed. The search stops early where the
-    share is above ``SIGNIFICANT`` for certain.
-    """
-    rng = np.random.default_rng(_SEED)
-    shares = np.asarray(trend.memory)
-    hits = 0
-    for _ in range(repeats):
-        phi = float(rng.choice(PHI, p=shares / shares.sum()))
-        noise = _noise(rng, series.days, phi) * trend.sigma / np.sqrt(series.weight)
-        made = replace(series, response=noise)
-        hits += segment(made, costs=costs_of(made)).gain >= gain
-        if (1 + hits) / (1 + repeats) > SIGNIFICANT:
-            return 1.0
-    return (1 + hits) / (1 + repeats)
+    known = sorted({(time - day_start(0)) // _DAY for time in dates})
+    cuts: list[_Cut] = []
+    waiting = [(0, len(ready.days))]
+    while waiting and len(cuts) < MOST_BREAKS:
+        start, stop = waiting.pop(0)
+        cut = _test(ready, start, stop, known)
+        if cut is not None:
+            cuts.append(cut)
+            waiting += [(start, cut.row), (cut.row, stop)]
+    return _dated(ready, sorted(cuts, key=lambda cut: cut.row))
 
 
 def annotate(found: Iterable[Changepoint], causes: Iterable[Cause]) -> list[Changepoint]:
@@ -142,34 +154,140 @@ def annotate(found: Iterable[Changepoint], causes: Iterable[Cause]) -> list[Chan
     A cause late on the day before the interval shows first on the day itself, so that day counts.
     """
     known = sorted(causes, key=lambda cause: cause.time)
-    day = timedelta(days=1)
     return [
         replace(
             one,
-            causes=tuple(cause for cause in known if one.low - day <= cause.time < one.high + day)[
-                :_MOST_CAUSES
-            ],
+            causes=tuple(
+                cause for cause in known if one.low - _DAY <= cause.time < one.high + _DAY
+            )[:_MOST_CAUSES],
         )
         for one in found
     ]
 
 
-def _changepoint(one: Break, luck: float) -> Changepoint:
-    return Changepoint(
-        day=day_start(one.day),
-        low=day_start(one.low),
-        high=day_start(one.high),
-        jump=one.jump,
-        rate_before=one.slope_before,
-        rate_after=one.slope_after,
-        chance=luck,
-    )
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Where a series is cut: the first row of the new piece, and which test found it."""
+
+    row: int
+    found_by: FoundBy
+    chance: float
 
 
-def _noise(rng: np.random.Generator, days: Days, phi: float) -> Floats:
-    """Return stationary AR(1) noise of unit variance on these days."""
-    made = rng.normal(size=len(days))
-    for place, gap in enumerate(np.diff(days).tolist()):
-        shared = phi**gap
-        made[place + 1] = shared * made[place] + math.sqrt(1.0 - shared**2) * made[place + 1]
-    return made
+def _test(series: LogSeries, start: int, stop: int, known: list[int]) -> _Cut | None:
+    """Return the clearest break of the rows [start, stop); null where no test finds one."""
+    piece = series.head(stop).tail(start)
+    anywhere = _thinned(_inner(piece.days, MINIMUM_SEGMENT_DAYS), _MOST_SEARCHED)
+    named = _places_of(known, piece.days)
+    both = np.union1d(anywhere, named).astype(np.int64)
+    if not len(both):
+        return None
+    whole = evidence_of(piece, both)
+    searched, dated = _tested(piece, whole, anywhere), _tested(piece, whole, named)
+    if searched is None and dated is None:
+        return None
+    if dated is None:
+        assert searched is not None
+        evidence, chance = searched
+        return _Cut(start + _best(evidence), "search", chance)
+    evidence, chance = dated
+    on_record = _best(evidence)
+    if searched is None:
+        return _Cut(start + on_record, "date", chance)
+    low, high = _hull(searched[0])
+    if low - 1 <= on_record <= high + 1:
+        return _Cut(start + _best(searched[0]), "both", min(chance, searched[1]))
+    # Two breaks, or one that both tests see: the clearer one is cut first, and the rest is tested.
+    if evidence.log_odds.max() > searched[0].log_odds.max():
+        return _Cut(start + on_record, "date", chance)
+    return _Cut(start + _best(searched[0]), "search", searched[1])
+
+
+def _tested(piece: LogSeries, whole: Evidence, places: Places) -> tuple[Evidence, float] | None:
+    """Return the evidence and its chance where they speak for a break at one of the places."""
+    if not len(places):
+        return None
+    evidence = whole.at(places)
+    if evidence.total <= 0.0:
+        return None
+    chance = chance_of(piece, places, evidence.total)
+    return (evidence, chance) if chance <= SIGNIFICANT else None
+
+
+def _dated(series: LogSeries, cuts: list[_Cut]) -> list[Changepoint]:
+    """Return the breaks, each dated between its neighbours."""
+    found: list[Changepoint] = []
+    rows = [0, *(cut.row for cut in cuts), len(series.days)]
+    for place, cut in enumerate(cuts, 1):
+        start, stop = rows[place - 1], rows[place + 1]
+        piece = series.head(stop).tail(start)
+        row = low = high = cut.row - start
+        if cut.found_by == "date":
+            evidence = evidence_of(piece, np.array([row], dtype=np.int64))
+        else:
+            evidence = evidence_of(
+                piece, _thinned(_inner(piece.days, MINIMUM_SEGMENT_DAYS), _MOST_DATED)
+            )
+            row = _best(evidence)
+            low, high = _hull(evidence)
+            rows[place] = start + row
+        width = int(evidence.widths[evidence.log_odds.argmax()])
+        lines = lines_at(piece, row, width)
+        jump_low, jump_high = lines.jump.interval(_LEVEL)
+        found.append(
+            Changepoint(
+                day=day_start(int(piece.days[row])),
+                # A break may lie anywhere in the gap before a day.
+                low=day_start(
+                    int(piece.days[low]) if cut.found_by == "date" else int(piece.days[low - 1]) + 1
+                ),
+                high=day_start(int(piece.days[high])),
+                jump=lines.jump.quantile(0.5),
+                jump_low=jump_low,
+                jump_high=jump_high,
+                rate_before=lines.before.quantile(0.5),
+                rate_after=lines.after.quantile(0.5),
+                sigma=lines.sigma,
+                phi=lines.phi,
+                takes=width,
+                found_by=cut.found_by,
+                chance=cut.chance,
+            )
+        )
+    return found
+
+
+def _inner(days: Days, margin: int) -> Places:
+    """Return the rows with so many days, and rows, before them and from them on."""
+    row = np.arange(len(days))
+    early = (days - days[0] >= margin) & (row >= KNOWN_DAYS)
+    late = (days[-1] - days + 1 >= margin) & (len(days) - row >= KNOWN_DAYS)
+    return np.flatnonzero(early & late).astype(np.int64)
+
+
+def _thinned(places: Places, most: int) -> Places:
+    step = max(1, -(-len(places) // most))
+    return places[step // 2 :: step]
+
+
+def _places_of(known: list[int], days: Days) -> Places:
+    """Return the first row of each date and of the day after it, far enough from both ends.
+
+    What happens late on a day shows on the next one.
+    """
+    inside = [day for day in known if days[0] < day <= days[-1]]
+    rows = np.searchsorted(days, np.array(inside, dtype=np.int64))
+    both = np.unique(np.append(rows, rows + 1))
+    return both[np.isin(both, _inner(days, KNOWN_DAYS))].astype(np.int64)
+
+
+def _best(evidence: Evidence) -> int:
+    return int(evidence.places[evidence.log_odds.argmax()])
+
+
+def _hull(evidence: Evidence) -> tuple[int, int]:
+    """Return the first and last row of the smallest set of places with 95 % of the weight."""
+    weights = evidence.weights
+    order = np.argsort(weights)[::-1]
+    kept = evidence.places[order[: int(np.searchsorted(np.cumsum(weights[order]), _LEVEL)) + 1]]
+    return int(kept.min()), int(kept.max())

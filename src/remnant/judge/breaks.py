@@ -2,7 +2,8 @@
 
 Breaks are evidence beside the verdict, not a rule of it: a sensor, the watchlist or the coverage
 that changed inside the fitted days has a guard of its own. This check says on which dates the curve
-broke, what happened then, and whether a fall would be there without the step.
+broke and which test found that, what happened then, whether the other views broke too, and on how
+many days stands what can be said of the time since.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 from remnant.errors import printable
 from remnant.estimate.changepoints import Cause, Changepoint, annotate, find
-from remnant.estimate.coverage import sensors
-from remnant.estimate.online import day_start
+from remnant.estimate.coverage import sensors, vantages
+from remnant.estimate.online import day_start, series
 from remnant.judge.guards import Guard, watch_changes
+from remnant.judge.wording import percent_a_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from remnant.estimate.changepoints import CauseKind
+    from remnant.estimate.decay import Trend
     from remnant.estimate.online import Series
     from remnant.judge.guards import Ground
 
@@ -33,6 +36,17 @@ MINIMUM_DAYS: Final = 28
 TECHNICAL: Final = frozenset({"sensor", "watchlist", "coverage", "outage"})
 """Causes that change what is seen and not how many are infected."""
 
+HOSTS: Final = frozenset({"sinkhole_http", "sinkhole_tcp", "flow"})
+"""Vantages at which infected hosts arrive."""
+
+LOOKUPS: Final = frozenset({"resolver", "sinkhole_dns", "authority"})
+"""Vantages at which names are looked up."""
+
+_FOUND_BY: Final = {
+    "search": "found by the search over all days",
+    "date": "found by the test at dates on record",
+    "both": "found by the search over all days and by the test at dates on record",
+}
 _DAY: Final = timedelta(days=1)
 _CARRIED: Final = 0.5
 _MOST_SHOWN: Final = 4
@@ -40,7 +54,11 @@ _TEXT: Final = 120
 
 
 def check_breaks(
-    ground: Ground | None, after: Series, added: Iterable[tuple[str, datetime]] = ()
+    ground: Ground | None,
+    after: Series,
+    added: Iterable[tuple[str, datetime]] = (),
+    *,
+    minimum_days: int = 14,
 ) -> Guard:
     """Return what the breaks of the fitted days say.
 
@@ -51,29 +69,26 @@ def check_breaks(
         ground: what the guards look at; null where no trend could be fitted.
         after: all days after the takedown, gaps among them.
         added: indicators that a later version of the case added, with when (UTC).
+        minimum_days: complete days that a verdict needs, and what is said of the days since.
     """
     if ground is None or len(ground.kept.days) < MINIMUM_DAYS:
         text = f"Breaks of the curve need {MINIMUM_DAYS} fitted days: two pieces of 14."
         return Guard("breaks", "unavailable", text)
     kept = ground.kept
+    known = causes(ground, after, added)
     found = annotate(
-        find(kept.days, kept.values, kept.exposure, ground.trend), causes(ground, after, added)
+        find(kept.days, kept.values, kept.exposure, [cause.time for cause in known]), known
     )
     if not found:
         return Guard("breaks", "passed", "One line fits the whole: the curve has no clear break.")
+    last = found[-1]
+    since, rate = _since(ground, last, minimum_days)
+    views = _views(ground, last)
     facts: dict[str, object] = {
-        "breaks": [
-            {
-                "day": f"{one.day:%Y-%m-%d}",
-                "low": f"{one.low:%Y-%m-%d}",
-                "high": f"{one.high:%Y-%m-%d}",
-                "log_jump": one.jump,
-                "rate_before": one.rate_before,
-                "rate_after": one.rate_after,
-                "causes": [printable(cause.text, _TEXT) for cause in one.causes],
-            }
-            for one in found
-        ]
+        "breaks": [_facts(one) for one in found],
+        "days_since": rate.n if rate is not None else 0,
+        "rate_since": None if rate is None else {"low": rate.low, "high": rate.high},
+        "other_views": views,
     }
     step = rests_on(found, int(kept.days[0]), int(kept.days[-1]))
     if step is not None and ground.trend.low > 0:
@@ -81,14 +96,133 @@ def check_breaks(
         if blamed:
             what = "; ".join(printable(cause.text, _TEXT) for cause in blamed[:_MOST_SHOWN])
             text = (
-                f"Most of the fall is one step, {_told(step)}, and something else changed: {what}."
+                f"Most of the fall is one step, {_told(step)}, and something else changed: {what}. "
+                f"{since}"
             )
             return Guard("breaks", "failed", text, day_start(_day_after(step)), facts)
     shown = "; ".join(
         f"{_told(one)}: {printable(one.explanation, 2 * _TEXT)}" for one in found[:_MOST_SHOWN]
     )
     plural = "break" if len(found) == 1 else "breaks"
-    return Guard("breaks", "info", f"The curve has {len(found)} {plural}: {shown}.", None, facts)
+    text = f"The curve has {len(found)} {plural}: {shown}. {since}{_without(ground, last)}"
+    text += "".join(f" {words}" for words in _meaning(ground.kept.vantage, last, views))
+    return Guard("breaks", "info", text, None, facts)
+
+
+def _facts(one: Changepoint) -> dict[str, object]:
+    return {
+        "day": f"{one.day:%Y-%m-%d}",
+        "low": f"{one.low:%Y-%m-%d}",
+        "high": f"{one.high:%Y-%m-%d}",
+        "log_jump": one.jump,
+        "log_jump_low": one.jump_low,
+        "log_jump_high": one.jump_high,
+        "rate_before": one.rate_before,
+        "rate_after": one.rate_after,
+        "found_by": one.found_by,
+        "chance": one.chance,
+        "causes": [printable(cause.text, _TEXT) for cause in one.causes],
+    }
+
+
+def _since(ground: Ground, last: Changepoint, minimum_days: int) -> tuple[str, Trend | None]:
+    """Return what the days after a break say by themselves, in words, and their trend."""
+    kept = ground.kept
+    later = kept.on(kept.days >= _day_after(last))
+    count = len(later.days)
+    days = "day" if count == 1 else "days"
+    trend = later.trend(level=ground.trend.level)
+    if count < minimum_days or trend is None:
+        return (
+            f"What goes on since then stands on {count} {days}, and {minimum_days} are needed: "
+            "cannot tell yet.",
+            trend,
+        )
+    said = (
+        f"The {count} {days} since then change by {_a_day(trend.high)} to {_a_day(trend.low)} a "
+        f"day by themselves"
+    )
+    if trend.low <= 0.0 and trend.high >= ground.r_min:
+        return f"{said}: too few to tell yet whether clean-up goes on.", trend
+    return f"{said}.", trend
+
+
+def _without(ground: Ground, last: Changepoint) -> str:
+    """Return how fast the curve falls beside a step, where the verdict's line has it in it."""
+    if last.jump_low <= 0.0 <= last.jump_high:
+        return ""
+    return (
+        f" The line of the verdict ({_a_day(ground.trend.rate)} a day) has the step in it; before "
+        f"the step it is {_a_day(last.rate_before)} a day."
+    )
+
+
+def _views(ground: Ground, one: Changepoint) -> list[dict[str, object]]:
+    """Return whether the other vantages break on the same date: no search, the date is given."""
+    told: list[dict[str, object]] = []
+    middle = one.day
+    for vantage in vantages(ground.view):
+        if vantage == ground.kept.vantage:
+            continue
+        made = series(ground.view, ground.window, vantage)
+        kept = made.on(made.complete)
+        if len(kept.days) < MINIMUM_DAYS:
+            continue
+        near = [
+            other
+            for other in find(kept.days, kept.values, kept.exposure, [middle])
+            if other.low - _DAY <= one.high and one.low <= other.high + _DAY
+        ]
+        same = next((other for other in near if (other.jump < 0) == (one.jump < 0)), None)
+        told.append(
+            {"vantage": vantage, "breaks": same is not None}
+            | (
+                {}
+                if same is None
+                else {
+                    "log_jump": same.jump,
+                    "log_jump_low": same.jump_low,
+                    "log_jump_high": same.jump_high,
+                }
+            )
+        )
+    return told
+
+
+def _meaning(vantage: str, last: Changepoint, views: list[dict[str, object]]) -> list[str]:
+    """Return what the views say together about a step, in words; nothing where there is one."""
+    words = []
+    for view in views:
+        if view["breaks"]:
+            low, high = (
+                _percent(float(str(view[key]))) for key in ("log_jump_low", "log_jump_high")
+            )
+            words.append(f"{view['vantage']} steps on the same date ({low} to {high}).")
+        else:
+            words.append(f"{view['vantage']} shows no such step.")
+    if last.jump_high >= 0:
+        return words
+    stepped = {vantage} | {str(view["vantage"]) for view in views if view["breaks"]}
+    steady = {str(view["vantage"]) for view in views if not view["breaks"]}
+    if stepped & HOSTS and stepped & LOOKUPS:
+        words.append(
+            "Lookups and arrivals fell together, so hosts stopped asking for the watched names."
+        )
+        if not last.causes:
+            words.append(
+                "Hosts that are cleaned one after another make no step: many at once have moved to "
+                "names that the case does not watch, or were cleaned by one action that is not on "
+                "record. What moved is infected still; look for new names before this is called "
+                "clean-up."
+            )
+    elif stepped & HOSTS and steady & LOOKUPS:
+        words.append(
+            "Hosts still look the names up and no longer arrive: blocked or led elsewhere, not "
+            "cleaned."
+        )
+    elif stepped & LOOKUPS and steady & HOSTS:
+        words.append("Hosts still arrive, so what fell is what is seen of the lookups.")
+    return words
 
 
 def rests_on(found: Iterable[Changepoint], first: int, last: int) -> Changepoint | None:
@@ -184,7 +318,17 @@ def _told(one: Changepoint) -> str:
     when = f"{one.day:%Y-%m-%d}"
     if one.low != one.high:
         when += f" ({one.low:%Y-%m-%d} to {one.high:%Y-%m-%d})"
-    return f"{_percent(one.jump)} on {when}"
+    if one.takes > 1:
+        when += f" within {one.takes} days"
+    if one.jump_low <= 0.0 <= one.jump_high:
+        what = f"a bend (from {_a_day(one.rate_before)} to {_a_day(one.rate_after)} a day)"
+    else:
+        what = f"{_percent(one.jump)} ({_percent(one.jump_low)} to {_percent(one.jump_high)})"
+    return f"{what} on {when}, {_FOUND_BY[one.found_by]}"
+
+
+def _a_day(rate: float) -> str:
+    return f"{-percent_a_day(rate):+.2f} %"
 
 
 def _percent(jump: float) -> str:
@@ -192,4 +336,6 @@ def _percent(jump: float) -> str:
 
 
 def _day_after(one: Changepoint) -> int:
-    return int((one.high - day_start(0)) / _DAY) + 1
+    """Return the first day on which a change is over, wherever in its interval it began."""
+    over = max(one.high, one.day + (one.takes - 1) * _DAY)
+    return int((over - day_start(0)) / _DAY) + 1

@@ -174,7 +174,7 @@ def judge(
             *_evidence(view, case, after, trend, rule=rule, slowest=slowest),
             *_age(age),
             *_again(open_until),
-            _found(check_breaks(ground, after, age.added)),
+            _found(check_breaks(ground, after, age.added, minimum_days=minimum)),
             *(_found(found) for found in check_confounders(ground)),
         ),
     )
