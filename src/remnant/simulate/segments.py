@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
 from remnant.capture.segment_frames import ALIVE, END, HEAD, ROWS, encode
 from remnant.capture.segment_head import SegmentHead
@@ -24,6 +23,7 @@ from remnant.simulate.arrivals import DNS_UDP, NONE
 from remnant.simulate.draws import mixed
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.noise import code_of, facts_of
+from remnant.simulate.packing import compressor
 from remnant.simulate.population import DAY_US, HOUR_US
 from remnant.simulate.questions import SINKHOLE_V4, SINKHOLE_V6
 
@@ -41,7 +41,6 @@ __all__ = ["SENSOR", "SegmentFiles"]
 SENSOR: Final = "sinkhole"
 """The sensor's name, and its folder's."""
 
-_LEVEL: Final = -3
 _FRAME_ROWS: Final = 1 << 16
 _V4_MAPPED: Final = 0xFFFF
 
@@ -114,7 +113,7 @@ class SegmentFiles:
         path = f"traffic/{SENSOR}/{began:%Y%m%dT%H%M%SZ}-{worker}-{head.segment}.rseg.zst"
         with (
             (self._out / path).open("wb") as raw,
-            zstandard.ZstdCompressor(level=_LEVEL).stream_writer(raw, closefd=False) as file,
+            compressor().stream_writer(raw, closefd=False) as file,
         ):
             sequence = 0
 
@@ -178,13 +177,19 @@ class SegmentFiles:
 
 def _details(rows: Arrivals, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
     """Return the facts of each request as JSON."""
-    few, index = np.unique(code_of(rows), return_inverse=True)
+    codes = code_of(rows)
+    low = int(codes.min(initial=0))
+    few = np.flatnonzero(np.bincount(codes - low))
+    number = np.zeros(few[-1] + 1 if few.size else 0, np.int32)
+    number[few] = np.arange(few.size)
+    index = number[codes - low]
+    few += low
     texts = [
         None if code == NONE else json.dumps(facts_of(code, names), separators=(",", ":"))
         for code in few.tolist()
     ]
     words: Any = pa.array(texts, pa.string())
-    return words.take(pa.array(index.reshape(-1)))
+    return words.take(pa.array(index))
 
 
 def _packed(text: str) -> npt.NDArray[np.uint8]:
