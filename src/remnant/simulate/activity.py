@@ -13,7 +13,7 @@ from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.arrivals import DNS_UDP, HTTP
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.noise import KINDS
-from remnant.simulate.order import distinct
+from remnant.simulate.order import distinct, hour_counts
 from remnant.simulate.population import DAY_US, HOUR_US
 
 if TYPE_CHECKING:
@@ -209,15 +209,14 @@ class Activity:
     ) -> None:
         begins = start + np.arange(24) * HOUR_US
         born, gone = np.sort(birth), np.sort(clean)
-        one = np.uint64(1)
         columns: dict[str, Any] = {
             "hour": pa.array(begins).cast(TIME),
             "behind": _repeated(word, 24),
             # Born before the hour ends, not cleaned before it begins.
             "alive_bots": np.searchsorted(born, begins + HOUR_US)
             - np.searchsorted(gone, begins, side="right"),
-            "online_bots": [int((ran >> np.uint64(h) & one).sum()) for h in range(24)],
-            "beacon_bots": [int((asked >> np.uint64(h) & one).sum()) for h in range(24)],
+            "online_bots": hour_counts(ran),
+            "beacon_bots": hour_counts(asked),
         }
         self._parts["activity"].append(pa.table(columns))
 

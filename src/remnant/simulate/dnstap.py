@@ -21,7 +21,7 @@ from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.draws import STEP, bits, mixed, stream, unit
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.order import time_order
-from remnant.simulate.questions import NXDOMAIN, NameTable
+from remnant.simulate.questions import NXDOMAIN, WORD, NameTable
 from remnant.simulate.rows import FIRST_BROKEN
 from remnant.wire import Bytes, Int, Word, kernel
 
@@ -61,6 +61,8 @@ MOST_BYTES: Final = 768
 """No frame is longer, its length included."""
 _INSIDE: Final = 1023
 """Mask of positions in a frame."""
+_FAR: Final = (1 << 40) - 1
+"""Mask of positions in all names."""
 _DRESS: Final = 4
 _IID: Final = 5
 _MISSES: Final = 0.03
@@ -72,7 +74,7 @@ ECS: Final = 4
 _OVER_TCP: Final = 8
 _FAILS: Final = 16
 _MINUTE_US: Final = 60_000_000
-_AUTHORITY: Final = np.array([198, 51, 100, 253], np.uint8)
+_AUTHORITY: Final = int(ip_address("198.51.100.253"))
 # An SOA record of a negative answer; pointers to the last label of the name are written into it.
 _SOA: Final = np.frombuffer(
     pack(">3HIH", 0, 6, 1, 900, 5 + 13 + 20)
@@ -130,11 +132,13 @@ class Sensor(NamedTuple):
     """What is the same in all frames of one resolver.
 
     Attributes:
-        head: the protobuf fields identity and version.
+        head: the protobuf fields identity and version, and ``WORD`` bytes more.
+        size: of the head without those.
         v4, v6: its address on the clients' side.
     """
 
     head: npt.NDArray[np.uint8]
+    size: int
     v4: npt.NDArray[np.uint8]
     v6: npt.NDArray[np.uint8]
 
@@ -144,7 +148,8 @@ def sensor(identity: str, v4: str, v6: str) -> Sensor:
     name = identity.encode()
     head = bytes((0x0A, len(name))) + name + bytes((0x12, len(VERSION))) + VERSION
     return Sensor(
-        np.frombuffer(head, np.uint8),
+        np.frombuffer(head + bytes(WORD), np.uint8),
+        len(head),
         np.frombuffer(ip_address(v4).packed, np.uint8),
         np.frombuffer(ip_address(v6).packed, np.uint8),
     )
@@ -269,6 +274,20 @@ def _put(out: Bytes, at: Int, data: Bytes) -> Int:
 
 
 @kernel
+def _put_words(out: Bytes, at: Int, data: Bytes, first: Int, size: Int) -> Int:
+    """Copy bytes by words of eight: up to seven more than asked for are read and written."""
+    for i in range(0, size, WORD):
+        x = (first + i) & _FAR
+        y = (at + i) & _INSIDE
+        # All are read before any is written: one load and one store.
+        a, b, c, d = data[x], data[x + 1], data[x + 2], data[x + 3]
+        e, f, g, h = data[x + 4], data[x + 5], data[x + 6], data[x + 7]
+        out[y], out[y + 1], out[y + 2], out[y + 3] = a, b, c, d
+        out[y + 4], out[y + 5], out[y + 6], out[y + 7] = e, f, g, h
+    return at + size
+
+
+@kernel
 def _varint(out: Bytes, at: Int, value: Int) -> Int:
     while value >= 128:
         out[at & _INSIDE] = (value & 0x7F) | 0x80
@@ -357,7 +376,11 @@ def _answer(
         at = _put16(out, at, 0xC00C)
         at = _put16(out, _put16(out, at, qtype), 1)
         at = _put16(out, _put32(out, at, names.ttl[name, after]), size)
-        return _put(out, at, names.v4[name, after] if size == 4 else names.v6[name, after])
+        if size == 16:
+            return _put_words(out, at, names.v6[name, after], 0, 16)
+        for i in range(4):
+            out[at + i] = names.v4[name, after, i]
+        return at + 4
     top = 0xC00C + names.top[name]
     _put(out, at, _SOA)
     for place in _TOPS:
@@ -386,7 +409,10 @@ def _encode(
     out: Bytes,
 ) -> Int:
     done = 0
-    head = resolver.head.size & 0xFF
+    here = np.int64(0)
+    for byte in resolver.v4:
+        here = here << 8 | np.int64(byte)
+    head = resolver.size & 0xFF
     for frame in range(frames.time.size):
         row = frames.row[frame]
         kind = np.int64(frames.type[frame])
@@ -431,7 +457,7 @@ def _encode(
             length += _time_size(then)
 
         part = out[done : done + MOST_BYTES]
-        _put(part, 4, resolver.head)
+        _put_words(part, 4, resolver.head, 0, head)
         at = 4 + head
         part[at] = 0x72
         at = _varint(part, at + 1, length) & _INSIDE
@@ -453,12 +479,12 @@ def _encode(
             at = _put32(part, at, np.int64(iid & np.uint64(0xFFFFFFFF)))
             part[at] = 0x2A
             part[at + 1] = 16
-            at = _put(part, at + 2, resolver.v6)
+            at = _put_words(part, at + 2, resolver.v6, 0, 16)
         else:
-            at = _put(part, at, resolver.v4) if to_authority else _put32(part, at, client)
+            at = _put32(part, at, here if to_authority else client)
             part[at] = 0x2A
             part[at + 1] = 4
-            at = _put(part, at + 2, _AUTHORITY if to_authority else resolver.v4)
+            at = _put32(part, at + 2, _AUTHORITY if to_authority else here)
         at &= _INSIDE
         part[at] = 0x30
         at = _varint(part, at + 1, port) & _INSIDE
@@ -486,7 +512,7 @@ def _encode(
         _put16(part, at + 6, 1 if size else 0)
         _put16(part, at + 8, 1 if answers and not size else 0)
         _put16(part, at + 10, 1 if opt else 0)
-        _put(part, at + 12, names.wire[first : first + wire])
+        _put_words(part, at + 12, names.wire, first, wire)
         if habits & _MIXED:
             _capitals(part, at + 12, wire, bits(state + STEP * np.uint64(3)))
         at = _put16(part, _put16(part, at + 12 + wire, qtype), 1)

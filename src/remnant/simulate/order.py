@@ -12,7 +12,7 @@ from remnant.wire import Int, kernel
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["distinct", "time_order"]
+__all__ = ["distinct", "hour_counts", "time_order"]
 
 _FEW: Final = 64
 _MOST_IN_A_BIN: Final = 64
@@ -100,3 +100,21 @@ def _distinct(
             found[count] = value
             count += 1
     return count
+
+
+def hour_counts(hours: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return for each hour of a day how many have its bit set: int64[24]."""
+    counts = np.zeros(24, np.int64)
+    _count_hours(hours, counts)
+    return counts
+
+
+@kernel
+def _count_hours(hours: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64]) -> None:
+    for row in range(hours.size):
+        bits_left = hours[row]
+        hour = 0
+        while bits_left and hour < counts.size:
+            counts[hour] += np.int64(bits_left & np.uint64(1))
+            bits_left >>= np.uint64(1)
+            hour += 1

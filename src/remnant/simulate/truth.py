@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from remnant.schema import TIME
 from remnant.simulate.activity import Activity
 from remnant.simulate.addresses import IPV6_BIT
-from remnant.simulate.order import distinct
+from remnant.simulate.order import distinct, hour_counts
 from remnant.simulate.population import DAY_US, NEVER
 from remnant.windows import to_us
 
@@ -162,6 +162,7 @@ class Truth:
             queries = np.bincount(hour[here], minlength=24)
             pairs = distinct(hour[here] << 41 | unit[here])
             clients = np.bincount(pairs >> 41, minlength=24)
+            online = hour_counts(running)
             for h in range(24):
                 self._rows["hourly"].append(
                     {
@@ -169,7 +170,7 @@ class Truth:
                         "resolver": word,
                         "queries": int(queries[h]),
                         "clients": int(clients[h]),
-                        "online_bots": int((running >> np.uint64(h) & np.uint64(1)).sum()),
+                        "online_bots": int(online[h]),
                     }
                 )
         which, queries, clients = _counts(name.astype(np.int64), unit)
