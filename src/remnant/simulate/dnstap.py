@@ -148,10 +148,11 @@ def sensor(identity: str, v4: str, v6: str) -> Sensor:
     name = identity.encode()
     head = bytes((0x0A, len(name))) + name + bytes((0x12, len(VERSION))) + VERSION
     return Sensor(
-        np.frombuffer(head + bytes(WORD), np.uint8),
+        # Memory that may be written to: kernels are compiled once for all arrays.
+        np.frombuffer(bytearray(head) + bytes(WORD), np.uint8),
         len(head),
-        np.frombuffer(ip_address(v4).packed, np.uint8),
-        np.frombuffer(ip_address(v6).packed, np.uint8),
+        np.frombuffer(bytearray(ip_address(v4).packed), np.uint8),
+        np.frombuffer(bytearray(ip_address(v6).packed), np.uint8),
     )
 
 

@@ -314,7 +314,7 @@ def _table(names: tuple[str, ...], answers: list[tuple[_Answer, ...]]) -> NameTa
             if answer.v6:
                 v6[row, phase] = list(IPv6Address(answer.v6).packed)
     return NameTable(
-        wire=np.frombuffer(b"".join(wires) + bytes(WORD), np.uint8),
+        wire=np.frombuffer(bytearray(b"".join(wires)) + bytes(WORD), np.uint8),
         offsets=np.concatenate([[0], np.cumsum([len(wire) for wire in wires])]).astype(np.int64),
         top=np.array([_last_label(wire) for wire in wires], np.int64),
         answer=bits,
