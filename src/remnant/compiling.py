@@ -138,5 +138,6 @@ def _without_value(kind: types.Type) -> types.Type:
     the constant is put in later, where the function becomes part of its caller.
     """
     if isinstance(kind, types.IntegerLiteral | types.BooleanLiteral):
-        return types.unliteral(kind)
+        plain: types.Type = types.unliteral(kind)  # type: ignore[no-untyped-call]
+        return plain
     return kind
