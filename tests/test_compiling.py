@@ -10,9 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from numba import njit
 
 from remnant import wire
-from remnant.compiling import LOCK, held
+from remnant.compiling import LOCK, compiled_once, held
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,3 +153,19 @@ def test_folders_and_locks_are_no_kernels(tmp_path: Path, monkeypatch: pytest.Mo
     assert wire.kernels_are_new()
     (tmp_path / "capture_1" / "kernel-1.py311.nbi").touch()
     assert not wire.kernels_are_new()
+
+
+def test_constants_do_not_let_a_kernel_be_compiled_again(tmp_path: Path) -> None:
+    shared = compiled_once(njit(nogil=True), str(tmp_path))
+
+    def scaled(value: int, factor: int, negative: bool) -> int:
+        return -value * factor if negative else value * factor
+
+    inner = shared(scaled)
+
+    def summed(value: int) -> int:
+        part: int = inner(value, 2, False) + inner(value, 30, True) + inner(value, value, False)
+        return part
+
+    assert shared(summed)(5) == 10 - 150 + 25
+    assert len(inner.overloads) == 1

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
 
 try:
@@ -120,9 +121,23 @@ def _share(dispatcher: _Dispatcher, function: _Function, folder: Path) -> None:
     path = folder / f"{function.__module__}.{code.co_qualname}-{code.co_firstlineno}{LOCK}"
 
     def compile_alone(signature: _Signature) -> _Compiled:
+        if isinstance(signature, tuple):
+            signature = tuple(map(_without_value, signature))
         if isinstance(signature, tuple) and signature in dispatcher.overloads:
             return compile_or_load(signature)
         with global_compiler_lock, held(path):
             return compile_or_load(signature)
 
     dispatcher.compile = compile_alone
+
+
+def _without_value(kind: types.Type) -> types.Type:
+    """Return the type of a whole number or truth value that a kernel's caller writes out.
+
+    Numba compiles a function anew for each constant that it is called with, and to the same code:
+    the constant is put in later, where the function becomes part of its caller.
+    """
+    if isinstance(kind, types.IntegerLiteral | types.BooleanLiteral):
+        plain: types.Type = types.unliteral(kind)  # type: ignore[no-untyped-call]
+        return plain
+    return kind

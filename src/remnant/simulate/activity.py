@@ -13,6 +13,7 @@ from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.arrivals import DNS_UDP, HTTP
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.noise import KINDS
+from remnant.simulate.order import distinct, hour_counts
 from remnant.simulate.population import DAY_US, HOUR_US
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Activity:
                 "day": start // DAY_US,
                 "vantage": vantage,
                 "queries": units.size,
-                "clients": np.unique(units).size,
+                "clients": distinct(units).size,
             }
         )
 
@@ -111,9 +112,13 @@ class Activity:
         self, start: int, lookups: Lookups, visible: Visible, recursion: Recursion
     ) -> None:
         """Count what each cache was asked on a day, and asked the sinkhole."""
-        caches, index = np.unique(visible.cache, return_inverse=True)
-        if not caches.size:
+        if not visible.cache.size:
             return
+        asks = np.bincount(visible.cache)
+        caches = np.flatnonzero(asks)
+        number = np.empty(asks.size, np.int64)
+        number[caches] = np.arange(caches.size)
+        index = number[visible.cache]
         site = np.zeros(caches.size, np.int64)
         site[index] = lookups.site
         shared = site < recursion.sites.first.size
@@ -130,7 +135,7 @@ class Activity:
                     "kind": pa.DictionaryArray.from_arrays(
                         pa.array(kinds, pa.int32()), pa.array(["observed", "isp", "farm", "own"])
                     ),
-                    "lookups": np.bincount(index),
+                    "lookups": asks[caches],
                     "misses": np.bincount(index, visible.asked).astype(np.int64),
                 },
             )
@@ -204,15 +209,14 @@ class Activity:
     ) -> None:
         begins = start + np.arange(24) * HOUR_US
         born, gone = np.sort(birth), np.sort(clean)
-        one = np.uint64(1)
         columns: dict[str, Any] = {
             "hour": pa.array(begins).cast(TIME),
             "behind": _repeated(word, 24),
             # Born before the hour ends, not cleaned before it begins.
             "alive_bots": np.searchsorted(born, begins + HOUR_US)
             - np.searchsorted(gone, begins, side="right"),
-            "online_bots": [int((ran >> np.uint64(h) & one).sum()) for h in range(24)],
-            "beacon_bots": [int((asked >> np.uint64(h) & one).sum()) for h in range(24)],
+            "online_bots": hour_counts(ran),
+            "beacon_bots": hour_counts(asked),
         }
         self._parts["activity"].append(pa.table(columns))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from remnant.schema import PROOFS
+from remnant.simulate.order import time_order
 from remnant.simulate.recursion import Lookups
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ class Arrivals(NamedTuple):
 
     def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Arrivals:
         """Return some of the rows."""
+        if not isinstance(which, slice) and which.dtype == np.bool_:
+            # Found once, not once for each column.
+            which = np.flatnonzero(which)
         columns: list[Any] = [column[which] for column in self]
         return Arrivals(*columns)
 
@@ -108,7 +112,7 @@ class Arrivals(NamedTuple):
         """Return the rows of all parts in time order."""
         columns: list[Any] = [np.concatenate(each) for each in zip(*parts, strict=True)]
         whole = Arrivals(*columns)
-        return whole.take(np.argsort(whole.time, kind="stable"))
+        return whole.take(time_order(whole.time))
 
 
 def lookups_of(
@@ -118,7 +122,7 @@ def lookups_of(
     about = (asked.reached[rows.name] != 0) & (rows.time >= takedown)
     about[about] = ~recursion.blocks(rows.household[about], rows.time[about])
     chosen = np.flatnonzero(about)
-    chosen = chosen[np.argsort(rows.time[chosen], kind="stable")]
+    chosen = chosen[time_order(rows.time[chosen])]
     rows, units = rows.take(chosen), units[chosen]
     return (
         rows,
@@ -142,7 +146,7 @@ def queries(
     recursion: Recursion,
 ) -> Arrivals:
     """Return the queries that resolvers send to the sinkhole's DNS."""
-    asked = visible.asked
+    asked = np.flatnonzero(visible.asked)
     site, cache = lookups.site[asked], visible.cache[asked]
     return Arrivals.of(
         lookups.time[asked],
@@ -161,6 +165,6 @@ def connections(rows: Rows, units: npt.NDArray[np.int64], recursion: Recursion) 
     """Return the requests of bots whose resolvers do not block."""
     open_ = ~recursion.blocks(rows.household, rows.time)
     rows, units = rows.take(open_), units[open_]
-    order = np.argsort(rows.time, kind="stable")
+    order = time_order(rows.time)
     rows, units = rows.take(order), units[order]
     return Arrivals.of(rows.time, units, rows.name, proof=HTTP, device=rows.host)

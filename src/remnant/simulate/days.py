@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import zstandard
 
 from remnant.simulate import dnstap
 from remnant.simulate.infrastructure import Written, write_infrastructure
+from remnant.simulate.packing import compressor
 from remnant.simulate.population import DAY_US
 from remnant.simulate.rows import FIRST_BROKEN, MALFORMED
 from remnant.simulate.segments import SegmentFiles
@@ -26,9 +26,6 @@ __all__ = ["Totals", "make"]
 
 _BLOCK: Final = 1 << 13
 """Frames in a block: the encoded bytes stay in the processor's cache until they are compressed."""
-
-_LEVEL: Final = -1
-"""Zstandard's level: a third faster than level 1, and 4 % larger."""
 
 
 class Totals(NamedTuple):
@@ -115,10 +112,9 @@ class _Resolver:
         frames = dnstap.schedule(table, self._key, day, start + DAY_US)
         date = np.datetime64(start, "us").astype("datetime64[D]")
         path = f"traffic/{self.identity}/{date}.dnstap.zst"
-        compressor = zstandard.ZstdCompressor(level=_LEVEL)
         with (
             (self._out / path).open("wb") as raw,
-            compressor.stream_writer(raw, closefd=False) as file,
+            compressor().stream_writer(raw, closefd=False) as file,
         ):
             file.write(dnstap.START)
             for begin in range(0, frames.time.size, _BLOCK):

@@ -20,7 +20,9 @@ import numpy as np
 from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.draws import STEP, bits, mixed, stream, unit
 from remnant.simulate.networks import V6_TOP
-from remnant.simulate.questions import NXDOMAIN, NameTable
+from remnant.simulate.order import time_order
+from remnant.simulate.questions import NXDOMAIN, WORD, NameTable
+from remnant.simulate.rows import FIRST_BROKEN
 from remnant.wire import Bytes, Int, Word, kernel
 
 if TYPE_CHECKING:
@@ -57,7 +59,10 @@ RESOLVER_RESPONSE: Final = 4
 
 MOST_BYTES: Final = 768
 """No frame is longer, its length included."""
-_MOST_DNS: Final = 512
+_INSIDE: Final = 1023
+"""Mask of positions in a frame."""
+_FAR: Final = (1 << 40) - 1
+"""Mask of positions in all names."""
 _DRESS: Final = 4
 _IID: Final = 5
 _MISSES: Final = 0.03
@@ -69,7 +74,18 @@ ECS: Final = 4
 _OVER_TCP: Final = 8
 _FAILS: Final = 16
 _MINUTE_US: Final = 60_000_000
-_AUTHORITY: Final = np.array([198, 51, 100, 253], np.uint8)
+_AUTHORITY: Final = int(ip_address("198.51.100.253"))
+# An SOA record of a negative answer; pointers to the last label of the name are written into it.
+_SOA: Final = np.frombuffer(
+    pack(">3HIH", 0, 6, 1, 900, 5 + 13 + 20)
+    + b"\x02ns\0\0\x0a"
+    + b"h" * 10
+    + b"\0\0"
+    + pack(">5I", 2015032500, 7200, 3600, 1209600, 900),
+    np.uint8,
+)
+_SOA_BYTES: Final = 50
+_TOPS: Final = (0, 15, 28)
 
 
 class Messages(NamedTuple):
@@ -108,7 +124,7 @@ class Frames(NamedTuple):
 
     def sorted(self) -> Frames:
         """Return the frames in time order."""
-        order = np.argsort(self.time, kind="stable")
+        order = time_order(self.time)
         return Frames(self.time[order], self.row[order], self.type[order])
 
 
@@ -116,11 +132,13 @@ class Sensor(NamedTuple):
     """What is the same in all frames of one resolver.
 
     Attributes:
-        head: the protobuf fields identity and version.
+        head: the protobuf fields identity and version, and ``WORD`` bytes more.
+        size: of the head without those.
         v4, v6: its address on the clients' side.
     """
 
     head: npt.NDArray[np.uint8]
+    size: int
     v4: npt.NDArray[np.uint8]
     v6: npt.NDArray[np.uint8]
 
@@ -130,9 +148,11 @@ def sensor(identity: str, v4: str, v6: str) -> Sensor:
     name = identity.encode()
     head = bytes((0x0A, len(name))) + name + bytes((0x12, len(VERSION))) + VERSION
     return Sensor(
-        np.frombuffer(head, np.uint8),
-        np.frombuffer(ip_address(v4).packed, np.uint8),
-        np.frombuffer(ip_address(v6).packed, np.uint8),
+        # Memory that may be written to: kernels are compiled once for all arrays.
+        np.frombuffer(bytearray(head) + bytes(WORD), np.uint8),
+        len(head),
+        np.frombuffer(bytearray(ip_address(v4).packed), np.uint8),
+        np.frombuffer(bytearray(ip_address(v6).packed), np.uint8),
     )
 
 
@@ -207,9 +227,7 @@ def encode(
         day: the same.
         out: room for ``MOST_BYTES`` for each frame.
     """
-    dns = np.zeros(_MOST_DNS, np.uint8)
-    address = np.zeros(16, np.uint8)
-    return out[: _encode(frames, messages, names, resolver, seed, day, out, dns, address)]
+    return out[: _encode(frames, messages, names, resolver, seed, day, out)]
 
 
 def fates(
@@ -229,6 +247,10 @@ def fates(
         return (drawn >> np.uint64(11)) / 9007199254740992.0
 
     return chance(1) < _SERVFAIL, chance(2) < _TCP
+
+
+# Positions below are masked where the compiler cannot see that they are small and not negative: it
+# then leaves out the question whether an index counts from the end, and joins bytes into words.
 
 
 @kernel
@@ -253,12 +275,26 @@ def _put(out: Bytes, at: Int, data: Bytes) -> Int:
 
 
 @kernel
+def _put_words(out: Bytes, at: Int, data: Bytes, first: Int, size: Int) -> Int:
+    """Copy bytes by words of eight: up to seven more than asked for are read and written."""
+    for i in range(0, size, WORD):
+        x = (first + i) & _FAR
+        y = (at + i) & _INSIDE
+        # All are read before any is written: one load and one store.
+        a, b, c, d = data[x], data[x + 1], data[x + 2], data[x + 3]
+        e, f, g, h = data[x + 4], data[x + 5], data[x + 6], data[x + 7]
+        out[y], out[y + 1], out[y + 2], out[y + 3] = a, b, c, d
+        out[y + 4], out[y + 5], out[y + 6], out[y + 7] = e, f, g, h
+    return at + size
+
+
+@kernel
 def _varint(out: Bytes, at: Int, value: Int) -> Int:
     while value >= 128:
-        out[at] = (value & 0x7F) | 0x80
+        out[at & _INSIDE] = (value & 0x7F) | 0x80
         value >>= 7
         at += 1
-    out[at] = value
+    out[at & _INSIDE] = value
     return at + 1
 
 
@@ -281,54 +317,34 @@ def _time_size(time_us: Int) -> Int:
 def _time(out: Bytes, at: Int, tag: Int, time_us: Int) -> Int:
     """Write seconds (varint, field ``tag``) and nanoseconds (fixed32, the next field)."""
     out[at] = tag << 3
-    at = _varint(out, at + 1, time_us // 1_000_000)
-    out[at] = ((tag + 1) << 3) | 5
+    at = _varint(out, at + 1, time_us // 1_000_000) & _INSIDE
     nanoseconds = time_us % 1_000_000 * 1000
-    for i in range(4):
-        out[at + 1 + i] = (nanoseconds >> (8 * i)) & 0xFF
+    out[at] = ((tag + 1) << 3) | 5
+    out[at + 1] = nanoseconds & 0xFF
+    out[at + 2] = (nanoseconds >> 8) & 0xFF
+    out[at + 3] = (nanoseconds >> 16) & 0xFF
+    out[at + 4] = (nanoseconds >> 24) & 0xFF
     return at + 5
 
 
 @kernel
-def _address(unit_number: Int, iid: Word, out: Bytes) -> Int:
-    """Write a client's address and return its length: 4 or 16 bytes."""
-    if unit_number & IPV6_BIT:
-        _put32(out, 0, V6_TOP)
-        _put32(out, 4, unit_number & 0xFFFFFFFF)
-        _put32(out, 8, np.int64(iid >> np.uint64(32)))
-        _put32(out, 12, np.int64(iid & np.uint64(0xFFFFFFFF)))
-        return 16
-    _put32(out, 0, unit_number)
-    return 4
-
-
-@kernel
-def _question(
-    names: NameTable,
-    name: Int,
-    qtype: Int,
-    upper: Word,
-    out: Bytes,
-) -> Int:
-    """Write the question behind a header; bit i of ``upper`` asks for capital i (modulo 64)."""
-    start = names.offsets[name]
-    length = names.offsets[name + 1] - start
-    at = 12
+def _capitals(out: Bytes, at: Int, length: Int, upper: Word) -> None:
+    """Write letters of a name large: bit i of ``upper`` asks for capital i (modulo 64)."""
     letter = np.uint64(0)
-    _put(out, at, names.wire[start : start + length])
-    if upper:
-        for i in range(at, at + length):
-            # Length octets are below 64, so letters are only ever letters.
-            if 0x61 <= out[i] <= 0x7A:
-                if (upper >> (letter & np.uint64(63))) & np.uint64(1):
-                    out[i] -= 0x20
-                letter += np.uint64(1)
-    return _put16(out, _put16(out, at + length, qtype), 1)
+    for i in range(at, at + length):
+        # Length octets are below 64, so letters are only ever letters.
+        if 0x61 <= out[i] <= 0x7A:
+            if (upper >> (letter & np.uint64(63))) & np.uint64(1):
+                out[i] -= 0x20
+            letter += np.uint64(1)
 
 
 @kernel
-def _opt(habits: Int, address: Bytes, size: Int, at: Int, out: Bytes) -> Int:
-    """Write an OPT record of 1,232 bytes, with the client's /24 or /56 where it sends it."""
+def _opt(habits: Int, client: Int, size: Int, at: Int, out: Bytes) -> Int:
+    """Write an OPT record of 1,232 bytes, with the client's /24 or /56 where it sends it.
+
+    The client's address of ``size`` bytes stands at ``client`` already.
+    """
     out[at] = 0
     at = _put16(out, at + 1, 41)
     at = _put32(out, _put16(out, at, 1232), 0)
@@ -340,55 +356,47 @@ def _opt(habits: Int, address: Bytes, size: Int, at: Int, out: Bytes) -> Int:
     at = _put16(out, at, 1 if size == 4 else 2)
     out[at] = 8 * count
     out[at + 1] = 0
-    return _put(out, at + 2, address[:count])
+    return _put(out, at + 2, out[client : client + count])
 
 
 @kernel
-def _answer(names: NameTable, name: Int, qtype: Int, after: Int, at: Int, out: Bytes) -> Int:
-    """Write the answer, or the SOA of a negative one; set rcode and counts in the header."""
+def _answer_size(names: NameTable, name: Int, qtype: Int, after: Int) -> Int:
+    """Return the bytes of the address that answers, 0 where none does."""
     answer = names.answer[name, after]
-    size = 0
     if qtype == 1 and answer & 2:
-        size = 4
-    elif qtype == 28 and answer & 4:
-        size = 16
+        return 4
+    return 16 if qtype == 28 and answer & 4 else 0
+
+
+@kernel
+def _answer(
+    names: NameTable, name: Int, qtype: Int, after: Int, size: Int, at: Int, out: Bytes
+) -> Int:
+    """Write the address of a name, or the SOA where it has none."""
     if size:
-        _put16(out, 6, 1)
         at = _put16(out, at, 0xC00C)
         at = _put16(out, _put16(out, at, qtype), 1)
         at = _put16(out, _put32(out, at, names.ttl[name, after]), size)
-        return _put(out, at, names.v4[name, after] if size == 4 else names.v6[name, after])
-    if answer & NXDOMAIN:
-        out[3] |= 3
-    _put16(out, 8, 1)
+        if size == 16:
+            return _put_words(out, at, names.v6[name, after], 0, 16)
+        for i in range(4):
+            out[at + i] = names.v4[name, after, i]
+        return at + 4
     top = 0xC00C + names.top[name]
-    at = _put16(out, _put16(out, _put16(out, at, top), 6), 1)
-    at = _put16(out, _put32(out, at, 900), 5 + 13 + 20)
-    out[at] = 2
-    out[at + 1] = 0x6E  # ns
-    out[at + 2] = 0x73
-    at = _put16(out, at + 3, top)
-    out[at] = 10
-    for i in range(10):
-        out[at + 1 + i] = 0x68  # ten times "h"
-    at = _put16(out, at + 11, top)
-    for value in (2015032500, 7200, 3600, 1209600, 900):
-        at = _put32(out, at, value)
-    return at
+    _put(out, at, _SOA)
+    for place in _TOPS:
+        _put16(out, at + place, top)
+    return at + _SOA_BYTES
 
 
 @kernel
-def _broken(kind: Int, end: Int, out: Bytes) -> Int:
-    """Break a query (see ``behaviour.MALFORMED``) and return its new length."""
+def _broken(kind: Int, end: Int, label: Int) -> Int:
+    """Return the length of a broken query (see ``rows.MALFORMED``) whose first label is so long."""
     if kind == 0:
         return 5
     if kind == 1:
-        return min(end - 5, 12 + 1 + np.int64(out[12]) + 2)
-    if kind == 2:
-        _put16(out, 12, 0xC00C)
-        return 18
-    out[12] = 0x80 | out[12]
-    return end
+        return min(end - 5, 12 + 1 + label + 2)
+    return 18 if kind == 2 else end
 
 
 @kernel
@@ -400,91 +408,126 @@ def _encode(
     seed: Word,
     day: Int,
     out: Bytes,
-    dns: Bytes,
-    address: Bytes,
 ) -> Int:
-    at = 0
+    done = 0
+    here = np.int64(0)
+    for byte in resolver.v4:
+        here = here << 8 | np.int64(byte)
+    head = resolver.size & 0xFF
     for frame in range(frames.time.size):
         row = frames.row[frame]
-        kind = frames.type[frame]
-        state = stream(seed, _DRESS, day, row)
-        number = np.int64(bits(state))
-        fails = unit(state + STEP) < _SERVFAIL
-        tcp = unit(state + STEP * np.uint64(2)) < _TCP
-        upper = np.uint64(0)
-        habits = messages.habits[row]
-        if habits & _MIXED:
-            upper = bits(state + STEP * np.uint64(3))
-        iid = bits(stream(seed, _IID, day, np.int64(messages.device[row])))
-        size = _address(messages.unit[row], iid, address)
+        kind = np.int64(frames.type[frame])
         to_authority = kind < QUERY
         responds = kind in (RESPONSE, RESOLVER_RESPONSE)
-
-        # The DNS message.
+        state = stream(seed, _DRESS, day, row)
+        number = np.int64(bits(state))
+        habits = np.int64(messages.habits[row])
         name = np.int64(messages.name[row])
         qtype = np.int64(messages.qtype[row])
-        for i in range(12):
-            dns[i] = 0
-        _put16(dns, 0, (number if not to_authority else number >> 16) & 0xFFFF)
-        dns[2] = 0 if to_authority else 1
-        dns[5] = 1
-        end = _question(names, name, qtype, upper, dns)
-        if responds:
-            dns[2] |= 0x84 if to_authority else 0x80
-            dns[3] = 0 if to_authority else 0x80
-            if fails and not to_authority:
-                dns[3] |= 2
-            else:
-                end = _answer(names, name, qtype, np.int64(messages.after[row]), end, dns)
-        if habits & (_EDNS | ECS) and not to_authority:
-            dns[11] = 1
-            end = _opt(habits, address, size, end, dns)
-        if messages.mark[row] >= 2:
-            end = _broken(messages.mark[row] - 2, end, dns)
+        after = np.int64(messages.after[row])
+        mark = np.int64(messages.mark[row])
+        client = messages.unit[row]
+        six = (client & IPV6_BIT) != 0 and not to_authority
+        first = names.offsets[name]
+        wire = (names.offsets[name + 1] - first) & 0xFF
 
-        # The dnstap message. Its length comes first, so each part's size is added up here.
-        six = size == 16 and not to_authority
+        # Lengths come before what they are about, so all of them are added up first.
+        end = 12 + wire + 4
+        answers = responds and (to_authority or unit(state + STEP) >= _SERVFAIL)
+        size = 0
+        if answers:
+            size = _answer_size(names, name, qtype, after)
+            end += 12 + size if size else _SOA_BYTES
+        opt = (habits & (_EDNS | ECS)) != 0 and not to_authority
+        if opt:
+            end += 11
+            if habits & ECS:
+                end += 15 if six else 11
+        if mark >= FIRST_BROKEN:
+            end = _broken(mark - FIRST_BROKEN, end, np.int64(names.wire[first]))
+        end &= _INSIDE
         width = 16 if six else 4
         port = 1024 + ((number >> 32) & 0x7FFF)
-        asked = frames.time[frame]
+        then = frames.time[frame]
+        asked = then
         if responds:
-            asked = messages.time[row] if not to_authority else min(messages.time[row] + 100, asked)
+            asked = min(messages.time[row] + 100, then) if to_authority else messages.time[row]
         length = 6 + 2 * (2 + width) + 1 + _size(port) + 2
         length += _time_size(asked) + 1 + _size(end) + end
         if responds:
-            length += _time_size(frames.time[frame])
-        start = at
-        at = _put(out, at + 4, resolver.head)
-        out[at] = 0x72
-        at = _varint(out, at + 1, length)
-        out[at] = 0x08
-        out[at + 1] = kind
-        out[at + 2] = 0x10
-        out[at + 3] = 2 if six else 1
-        out[at + 4] = 0x18
-        out[at + 5] = 2 if tcp and not to_authority else 1
-        client = resolver.v4 if to_authority else address
-        server = _AUTHORITY if to_authority else (resolver.v6 if six else resolver.v4)
-        out[at + 6] = 0x22
-        out[at + 7] = width
-        out[at + 8 + width] = 0x2A
-        out[at + 9 + width] = width
-        for i in range(width):
-            out[at + 8 + i] = client[i]
-            out[at + 10 + width + i] = server[i]
-        at += 10 + 2 * width
-        out[at] = 0x30
-        at = _varint(out, at + 1, port)
-        out[at] = 0x38
-        out[at + 1] = 53
-        at = _time(out, at + 2, 8, asked)
+            length += _time_size(then)
+
+        part = out[done : done + MOST_BYTES]
+        _put_words(part, 4, resolver.head, 0, head)
+        at = 4 + head
+        part[at] = 0x72
+        at = _varint(part, at + 1, length) & _INSIDE
+        part[at] = 0x08
+        part[at + 1] = kind
+        part[at + 2] = 0x10
+        part[at + 3] = 2 if six else 1
+        part[at + 4] = 0x18
+        tcp = not to_authority and unit(state + STEP * np.uint64(2)) < _TCP
+        part[at + 5] = 2 if tcp else 1
+        part[at + 6] = 0x22
+        part[at + 7] = width
+        at += 8
+        source = at
+        if six:
+            iid = bits(stream(seed, _IID, day, np.int64(messages.device[row])))
+            at = _put32(part, _put32(part, at, V6_TOP), client & 0xFFFFFFFF)
+            at = _put32(part, at, np.int64(iid >> np.uint64(32)))
+            at = _put32(part, at, np.int64(iid & np.uint64(0xFFFFFFFF)))
+            part[at] = 0x2A
+            part[at + 1] = 16
+            at = _put_words(part, at + 2, resolver.v6, 0, 16)
+        else:
+            at = _put32(part, at, here if to_authority else client)
+            part[at] = 0x2A
+            part[at + 1] = 4
+            at = _put32(part, at + 2, _AUTHORITY if to_authority else here)
+        at &= _INSIDE
+        part[at] = 0x30
+        at = _varint(part, at + 1, port) & _INSIDE
+        part[at] = 0x38
+        part[at + 1] = 53
+        at = _time(part, at + 2, 8, asked) & _INSIDE
         if responds:
-            at = _time(out, at, 12, frames.time[frame])
-        out[at] = 0x72 if responds else 0x52
-        at = _varint(out, at + 1, end)
-        at = _put(out, at, dns[:end])
-        out[at] = 0x78
-        out[at + 1] = 1
-        at += 2
-        _put32(out, start, at - start - 4)
-    return at
+            at = _time(part, at, 12, then) & _INSIDE
+        part[at] = 0x72 if responds else 0x52
+        at = _varint(part, at + 1, end) & _INSIDE
+
+        # The DNS message.
+        dns = at
+        _put16(part, at, (number >> 16 if to_authority else number) & 0xFFFF)
+        rcode = 0
+        if answers:
+            rcode = 3 if not size and names.answer[name, after] & NXDOMAIN else 0
+        elif responds:
+            rcode = 2
+        part[at + 2] = (0 if to_authority else 1) | (0x80 if responds else 0)
+        if responds and to_authority:
+            part[at + 2] |= 0x04
+        part[at + 3] = (0x80 if responds and not to_authority else 0) | rcode
+        _put16(part, at + 4, 1)
+        _put16(part, at + 6, 1 if size else 0)
+        _put16(part, at + 8, 1 if answers and not size else 0)
+        _put16(part, at + 10, 1 if opt else 0)
+        _put_words(part, at + 12, names.wire, first, wire)
+        if habits & _MIXED:
+            _capitals(part, at + 12, wire, bits(state + STEP * np.uint64(3)))
+        at = _put16(part, _put16(part, at + 12 + wire, qtype), 1)
+        if answers:
+            at = _answer(names, name, qtype, after, size, at, part) & _INSIDE
+        if opt:
+            _opt(habits, source, width, at, part)
+        if mark == FIRST_BROKEN + 2:
+            _put16(part, dns + 12, 0xC00C)
+        elif mark == FIRST_BROKEN + 3:
+            part[dns + 12] |= 0x80
+        at = dns + end
+        part[at] = 0x78
+        part[at + 1] = 1
+        _put32(part, 0, at + 2 - 4)
+        done += at + 2
+    return done

@@ -22,6 +22,7 @@ __all__ = [
     "SINKHOLE_V4",
     "SINKHOLE_V6",
     "VERSIONS",
+    "WORD",
     "NameTable",
     "Questions",
     "c2_address",
@@ -43,6 +44,9 @@ _BLOCK_V4: Final = "198.51.100.254"
 _DAYS_MORE: Final = 2
 _TTL_INNOCENT: Final = 3600
 _POPULAR: Final = 400
+WORD: Final = 8
+"""Bytes that are copied at once."""
+
 VERSIONS: Final = 16
 """Versions of the bot; the first are the most frequent, and carry the first names."""
 
@@ -53,7 +57,7 @@ class NameTable(NamedTuple):
     2 is what a resolver answers that blocks them.
 
     Attributes:
-        wire: all names in wire form, end to end.
+        wire: all names in wire form, end to end, and ``WORD`` bytes more (copies take words).
         offsets: where each begins; one more for the end (names + 1).
         top: where each name's last label begins, from the name's start.
         answer: bits ``NXDOMAIN``, has A, has AAAA (names x 3).
@@ -310,7 +314,7 @@ def _table(names: tuple[str, ...], answers: list[tuple[_Answer, ...]]) -> NameTa
             if answer.v6:
                 v6[row, phase] = list(IPv6Address(answer.v6).packed)
     return NameTable(
-        wire=np.frombuffer(b"".join(wires), np.uint8),
+        wire=np.frombuffer(bytearray(b"".join(wires)) + bytes(WORD), np.uint8),
         offsets=np.concatenate([[0], np.cumsum([len(wire) for wire in wires])]).astype(np.int64),
         top=np.array([_last_label(wire) for wire in wires], np.int64),
         answer=bits,

@@ -51,6 +51,9 @@ class Rows(NamedTuple):
 
     def take(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Rows:
         """Return some of the rows."""
+        if not isinstance(which, slice) and which.dtype == np.bool_:
+            # Found once, not once for each column.
+            which = np.flatnonzero(which)
         time, household, host, name, qtype, mark = self
         return Rows(
             time[which], household[which], host[which], name[which], qtype[which], mark[which]

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import zstandard
 
 from remnant.capture.segment_frames import ALIVE, END, HEAD, ROWS, encode
 from remnant.capture.segment_head import SegmentHead
 from remnant.schema import EVENTS, TIME
 from remnant.simulate.addresses import IPV6_BIT
 from remnant.simulate.arrivals import DNS_UDP, NONE
-from remnant.simulate.draws import mixed
+from remnant.simulate.draws import bits, mixed
 from remnant.simulate.networks import V6_TOP
 from remnant.simulate.noise import code_of, facts_of
+from remnant.simulate.packing import compressor
 from remnant.simulate.population import DAY_US, HOUR_US
 from remnant.simulate.questions import SINKHOLE_V4, SINKHOLE_V6
+from remnant.wire import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +42,7 @@ __all__ = ["SENSOR", "SegmentFiles"]
 SENSOR: Final = "sinkhole"
 """The sensor's name, and its folder's."""
 
-_LEVEL: Final = -3
 _FRAME_ROWS: Final = 1 << 16
-_V4_MAPPED: Final = 0xFFFF
 
 
 class SegmentFiles:
@@ -114,7 +113,7 @@ class SegmentFiles:
         path = f"traffic/{SENSOR}/{began:%Y%m%dT%H%M%SZ}-{worker}-{head.segment}.rseg.zst"
         with (
             (self._out / path).open("wb") as raw,
-            zstandard.ZstdCompressor(level=_LEVEL).stream_writer(raw, closefd=False) as file,
+            compressor().stream_writer(raw, closefd=False) as file,
         ):
             sequence = 0
 
@@ -178,13 +177,19 @@ class SegmentFiles:
 
 def _details(rows: Arrivals, names: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow
     """Return the facts of each request as JSON."""
-    few, index = np.unique(code_of(rows), return_inverse=True)
+    codes = code_of(rows)
+    low = int(codes.min(initial=0))
+    few = np.flatnonzero(np.bincount(codes - low))
+    number = np.zeros(few[-1] + 1 if few.size else 0, np.int32)
+    number[few] = np.arange(few.size)
+    index = number[codes - low]
+    few += low
     texts = [
         None if code == NONE else json.dumps(facts_of(code, names), separators=(",", ":"))
         for code in few.tolist()
     ]
     words: Any = pa.array(texts, pa.string())
-    return words.take(pa.array(index.reshape(-1)))
+    return words.take(pa.array(index))
 
 
 def _packed(text: str) -> npt.NDArray[np.uint8]:
@@ -196,17 +201,30 @@ def _addresses(
     units: npt.NDArray[np.int64], device: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.uint8]:
     """Return unit numbers as addresses of 16 bytes; an IPv6 one gets the device's identifier."""
-    six = (units & IPV6_BIT) != 0
-    identifier = mixed(
-        device.astype(np.int64).astype(np.uint64) ^ (units.astype(np.uint64) << np.uint64(20))
-    )
-    low = units.astype(np.uint64) & np.uint64(0xFFFFFFFF)
-    words = np.zeros((units.size, 4), ">u4")
-    words[:, 0] = np.where(six, V6_TOP, 0)
-    words[:, 1] = np.where(six, low, 0)
-    words[:, 2] = np.where(six, identifier >> np.uint64(32), _V4_MAPPED)
-    words[:, 3] = np.where(six, identifier & np.uint64(0xFFFFFFFF), low)
-    return words.view(np.uint8).reshape(-1, 16)
+    out = np.zeros((units.size, 16), np.uint8)
+    _fill_addresses(units, device, out)
+    return out
+
+
+@kernel
+def _fill_addresses(
+    units: npt.NDArray[np.int64], device: npt.NDArray[np.int32], out: npt.NDArray[np.uint8]
+) -> None:
+    for row in range(units.size):
+        unit = units[row]
+        if unit & IPV6_BIT:
+            salt = np.uint64(unit) << np.uint64(20)
+            identifier = bits(np.uint64(np.int64(device[row])) ^ salt)
+            for i in range(4):
+                out[row, i] = (V6_TOP >> (24 - 8 * i)) & 0xFF
+                out[row, 4 + i] = (unit >> (24 - 8 * i)) & 0xFF
+            for i in range(8):
+                out[row, 8 + i] = np.int64(identifier >> np.uint64(56 - 8 * i)) & 0xFF
+        else:
+            out[row, 10] = 0xFF
+            out[row, 11] = 0xFF
+            for i in range(4):
+                out[row, 12 + i] = (unit >> (24 - 8 * i)) & 0xFF
 
 
 def _subnets(ecs: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401 - Arrow

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from remnant.schema import TIME
 from remnant.simulate.activity import Activity
 from remnant.simulate.addresses import IPV6_BIT
+from remnant.simulate.order import distinct, hour_counts
 from remnant.simulate.population import DAY_US, NEVER
 from remnant.windows import to_us
 
@@ -142,8 +143,8 @@ class Truth:
         for index, word in [*enumerate(r for r, _ in self._scenario.resolvers), (-1, "all")]:
             here = slice(None) if index < 0 else resolver == index
             mine = self._resolver_of_bot >= 0 if index < 0 else self._resolver_of_bot == index
-            distinct = _distinct(unit[here])
-            v6 = int((distinct & IPV6_BIT != 0).sum())
+            clients_seen = distinct(unit[here])
+            v6 = int((clients_seen & IPV6_BIT != 0).sum())
             born, gone = self._bots.birth[mine], self._bots.clean[mine]
             running = hours[mine]
             self._rows["daily"].append(
@@ -151,16 +152,17 @@ class Truth:
                     "day": day,
                     "resolver": word,
                     "queries": unit[here].size,
-                    "clients": distinct.size,
-                    "clients_ipv4": distinct.size - v6,
+                    "clients": clients_seen.size,
+                    "clients_ipv4": clients_seen.size - v6,
                     "clients_ipv6_64": v6,
                     "alive_bots": int(((born < start + DAY_US) & (gone > start)).sum()),
                     "online_bots": int((running != 0).sum()),
                 }
             )
             queries = np.bincount(hour[here], minlength=24)
-            pairs = _distinct(hour[here] << 41 | unit[here])
+            pairs = distinct(hour[here] << 41 | unit[here])
             clients = np.bincount(pairs >> 41, minlength=24)
+            online = hour_counts(running)
             for h in range(24):
                 self._rows["hourly"].append(
                     {
@@ -168,7 +170,7 @@ class Truth:
                         "resolver": word,
                         "queries": int(queries[h]),
                         "clients": int(clients[h]),
-                        "online_bots": int((running >> np.uint64(h) & np.uint64(1)).sum()),
+                        "online_bots": int(online[h]),
                     }
                 )
         which, queries, clients = _counts(name.astype(np.int64), unit)
@@ -239,20 +241,12 @@ class Truth:
         )
 
 
-def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the sorted distinct values (here sorting beats the hashing of ``np.unique``)."""
-    ordered = np.sort(values)
-    first = np.ones(ordered.size, np.bool_)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return ordered[first]
-
-
 def _counts(
     key: npt.NDArray[np.int64], unit: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the keys that occur, their rows, and their distinct units."""
     queries = np.bincount(key)
-    clients = np.bincount(_distinct(key << 41 | unit) >> 41)
+    clients = np.bincount(distinct(key << 41 | unit) >> 41)
     which = np.flatnonzero(queries)
     return which, queries[which], clients[which]
 

@@ -17,6 +17,7 @@ from remnant.simulate.behaviour import BotDays
 from remnant.simulate.innocents import InnocentDays, monitor_queries
 from remnant.simulate.networks import MONITOR_V4, build
 from remnant.simulate.noise import noise_of
+from remnant.simulate.order import distinct
 from remnant.simulate.population import DAY_US, populate
 from remnant.simulate.questions import questions
 from remnant.simulate.recursion import Recursion
@@ -121,7 +122,7 @@ class World:
         )
         messages = []
         for index in range(len(self.keys)):
-            mine = delivered & (self.networks.resolver[network] == index)
+            mine = np.flatnonzero(delivered & (self.networks.resolver[network] == index))
             part = rows.take(mine)
             messages.append(self._messages(index, part, units[mine], after[mine], start))
         listens, dns, tcp = self._sinkhole(number, start, bot_rows, bot_units, connects)
@@ -159,7 +160,7 @@ class World:
                 number,
                 since,
                 self._sinkholed(start),
-                np.unique(tcp.unit).size,
+                distinct(tcp.unit).size,
                 tcp.time.size,
                 self.scenario.sinkhole_ttl,
             )
