@@ -14,7 +14,8 @@ import dns.message
 import dns.rrset
 import pytest
 
-from real.dns_servers import free_port, needed, serving
+from ports import free_port
+from real.dns_servers import needed, serving
 from remnant.errors import SettingsError
 from remnant.infrastructure.resolving import Answer, Record, Resolver, ask, cof, facts
 from remnant.settings import ResolveSettings

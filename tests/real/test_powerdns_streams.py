@@ -17,6 +17,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from ports import free_port
 from remnant.capture.powerdns import PowerDnsReader
 from remnant.capture.readers import recognise
 from textlogs import counts, quarantine, read, rows, v4
@@ -120,12 +121,6 @@ class Upstream:
 
     def close(self) -> None:
         self._socket.close()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def program(name: str) -> str:
