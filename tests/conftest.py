@@ -9,6 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# The same examples each time, however long they take: what passed once passes again. New ones are
+# tried where somebody waits for them.
+hypothesis_settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize="REMNANT_EXPLORE" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("steady")
 
 _connect = socket.socket.connect
 
