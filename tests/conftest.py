@@ -22,6 +22,22 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("steady")
 
+_ASKED_FOR = {
+    "REMNANT_API_EXAMPLES",
+    "REMNANT_EXPLORE",
+    "REMNANT_FUZZ_ROUNDS",
+    "REMNANT_REAL_DATA",
+    "REMNANT_SINK_KILLS",
+}
+"""What may be said to the tests; the settings of whoever runs them are not theirs."""
+for _name in [name for name in os.environ if name.startswith("REMNANT_")]:
+    if _name not in _ASKED_FOR:
+        del os.environ[_name]
+# Nor are the width and the colours of the terminal.
+for _name in ("CLICOLOR_FORCE", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH"):
+    os.environ.pop(_name, None)
+os.environ |= {"COLUMNS": "80", "LINES": "24"}
+
 _connect = socket.socket.connect
 
 
