@@ -192,6 +192,7 @@ def test_frames_without_events_are_committed_now_and_then(monkeypatch: pytest.Mo
     writing, keeping = recorder(settings, clock), keeper(settings, clock)
     add(writing, counts=Counts(messages=1))
     assert keeping.round().frames == 1
+    monkeypatch.setattr(module, "_IDLE_S", 3600.0)
     add(writing, counts=Counts(messages=1))
     assert keeping.round().frames == 0
     monkeypatch.setattr(module, "_IDLE_S", 0.0)
