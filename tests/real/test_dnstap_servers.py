@@ -103,7 +103,7 @@ def started(stack: ExitStack, *command: str) -> subprocess.Popen[bytes]:
     def stop() -> None:
         server.terminate()
         try:
-            server.wait(20)
+            server.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()

@@ -92,7 +92,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             assert ask(name, kind, options) == 0
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     return {name: (folder / f"{name}.log").read_bytes() for name in CHANNELS}
 
 

@@ -154,7 +154,7 @@ def serve(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
 def stop(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
-        server.wait(20)
+        server.wait(60)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

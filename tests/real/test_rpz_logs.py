@@ -135,7 +135,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             ask(name, kind, options)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     return {name: (folder / f"{name}.log").read_bytes() for name in ("all", "hits")}
 
 

@@ -151,7 +151,7 @@ def run(folder: Path, log: str, server_path: str, dig: str) -> bytes:
             broken.recv(512)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     return (folder / f"{log}.log").read_bytes()
 
 
