@@ -356,7 +356,7 @@ def test_reloads_leave_no_descriptor_and_no_process_behind(tmp_path: Path) -> No
         it.wait_for("serving")
         # The least of some: it may just tell something to somebody.
         before = min(open_files() for _ in range(50) if not time.sleep(0.002))
-        for number in range(1, 8):
+        for number in range(1, 5):
             it.plan(str(number))
             until(lambda number=number: it.events().count("reloaded") >= number)  # type: ignore[misc]
         until(lambda: open_files() == before and len(it.children()) == len(ROLES))

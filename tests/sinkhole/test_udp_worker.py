@@ -80,7 +80,7 @@ class Running:
         self.worker = UdpWorker(
             self.sockets,
             served=served,
-            identity=Identity(np.arange(2, dtype=np.uint64), np.frombuffer(nsid, np.uint8)),
+            identity=Identity(np.arange(2, dtype=np.uint64), np.frombuffer(nsid, np.uint8).copy()),
             limiter=new_limiter(limit),
             recorder=self.kept,  # type: ignore[arg-type]
             numbers=self.numbers,

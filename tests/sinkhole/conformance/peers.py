@@ -187,7 +187,9 @@ def fast_path(folder: Path) -> Iterator[Server]:
     worker = UdpWorker(
         [sock],
         served=compile_zones(zones)[0],
-        identity=Identity(np.frombuffer(SECRET, "<u8").copy(), np.frombuffer(NSID, np.uint8)),
+        identity=Identity(
+            np.frombuffer(SECRET, "<u8").copy(), np.frombuffer(NSID, np.uint8).copy()
+        ),
         limiter=new_limiter(None),
         recorder=Nowhere(),  # type: ignore[arg-type]
         numbers=Numbers(),
