@@ -230,7 +230,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
     safe: list[int] = []
     for round_number in range(KILLS):
         sink = Sink(place, "mine", "--rate-limit", "off", "--workers", 1)
-        stop = threading.Event()
+        stop, begun = threading.Event(), len(answered)
         asker = threading.Thread(
             target=load, args=(sink.port, stop, answered, round_number * 10_000_000)
         )
@@ -244,7 +244,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
         sink.kill()
         stop.set()
         asker.join()
-        safe += answered[len(safe) : here]
+        safe += answered[begun:here]
     with sinking(place, "mine", "--workers", 1) as sink:
         assert sink.stop() == 0
     rows = place.ask("traffic", "mine", "--by", "name", "--vantage", "sinkhole_dns")
