@@ -80,7 +80,12 @@ class Supervised:
     def hear(self, count: int) -> list[str]:
         """Return so many words to the service manager; they come after what is logged."""
         found: list[str] = []
-        until(lambda: len(found) >= count or found.extend(self.notified()) or len(found) >= count)
+
+        def heard() -> bool:
+            found.extend(self.notified())
+            return len(found) >= count
+
+        until(heard)
         return found
 
     def behave(self, behave: dict[str, str]) -> None:
@@ -355,7 +360,11 @@ def test_reloads_leave_no_descriptor_and_no_process_behind(tmp_path: Path) -> No
     with supervised(tmp_path) as it:
         it.wait_for("serving")
         # The least of some: it may just tell something to somebody.
-        before = min(open_files() for _ in range(50) if not time.sleep(0.002))
+        counts = []
+        for _ in range(50):
+            counts.append(open_files())
+            time.sleep(0.002)
+        before = min(counts)
         for number in range(1, 5):
             it.plan(str(number))
             until(lambda number=number: it.events().count("reloaded") >= number)  # type: ignore[misc]
