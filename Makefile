@@ -18,8 +18,8 @@ test: $(VENV)/.dev ## install what the tests need, run all of them
 browser: $(VENV)/.dev ## the dashboard in a browser (Chromium): every page, mouse, keyboard, axe, no scripts
 	$(BIN)/python -m pytest -m "browser and not speed" -n auto --dist loadfile -q tests/web/browser
 
-speed: $(VENV)/.dev ## how soon pages open and how smoothly the map moves; on a machine that does nothing else
-	$(BIN)/python -m pytest -m speed -p no:randomly -q -s tests/web
+speed: $(VENV)/.dev ## how soon pages open, the map moves, and what a sinkhole saw is stored; on a machine that does nothing else
+	$(BIN)/python -m pytest -m speed -p no:randomly -q -s tests/web tests/story
 
 check: $(VENV)/.dev ## formatting, lint, types
 	$(BIN)/ruff format --check .

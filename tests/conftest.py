@@ -10,6 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# The same examples each time, however long they take: what passed once passes again. New ones are
+# tried by who asks for them, and in the long campaigns.
+_CAMPAIGNS = ("REMNANT_API_EXAMPLES", "REMNANT_EXPLORE", "REMNANT_FUZZ_ROUNDS")
+hypothesis_settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=not any(name in os.environ for name in _CAMPAIGNS),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("steady")
+
+_ASKED_FOR = {*_CAMPAIGNS, "REMNANT_REAL_DATA", "REMNANT_SINK_KILLS"}
+"""What may be said to the tests; the settings of whoever runs them are not theirs."""
+for _name in [name for name in os.environ if name.startswith("REMNANT_")]:
+    if _name not in _ASKED_FOR:
+        del os.environ[_name]
+# Nor are the width and the colours of the terminal.
+for _name in ("CLICOLOR_FORCE", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH"):
+    os.environ.pop(_name, None)
+os.environ |= {"COLUMNS": "80", "LINES": "24"}
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import typer
 
+from ports import free_port
 from remnant.cli_sink import _limit, _open, _place, _secret
 from remnant.errors import RemnantError
 from story.telling import Place
@@ -64,13 +65,6 @@ def test_secrets(tmp_path: Path) -> None:
             _secret(path)
     with pytest.raises(RemnantError, match="cannot be read"):
         _secret(tmp_path / "nowhere")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def test_ports_beside_those_of_dns() -> None:

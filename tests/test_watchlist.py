@@ -30,7 +30,7 @@ def rule(kind: Kind, text: str, case: str = "demo") -> Rule:
 
 def packed(wires: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     offsets = np.cumsum([0, *map(len, wires)], dtype=np.int64)
-    return np.frombuffer(b"".join(wires), np.uint8), offsets
+    return np.frombuffer(b"".join(wires), np.uint8).copy(), offsets
 
 
 def hits(watched: Watchlist, *texts: str) -> list[list[str]]:
@@ -43,7 +43,7 @@ def hits(watched: Watchlist, *texts: str) -> list[list[str]]:
 
 def address(text: str) -> np.ndarray:
     raw = ipaddress.ip_address(text).packed
-    return np.frombuffer(raw if len(raw) == 16 else b"\0" * 10 + b"\xff\xff" + raw, np.uint8)
+    return np.frombuffer(raw if len(raw) == 16 else b"\0" * 10 + b"\xff\xff" + raw, np.uint8).copy()
 
 
 def test_exact_and_below_are_told_apart_and_the_most_specific_comes_first() -> None:

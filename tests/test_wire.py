@@ -22,7 +22,7 @@ WIRE_NAME = st.lists(LABEL, max_size=6).map(
 
 
 def ask(message: bytes) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    buffer = np.frombuffer(message or b"\0", np.uint8)
+    buffer = np.frombuffer(message or b"\0", np.uint8).copy()
     scratch = np.zeros(256, np.uint8)
     starts = np.zeros(wire.MAX_LABELS + 2, np.int64)
     out = np.zeros(wire.FIELDS, np.int64)
@@ -56,7 +56,7 @@ def build(labels: list[bytes]) -> bytes:
 @given(st.lists(st.lists(LABEL, max_size=8).map(build), min_size=1, max_size=5))
 def test_text_is_what_the_names_module_writes(wires: list[bytes]) -> None:
     offsets = np.cumsum([0, *map(len, wires)], dtype=np.int64)
-    at, text = wire.names_to_text(np.frombuffer(b"".join(wires), np.uint8), offsets)
+    at, text = wire.names_to_text(np.frombuffer(b"".join(wires), np.uint8).copy(), offsets)
     written = [text[at[i] : at[i + 1]].tobytes().decode("ascii") for i in range(len(wires))]
     assert written == [names.wire_to_text(name) for name in wires]
 
@@ -88,7 +88,7 @@ def test_a_question_is_read_as_dnspython_reads_it(name: bytes, qtype: int, ident
 )
 def test_compressed_names_are_resolved_or_refused_as_dnspython_does(body: bytes, at: int) -> None:
     message = bytes(12) + body
-    buffer = np.frombuffer(message, np.uint8)
+    buffer = np.frombuffer(message, np.uint8).copy()
     scratch = np.zeros(256, np.uint8)
     starts = np.zeros(wire.MAX_LABELS + 2, np.int64)
     count, after = wire.read_name(buffer, 0, at, len(message), scratch, starts)
@@ -153,7 +153,7 @@ def test_the_response_code_has_its_upper_bits(code: dns.rcode.Rcode) -> None:
 
 def test_case_bits_stand_for_the_letters_in_order() -> None:
     def bits(text: bytes) -> int:
-        buffer = np.frombuffer(text, np.uint8)
+        buffer = np.frombuffer(text, np.uint8).copy()
         starts = np.zeros(wire.MAX_LABELS + 2, np.int64)
         count = wire.labels(buffer, 0, buffer.size, starts)
         return int(wire.case_bits(buffer, starts, count))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import ipaddress
-import socket
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +118,3 @@ def packed(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
 
 def packed_text(address: str) -> bytes:
     return packed(ipaddress.ip_address(address))
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

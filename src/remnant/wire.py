@@ -56,6 +56,7 @@ __all__ = [
     "Word",
     "case_bits",
     "client_subnet",
+    "compiled",
     "copy_folded",
     "edns",
     "fold_byte",
@@ -84,10 +85,14 @@ if TYPE_CHECKING:
     def inlined(function: _Function) -> _Function:
         """Decorate a kernel that becomes part of its callers."""
 
+    def compiled(function: _Function) -> _Function:
+        """Decorate what is compiled and cached as a kernel is, and may make arrays."""
+
 else:
     # A kernel works on arrays that its caller made and cannot allocate. So Numba need not count
     # references to arrays, which would cost more than reading a message does.
     kernel = compiled_once(njit(cache=True, nogil=True, _nrt=False), _CONFIG.CACHE_DIR)
+    compiled = compiled_once(njit(cache=True, nogil=True), _CONFIG.CACHE_DIR)
     inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
 
 

@@ -43,10 +43,10 @@ def rows(
     made = answer_rows(
         watched,
         mode,
-        names=np.frombuffer(b"".join(names), np.uint8),
+        names=np.frombuffer(b"".join(names), np.uint8).copy(),
         name_offsets=np.cumsum([0, *map(len, names)], dtype=np.int64),
         rrtype=np.array([kind for _, kind, _ in records], np.int32),
-        rdata=np.frombuffer(b"".join(data), np.uint8),
+        rdata=np.frombuffer(b"".join(data), np.uint8).copy(),
         rdata_offsets=np.cumsum([0, *map(len, data)], dtype=np.int64),
         first=time,
         last=time + 1,
@@ -72,7 +72,9 @@ def seen(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def entry(watched: Watchlist, name: str) -> int:
     """The entry that a question about a name hits first."""
     wire = text_to_wire(name)
-    return int(watched.match_wire(np.frombuffer(wire, np.uint8), np.array([0, len(wire)]))[1][0])
+    return int(
+        watched.match_wire(np.frombuffer(wire, np.uint8).copy(), np.array([0, len(wire)]))[1][0]
+    )
 
 
 TWO = Watchlist.compile(
@@ -210,7 +212,8 @@ def test_implied_entries_serve_every_case_that_the_question_hits(
     )
     wires = [text_to_wire(name) for name in questions]
     row, hit = watched.match_wire(
-        np.frombuffer(b"".join(wires), np.uint8), np.cumsum([0, *map(len, wires)], dtype=np.int64)
+        np.frombuffer(b"".join(wires), np.uint8).copy(),
+        np.cumsum([0, *map(len, wires)], dtype=np.int64),
     )
     asked, expected = [], set()
     for i in range(len(questions)):

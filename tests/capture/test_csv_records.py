@@ -55,7 +55,7 @@ def found(data: bytes, chunk: int = 1 << 20) -> tuple[Found, int, bool]:
 def fields(record: bytes, width: int) -> list[str | None]:
     layout = layout_of([str(i) for i in range(width)], range(width))
     spans = np.zeros((width, 3), np.int64)
-    view = np.frombuffer(record, np.uint8)
+    view = np.frombuffer(record, np.uint8).copy()
     breaks = np.empty((2, MAX_COLUMNS + 1), np.int64)
     count = int(split(view, 0, view.size, layout, breaks, spans))
     if count < 0:
@@ -238,7 +238,7 @@ def test_more_fields_than_columns_are_refused_unless_empty() -> None:
 )
 def test_a_header_that_comes_again(record: bytes, yes: bool) -> None:
     layout = layout_of(["timestamp", "x"], [0, 1])
-    view = np.frombuffer(record, np.uint8)
+    view = np.frombuffer(record, np.uint8).copy()
 
     assert bool(is_header(view, 0, view.size, layout)) is yes
     assert not is_header(view, 0, view.size, layout_of([], []))

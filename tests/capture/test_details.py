@@ -24,7 +24,7 @@ def made(
             if value is not None:
                 spans[r, c] = len(data), len(data) + len(value), int(doubled)
                 data += value + b"|"
-    found = details(np.frombuffer(data or b"|", np.uint8), spans, Keys(names))
+    found = details(np.frombuffer(data or b"|", np.uint8).copy(), spans, Keys(names))
     found.validate(full=True)
     return [None if text is None else json.loads(text) for text in found.to_pylist()]
 

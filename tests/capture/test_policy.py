@@ -14,7 +14,7 @@ from remnant.capture.policy import ACTIONS, APPLIED, TRIGGER_STEP, TRIGGERS, pol
 def details(policies: list[int], rules: list[bytes], rows: list[int] | None = None) -> list[Any]:
     offsets = np.cumsum([0, *map(len, rules)], dtype=np.int64)
     index = np.arange(len(policies)) if rows is None else np.array(rows, np.int64)
-    buffer = np.frombuffer(b"".join(rules), np.uint8)
+    buffer = np.frombuffer(b"".join(rules), np.uint8).copy()
     column = policy_details(np.array(policies, np.int32), index, offsets, buffer)
     column.validate(full=True)
     return [None if text is None else json.loads(text)["rpz"] for text in column.to_pylist()]

@@ -23,7 +23,7 @@ KNOWN = (1, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DNAME, SPF, CAA)
 
 def text(kind: int, data: bytes, before: bytes = b"") -> str:
     """Write data that stands in a message behind other bytes."""
-    buffer = np.frombuffer(before + data + b"\xee", np.uint8)
+    buffer = np.frombuffer(before + data + b"\xee", np.uint8).copy()
     room = rdata.MAX_TEXT_FACTOR * len(data) + 2100
     out = np.full(3 + room, 0x7E, np.uint8)
     place = (len(before), len(before) + len(data))

@@ -54,7 +54,7 @@ def written(
     asked: int = NONE,
 ) -> list[dict[str, Any]]:
     """Return the rows of one response, which stands somewhere in a buffer."""
-    buffer = np.frombuffer(before + message + b"\xee" * 3, np.uint8)
+    buffer = np.frombuffer(before + message + b"\xee" * 3, np.uint8).copy()
     stop = len(before) + len(message)
     starts, question = np.zeros(wire.MAX_LABELS + 2, np.int64), np.zeros(wire.FIELDS, np.int64)
     scratch = np.zeros(256, np.uint8)
@@ -203,7 +203,7 @@ def test_a_watched_question_keeps_its_whole_chain() -> None:
 
 
 def one(name: bytes) -> tuple[np.ndarray, np.ndarray]:
-    return np.frombuffer(name, np.uint8), np.array([0, len(name)])
+    return np.frombuffer(name, np.uint8).copy(), np.array([0, len(name)])
 
 
 def test_without_the_question_only_what_is_watched_itself_is_kept() -> None:

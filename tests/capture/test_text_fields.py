@@ -14,7 +14,7 @@ from remnant.names import text_to_wire
 
 def view(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
     """The field between bytes that no kernel may take for a part of it."""
-    return np.frombuffer(b"77" + data + b"77", np.uint8)
+    return np.frombuffer(b"77" + data + b"77", np.uint8).copy()
 
 
 def microseconds(time: datetime) -> int:

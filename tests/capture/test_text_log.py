@@ -19,7 +19,7 @@ def test_texts_that_say_the_same_are_looked_at_once(ranges: list[tuple[int, int]
         asked.append(text)
         return None if text.startswith(b"b") else text.decode() + "!"
 
-    found = details(np.frombuffer(data, np.uint8), spans, make)
+    found = details(np.frombuffer(data, np.uint8).copy(), spans, make)
 
     assert found.to_pylist() == [
         None if text.startswith(b"b") else text.decode() + "!" for text in texts

@@ -16,7 +16,9 @@ from remnant.windows import to_us
 from textlogs import NOW
 
 NOON = to_us(datetime(2015, 4, 8, 12, tzinfo=UTC))
-BLOCK = Block(np.frombuffer(b"first\nApr  8 12:00:00 x\n", np.uint8), np.array([5, 23]), 0, 24)
+BLOCK = Block(
+    np.frombuffer(b"first\nApr  8 12:00:00 x\n", np.uint8).copy(), np.array([5, 23]), 0, 24
+)
 
 
 def test_a_log_without_a_year_is_refused_at_its_first_message() -> None:

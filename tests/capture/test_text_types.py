@@ -12,12 +12,12 @@ from remnant.capture.text_types import TYPES, parse_class, parse_rcode, parse_ty
 
 
 def type_of(text: str) -> int:
-    view = np.frombuffer(b"A" + text.encode() + b"A", np.uint8)
+    view = np.frombuffer(b"A" + text.encode() + b"A", np.uint8).copy()
     return int(parse_type(view, 1, 1 + len(text.encode())))
 
 
 def class_of(text: str) -> int:
-    view = np.frombuffer(b"N" + text.encode() + b"N", np.uint8)
+    view = np.frombuffer(b"N" + text.encode() + b"N", np.uint8).copy()
     return int(parse_class(view, 1, 1 + len(text.encode())))
 
 
@@ -58,7 +58,7 @@ def test_classes(text: str, number: int) -> None:
 
 
 def rcode_of(text: str) -> int:
-    view = np.frombuffer(b"1" + text.encode() + b"1", np.uint8)
+    view = np.frombuffer(b"1" + text.encode() + b"1", np.uint8).copy()
     return int(parse_rcode(view, 1, 1 + len(text.encode())))
 
 

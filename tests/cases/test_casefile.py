@@ -319,11 +319,11 @@ def test_a_hostile_message_is_safe_to_print() -> None:
 
 def test_many_names_load_in_reasonable_time() -> None:
     names = ",\n".join(f'"ns{number}.evil{number % 977}.example"' for number in range(20_000))
-    began = time.perf_counter()
+    began = time.process_time()
     case = loads(f"{HEAD}[[watch]]\nnames = [\n{names}\n]\n", "x.toml")
     assert len(case.watches[0].names) == 20_000
     # Linear work takes about 0.2 s; anything quadratic takes minutes.
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 SINKHOLE = """\

@@ -253,7 +253,7 @@ def test_names_match_at_label_boundaries() -> None:
     asked += ["a.only.example", "EVIL.com"]
     wires = [text_to_wire(name) for name in asked]
     offsets = np.cumsum([0, *map(len, wires)], dtype=np.int64)
-    buffer = np.frombuffer(b"".join(wires), dtype=np.uint8)
+    buffer = np.frombuffer(b"".join(wires), dtype=np.uint8).copy()
     rows, _ = watchlist.match_wire(buffer, offsets)
     assert [asked[row] for row in rows] == ["evil.com", "a.evil.com", "only.example", "EVIL.com"]
 

@@ -55,10 +55,10 @@ class AnswerReader(LineReader):
         rows = answer_rows(
             self._watchlist,
             self._mode,
-            names=np.frombuffer(b"".join(names), np.uint8),
+            names=np.frombuffer(b"".join(names), np.uint8).copy(),
             name_offsets=np.cumsum([0, *map(len, names)], dtype=np.int64),
             rrtype=np.full(len(fields), 1, np.int32),
-            rdata=np.frombuffer(b"".join(texts), np.uint8),
+            rdata=np.frombuffer(b"".join(texts), np.uint8).copy(),
             rdata_offsets=np.cumsum([0, *map(len, texts)], dtype=np.int64),
             first=times,
             last=times,

@@ -36,7 +36,7 @@ def rows(*addresses: str) -> np.ndarray:
         b"\0" * 10 + b"\xff\xff" + a.packed if a.version == 4 else a.packed
         for a in map(ipaddress.ip_address, addresses)
     ]
-    return np.frombuffer(b"".join(packed), np.uint8).reshape(-1, 16)
+    return np.frombuffer(b"".join(packed), np.uint8).copy().reshape(-1, 16)
 
 
 def texts(*addresses: str) -> list[str]:
@@ -120,7 +120,7 @@ def test_bits_beyond_the_subnet_do_not_count() -> None:
 @settings(deadline=None)  # the first call compiles
 @given(st.lists(st.binary(min_size=16, max_size=16), max_size=20))
 def test_a_unit_counts_as_itself(packed: list[bytes]) -> None:
-    addresses = np.frombuffer(b"".join(packed), np.uint8).reshape(-1, 16)
+    addresses = np.frombuffer(b"".join(packed), np.uint8).copy().reshape(-1, 16)
     codes, units = counting_unit(addresses)
 
     again = counting_unit(unit_address(codes, units))

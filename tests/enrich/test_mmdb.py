@@ -31,6 +31,7 @@ ABOUT = {
     "node_count": 120,
     "record_size": 24,
 }
+UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 GEOLITE = {"autonomous_system_number": 64500, "autonomous_system_organization": "Example"}
 
 
@@ -132,9 +133,7 @@ networks = st.sets(
 )
 
 
-@settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=30, suppress_health_check=UNHURRIED)
 @given(networks, st.sampled_from([24, 28, 32]))
 def test_it_reads_what_the_library_reads(tmp_path: Path, texts: set[str], record_size: int) -> None:
     numbers = {text: {"asn": row + 1} for row, text in enumerate(sorted(texts))}
@@ -181,9 +180,7 @@ def test_a_database_without_known_fields_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "a.mmdb", write({"192.0.2.0/24": {"city": "Nowhere"}}))
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=150, suppress_health_check=UNHURRIED)
 @given(st.data())
 def test_damage_is_a_clear_error_or_a_counted_record(tmp_path: Path, data: st.DataObject) -> None:
     good = bytearray(write({"192.0.2.0/24": GEOLITE, "2001:db8::/32": {"country_code": "DE"}}))

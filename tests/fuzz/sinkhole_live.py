@@ -48,9 +48,9 @@ FORGED_SHARE = 50
 """One packet in so many is forged."""
 GROWN_MB = 160
 """Memory that a process may take between the middle and the end: first batches, not every one."""
-TRIES = 40
+TRIES = 240
 """How often a probe is repeated: its packets are dropped like all others."""
-QUIET_S = 60.0
+QUIET_S = 180.0
 
 
 def loopback(chance: random.Random) -> str:
@@ -279,7 +279,7 @@ def run(sink: Sink, count: int, seed: int, limit: str) -> None:
         memory.append(resident_mb(sink.process.pid))
         junk(sink.port, chance)
         time.sleep(0.5)
-    sent, seconds, forged = results.get(timeout=30)
+    sent, seconds, forged = results.get(timeout=QUIET_S)
     sender.join()
     probe.ask()
     memory.append(resident_mb(sink.process.pid))

@@ -71,10 +71,10 @@ class CofReader:
             answers=answer_rows(
                 watchlist,
                 options.answers,
-                names=np.frombuffer(b"".join(names), np.uint8),
+                names=np.frombuffer(b"".join(names), np.uint8).copy(),
                 name_offsets=np.cumsum([0, *map(len, names)], dtype=np.int64),
                 rrtype=np.array([int(f[2]) for f in fields], np.int32),
-                rdata=np.frombuffer(b"".join(texts), np.uint8),
+                rdata=np.frombuffer(b"".join(texts), np.uint8).copy(),
                 rdata_offsets=np.cumsum([0, *map(len, texts)], dtype=np.int64),
                 first=time,
                 last=time + 5_000_000,

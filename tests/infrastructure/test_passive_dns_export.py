@@ -79,7 +79,9 @@ def read_back(store: Store, data: bytes) -> None:
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rows=st.lists(ROWS, min_size=1, max_size=12))
 def test_an_export_read_back_is_an_equal_store(

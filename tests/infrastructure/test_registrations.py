@@ -90,7 +90,9 @@ def test_what_dates_a_file(store: Store, tmp_path: Path) -> None:
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.permutations(range(5)), st.integers(1, 5))
 def test_the_order_of_imports_does_not_matter(

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+PATIENCE = 120.0
+"""Seconds after which a server does not start or end any more."""
 ZONE = r"""$ORIGIN evil.example.
 $TTL 60
 @ SOA ns1 host 1 60 60 60 60
@@ -38,31 +41,19 @@ def needed(program: str, package: str) -> str:
     return path
 
 
-def free_port() -> int:
-    """Return a port that is free for UDP and TCP on loopback."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-        ):
-            udp.bind(("127.0.0.1", 0))
-            port = int(udp.getsockname()[1])
-            with contextlib.suppress(OSError):
-                tcp.bind(("127.0.0.1", port))
-                return port
-
-
 def ask(port: int, name: str, kind: str, *options: str) -> int:
     """Ask on loopback; return dig's exit code, 0 if an answer came."""
     command = [needed("dig", "bind9-dnsutils"), "@127.0.0.1", "-p", str(port), "+tries=1"]
-    command += ["+time=2", *options, "-q", name, "-t", kind]
+    command += ["+time=20", *options, "-q", name, "-t", kind]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def ask_all(port: int, questions: Path) -> None:
     """Ask what a file says, a name and a type in each line."""
     command = [needed("dig", "bind9-dnsutils"), "@127.0.0.1", "-p", str(port), "+tries=1"]
-    subprocess.run([*command, "+notcp", "-f", str(questions)], capture_output=True, check=False)
+    subprocess.run(
+        [*command, "+time=20", "+notcp", "-f", str(questions)], capture_output=True, check=False
+    )
 
 
 @contextlib.contextmanager
@@ -72,14 +63,14 @@ def serving(command: Sequence[str], log: Path, port: int, zone: str = "UTC") -> 
     with log.open("ab") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while ask(port, "ready.example", "A") != 0:
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.skip(f"{command[0]} does not run here")
         yield
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-UNTIL_READY_S: Final = 20
+UNTIL_READY_S: Final = 120
 PACKAGES: Final = {
     "knotd": "knot", "knotc": "knot", "nsd": "nsd", "nsd-checkconf": "nsd",
     "nsd-checkzone": "nsd", "named": "bind9", "named-checkconf": "bind9-utils",
@@ -55,7 +55,7 @@ def start(stack: ExitStack, log: Path, *command: str) -> subprocess.Popen[bytes]
     def stop() -> None:
         server.terminate()
         try:
-            server.wait(30)
+            server.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
@@ -131,7 +131,7 @@ def collect(stack: ExitStack, socket: Path, into: Path) -> None:
 
 
 def ask(
-    port: int, name: str, kind: str, *, tcp: bool = False, timeout: float = 5, **options: Any
+    port: int, name: str, kind: str, *, tcp: bool = False, timeout: float = 60, **options: Any
 ) -> dns.message.Message:
     """Ask on loopback; over TCP as well if the answer was cut."""
     query = dns.message.make_query(name, kind, use_edns=0, payload=1232, **options)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ports import free_port
 from remnant.capture import ReadOptions
 from remnant.capture.dnsmasq import DnsmasqReader
 from remnant.capture.readers import recognise
@@ -16,7 +17,7 @@ from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
 from textlogs import counts, v4
 
-from .dns_servers import ask, ask_all, authority, free_port, needed, serving
+from .dns_servers import ask, ask_all, authority, needed, serving
 
 READER = DnsmasqReader()
 NXDOMAIN, REFUSED = 3, 5

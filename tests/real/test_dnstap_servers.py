@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ports import free_port
 from remnant.capture import ReadOptions
 from remnant.capture.dnstap import DnstapReader
 from remnant.capture.readers import READERS, recognise
@@ -66,13 +66,7 @@ ANSWERS = {
     ("odd.evil.test", 999, r"\# 3 C0FFEE"),
 }
 WATCHED = Watchlist.compile([Rule("demo", "below", "*.evil.test")])
-UNTIL_READY_S = 20
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+UNTIL_READY_S = 120
 
 
 def needed(*programs: str) -> None:
@@ -109,7 +103,7 @@ def started(stack: ExitStack, *command: str) -> subprocess.Popen[bytes]:
     def stop() -> None:
         server.terminate()
         try:
-            server.wait(20)
+            server.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from real.dns_servers import free_port
+from ports import free_port
 from real.exported import (
     ask,
     collect,

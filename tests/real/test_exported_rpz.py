@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from real.dns_servers import free_port
+from ports import free_port
 from real.exported import check, program, settle, start_and_wait
 from story.telling import Place
 

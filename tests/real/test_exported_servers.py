@@ -17,7 +17,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from real.dns_servers import free_port
+from ports import free_port
 from real.exported import (
     ask,
     check,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ports import free_port
 from remnant.capture import ReadOptions
 from remnant.capture.readers import READERS, recognise
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
 
-from .dns_servers import ask, free_port, needed, serving
+from .dns_servers import ask, needed, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

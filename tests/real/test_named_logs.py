@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from ports import free_port
 from remnant.capture import ReadOptions
 from remnant.capture.bind import BindReader
 from remnant.capture.readers import recognise
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
-from textlogs import counts, free_port, notes, v4
+from textlogs import counts, notes, v4
 
 READER = BindReader()
 CHANNELS = {
@@ -83,7 +84,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         return subprocess.run(command, capture_output=True, check=False).returncode
 
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while ask("ready.example", "A", []) != 0:
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.skip("named does not run here")
@@ -91,7 +92,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             assert ask(name, kind, options) == 0
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     return {name: (folder / f"{name}.log").read_bytes() for name in CHANNELS}
 
 

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ports import free_port
 from remnant.capture import ReadOptions
 from remnant.capture.readers import READERS, recognise
 from remnant.capture.stream import ByteStream
 from remnant.watchlist import Rule, Watchlist
 from textlogs import counts, notes, v4
 
-from .dns_servers import ask, authority, free_port, needed, serving
+from .dns_servers import ask, authority, needed, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,6 +17,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from ports import free_port
 from remnant.capture.powerdns import PowerDnsReader
 from remnant.capture.readers import recognise
 from textlogs import counts, quarantine, read, rows, v4
@@ -122,12 +123,6 @@ class Upstream:
         self._socket.close()
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def program(name: str) -> str:
     found = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
     if found is None:
@@ -159,7 +154,7 @@ def serve(command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
 def stop(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
-        server.wait(20)
+        server.wait(60)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

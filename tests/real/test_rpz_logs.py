@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ports import free_port
 from remnant.capture.readers import READERS, recognise
-from textlogs import counts, free_port, notes, read, rows, v4
+from textlogs import counts, notes, read, rows, v4
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +127,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         return subprocess.run(command, capture_output=True, check=False).returncode
 
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while ask("ready.good.test", "A", []) != 0:
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.skip("named does not run here")
@@ -134,7 +135,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             ask(name, kind, options)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     return {name: (folder / f"{name}.log").read_bytes() for name in ("all", "hits")}
 
 

@@ -30,7 +30,7 @@ def run(folder: Path, page: Path, *flags: str) -> str:
     done = subprocess.run(
         [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", *flags, page.as_uri()],
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     return done.stdout.decode("utf-8", "replace")

@@ -54,7 +54,9 @@ def test_authorities_are_asked_by_the_resolver_not_the_client(
 
 def test_no_frame_needs_more_room_than_it_has(short: SimulationResult) -> None:
     del short
-    wire = np.frombuffer(b"\x3f" + b"a" * 63 + b"\x3f" + b"b" * 63 + b"\x3d" + b"c" * 61, np.uint8)
+    wire = np.frombuffer(
+        b"\x3f" + b"a" * 63 + b"\x3f" + b"b" * 63 + b"\x3d" + b"c" * 61, np.uint8
+    ).copy()
     wire = np.concatenate([wire, wire[-62:], np.zeros(1, np.uint8)])[-255:]
     assert 12 + 255 + 4 + 12 + 60 + 11 + 20 < 512
     assert dnstap.MOST_BYTES > 512 + 4 + 64 + 100

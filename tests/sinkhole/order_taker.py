@@ -29,14 +29,17 @@ def main() -> None:
     name = order.role.name
     behaviour = json.loads((home / "behave.json").read_text()).get(name, "")
     sensor = "" if order.plan is None else order.plan.sensor
+    stop: list[int] = []
+    # Before it says that it has started: whoever reads that may end it at once.
+    signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     with (home / "started.txt").open("a") as file:
         file.write(f"{name} {os.getpid()} {sensor}\n")
     numbers = Numbers(order.numbers)
     if behaviour == "cannot start":
         sys.exit(3)
-    stop: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     numbers["alive"] = time.time_ns() // 1000
+    while behaviour == "waits" and not stop and not (home / "go").exists():
+        time.sleep(0.02)
     if behaviour != "never ready":
         os.write(order.ready, b"!")
     while not stop:

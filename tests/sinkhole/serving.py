@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 CERTIFICATES = Certificates()
 """Shared by tests: making an RSA key takes a tenth of a second."""
 
+PATIENCE = 60.0
+"""Seconds after which something hangs, on a machine that does many other things."""
+PATIENT = Limits(read_s=PATIENCE, linger_s=PATIENCE)
+"""What a client of a test is given: the system may let it wait in the middle of what it says."""
+
 
 @dataclass
 class Sinkhole:
@@ -36,13 +41,13 @@ class Sinkhole:
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[bytes, bytes]] = field(default_factory=list)
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[Event]:
+    def wait_for(self, count: int, seconds: float = PATIENCE) -> list[Event]:
         """Return the events when there are as many, or fail."""
         until(lambda: len(self.events) >= count, seconds)
         return self.events
 
     def connect(self, host: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection((host, self.port), timeout=10)
+        return socket.create_connection((host, self.port), timeout=PATIENCE)
 
     def ask(self, data: bytes, host: str = "127.0.0.1") -> bytes:
         """Send bytes and return everything that comes back until the server closes."""
@@ -59,7 +64,7 @@ def read_all(peer: socket.socket) -> bytes:
     return received
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for a condition, or fail."""
     end = time.monotonic() + seconds
     while not condition():
@@ -90,13 +95,13 @@ def sinkhole(
         return answer
 
     others = {"emit": events.append, "reply_for": reply_for, **others}
-    streams = Streams(listeners, limits=limits, certificates=certificates, **others)
+    streams = Streams(listeners, limits=limits or PATIENT, certificates=certificates, **others)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     def run(work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(20)
+        asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
 
     run(streams.start())
     try:
@@ -104,7 +109,7 @@ def sinkhole(
     finally:
         run(streams.stop(grace))
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()
 
 

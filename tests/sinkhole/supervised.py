@@ -1,6 +1,7 @@
-"""A supervisor of processes that do nothing, as a program: ``supervised.py HOME CONTROL_PORT``.
+"""A supervisor of processes that do nothing, as a program: ``supervised.py HOME LISTENER``.
 
-``plan.txt`` in the home folder is the sensor of the plan; ``!`` refuses, ``?`` fails.
+The listener, for metrics and health, is an open socket. ``plan.txt`` in the home folder is the
+sensor of the plan; ``!`` refuses, ``?`` fails.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main() -> None:
         home=str(home),
         command=sys.argv[3:] or taker,
         log=json_log,
-        metrics=socket.create_server(("127.0.0.1", int(sys.argv[2]))),
+        metrics=socket.socket(fileno=int(sys.argv[2])),
     )
     sys.exit(asyncio.run(supervisor.run()))
 

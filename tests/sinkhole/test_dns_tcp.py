@@ -15,7 +15,14 @@ import pytest
 from remnant.sinkhole.dns_tcp import DnsTcp, TcpLimits
 from remnant.sinkhole.events import Counts, Event
 from remnant.sinkhole.policy import Policy
-from sinkhole.conformance.peers import LOOPBACK, framed, read_exactly, read_framed, running
+from sinkhole.conformance.peers import (
+    LOOPBACK,
+    PATIENCE,
+    framed,
+    read_exactly,
+    read_framed,
+    running,
+)
 from sinkhole.made_zones import SECRET, answering, three_zones, zone
 
 if TYPE_CHECKING:
@@ -28,20 +35,20 @@ OTHER = dns.message.make_query("other.test", "A", id=2).to_wire()
 
 @contextlib.contextmanager
 def serving(
-    limits: TcpLimits | None = None, policy: Policy = POLICY
+    limits: TcpLimits | None = None,
+    policy: Policy = POLICY,
+    servers: list[DnsTcp] | None = None,
 ) -> Iterator[tuple[int, Counts, list[Event]]]:
     seen: list[Event] = []
-    with running(policy, seen.append, limits) as (port, counts):
+    with running(policy, seen.append, limits, servers=servers) as (port, counts):
         yield port, counts, seen
 
 
 def connect(port: int, host: str = LOOPBACK) -> socket.socket:
-    asker = socket.create_connection((host, port), 5)
-    asker.settimeout(5)
-    return asker
+    return socket.create_connection((host, port), PATIENCE)
 
 
-def until(what: Callable[[], bool], seconds: float = 5) -> bool:
+def until(what: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -107,22 +114,16 @@ def test_who_does_not_read_is_read_no_more_and_then_closed() -> None:
         with contextlib.suppress(OSError):
             for _ in range(2000):
                 sent += asker.send(block)
-        assert sent < 64 * 1024 * 1024, "the server read on although nobody took its answers"
-        answered = counts.messages
-        assert answered < 10**6
-        time.sleep(0.2)
-        assert counts.messages == answered
-
-        asker.settimeout(5)
+        assert sent < 2000 * len(block), "the server read on although nobody took its answers"
         assert until(lambda: counts.lost > 0)
+        assert counts.messages < 10**6
 
 
 def test_a_quiet_connection_is_closed() -> None:
+    started = time.monotonic()
     with serving(TcpLimits(idle=0.3)) as (port, counts, _), connect(port) as asker:
-        started = time.monotonic()
-
         assert is_closed(asker)
-        assert 0.2 < time.monotonic() - started < 3
+        assert time.monotonic() - started > 0.29
         assert until(lambda: counted(counts) == (1, 0, 1, 0))
 
 
@@ -135,21 +136,24 @@ def test_dripping_bytes_do_not_keep_a_connection() -> None:
                 if counts.malformed:
                     break
 
-        assert counted(counts) == (1, 1, 0, 0)
+        assert until(lambda: counted(counts) == (1, 1, 0, 0))
 
 
 def test_a_connection_that_asks_stays() -> None:
-    with serving(TcpLimits(idle=0.5)) as (port, _, seen), connect(port) as asker:
-        for _ in range(6):
+    idle = 2.0
+    with serving(TcpLimits(idle=idle)) as (port, _, seen), connect(port) as asker:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.5 * idle:
             asker.sendall(framed(QUERY))
             read_framed(asker)
-            time.sleep(0.2)
+            time.sleep(0.02)
 
-        assert len(seen) == 6
+        assert len(seen) > 1
 
 
 def test_one_source_has_so_many_connections() -> None:
-    with serving(TcpLimits(per_source=3)) as (port, counts, _):
+    servers: list[DnsTcp] = []
+    with serving(TcpLimits(per_source=3), servers=servers) as (port, counts, _):
         kept = [connect(port) for _ in range(3)]
         for asker in kept:
             asker.sendall(framed(QUERY))
@@ -158,7 +162,7 @@ def test_one_source_has_so_many_connections() -> None:
             assert is_closed(refused)
         assert counts.lost == 1
         kept.pop().close()
-        time.sleep(0.1)
+        assert until(lambda: len(servers[0]) == 2)
         with connect(port) as again:
             again.sendall(framed(QUERY))
             read_framed(again)
@@ -167,21 +171,26 @@ def test_one_source_has_so_many_connections() -> None:
 
 
 def test_with_too_many_connections_the_quietest_gives_way() -> None:
-    with serving(TcpLimits(connections=2)) as (port, counts, _):
-        with connect(port) as first, connect(port) as second:
-            for asker in (first, second, first):
-                asker.sendall(framed(QUERY))
-                read_framed(asker)
-            with connect(port) as third:
-                third.sendall(framed(QUERY))
-                read_framed(third)
-                assert is_closed(second)
-                first.sendall(framed(QUERY))
-                read_framed(first)
-            assert counts.lost == 0, "the one that gave way had asked and was answered"
-        with connect(port) as silent, connect(port), connect(port):
-            assert is_closed(silent)
-            assert until(lambda: counts.lost == 1)
+    limits = TcpLimits(connections=2)
+    with serving(limits) as (port, counts, _), connect(port) as first, connect(port) as second:
+        for asker in (first, second, first):
+            asker.sendall(framed(QUERY))
+            read_framed(asker)
+        with connect(port) as third:
+            third.sendall(framed(QUERY))
+            read_framed(third)
+            assert is_closed(second)
+            first.sendall(framed(QUERY))
+            read_framed(first)
+        assert counts.lost == 0, "the one that gave way had asked and was answered"
+    with (
+        serving(limits) as (port, counts, _),
+        connect(port) as silent,
+        connect(port),
+        connect(port),
+    ):
+        assert is_closed(silent)
+        assert until(lambda: counts.lost == 1)
 
 
 def test_a_connection_asks_so_often() -> None:
@@ -195,15 +204,20 @@ def test_a_connection_asks_so_often() -> None:
 
 
 def test_long_queries_have_little_room_together() -> None:
-    limits = TcpLimits(long_queries=100_000)
-    with serving(limits) as (port, counts, _), connect(port) as first, connect(port) as second:
+    limits = TcpLimits(idle=PATIENCE, long_queries=100_000)
+    servers: list[DnsTcp] = []
+    with (
+        serving(limits, servers=servers) as (port, counts, _),
+        connect(port) as first,
+        connect(port) as second,
+    ):
         first.sendall(b"\xff\xff" + bytes(5000))
-        time.sleep(0.1)
+        assert until(lambda: servers[0]._long > 0)
         second.sendall(b"\xff\xff" + bytes(5000))
         assert is_closed(second)
         assert counts.lost == 1
         first.close()
-        time.sleep(0.1)
+        assert until(lambda: servers[0]._long == 0)
         with connect(port) as third:
             third.sendall(b"\xff\xff" + bytes(65_535))
             assert read_framed(third)[3] & 15 == 1
@@ -213,7 +227,7 @@ def test_long_queries_have_little_room_together() -> None:
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01", b"\0\1x"])
 def test_other_protocols_are_unreadable_and_get_nothing(start: bytes) -> None:
-    with serving(TcpLimits(idle=0.3)) as (port, counts, seen), connect(port) as asker:
+    with serving(TcpLimits(idle=1.0)) as (port, counts, seen), connect(port) as asker:
         asker.sendall(start)
 
         assert is_closed(asker)
@@ -232,7 +246,7 @@ def test_bytes_after_the_frames_broke_are_not_read() -> None:
 
 def test_hostile_bytes_close_their_own_connection_only(caplog: pytest.LogCaptureFixture) -> None:
     draw = random.Random(7)
-    limits = TcpLimits(idle=0.3, long_queries=200_000)
+    limits = TcpLimits(idle=PATIENCE, long_queries=200_000)
     with serving(limits) as (port, counts, _), connect(port) as good:
         for _ in range(60):
             with connect(port) as bad, contextlib.suppress(OSError):
@@ -296,8 +310,8 @@ def test_ipv6_and_several_sockets() -> None:
             assert len(server) == 1
             writer.close()
             await writer.wait_closed()
-            await asyncio.sleep(0.05)
-        assert len(server) == 0
+            while len(server):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
         await server.stop()
 
     asyncio.run(talk())

@@ -70,7 +70,7 @@ def test_networks_are_those_of_the_kernel_and_of_dnspython(
     options = read_options(record)
 
     subnet = np.zeros(17, np.uint8)
-    there = wire.client_subnet(np.frombuffer(record, np.uint8), 0, len(record), subnet)
+    there = wire.client_subnet(np.frombuffer(record, np.uint8).copy(), 0, len(record), subnet)
     assert options is not None
     assert options.subnet == data
     assert options.network == (subnet.tobytes() if there else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 from remnant.errors import StoreError
 from remnant.estimate.traffic import by_time, count_unlisted, unlisted
 from remnant.schema import ACTIVITY, CLIENTS, COVERAGE, UNLISTED
+from remnant.sinkhole import folders
 from remnant.sinkhole import keeper as module
 from remnant.sinkhole import recorder as recorder_module
 from remnant.sinkhole.clock import now_us
@@ -88,6 +90,28 @@ def test_rounds_add_and_nothing_comes_twice() -> None:
     assert sum(row["matched"] for row in coverage) == 5
     keeping.close()
     writing.close()
+
+
+def test_a_segment_made_in_the_same_tick_of_the_clock_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folders, "_TICK_NS", 1 << 62)
+    settings, clock = home(), Clock()
+    keeping = keeper(settings, clock)
+    first = recorder(settings, clock, worker="first")
+    add(first, asked())
+    assert rounds(keeping) == 1
+    folder = settings.home / "sinkhole" / "demo"
+    seen = folder.stat()
+    second = recorder(settings, clock, worker="second")
+    add(second, asked("x.bots.evil.example"))
+    os.utime(folder, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert rounds(keeping) == 1
+
+    assert names(settings) == ["ns1.evil.example", "x.bots.evil.example"]
+    first.close()
+    second.close()
+    keeping.close()
 
 
 def test_what_was_not_committed_is_committed_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +192,7 @@ def test_frames_without_events_are_committed_now_and_then(monkeypatch: pytest.Mo
     writing, keeping = recorder(settings, clock), keeper(settings, clock)
     add(writing, counts=Counts(messages=1))
     assert keeping.round().frames == 1
+    monkeypatch.setattr(module, "_IDLE_S", 3600.0)
     add(writing, counts=Counts(messages=1))
     assert keeping.round().frames == 0
     monkeypatch.setattr(module, "_IDLE_S", 0.0)

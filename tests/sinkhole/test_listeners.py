@@ -33,7 +33,7 @@ def test_one_socket_for_each_address_and_port_that_does_not_block() -> None:
         "127.0.0.2"
     ] * 3
     assert all(listener.getblocking() is False for listener in found)
-    with socket.create_connection(found[0].getsockname(), timeout=5):
+    with socket.create_connection(found[0].getsockname(), timeout=60):
         pass
     for listener in found:
         listener.close()
@@ -80,7 +80,7 @@ def run_with_limits(soft: int, hard: int, code: str) -> str:
         "from remnant.sinkhole.listeners import ListenError, open_listeners\n" + code
     )
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
     )
     return run.stdout
 
@@ -136,7 +136,7 @@ def test_without_redirection_the_destination_is_the_socket_s_own_address() -> No
         except ListenError:
             assert host == "::1"
             continue
-        with listener, socket.create_connection(listener.getsockname()[:2], timeout=5):
+        with listener, socket.create_connection(listener.getsockname()[:2], timeout=60):
             accepted, _ = listener.accept()
             with accepted:
                 port = listener.getsockname()[1]

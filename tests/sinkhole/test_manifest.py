@@ -57,7 +57,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         keeping.close()
     finally:
         for name, value in before.items():
-            if value is not None:
+            if value is None:
+                del os.environ[name]
+            else:
                 os.environ[name] = value
     return folder / "home", folder / "key"
 

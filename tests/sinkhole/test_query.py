@@ -25,7 +25,7 @@ TSIG = b"\1k\0\0\xfa\0\xff\0\0\0\0\0\0"
 @given(NAMES)
 def test_names_are_the_kernels(data: bytes) -> None:
     starts = np.zeros(wire.MAX_LABELS + 2, np.int64)
-    count = wire.labels(np.frombuffer(data or b"\0", np.uint8), 0, len(data), starts)
+    count = wire.labels(np.frombuffer(data or b"\0", np.uint8).copy(), 0, len(data), starts)
 
     assert read_name(data, 0) == (None if count < 0 else starts[: count + 1].tolist())
 
@@ -34,7 +34,7 @@ def test_names_are_the_kernels(data: bytes) -> None:
 @given(st.lists(st.one_of(st.sampled_from([OPT, A, TSIG]), st.binary(max_size=16)), max_size=3))
 def test_records_end_where_the_kernels_say(parts: list[bytes]) -> None:
     data = bytes(12) + b"".join(parts)
-    buffer = np.frombuffer(data, np.uint8)
+    buffer = np.frombuffer(data, np.uint8).copy()
     position = 12
     for _ in parts:
         kind, _, position = wire.record(buffer, position, len(data))

@@ -207,6 +207,7 @@ def test_large_batches_become_several_frames(monkeypatch: pytest.MonkeyPatch) ->
 def test_rows_are_on_disk_a_second_later(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
     monkeypatch.setattr(os, "fdatasync", done.append)
+    monkeypatch.setattr(module, "_SYNC_S", 3600.0)
     settings = home()
     writing = recorder(settings, Clock())
     add(writing, asked())
@@ -303,6 +304,7 @@ def test_lost_rows_are_told_by_hour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_failing_disk_is_not_tried_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY_S", 3600.0)
     settings = home()
     writing = recorder(settings, Clock())
     disk = FullDisk(monkeypatch)

@@ -28,7 +28,7 @@ import socket, sys
 for target in sys.argv[1:]:
     host, _, port = target.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), timeout=5) as peer:
+        with socket.create_connection((host, int(port)), timeout=60) as peer:
             peer.sendall(b"GET / HTTP/1.1\\r\\nHost: c2.example\\r\\n\\r\\n")
             print(peer.recv(12).decode())
     except OSError as error:
@@ -46,7 +46,7 @@ def block(title: str) -> str:
 
 def run(*command: str, stdin: str | None = None) -> str:
     done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, timeout=60
+        command, input=stdin, capture_output=True, text=True, check=False, timeout=300
     )
     if done.returncode:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -114,7 +114,7 @@ def serving(sink: str, *, transparent: bool) -> Iterator[subprocess.Popen[str]]:
         yield server
     finally:
         server.stdin.close()
-        assert server.wait(20) == 0
+        assert server.wait(120) == 0
         server.stdout.close()
 
 

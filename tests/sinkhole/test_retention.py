@@ -27,6 +27,7 @@ from sinkhole.recording import (
     recorder,
     segments,
 )
+from sinkhole.serving import until
 
 if TYPE_CHECKING:
     import pytest
@@ -104,12 +105,11 @@ def test_the_keeper_does_it_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     keeping = keeper(settings, Clock(NOW + 100 * DAY))
     thread = threading.Thread(target=keeping.run, args=(stop, 0.01))
     thread.start()
-    for _ in range(500):
-        if not segments(settings):
-            break
-        stop.wait(0.02)
-    stop.set()
-    thread.join()
+    try:
+        until(lambda: not segments(settings))
+    finally:
+        stop.set()
+        thread.join()
     keeping.close()
     assert segments(settings) == []
 

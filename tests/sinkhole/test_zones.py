@@ -247,14 +247,14 @@ def test_a_zone_without_room_for_its_servers_is_refused() -> None:
 
 def test_many_names_in_one_zone_take_little_time() -> None:
     names = ", ".join(f'"*.n{number}.evil.example"' for number in range(20_000))
-    began = time.perf_counter()
+    began = time.process_time()
     [zone] = served(case_text(f"names = [{names}]")).values()
     between = list(zone.between())
 
     assert between == []
     assert zone.watched("x.n19999.evil.example")
     # Linear work takes well under a second; anything quadratic takes minutes.
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_more_addresses_than_an_answer_has_room_for_are_refused() -> None:

@@ -7,22 +7,26 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ports import free_port
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from story.telling import Place
 
-START_S = 240.0
+START_S = 300.0
+PATIENCE = 120.0
+"""Seconds after which something hangs, on a machine that does many other things."""
 
 CASE = """
 [case]
@@ -37,17 +41,6 @@ http = "notice"
 operator = "CERT <Example>"
 help_url = "https://www.example.org/help"
 """
-
-
-def free_port() -> int:
-    """Return a port that is free for TCP and UDP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                udp.bind(("127.0.0.1", port))
-                return port
 
 
 class Sink:
@@ -73,7 +66,7 @@ class Sink:
                 with contextlib.suppress(ValueError):
                     self.said.append(json.loads(line))
 
-    def wait_for(self, event: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_for(self, event: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until it said that something happened."""
         deadline = time.monotonic() + seconds
         while True:
@@ -87,20 +80,38 @@ class Sink:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(90)
-        self._reader.join(10)
+        code = self.process.wait(2 * PATIENCE)
+        self._reader.join(PATIENCE)
         return code
 
     def kill(self) -> None:
         """End everything at once, as a power cut would."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
-        self._reader.join(10)
+        self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.control}{path}", timeout=5) as got:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.control}{path}", timeout=PATIENCE
+        ) as got:
             text: str = got.read().decode()
             return text
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with it."""
+        try:
+            found: list[str] = json.loads(self.get("/health"))["problems"]
+        except urllib.error.HTTPError as error:
+            found = json.loads(error.read())["problems"]
+        return found
+
+    def total(self, metric: str) -> int:
+        """Return what all of its processes have counted."""
+        return sum(
+            int(line.rpartition(" ")[2])
+            for line in self.get("/metrics").splitlines()
+            if line.startswith(f"remnant_sinkhole_{metric}_total{{")
+        )
 
     def run(self, *command: object, stdin: bytes = b"") -> str:
         """Run a program that asks it."""
@@ -111,13 +122,21 @@ class Sink:
             [program, *map(str, command[1:])],
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=2 * PATIENCE,
             check=False,
         )
         return done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
 
     def dig(self, *words: object) -> str:
-        return self.run("dig", "@127.0.0.1", "-p", self.port, "+tries=1", "+time=5", *words)
+        return self.run("dig", "@127.0.0.1", "-p", self.port, "+tries=1", "+time=60", *words)
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait for a condition, or fail."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def names_seen(place: Place, *options: object, case: str = "beebone") -> dict[str, int]:

@@ -62,6 +62,8 @@ class Place:
         out, err = io.StringIO(), io.StringIO()
         before = {key: os.environ.get(key) for key in self.environment}
         given, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(stdin))
+        # What a command makes of this is not what the tests are to make of it.
+        on_terminate = signal.getsignal(signal.SIGTERM)
         os.environ |= self.environment
         code = 0
         try:
@@ -71,6 +73,7 @@ class Place:
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         finally:
             sys.stdin = given
+            signal.signal(signal.SIGTERM, on_terminate)
             for key, value in before.items():
                 if value is None:
                     del os.environ[key]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from story.sinking import CASE, START_S, Sink, names_seen, question, sinking
+from story.sinking import CASE, PATIENCE, START_S, Sink, names_seen, question, sinking, until
 from story.telling import Place
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_kdig_is_answered_over_tcp_with_many_queries_at_once(sink: Sink) -> None
 
 
 def test_curl_gets_the_constant_reply(sink: Sink) -> None:
-    text = sink.run("curl", "-si", "-m", 10, f"http://127.0.0.1:{sink.port}/gate.php?id=1",
+    text = sink.run("curl", "-si", "-m", 60, f"http://127.0.0.1:{sink.port}/gate.php?id=1",
                     "-H", f"Host: {WATCHED}", "-A", "beebone-test")  # fmt: skip
 
     assert text.startswith("HTTP/1.1 204 No Content")
@@ -80,12 +80,9 @@ def test_openssl_completes_the_handshake_for_any_name(sink: Sink) -> None:
     assert "Cipher is" in text
 
 
-def test_what_was_asked_is_in_the_store_within_two_seconds(sink: Sink) -> None:
+def test_what_was_asked_is_in_the_store_while_the_sinkhole_runs(sink: Sink) -> None:
     sink.dig("ns1.datetoday1.com")
-    asked = time.monotonic()
-    while "ns1.datetoday1.com" not in names_seen(sink.place, "--vantage", "sinkhole_dns"):
-        assert time.monotonic() - asked < 8, "a reader needs its own time to start"
-        time.sleep(0.05)
+    until(lambda: "ns1.datetoday1.com" in names_seen(sink.place, "--vantage", "sinkhole_dns"))
     view = sink.place.ask("traffic", "beebone", "--by", "hour", "--vantage", "sinkhole_dns")
 
     assert view
@@ -93,6 +90,7 @@ def test_what_was_asked_is_in_the_store_within_two_seconds(sink: Sink) -> None:
     assert 'remnant_sinkhole_commits_total{process="keeper"}' in committed
 
 
+@pytest.mark.speed
 def test_the_age_of_what_is_committed(sink: Sink) -> None:
     """From the answer to the commit, without the time that a reader needs to start."""
     from remnant.schema import SIGHTINGS
@@ -111,34 +109,27 @@ def test_the_age_of_what_is_committed(sink: Sink) -> None:
         sink.dig(WATCHED)
         asked = time.monotonic()
         while rows() == before:
-            assert time.monotonic() - asked < 10
+            assert time.monotonic() - asked < PATIENCE
             time.sleep(0.02)
         worst = max(worst, time.monotonic() - asked)
 
-    # The goal is 2 s; a machine that runs other tests beside this one is given more.
-    assert worst < 5
+    assert worst < 2
 
 
 def test_names_beside_the_list_are_kept_apart(sink: Sink) -> None:
     sink.dig("brand-new.timedate1.com")
-    deadline = time.monotonic() + 20
-    seen: dict[str, int] = {}
-    while "brand-new.timedate1.com" not in seen:
-        assert time.monotonic() < deadline
-        seen = names_seen(sink.place, "--unlisted")
+    until(lambda: "brand-new.timedate1.com" in names_seen(sink.place, "--unlisted"))
 
     assert "brand-new.timedate1.com" not in names_seen(sink.place, "--vantage", "sinkhole_dns")
 
 
 def test_every_proof_class_is_kept_with_its_facts(sink: Sink) -> None:
-    with socket.create_connection(("127.0.0.1", sink.port), 5) as raw:
+    with socket.create_connection(("127.0.0.1", sink.port), PATIENCE) as raw:
         raw.sendall(b"\x01\x02")
     sink.run("openssl", "s_client", "-connect", f"127.0.0.1:{sink.port}",
              "-servername", WATCHED, stdin=b"")  # fmt: skip
-    sink.run("curl", "-s", "-m", 10, f"http://127.0.0.1:{sink.port}/", "-H", f"Host: {WATCHED}")
-    deadline = time.monotonic() + 60
-    while WATCHED not in names_seen(sink.place, "--vantage", "sinkhole_http"):
-        assert time.monotonic() < deadline
+    sink.run("curl", "-s", "-m", 60, f"http://127.0.0.1:{sink.port}/", "-H", f"Host: {WATCHED}")
+    until(lambda: WATCHED in names_seen(sink.place, "--vantage", "sinkhole_http"))
     rows = sink.place.ask("clients", "beebone", "--vantage", "sinkhole_http")
 
     assert [(row["address"], row["proof"]) for row in rows] == [("127.0.0.1", "http")]
@@ -151,6 +142,7 @@ def test_metrics_and_health(sink: Sink) -> None:
     assert "# TYPE remnant_sinkhole_answered_total counter" in text
     # Another test may have ended a process before.
     assert re.search(r"^remnant_sinkhole_restarts_total \d+$", text, re.MULTILINE)
+    until(lambda: not sink.problems())
     assert json.loads(sink.get("/health")) == {"status": "ok", "problems": []}
     with pytest.raises(urllib.error.HTTPError, match="404"):
         sink.get("/etc/passwd")
@@ -164,13 +156,7 @@ def test_a_process_that_dies_is_started_again(sink: Sink) -> None:
         assert b"cli_sink_child" in Path(f"/proc/{child}/cmdline").read_bytes()
     os.kill(children[-1], signal.SIGKILL)
     sink.wait_for("died")
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(urllib.error.HTTPError):
-            if json.loads(sink.get("/health"))["status"] == "ok":
-                break
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not sink.problems())
 
     assert "192.0.2.53" in sink.dig(WATCHED, "+tcp")
     assert "192.0.2.53" in sink.dig(WATCHED)
@@ -197,13 +183,13 @@ def test_a_case_is_read_again_on_sighup_and_a_bad_one_keeps_the_old(tmp_path: Pa
         good = stored.read_text()
         stored.write_text("[case]\nname = 5\n")
         sink.process.send_signal(signal.SIGHUP)
-        refused = sink.wait_for("reload_refused")
+        refused = sink.wait_for("reload_refused", START_S)
         assert "name" in refused["error"]
         assert "192.0.2.77" in sink.dig("two.example.org")
         stored.write_text(good)
 
         page = sink.run(
-            "curl", "-s", "-m", 10, f"http://127.0.0.1:{sink.port}/", "-H", "Host: one.example.com"
+            "curl", "-s", "-m", 60, f"http://127.0.0.1:{sink.port}/", "-H", "Host: one.example.com"
         )
         assert "infected" in page
         assert "CERT &lt;Example&gt;" in page
@@ -214,8 +200,8 @@ def test_a_case_is_read_again_on_sighup_and_a_bad_one_keeps_the_old(tmp_path: Pa
     assert report["open"] == 0
 
 
-def load(port: int, stop: threading.Event, answered: list[tuple[float, int]], first: int) -> None:
-    """Ask for numbered names of one zone, and note which were answered when."""
+def load(port: int, stop: threading.Event, answered: list[int], first: int) -> None:
+    """Ask for numbered names of one zone, and note which were answered."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", port))
         sock.settimeout(0.2)
@@ -228,7 +214,7 @@ def load(port: int, stop: threading.Event, answered: list[tuple[float, int]], fi
                 for _ in batch:
                     got = sock.recv(512)
                     label = got[13 : 13 + got[12]].decode()
-                    answered.append((time.time(), int(label[1:])))
+                    answered.append(int(label[1:]))
             number += 16
 
 
@@ -240,30 +226,32 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
     file = tmp_path / "case.toml"
     file.write_text(CASE.format(names='"*.many.example.com"'))
     place.do("case", "import", file)
-    asked: list[tuple[float, int]] = []
-    ends: list[float] = []
+    answered: list[int] = []
+    safe: list[int] = []
     for round_number in range(KILLS):
         sink = Sink(place, "mine", "--rate-limit", "off", "--workers", 1)
-        stop = threading.Event()
+        stop, begun = threading.Event(), len(answered)
         asker = threading.Thread(
-            target=load, args=(sink.port, stop, asked, round_number * 10_000_000)
+            target=load, args=(sink.port, stop, answered, round_number * 10_000_000)
         )
         asker.start()
-        time.sleep(2.5 + 0.37 * (round_number % 5))
-        ends.append(time.time())
+        until(lambda sink=sink: sink.total("committed_rows") > 1000)  # type: ignore[misc]
+        time.sleep(0.37 * (round_number % 5))
+        # What is answered now comes before what is answered later, and rows are written in order.
+        here = len(answered)
+        later = sink.total("observed") + 1000
+        until(lambda sink=sink, later=later: sink.total("rows") > later)  # type: ignore[misc]
         sink.kill()
         stop.set()
         asker.join()
+        safe += answered[begun:here]
     with sinking(place, "mine", "--workers", 1) as sink:
         assert sink.stop() == 0
     rows = place.ask("traffic", "mine", "--by", "name", "--vantage", "sinkhole_dns")
     counted = {row["name"]: row["queries"] for row in rows}
 
-    assert len(asked) > 1000 * KILLS
-    for when, number in asked:
-        end = next(end for end in ends if when <= end + 1)
-        if when < end - 1:
-            assert counted.get(f"q{number}.many.example.com") == 1, (number, end - when)
+    assert len(safe) > 1000 * KILLS
+    assert [number for number in safe if f"q{number}.many.example.com" not in counted] == []
     assert set(counted.values()) == {1}
     assert json.loads(place.do("sink", "verify", "--format", "json").out)["ok"]
 

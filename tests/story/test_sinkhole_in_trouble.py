@@ -11,20 +11,19 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from story.sinking import CASE, START_S, Sink, free_port, names_seen, question, sinking
+from ports import free_port
+from story.sinking import CASE, PATIENCE, START_S, Sink, names_seen, question, sinking, until
 from story.telling import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system")
-PATIENCE = 60.0
 
 
 def stored(folder: Path, names: str = '"*.many.example.com"') -> Place:
@@ -35,35 +34,11 @@ def stored(folder: Path, names: str = '"*.many.example.com"') -> Place:
     return place
 
 
-def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def problems(sink: Sink) -> list[str]:
-    try:
-        found: list[str] = json.loads(sink.get("/health"))["problems"]
-    except urllib.error.HTTPError as error:
-        found = json.loads(error.read())["problems"]
-    return found
-
-
-def total(sink: Sink, metric: str) -> int:
-    lines = sink.get("/metrics").splitlines()
-    return sum(
-        int(line.rpartition(" ")[2])
-        for line in lines
-        if line.startswith(f"remnant_sinkhole_{metric}_total{{")
-    )
-
-
 def settled(sink: Sink, metric: str) -> int:
     """Return the total once a marker has been counted, and with it all that was asked before."""
     sink.dig("marker.many.example.com", "+tcp")
     until(lambda: "marker.many.example.com" in names_seen(sink.place, case="mine"))
-    return total(sink, metric)
+    return sink.total(metric)
 
 
 class Asker(threading.Thread):
@@ -77,7 +52,7 @@ class Asker(threading.Thread):
 
     def run(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(PATIENCE)
             sock.connect(("127.0.0.1", self.port))
             while not self.ended.is_set():
                 self.asked += 1
@@ -118,22 +93,22 @@ def test_a_full_disk_stops_no_answer_and_what_is_lost_is_counted(small_disk: Pat
     ballast = small_disk / "ballast"
     with sinking(place, "mine", "--rate-limit", "off", "--workers", 1) as sink:
         with asking(sink, 0.0005) as asker:
-            until(lambda: total(sink, "committed_rows") > 500)
+            until(lambda: sink.total("committed_rows") > 500)
             with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while True:
                     file.write(bytes(1 << 12))
             alarm = sink.wait_for("cannot_write")
             assert alarm["process"] in {"udp-0", "keeper", "streams"}
-            until(lambda: "udp-0 cannot write" in problems(sink))
-            until(lambda: total(sink, "lost") > 500)
+            until(lambda: "udp-0 cannot write" in sink.problems())
+            until(lambda: sink.total("lost") > 500)
             before = asker.answered
             until(lambda: asker.answered > before + 500)
             ballast.unlink()
-            until(lambda: not problems(sink))
-            before = total(sink, "committed_rows")
-            until(lambda: total(sink, "committed_rows") > before + 500)
+            until(lambda: not sink.problems())
+            before = sink.total("committed_rows")
+            until(lambda: sink.total("committed_rows") > before + 500)
         assert asker.answered == asker.asked, "no query went without an answer"
-        lost = total(sink, "lost")
+        lost = sink.total("lost")
         assert sink.stop() == 0
     assert len(sink.said) < 100, "a full disk does not fill the log"
 
@@ -165,18 +140,22 @@ def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
 def test_without_the_fast_path_all_is_kept_and_limited_as_with_it(sink: Sink) -> None:
     before = settled(sink, "limited")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         # From a network of its own: what others sent here before is on their account.
         sock.bind(("127.0.9.1", 0))
         sock.connect(("127.0.0.1", sink.port))
         truncated = []
+        begun = time.monotonic()
         for number in range(20):
             sock.send(question(f"slow{number}.many.example.com", number))
             truncated.append(bool(sock.recv(512)[2] & 2))
 
+    seconds = time.monotonic() - begun
     assert not truncated[0]
-    assert sum(truncated) >= 10
-    until(lambda: total(sink, "limited") - before == sum(truncated))
+    # A second's answers at once, one more, and what the network was given meanwhile.
+    assert 20 - sum(truncated) <= 4 + 2 * seconds
+    assert True in truncated
+    until(lambda: sink.total("limited") - before == sum(truncated))
     until(lambda: "slow19.many.example.com" in names_seen(sink.place, case="mine"))
     assert sum(n for name, n in names_seen(sink.place, case="mine").items() if "slow" in name) == 20
 
@@ -213,19 +192,27 @@ def test_commands_that_write_have_their_turn_beside_a_sinkhole(sink: Sink) -> No
 
 
 def test_nothing_is_lost_while_another_process_writes(sink: Sink) -> None:
+    from remnant.errors import StoreBusy
     from remnant.store.lock import WriterLock
 
     place = sink.place.home / "store" / "writer.lock"
     place.parent.mkdir(parents=True, exist_ok=True)  # before the keeper wrote at all
-    lock = WriterLock(place)
+    held: list[WriterLock] = []
+
+    def mine() -> bool:
+        with contextlib.suppress(StoreBusy):  # the keeper may write just now
+            held.append(WriterLock(place))
+        return bool(held)
+
+    until(mine)
     try:
         until(lambda: '_busy{process="keeper"} 1' in sink.get("/metrics"))
         sink.dig("meanwhile.many.example.com", "+tcp")
         time.sleep(2)
-        assert problems(sink) == []
+        assert sink.problems() == []
         assert "meanwhile.many.example.com" not in names_seen(sink.place, case="mine")
     finally:
-        lock.release()
+        held[0].release()
     until(lambda: "meanwhile.many.example.com" in names_seen(sink.place, case="mine"))
 
 
@@ -256,7 +243,7 @@ def test_another_user_has_all_files_and_no_rights(tmp_path: Path) -> None:
     let_through(tmp_path)
     with sinking(place, "mine", "--workers", 1, "--user", "nobody") as sink:
         assert "192.0.2.77" in sink.dig("a.many.example.com")
-        until(lambda: total(sink, "committed_rows") > 0)
+        until(lambda: sink.total("committed_rows") > 0)
         pid = sink.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         assert len(children) == 3

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from remnant.cli import app
 from remnant.sinkhole.clock import now_us
-from sinkhole.recording import RULES, add, asked, home, keeper, recorder
+from sinkhole.recording import RULES, Clock, add, asked, home, keeper, recorder
 
 CASE = """
 [case]
@@ -32,11 +32,12 @@ def keep(*names: tuple[str, bool]) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     (settings.home / "case.toml").write_text(CASE)
     assert run("case", "import", str(settings.home / "case.toml")).exit_code == 0
-    writing = recorder(settings, now_us)
-    rows = [asked(name, now_us(), unlisted=unlisted) for name, unlisted in names]
+    clock = Clock(now_us())  # one hour, also when the next one begins meanwhile
+    writing = recorder(settings, clock)
+    rows = [asked(name, clock.now, unlisted=unlisted) for name, unlisted in names]
     add(writing, *rows)
     writing.close()
-    keeper(settings, now_us, *RULES).close()
+    keeper(settings, clock, *RULES).close()
 
 
 def test_a_note_says_that_there_are_any_and_nothing_counts_them() -> None:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import int64, njit
+from numba import int64
 
 from remnant.capture.text_fields import parse_address
 from remnant.schema import ANSWER_ROWS, TIME
-from remnant.wire import AAAA, A, names_to_text
+from remnant.wire import AAAA, A, compiled, names_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,7 +222,7 @@ def _gathered(
     return out_offsets, out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _copy(
     source: Bytes, starts: npt.NDArray[np.int64], out: Bytes, offsets: npt.NDArray[np.int64]
 ) -> None:
@@ -233,7 +233,7 @@ def _copy(
             out[base + i] = source[start + i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _read_addresses(
     rrtype: npt.NDArray[np.int32],
     rdata: Bytes,

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import int64, njit
+from numba import int64
+
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +52,7 @@ class Keys:
         self.offsets = np.cumsum([0, *map(len, texts)], dtype=np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _utf8_size(view: Bytes, i: Int, stop: Int) -> Int:
     """Return the bytes of the character at ``i`` (2 to 4), or 0 if it is not well-formed."""
     first: Int = int64(view[i])
@@ -79,7 +81,7 @@ def _utf8_size(view: Bytes, i: Int, stop: Int) -> Int:
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_value(view: Bytes, start: Int, stop: Int, doubled: bool, out: Bytes, at: Int) -> Int:
     """Write a value between quotes; return the position after it."""
     out[at] = _QUOTE
@@ -121,7 +123,7 @@ def _write_value(view: Bytes, start: Int, stop: Int, doubled: bool, out: Bytes, 
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write(
     view: Bytes,
     spans: npt.NDArray[np.int64],

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from remnant.capture import text_rows
 from remnant.capture.details import details
 from remnant.capture.text_fields import DAY_US, SECOND_US
 from remnant.schema import QUERIES, TIME
 from remnant.windows import to_us
-from remnant.wire import MAX_LABELS, case_bits, labels, names_to_text
+from remnant.wire import MAX_LABELS, case_bits, compiled, labels, names_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +135,7 @@ def details_of(block: Block, events: Events, keys: Keys) -> Details:
     return made
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _take_names(
     names: Bytes,
     offsets: npt.NDArray[np.int64],

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 import remnant.wire  # noqa: F401 - says where compiled kernels lie
 from remnant.collate.pseudonym import counting_unit, unit_address, unit_text
 from remnant.schema import CLIENTS, UNITS
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ _LOOKED_AT: Final = 4096
 _CLIENT_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _intern(
     clients: npt.NDArray[np.int64],
     keys: npt.NDArray[np.int64],
@@ -73,7 +73,7 @@ def _intern(
     return count + new
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _number(
     halves: npt.NDArray[np.uint64],
     key: npt.NDArray[np.uint64],

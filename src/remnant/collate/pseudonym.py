@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit, uint64
+from numba import uint64
 
-from remnant.wire import inlined
+from remnant.wire import compiled, inlined
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,7 +54,7 @@ def sip_round(v0: Word, v1: Word, v2: Word, v3: Word) -> tuple[Word, Word, Word,
     return v0, v1, v2, v3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _siphash(
     messages: npt.NDArray[np.uint8],
     lengths: npt.NDArray[np.int64],
@@ -86,7 +86,7 @@ def _siphash(
         out[row] = np.int64(v0 ^ v1 ^ v2 ^ v3)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _counting_unit(
     addresses: npt.NDArray[np.uint8],
     codes: npt.NDArray[np.uint8],

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit, uint64
+from numba import uint64
 
 from remnant.capture.text_fields import parse_address, parse_uint
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -168,7 +169,7 @@ def _ipv6_texts(
     return pa.array(texts, pa.string())
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def mask(length: int) -> tuple[np.uint64, np.uint64]:
     """Return the words whose first ``length`` bits (0 to 128) are set."""
     if length <= 0:
@@ -182,7 +183,7 @@ def mask(length: int) -> tuple[np.uint64, np.uint64]:
     return _ONES, _ONES
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _mask_all(
     high: npt.NDArray[np.uint64],
     low: npt.NDArray[np.uint64],
@@ -195,7 +196,7 @@ def _mask_all(
         out_high[row], out_low[row] = high[row] & upper, low[row] & lower
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _parse_all(
     data: Bytes,
     offsets: npt.NDArray[np.int64],

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numba import njit, uint64
+from numba import uint64
 
 from remnant.enrich.addresses import MAPPED
 from remnant.enrich.content import MAX_ASN, Content, country_code, name_text, row_numbers
 from remnant.enrich.ranges import from_prefixes
 from remnant.errors import ReferenceDataError
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,7 +216,7 @@ def _damaged(path: Path, why: str) -> ReferenceDataError:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _record(tree: _Tree, node: Int, right: Int) -> Int:
     """Return the left or right record of a node."""
     buffer = tree.buffer
@@ -242,7 +243,7 @@ def _record(tree: _Tree, node: Int, right: Int) -> Int:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk(tree: _Tree, leaves: _Leaves, fill: bool) -> Int:
     """Return how many networks have a record, and store them if asked; -1 if it never ends.
 

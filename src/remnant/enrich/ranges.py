@@ -11,10 +11,11 @@ import heapq
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
 import remnant.wire  # noqa: F401 - says where compiled kernels lie
 from remnant.enrich.addresses import mask
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -138,7 +139,7 @@ def blocks(ranges: Ranges, high: Words, low: Words) -> npt.NDArray[np.int32]:
     return length
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _expand(
     high: Words,
     low: Words,
@@ -153,7 +154,7 @@ def _expand(
         ranges.last_low[row] = low[row] | (lower ^ _ONES)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sweep(cuts: Segments, ranges: Ranges, orders: _Orders) -> None:
     """Walk the cuts upwards with a heap of the ranges that are open, the narrowest on top."""
     heap = [np.int64(0) for _ in range(0)]
@@ -178,7 +179,7 @@ def _sweep(cuts: Segments, ranges: Ranges, orders: _Orders) -> None:
         cuts.owner[cut] = found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _find(segments: Segments, high: Words, low: Words, found: npt.NDArray[np.int64]) -> None:
     for row in range(high.size):
         left, right = 0, segments.high.size
@@ -193,7 +194,7 @@ def _find(segments: Segments, high: Words, low: Words, found: npt.NDArray[np.int
         found[row] = left - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _blocks(ranges: Ranges, high: Words, low: Words, length: npt.NDArray[np.int32]) -> None:
     for row in range(high.size):
         small, large = 0, 128  # a longer prefix is inside whenever a shorter one is

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from remnant.enrich.addresses import Column, parse
 from remnant.enrich.content import MAX_ASN, Content, country_code, name_text, row_numbers
 from remnant.enrich.ranges import Ranges, from_prefixes
 from remnant.errors import ReferenceDataError
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +167,7 @@ def _gathered(
     return pa.Array.from_buffers(pa.large_binary(), len(starts), buffers)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(
     buffer: Bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
 ) -> tuple[Int, Int]:
@@ -205,7 +205,7 @@ def _split(
     return rows, bad
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _copy(
     buffer: Bytes,
     starts: npt.NDArray[np.int64],

@@ -164,7 +164,8 @@ def ttl_counts(found: Any) -> dict[int | None, int]:  # noqa: ANN401 - ibis is u
     """Return how many misses have each TTL, the most frequent 100; null: not known."""
     import ibis  # noqa: PLC0415 - heavy
 
-    rows = found.group_by("ttl").aggregate(n=found.count()).order_by(ibis.desc("n")).limit(100)
+    counted = found.group_by("ttl").aggregate(n=found.count())
+    rows = counted.order_by(ibis.desc("n"), "ttl").limit(100)
     return {row["ttl"]: row["n"] for row in rows.to_pyarrow().to_pylist()}
 
 

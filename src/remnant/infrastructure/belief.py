@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
 
 from remnant.infrastructure.neighbours import in_parts
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -115,7 +115,7 @@ def propagate(
     return Beliefs(odds, done, change, converged=change <= tolerance)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _round(
     starts: Rows,
     backward: Numbers,

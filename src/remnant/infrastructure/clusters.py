@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numba import njit
+
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -164,7 +165,7 @@ def _communities(
     return whole
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _move(
     starts: Numbers,
     others: Numbers,

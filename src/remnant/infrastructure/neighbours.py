@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
-from numba import njit
+
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +158,7 @@ def steps_from(neighbours: Neighbours, sources: Rows, closed: npt.NDArray[np.boo
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(tails: Numbers, heads: Numbers, values: Singles, counts: Rows) -> None:
     for edge in range(tails.size):
         if values[edge] > 0 and tails[edge] != heads[edge]:
@@ -165,7 +166,7 @@ def _count(tails: Numbers, heads: Numbers, values: Singles, counts: Rows) -> Non
             counts[heads[edge] + 1] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill(
     tails: Numbers, heads: Numbers, values: Singles, places: Rows, others: Numbers, held: Singles
 ) -> None:
@@ -178,7 +179,7 @@ def _fill(
             places[head] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _turn(
     starts: Rows, others: Numbers, held: Singles, places: Rows, turned: Numbers, carried: Singles
 ) -> None:
@@ -189,7 +190,7 @@ def _turn(
             places[others[entry]] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _merge(starts: Rows, others: Numbers, held: Singles) -> int:
     """Add up parallel edges in place; return how many entries are left."""
     kept, first = 0, 0
@@ -208,7 +209,7 @@ def _merge(starts: Rows, others: Numbers, held: Singles) -> int:
     return kept
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _pair(starts: Rows, others: Numbers, places: Rows, backward: Numbers) -> None:
     # Entries that name a node come in the order of that node's sorted row.
     for node in range(starts.size - 1):
@@ -217,14 +218,14 @@ def _pair(starts: Rows, others: Numbers, places: Rows, backward: Numbers) -> Non
             places[others[entry]] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sums(starts: Rows, values: Singles, out: Floats) -> None:
     for node in range(out.size):
         for entry in range(starts[node], starts[node + 1]):
             out[node] += np.float64(values[entry])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count_kin(starts: Rows, others: Numbers, family: Numbers, met: Numbers, out: Rows) -> None:
     for node in range(out.size):
         for entry in range(starts[node], starts[node + 1]):
@@ -235,7 +236,7 @@ def _count_kin(starts: Rows, others: Numbers, family: Numbers, met: Numbers, out
                 out[node] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _spread(
     starts: Rows,
     others: Numbers,

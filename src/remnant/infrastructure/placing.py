@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from remnant.wire import compiled
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -31,7 +33,7 @@ _PASSES = 30
 _GOLDEN = 2.399963229728653  # the golden angle: points at multiples of it never line up
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def stress(starts: Numbers, others: Numbers, lengths: Floats) -> Floats:
     """Place nodes so that distances on the plane are those along the edges: float64[nodes, 2].
 
@@ -117,7 +119,7 @@ def stress(starts: Numbers, others: Numbers, lengths: Floats) -> Floats:
     return place
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def separate(place: Floats, radii: Floats, gap: float, passes: int) -> bool:
     """Push discs apart in place until none overlap; return whether that was reached.
 
@@ -159,7 +161,7 @@ def separate(place: Floats, radii: Floats, gap: float, passes: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def pack(
     radii: Floats, starts: Numbers, others: Numbers, weights: Floats, gap: float, aspect: float
 ) -> Floats:
@@ -227,7 +229,7 @@ def pack(
     return place
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def free_places(
     place: Floats, radii: Floats, lies: npt.NDArray[np.bool_], order: Numbers, gap: float
 ) -> None:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numba import njit
 
 from remnant.infrastructure.neighbours import in_parts
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -129,7 +129,7 @@ def walk(
     return Walk(visits / visits.sum(), visits, done, error, converged=error <= tolerance)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _step(
     starts: Rows,
     others: Numbers,

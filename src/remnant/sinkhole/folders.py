@@ -17,6 +17,8 @@ __all__ = ["Folders"]
 
 _DRAFT: Final = ".new"
 _FRESH_S: Final = 60.0
+_TICK_NS: Final = 2_000_000_000
+"""The coarsest clock of a file system in use (FAT's two seconds)."""
 
 
 class Folders:
@@ -50,7 +52,10 @@ class Folders:
             folder = self._root / entry.name
             changed = entry.stat().st_mtime_ns
             if self._changed.get(folder) != changed:
-                self._changed[folder] = changed
+                # What is made in the same tick of the file system's clock leaves the same time: a
+                # folder that has just changed is looked into once more.
+                just_now = time.time_ns() - changed < _TICK_NS
+                self._changed[folder] = 0 if just_now else changed
                 self._look_into(folder)
 
     def rotate(self, served: Iterable[Followed]) -> None:

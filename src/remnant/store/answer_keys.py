@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from numba import int64, njit, uint64
+from numba import int64, uint64
+
+from remnant.wire import compiled
 
 if TYPE_CHECKING:
     import ipaddress
@@ -144,7 +146,7 @@ def _array(out: Bytes, offsets: npt.NDArray[np.int64]) -> pa.Array[Any]:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_reversed(text: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> Int:
     """Write a printed name with its labels turned round; return the position after it.
 
@@ -176,7 +178,7 @@ def _write_reversed(text: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> 
     return last - gap
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_tail(kind: Int, text: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> Int:
     """Write what orders the records of one key; return the position after it."""
     out[at] = 0
@@ -190,7 +192,7 @@ def _write_tail(kind: Int, text: Bytes, start: Int, stop: Int, out: Bytes, at: I
     return at + _TAIL
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _owner_keys(
     names: Bytes,
     name_offsets: npt.NDArray[np.int64],
@@ -207,7 +209,7 @@ def _owner_keys(
         offsets[row + 1] = at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _data_keys(
     names: Bytes,
     name_offsets: npt.NDArray[np.int64],
@@ -240,7 +242,7 @@ def _data_keys(
         offsets[row + 1] = at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_four(text: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> bool:
     """Write the four bytes of a dotted address; return whether it is one."""
     value = int64(0)
@@ -263,7 +265,7 @@ def _write_four(text: Bytes, start: Int, stop: Int, out: Bytes, at: Int) -> bool
     return parts == 4
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _write_address(text: Bytes, start: Int, stop: Int, six: bool, out: Bytes, at: Int) -> Int:
     """Write the 16 bytes of a canonical address; return the position after it, -1 if it is none."""
     for k in range(16):

@@ -21,7 +21,8 @@ import dns.rdatatype
 import numpy as np
 import pytest
 
-from real.dns_servers import free_port, needed
+from ports import free_port
+from real.dns_servers import needed
 from remnant.sinkhole import fastpath
 from remnant.sinkhole.answer_kernel import Identity
 from remnant.sinkhole.dns_tcp import DnsTcp, TcpLimits
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from remnant.sinkhole.zones import Zone
 
 LOOPBACK = "127.0.0.1"
+PATIENCE = 60.0
+"""Seconds after which something hangs, on a machine that does many other things."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Server:
     address: str
     port: int
 
-    def udp(self, query: bytes, wait: float = 3.0) -> bytes | None:
+    def udp(self, query: bytes, wait: float = PATIENCE) -> bytes | None:
         """The answer over UDP; ``None`` for silence."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.connect((self.address, self.port))
@@ -65,9 +68,7 @@ class Server:
                 return None
 
     def connect(self) -> socket.socket:
-        asker = socket.create_connection((self.address, self.port), 5)
-        asker.settimeout(5)
-        return asker
+        return socket.create_connection((self.address, self.port), PATIENCE)
 
     def tcp(self, query: bytes) -> bytes:
         """The answer over a connection of its own."""
@@ -127,10 +128,11 @@ def running(
     limits: TcpLimits | None = None,
     *,
     port: int | None = None,
+    servers: list[DnsTcp] | None = None,
 ) -> Iterator[tuple[int, Counts]]:
     """Run the sinkhole's asyncio servers in a thread; give their port and counts.
 
-    With a port, whose UDP another server has, only the one for TCP.
+    With a port, whose UDP another server has, only the one for TCP. That one is added to a list.
     """
     counts = Counts()
     nobody: list[Event] = []
@@ -148,6 +150,8 @@ def running(
             listener.setblocking(False)
             listener.bind((LOOPBACK, port))
         await tcp.listen(stream)
+        if servers is not None:
+            servers.append(tcp)
         if alone:
             await udp.listen(datagrams)
         else:
@@ -160,11 +164,11 @@ def running(
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE)
         yield port, counts
     finally:
         done.set()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -183,7 +187,9 @@ def fast_path(folder: Path) -> Iterator[Server]:
     worker = UdpWorker(
         [sock],
         served=compile_zones(zones)[0],
-        identity=Identity(np.frombuffer(SECRET, "<u8").copy(), np.frombuffer(NSID, np.uint8)),
+        identity=Identity(
+            np.frombuffer(SECRET, "<u8").copy(), np.frombuffer(NSID, np.uint8).copy()
+        ),
         limiter=new_limiter(None),
         recorder=Nowhere(),  # type: ignore[arg-type]
         numbers=Numbers(),
@@ -271,7 +277,7 @@ def knot(folder: Path) -> Iterator[Server]:
         process = subprocess.Popen([program, "-c", str(file)], stdout=output, stderr=output)
     try:
         ready = dns.message.make_query("far.near.evil.example", "SOA").to_wire()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while (got := _once(server, ready)) is None or not dns.message.from_wire(got).answer:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.skip(f"knotd does not run here: {log.read_text()[-300:]}")
@@ -279,7 +285,7 @@ def knot(folder: Path) -> Iterator[Server]:
         yield server
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _once(server: Server, query: bytes) -> bytes | None:

@@ -11,13 +11,14 @@ import dns.message
 import dns.rcode
 import pytest
 
-from real.dns_servers import free_port, needed
+from ports import free_port
+from real.dns_servers import needed
 from remnant.cases.library import built_in
 from remnant.cases.rules import compile_rules
 from remnant.names import text_to_wire
 from remnant.sinkhole.policy import Policy
 from remnant.sinkhole.zones import served_zones
-from sinkhole.conformance.peers import LOOPBACK, Server, running
+from sinkhole.conformance.peers import LOOPBACK, PATIENCE, Server, running
 from sinkhole.made_zones import SECRET
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def resolver(
             )
         server = Server("unbound", LOOPBACK, port)
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE
             while not answers(server):
                 if process.poll() is not None or time.monotonic() > deadline:
                     pytest.skip(f"unbound does not run here: {log.read_text()[-300:]}")
@@ -88,7 +89,7 @@ def resolver(
             yield server, seen
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
 
 
 def answers(server: Server) -> bool:
@@ -99,7 +100,7 @@ def answers(server: Server) -> bool:
 
 
 def resolve(server: Server, name: str, kind: str) -> dns.message.Message:
-    got = server.udp(dns.message.make_query(name, kind).to_wire(), 10)
+    got = server.udp(dns.message.make_query(name, kind).to_wire())
     assert got is not None
     return dns.message.from_wire(got)
 
@@ -119,7 +120,7 @@ def test_every_watched_name_resolves(resolver: tuple[Server, list[Event]]) -> No
     asked = {event.name.lower() for event in seen if not event.unlisted}
     assert len(asked) == len(names)
     assert {text_to_wire(zone.name) for zone in beebone()} <= {e.name.lower() for e in seen}
-    assert all(abs(event.time / 1e6 - datetime.now(UTC).timestamp()) < 600 for event in seen)
+    assert all(abs(event.time / 1e6 - datetime.now(UTC).timestamp()) < 3600 for event in seen)
 
 
 def test_what_is_not_there_is_not_there_for_a_resolver_either(
