@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import ibis
 import numpy as np
 import pyarrow as pa
 
 from campaigns.campaign import Campaign, Cell, Goal, Outcomes
+from campaigns.memory import MemoryView, complete
 from remnant.cases.model import Case
 from remnant.estimate.basis import Basis
 from remnant.estimate.bystanders import excluded
+from remnant.schema import CLIENTS, SIGHTINGS
 from remnant.settings import Settings
 from remnant.windows import Window
 
@@ -164,55 +165,45 @@ def _asked(vantage: str, visits: list[Visits]) -> NDArray[np.bool_]:
     details = [detail if vantage == "sinkhole_http" else None for _, _, detail, _ in visits]
     texts = pa.array([f"n{n}.example" for n in range(_NAMES)]).take(pa.array(name))
     stamps = pa.array((time * 1e6).astype(np.int64)).cast(pa.timestamp("us", "UTC"))
-    sightings = pa.table(
+    n = len(client)
+    sightings = complete(
+        SIGHTINGS,
         {
             "time": stamps,
-            "vantage": pa.array([vantage] * len(client)),
-            "client": pa.array(client),
+            "vantage": pa.array([vantage] * n),
+            "sensor": pa.array(["one"] * n),
+            "unit": pa.array(["ipv4"] * n),
+            "client": index,
             "name": texts,
             "indicator": texts,
-            "qtype": pa.array(np.ones(len(client), np.uint16)),
-            "service_port": pa.array(np.full(len(client), 80, np.uint16)),
+            "qtype": pa.array(np.ones(n, np.uint16)),
+            "service_port": pa.array(np.full(n, 80, np.uint16)),
+            "weight": pa.array(np.ones(n, np.int64)),
             "detail": pa.array(details, pa.string()).take(index),
-        }
+        },
     )
-    clients = pa.table(
+    # No sums of the day: who asked how often is counted from the sightings.
+    clients = complete(
+        CLIENTS,
         {
             "client": pa.array(range(len(visits)), pa.int64()),
             "address": pa.array([f"198.51.{n >> 8}.{n & 255}" for n in range(len(visits))]),
             "asn": pa.array([asn for _, _, _, asn in visits], pa.int64()),
-            "as_name": pa.nulls(len(visits), pa.string()),
-            "role": pa.nulls(len(visits), pa.string()),
-        }
+            "vantage": pa.array([vantage] * len(visits)),
+            "first_time": pa.array([_START * 10**6] * len(visits), pa.timestamp("us", "UTC")),
+            "queries": pa.array([0] * len(visits), pa.int64()),
+        },
     )
-    tables = {"sightings": ibis.memtable(sightings), "clients": ibis.memtable(clients)}
     window = Window(
         datetime.fromtimestamp(_START, tz=UTC),
         datetime.fromtimestamp(_START + _DAYS * _DAY_S, tz=UTC),
     )
     case = Case("made-up", "Made up", window.since)
-    basis = Basis(_Tables(tables), case, Settings(), window, vantage)  # type: ignore[arg-type]
+    view = MemoryView(case.name, {"sightings": sightings, "clients": clients})
+    basis = Basis(view, case, Settings(), window, vantage)  # type: ignore[arg-type]
     keys = excluded(basis).to_pyarrow()["client"].to_numpy()
+    view.close()
     return np.isin(np.arange(len(visits)), keys)
-
-
-class _Tables:
-    """A view of two tables in memory."""
-
-    def __init__(self, tables: dict[str, Any]) -> None:
-        self._tables = tables
-        self._kept: dict[object, Any] = {}
-
-    def table(self, table: Any) -> Any:
-        return self._tables[table.name]
-
-    def kept(self, key: object, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = ibis.memtable(make().to_pyarrow())
-        return self._kept[key]
-
-    def known(self, _: object, make: Callable[[], Any]) -> Any:
-        return make()
 
 
 _FEW: Final = (Goal("right", at_least=0.995, source="half a victim in a hundred may be left out"),)

@@ -11,14 +11,14 @@ from remnant.schema import ACTIVITY, SIGHTINGS
 from remnant.store.activity import rollups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
     from datetime import datetime
 
     import pyarrow as pa
 
     from remnant.schema import Table
 
-__all__ = ["MemoryView"]
+__all__ = ["MemoryView", "complete"]
 
 
 class MemoryView:
@@ -46,6 +46,12 @@ class MemoryView:
         if table.name not in self._tables:
             self._tables[table.name] = self._hold(_plain(table.arrow.empty_table()))
         return self._tables[table.name]
+
+    def rows_by_day(self, table: Table) -> dict[str, int]:
+        """Return how many rows each day (YYYY-MM-DD, UTC) of a table with times has."""
+        rows = self.table(table)
+        days = rows.group_by(day=rows.time.strftime("%Y-%m-%d")).aggregate(rows=rows.count())
+        return {row["day"]: row["rows"] for row in days.to_pyarrow().to_pylist()}
 
     def has(self, table: Table) -> bool:
         """Return whether a table was given."""
@@ -111,6 +117,24 @@ def _engine() -> Any:
 
 
 _MOST_QUERIES = 2_000
+
+
+def complete(table: Table, columns: Mapping[str, Any]) -> pa.Table:
+    """Return rows of a table from some of its columns; the others are null."""
+    import pyarrow as pa  # noqa: PLC0415 - heavy
+
+    n = len(next(iter(columns.values())))
+    kinds = {f.name: f.type for f in table.arrow}
+    plain = {
+        name: kind.value_type if pa.types.is_dictionary(kind) else kind
+        for name, kind in kinds.items()
+    }
+    return pa.table(
+        {
+            name: pa.nulls(n, kind) if name not in columns else columns[name].cast(kind)
+            for name, kind in plain.items()
+        }
+    )
 
 
 def _plain(rows: pa.Table) -> pa.Table:

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import ibis
-import pyarrow as pa
-
+from estimate.fakeview import FakeView
 from remnant.cases.model import Case, Event, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from remnant import schema
 
 HOUR = timedelta(hours=1)
 START = datetime(2015, 4, 8, tzinfo=UTC)
 PLACES = ((64500, "IR"), (64501, "IR"), (64502, "PE"), (None, None))
-
-
-@dataclass
-class MadeUpView:
-    """Answers as ``store.View`` does."""
-
-    rows: dict[str, list[dict[str, Any]]]
-    case: str = "test"
-    retired: dict[str, datetime] = field(default_factory=dict)
-    sources: list[Any] = field(default_factory=list)
-    simulated: bool = False
-    _kept: dict[Any, Any] = field(default_factory=dict)
-
-    def kept(self, key: object, make: Callable[[], Any]) -> Any:
-        if key not in self._kept:
-            self._kept[key] = ibis.memtable(make().to_pyarrow())
-        return self._kept[key]
-
-    def known(self, _: object, make: Callable[[], Any]) -> Any:
-        return make()
-
-    def is_kept(self, _: object) -> bool:
-        return False
-
-    def table(self, table: schema.Table) -> Any:
-        plain = pa.schema(
-            [
-                (f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type)
-                for f in table.arrow
-            ]
-        )
-        return ibis.memtable(pa.Table.from_pylist(self.rows.get(table.name, []), schema=plain))
 
 
 def make_view(
@@ -64,7 +27,7 @@ def make_view(
     name: str = "ns1.evil.example",
     as_name: str = "Example Net",
     small: int = 3,
-) -> MadeUpView:
+) -> FakeView:
     """Each client asks once an hour of every day; ``dead`` days deliver nothing.
 
     Of the clients, ``small`` are in Peru, one has no known network, the rest are in Iran.
@@ -81,7 +44,7 @@ def make_view(
     known = [
         _client(client, asn, as_name) for client, (asn, _) in enumerate(PLACES) if asn is not None
     ]
-    return MadeUpView(
+    return FakeView(
         {
             "sightings": sightings,
             "coverage": coverage,

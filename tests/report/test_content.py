@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from estimate.fakeview import FakeView
 from remnant.cases.model import Watch
 from remnant.errors import NoData
 from remnant.report.content import digest, gather
@@ -16,7 +17,7 @@ from remnant.report.figures import figures
 from remnant.report.html import render
 from remnant.report.suppress import Hidden, shown
 from remnant.windows import Window
-from report.madeup import START, MadeUpView, make_case, make_settings, make_view, roll_up
+from report.madeup import START, make_case, make_settings, make_view, roll_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def made(tmp_path: Path, view: MadeUpView, **more: Any) -> Content:
+def made(tmp_path: Path, view: FakeView, **more: Any) -> Content:
     case = more.pop("case", None) or make_case()
     minimum = more.pop("minimum", 10)
     return gather(view, case, make_settings(tmp_path, minimum), now=NOW, **more)  # type: ignore[arg-type]
@@ -94,7 +95,7 @@ def test_totals_go_when_they_would_give_a_count_away(tmp_path: Path) -> None:
     assert "too few" in render(content)
 
 
-def lookups(view: MadeUpView, messages: int) -> MadeUpView:
+def lookups(view: FakeView, messages: int) -> FakeView:
     """Make the sensors see so many messages for each matched one."""
     for row in view.rows["coverage"]:
         row["messages"] = messages * row["matched"]
@@ -231,7 +232,7 @@ def test_nothing_matched(tmp_path: Path) -> None:
 
 def test_no_traffic_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoData, match="ingest"):
-        made(tmp_path, MadeUpView({}))
+        made(tmp_path, FakeView({}))
 
 
 def test_days_cut_by_the_window_are_gaps(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import numpy as np
 
+from estimate.fakeview import FakeView
 from remnant.report.places import client_days, daily_clients, pulses
 from remnant.report.suppress import Hidden
-from report.madeup import START, MadeUpView, make_view
+from report.madeup import START, make_view
 
 DAYS = [START + timedelta(days=i) for i in range(3)]
 
@@ -29,8 +30,8 @@ def test_client_days_rank_places() -> None:
 
 
 def test_nothing_asked_nothing_found() -> None:
-    assert daily_clients(MadeUpView({}), "resolver", [], ["IR"]).shape == (1, 0)  # type: ignore[arg-type]
-    assert daily_clients(MadeUpView({}), "resolver", DAYS, ["IR"]).tolist() == [[0, 0, 0]]  # type: ignore[arg-type]
+    assert daily_clients(FakeView({}), "resolver", [], ["IR"]).shape == (1, 0)  # type: ignore[arg-type]
+    assert daily_clients(FakeView({}), "resolver", DAYS, ["IR"]).tolist() == [[0, 0, 0]]  # type: ignore[arg-type]
 
 
 def test_trends_skip_gaps_and_raise_small_values() -> None:
