@@ -109,7 +109,9 @@ def test_lookups_and_arrivals_that_step_together_have_left_the_names(
 ) -> None:
     found = check_breaks(*other_view(monkeypatch, "sinkhole_http", 0.5))
 
-    assert "sinkhole_http steps on the same date" in found.sentence
+    assert "On the same date, clients that sent HTTP requests to the sinkhole step by" in (
+        found.sentence
+    )
     assert "hosts stopped asking for the watched names" in found.sentence
     assert "moved to names that the case does not watch" in found.sentence
 
@@ -119,7 +121,9 @@ def test_arrivals_that_stay_as_they_are_contradict_a_step_of_the_lookups(
 ) -> None:
     found = check_breaks(*other_view(monkeypatch, "sinkhole_http", 0.0))
 
-    assert "sinkhole_http shows no such step" in found.sentence
+    assert "In clients that sent HTTP requests to the sinkhole there is no such step" in (
+        found.sentence
+    )
     assert "Hosts still arrive" in found.sentence
     assert "moved to names" not in found.sentence
 
@@ -129,7 +133,7 @@ def test_a_second_view_of_the_lookups_alone_says_nothing_of_where_hosts_went(
 ) -> None:
     found = check_breaks(*other_view(monkeypatch, "sinkhole_dns", 0.5))
 
-    assert "sinkhole_dns steps on the same date" in found.sentence
+    assert "On the same date, clients, usually resolvers, that asked the sinkhole" in found.sentence
     assert "moved to names" not in found.sentence
 
 

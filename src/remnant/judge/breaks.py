@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from remnant.errors import printable
 from remnant.estimate.changepoints import Cause, Changepoint, annotate, find
 from remnant.estimate.coverage import sensors, vantages
+from remnant.estimate.measures import who
 from remnant.estimate.online import day_start, series
 from remnant.judge.guards import Guard, watch_changes
 from remnant.judge.wording import percent_a_day
@@ -197,9 +198,9 @@ def _meaning(vantage: str, last: Changepoint, views: list[dict[str, object]]) ->
             low, high = (
                 _percent(float(str(view[key]))) for key in ("log_jump_low", "log_jump_high")
             )
-            words.append(f"{view['vantage']} steps on the same date ({low} to {high}).")
+            words.append(f"On the same date, {who(str(view['vantage']))} step by {low} to {high}.")
         else:
-            words.append(f"{view['vantage']} shows no such step.")
+            words.append(f"In {who(str(view['vantage']))} there is no such step.")
     if last.jump_high >= 0:
         return words
     stepped = {vantage} | {str(view["vantage"]) for view in views if view["breaks"]}
