@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from campaigns.campaign import Campaign, Cell, Goal, Outcomes
-from campaigns.memory import MemoryView, complete
+from campaigns.memory import MemoryView
 from remnant.cases.model import Case
 from remnant.estimate.basis import Basis
 from remnant.estimate.bystanders import excluded
@@ -166,8 +166,7 @@ def _asked(vantage: str, visits: list[Visits]) -> NDArray[np.bool_]:
     texts = pa.array([f"n{n}.example" for n in range(_NAMES)]).take(pa.array(name))
     stamps = pa.array((time * 1e6).astype(np.int64)).cast(pa.timestamp("us", "UTC"))
     n = len(client)
-    sightings = complete(
-        SIGHTINGS,
+    sightings = pa.table(
         {
             "time": stamps,
             "vantage": pa.array([vantage] * n),
@@ -180,26 +179,22 @@ def _asked(vantage: str, visits: list[Visits]) -> NDArray[np.bool_]:
             "service_port": pa.array(np.full(n, 80, np.uint16)),
             "weight": pa.array(np.ones(n, np.int64)),
             "detail": pa.array(details, pa.string()).take(index),
-        },
+        }
     )
     # No sums of the day: who asked how often is counted from the sightings.
-    clients = complete(
-        CLIENTS,
+    clients = pa.table(
         {
             "client": pa.array(range(len(visits)), pa.int64()),
             "address": pa.array([f"198.51.{n >> 8}.{n & 255}" for n in range(len(visits))]),
             "asn": pa.array([asn for _, _, _, asn in visits], pa.int64()),
-            "vantage": pa.array([vantage] * len(visits)),
-            "first_time": pa.array([_START * 10**6] * len(visits), pa.timestamp("us", "UTC")),
-            "queries": pa.array([0] * len(visits), pa.int64()),
-        },
+        }
     )
     window = Window(
         datetime.fromtimestamp(_START, tz=UTC),
         datetime.fromtimestamp(_START + _DAYS * _DAY_S, tz=UTC),
     )
     case = Case("made-up", "Made up", window.since)
-    view = MemoryView(case.name, {"sightings": sightings, "clients": clients})
+    view = MemoryView(case.name, {SIGHTINGS.name: sightings, CLIENTS.name: clients})
     basis = Basis(view, case, Settings(), window, vantage)  # type: ignore[arg-type]
     keys = excluded(basis).to_pyarrow()["client"].to_numpy()
     view.close()

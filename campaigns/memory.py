@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from remnant.schema import ACTIVITY, SIGHTINGS
+from remnant.schema import ACTIVITY, CLIENTS, COVERAGE, SIGHTINGS
 from remnant.store.activity import rollups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable
     from datetime import datetime
 
     import pyarrow as pa
 
     from remnant.schema import Table
 
-__all__ = ["MemoryView", "complete"]
+__all__ = ["MemoryView"]
 
 
 class MemoryView:
     """Answers as ``remnant.store.View`` does, from Arrow tables by table name.
 
     All views of a process use one engine, one after the other: close one before the next is made.
+
+    Args:
+        case: its name.
+        tables: rows of sightings, clients and coverage by the table's name; columns that a
+            simulation does not fill are null.
     """
 
     def __init__(self, case: str, tables: dict[str, pa.Table]) -> None:
@@ -36,7 +41,10 @@ class MemoryView:
         self._made = 0
         self._kept: dict[Hashable, Any] = {}
         self._known: dict[Hashable, Any] = {}
-        self._tables = {name: self._hold(_plain(rows)) for name, rows in tables.items()}
+        columns = {table.name: table.arrow for table in (SIGHTINGS, CLIENTS, COVERAGE)}
+        self._tables = {
+            name: self._hold(_plain(rows, columns[name])) for name, rows in tables.items()
+        }
         self._tables[ACTIVITY.name] = self._hold(
             _plain(rollups(self._tables[SIGHTINGS.name]).to_pyarrow())
         )
@@ -119,30 +127,21 @@ def _engine() -> Any:
 _MOST_QUERIES = 2_000
 
 
-def complete(table: Table, columns: Mapping[str, Any]) -> pa.Table:
-    """Return rows of a table from some of its columns; the others are null."""
+def _plain(rows: pa.Table, columns: pa.Schema | None = None) -> pa.Table:
+    """Return the rows without dictionaries, which the engine would turn into enumerations.
+
+    Args:
+        rows: some rows.
+        columns: what a table has: other columns go, and missing ones are null.
+    """
     import pyarrow as pa  # noqa: PLC0415 - heavy
 
-    n = len(next(iter(columns.values())))
-    kinds = {f.name: f.type for f in table.arrow}
-    plain = {
-        name: kind.value_type if pa.types.is_dictionary(kind) else kind
+    kinds = {
+        f.name: f.type.value_type if pa.types.is_dictionary(f.type) else f.type
+        for f in columns or rows.schema
+    }
+    whole: dict[str, Any] = {
+        name: rows[name].cast(kind) if name in rows.column_names else pa.nulls(len(rows), kind)
         for name, kind in kinds.items()
     }
-    return pa.table(
-        {
-            name: pa.nulls(n, kind) if name not in columns else columns[name].cast(kind)
-            for name, kind in plain.items()
-        }
-    )
-
-
-def _plain(rows: pa.Table) -> pa.Table:
-    """Return the rows without dictionaries, which the engine would turn into enumerations."""
-    import pyarrow as pa  # noqa: PLC0415 - heavy
-
-    fields = [
-        pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type)
-        for f in rows.schema
-    ]
-    return rows.cast(pa.schema(fields))
+    return pa.table(whole)

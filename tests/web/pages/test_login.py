@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from web.guarded import Guarded
 
 HTML = {"accept": "text/html"}
+NOW = datetime(2015, 4, 8, 12, tzinfo=UTC)
 
 
 def test_signing_in_starts_a_session_and_goes_where_one_wanted(site: Guarded) -> None:
@@ -66,7 +68,7 @@ def test_a_closed_account_is_told_no_more_than_a_wrong_password(site: Guarded) -
 @pytest.fixture
 def standing(site: Guarded, monkeypatch: pytest.MonkeyPatch) -> Guarded:
     """The site while no time passes between two tries, on however slow a machine."""
-    monkeypatch.setattr(site.app.state.access.limits, "_clock", lambda: 0.0)
+    monkeypatch.setattr(site.app.state.access.limits, "_clock", lambda: NOW)
     return site
 
 

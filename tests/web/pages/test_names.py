@@ -10,10 +10,11 @@ import pytest
 from dnstap_writer import CLIENT_QUERY, START_TIME, message, query, stream
 from remnant.web.name_path import name_part
 from web.hostile import CASE, LONGEST, MARKUP, QUIET
-from web.own_home import HTML, own_home
+from web.own_home import HTML, copied, own_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from story.telling import Place
     from web.own_home import Own
@@ -207,11 +208,11 @@ def test_a_case_without_traffic_lists_what_it_watches(own: Own) -> None:
         assert own.page(f"/cases/{QUIET}/{path}")
 
 
-def test_earlier_tables_are_cleared_away(own: Own) -> None:
+def test_earlier_tables_are_cleared_away(filled: Place, tmp_path: Path) -> None:
     from remnant.web.results.names import folder_of, names
     from web.conftest import settings_of
 
-    settings = settings_of(own.place)
+    settings = settings_of(copied(filled, tmp_path / "copy"))
     made = [names(settings, QUIET, internal=True)["folder"] for _ in range(5)]
     left = sorted(path.name for path in folder_of(settings, QUIET).iterdir())
     assert left == made[-3:]
