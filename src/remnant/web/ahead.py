@@ -12,7 +12,7 @@ _POINT: Final[dict[str, Any]] = {"data": {"values": [{"x": 1}]}, "mark": "point"
 
 
 def start() -> threading.Thread:
-    """Load the query engine, the look-up of addresses and the drawing of figures, in a thread."""
+    """Load the query engine, the fit of curves, figures and look-ups of addresses, in a thread."""
     thread = threading.Thread(target=_load, name="ahead", daemon=True)
     thread.start()
     return thread
@@ -21,6 +21,9 @@ def start() -> threading.Thread:
 def _load() -> None:
     # What fails here fails again where it is needed, and is told there.
     with contextlib.suppress(Exception):
+        import ibis.backends.duckdb  # noqa: F401
+        import scipy.special  # noqa: F401
+
         import remnant.store.view
         from remnant.report.drawing import svg
 
