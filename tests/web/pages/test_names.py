@@ -206,6 +206,10 @@ def test_a_case_without_traffic_lists_what_it_watches(own: Own) -> None:
     assert told["vantage"] is None
     for path in ("names", "servers", "unlisted", "names/quiet.example"):
         assert own.page(f"/cases/{QUIET}/{path}")
+    # Without records nothing is dead.
+    shown = own.page(f"/cases/{QUIET}/servers")
+    assert "not known which live" in shown
+    assert "Of 1 the records say nothing then: whether it lives is not known." in shown
 
 
 def test_earlier_tables_are_cleared_away(filled: Place, tmp_path: Path) -> None:

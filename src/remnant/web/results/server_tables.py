@@ -64,13 +64,14 @@ def write_servers(
         write_rows(folder / "servers.parquet", schema, [])
         return out, error.sentence()
     counts: Counter[tuple[str, str]] = Counter()
-    living: Counter[str] = Counter()
+    living = 0
 
     def rows() -> Iterator[dict[str, Any]]:
+        nonlocal living
         for number, one in enumerate(found.servers):
             plain = one.to_json()
             counts[one.kind, one.state] += 1
-            living[one.kind] += one.alive
+            living += one.alive
             if one.kind == "name":
                 out.states[one.value] = one.state
             yield {
@@ -91,8 +92,8 @@ def write_servers(
         "window": [iso(found.window.since), iso(found.window.until)],
         "alive_days": found.alive_days,
         "total": len(found.servers),
-        "living": sum(living.values()),
-        "living_by_kind": dict(living),
+        "living": living,
+        "not_known": sum(count for (_, state), count in counts.items() if state == "unknown"),
         "by_kind": _nested(counts),
         "left_out": list(found.left_out),
         "reference": not reference.is_empty,
