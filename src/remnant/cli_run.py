@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from remnant.capture.stream import ByteStream
     from remnant.collate.ingest import SourceResult
     from remnant.settings import Settings
-    from remnant.store import Store, View
+    from remnant.store import Store
     from remnant.watchlist import Rule, Watchlist
     from remnant.windows import Window
 
@@ -591,6 +591,7 @@ def demo(
     from remnant.judge.verdict import judge as judge_case
     from remnant.report.text import verdict_text
     from remnant.simulate import scenarios
+    from remnant.web.results.filling import filled
 
     if scenario not in scenarios():
         raise typer.BadParameter("the scenarios are: " + ", ".join(scenarios()))
@@ -634,7 +635,7 @@ def demo(
         report = settings.home / "reports" / f"{made.case}.html"
         with open_store(settings) as store:
             case, view = open_view(settings, store, made.case)
-            with contextlib.nullcontext() if no_serve else _filled(settings, store, view):
+            with contextlib.nullcontext() if no_serve else filled(settings, store, view):
                 say("3/4  Measuring and judging …")
                 verdict = judge_case(view, case, settings).to_json()
                 say("4/4  Writing the report …")
@@ -689,12 +690,3 @@ def _rehearsed(scenario: str) -> Iterator[None]:
         finally:
             other.kill()
             other.wait()
-
-
-def _filled(
-    settings: Settings, store: Store, view: View
-) -> contextlib.AbstractContextManager[None]:
-    """Have what the dashboard shows of a case worked out when the report is done."""
-    from remnant.web.results.filling import filled
-
-    return filled(settings, store, view)

@@ -13,7 +13,7 @@ from remnant.web.results.state import state_of
 from remnant.web.results.work import keep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from remnant.settings import Settings
     from remnant.store import Store, View
@@ -53,18 +53,18 @@ def filled(settings: Settings, store: Store, view: View) -> Iterator[None]:
                 worker.do(Key(view.case, kind, internal=True))
                 made.add(kind)
 
+    def here(kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            keep(settings, kept, Key(view.case, kind, internal=True), state)
+
     thread = threading.Thread(target=beside, name="results beside")
     thread.start()
     try:
         yield
         with sharing(view.case, store, view):
-            for kind in KINDS:
-                if kind not in BESIDE:
-                    keep(settings, kept, Key(view.case, kind, internal=True), state)
+            here(kind for kind in KINDS if kind not in BESIDE)
             thread.join()
-            for kind in BESIDE:
-                if kind not in made:
-                    keep(settings, kept, Key(view.case, kind, internal=True), state)
+            here(kind for kind in BESIDE if kind not in made)
     finally:
         worker.close()
         thread.join()
