@@ -125,7 +125,7 @@ def _streams(order: Order, numbers: Numbers, ready: Callable[[], None]) -> None:
 
     def is_limited(address: bytes, now: int) -> bool:
         source = np.frombuffer(address, np.uint8).copy()
-        return not admits(limiter, source, now * 1_000_000)
+        return not admits(limiter, source, now)
 
     async def serve() -> None:
         worker = StreamWorker(

@@ -44,7 +44,8 @@ class DnsUdp:
         policy: says what is answered; may be replaced while the server runs.
         emit: takes each observation.
         counts: counts every message.
-        is_limited: says of a source (16 bytes) and a time (UTC seconds) whether it asked too much.
+        is_limited: says of a source (16 bytes) and a time (UTC microseconds) whether it asked too
+            much.
 
     Attributes:
         answered: answers that were given to the system.
@@ -126,7 +127,7 @@ class _Endpoint:
             tcp=False,
             # Which time to live an answer gets is an experiment's draw, and no secret.
             arm=random.getrandbits(1),
-            limited=server.is_limited is not None and server.is_limited(ends.address, now),
+            limited=server.is_limited is not None and server.is_limited(ends.address, stamp),
         )
         observe(answer, ends, "dns_udp", stamp, server.emit, server.counts)
         # Nobody sends from port 0, and no answer arrives there.
