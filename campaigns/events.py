@@ -144,10 +144,11 @@ clients: their bias is minus the share that is wrongly left out, or missed.
 """
 
 _NOTES: Final = """
-**Hosts online at the sinkhole.** The value is about 7 % below the bots that were active in an hour.
-It holds as the lower bound that it is told to be. `beebone` has names that nobody seized, and an
-activation that asks only for those never reaches the sinkhole, so "at least one beacon an hour"
-does not hold there. The row `all names seized` has none of them. The resolver sees every name.
+**Hosts online at the sinkhole.** `beebone` has names that nobody seized, and an activation that
+asks only for those never reaches the sinkhole: about 7 % of the hosts online in an hour are not
+seen in it. Those seen in the hours before and after are added. Bystanders that are not found count
+as hosts: where one client of five is noise the value is about 3 % too high. The lower limit does
+not rest on what is added, and the value is told as a lower bound, as hosts share addresses.
 
 **Churn.** The networks of this botnet are small (about 20 hosts). Where rates differ between them
 the interval of the mean holds the truth in the stated share, because it allows for the networks

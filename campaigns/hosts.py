@@ -322,6 +322,8 @@ def tally(
     pairs, triples, lags = pairs.T, triples.T, lags.T
     clients = np.bincount(of, minlength=size).astype(np.float64)
     slot = np.bincount(cell, slots, minlength=size)
+    around = short & (short >> 2)
+    between = _summed(cell, size, [around, around & (short >> 1)]).T
     whole = np.repeat(covered[:, :, None], 24, axis=2)
     return [
         Recaptures(
@@ -337,6 +339,7 @@ def tally(
             pairs.reshape(repeats, GROUPS, days)[r],
             triples.reshape(repeats, GROUPS, 8)[r],
             lags.reshape(repeats, GROUPS, 48)[r],
+            between.reshape(repeats, GROUPS, 2)[r],
         )
         for r in range(repeats)
     ]

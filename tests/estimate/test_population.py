@@ -61,6 +61,36 @@ def test_hosts_online_are_counted_without_their_second_address() -> None:
     assert found.value == pytest.approx(seen.online, rel=0.02)
 
 
+def test_hosts_missed_for_an_hour_are_added_and_the_lower_limit_does_without_them() -> None:
+    [seen] = botnets(Botnet(hosts=100), np.random.default_rng(4), 1)
+    rate = churn(seen.counts)
+    always = seen.counts.between[:, [0, 0]]
+    skipped = always * [1.0, 0.9]
+    added = 0.1 * always[:, 0].sum() / seen.counts.hourly[..., 1:-1].sum()
+
+    plain = online([(replace(seen.counts, between=always), rate)], 16_000)
+    missed = online([(replace(seen.counts, between=skipped), rate)], 16_000)
+
+    assert plain is not None
+    assert missed is not None
+    assert plain.unnoticed == 0
+    assert missed.unnoticed == pytest.approx(added)
+    assert missed.value == pytest.approx(plain.value * (1 + added))
+    assert missed.low == plain.low
+    assert (missed.high or 0) > (plain.high or 0)
+
+
+def test_beacons_rarer_than_hourly_add_no_hosts() -> None:
+    [seen] = botnets(Botnet(hosts=100), np.random.default_rng(4), 1)
+    between = seen.counts.between.copy()
+    between[:, 1] *= 0.4
+
+    found = online([(replace(seen.counts, between=between), churn(seen.counts))], 16_000)
+
+    assert found is not None
+    assert found.unnoticed == 0
+
+
 def test_unknown_churn_widens_the_limits_of_hosts_online() -> None:
     [seen] = botnets(Botnet(hosts=200, rate=1.0), np.random.default_rng(3), 1)
     rate = churn(seen.counts)

@@ -64,6 +64,13 @@ def test_counts_from_sightings_are_those_counted_one_by_one(
     for k in (1, 4, 9):
         assert found.pairs[:, k].sum() == sum((c, d + k) in on for c, d in on)
     assert found.triples[:, 2].sum() == sum((c, d + 2) in on and (c, d + 4) in on for c, d in on)
+    around = [
+        (c, h + 1)
+        for c, h in seen
+        if (c, h + 2) in seen and h // 24 == (h + 2) // 24 and h + 1 != MISSING
+    ]
+    assert found.between[:, 0].sum() == len(around) > 0
+    assert found.between[:, 1].sum() == sum(one in seen for one in around)
     assert found.hourly.sum() == len(seen)
     assert found.daily.sum() == len(on)
     assert found.clients.sum() == 30
@@ -93,7 +100,7 @@ def test_simulated_counts_are_made_as_those_from_sightings() -> None:
         client, day, mask, width, slots, np.zeros_like(client), np.ones((1, DAYS), dtype=np.bool_)
     )
 
-    for name in ("clients", "hourly", "daily", "pairs", "triples", "lags", "slots"):
+    for name in ("clients", "hourly", "daily", "pairs", "triples", "lags", "slots", "between"):
         np.testing.assert_array_equal(getattr(made, name), getattr(found, name), err_msg=name)
     np.testing.assert_allclose(made.spans, found.spans)
 

@@ -58,12 +58,16 @@ _RARELY: Final = 0.15
 _FASTEST: Final = 1.6
 _SLOW: Final = 0.4
 _REUSED: Final = 0.02
-
+_SELDOM: Final = 0.5
 
 _DAY_US: Final = 86_400_000_000
 _SHARED: Final = "hosts behind one address (NAT) count once, so the number of hosts may be larger"
 _VIEW: Final = "only what these sensors saw: infected hosts that use others are not in it"
 _HOURLY: Final = "beacons leave at even intervals, at least one an hour from each online host"
+_STAYED: Final = (
+    "a host seen in the hours before and after was online in the hour between: those not seen then "
+    "are added; the lower limit does not rest on it"
+)
 _AR1: Final = "day-to-day noise on the log scale is an AR(1) process around a straight line"
 _ONE_RATE: Final = "within a network addresses change at random times, at one rate for all hosts"
 _ACTIVITY: Final = (
@@ -82,6 +86,8 @@ class Online:
         seen: distinct clients an hour, before the correction.
         unknown: share of the clients in networks whose churn is not known.
         rate: mean churn of the others, changes per host and day.
+        unnoticed: hosts online in an hour and not seen, for each client that was: in ``value``, not
+            in ``low``.
     """
 
     value: float
@@ -90,6 +96,7 @@ class Online:
     seen: Level
     unknown: float
     rate: float
+    unnoticed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,8 @@ def _online(basis: Basis, window: Window, parts: list[Network]) -> Estimate:
         why = "no client was seen on a complete day"
         return basis.refused("infected_online", why, unit="hosts", population=population)
     said = [_HOURLY, _SHARED, _VIEW, _DUAL, _AR1]
+    if made.unnoticed:
+        said.insert(0, _STAYED)
     if made.unknown:
         said.insert(0, f"churn is not known for {made.unknown:.0%} of the clients")
     low, high, why_not = made.low, made.high, None
@@ -203,7 +212,8 @@ def _online(basis: Basis, window: Window, parts: list[Network]) -> Estimate:
         population=population,
         n=made.seen.n,
         method=f"{made.seen.value:.1f} distinct clients an hour / (1 + (1 - 1/n) rho/24) in each "
-        f"network, n beacons an hour, rho {made.rate:.2g} a day on average",
+        f"network, n beacons an hour, rho {made.rate:.2g} a day on average"
+        + (f", {made.unnoticed:.1%} more not seen between two hours" if made.unnoticed else ""),
         assumptions=tuple(said),
         window=Window(made.seen.since, made.seen.until),
         refusal=why_not,
@@ -324,13 +334,29 @@ def online(parts: list[Network], first: int, *, level: float = 0.95) -> Online |
         for part, told, (_, rate) in zip(share, known, parts, strict=True)
     ]
     half = math.sqrt(sum(part**2 for part in error))
+    unnoticed = _unnoticed(parts)
     low = high = None
     if found.low is not None and found.high is not None:
         noise = math.log(found.high / found.value) if found.value else 0.0
         half = math.hypot(half, noise)
         low = found.value * least * math.exp(-half)
-        high = found.value * largest * math.exp(half)
-    return Online(found.value * factor, low, high, found, float(share[~known].sum()), usual)
+        # As many may be missed before the first sighting and after the last as between them.
+        high = found.value * largest * math.exp(half) * (1 + 2 * unnoticed)
+    value = found.value * factor * (1 + unnoticed)
+    return Online(value, low, high, found, float(share[~known].sum()), usual, unnoticed)
+
+
+def _unnoticed(parts: list[Network]) -> float:
+    """Return how many hosts were online in an hour and not seen, for each client that was.
+
+    Those seen in the hours before and after with one address, on the same day. Who was missed in
+    its first or last hour is not among them. 0 where half of them were missed: then beacons are
+    rarer than hourly, and an hour without one says nothing.
+    """
+    around, inside = sum(seen.between.sum(axis=0) for seen, _ in parts)
+    # The first and the last hour of a day have no hour before, or after, on that day.
+    seen = sum(float(seen.hourly[..., 1:-1].sum()) for seen, _ in parts)
+    return float(around - inside) / seen if seen and inside > _SELDOM * around else 0.0
 
 
 def rare_beacons(parts: list[Network]) -> bool:

@@ -103,6 +103,8 @@ class Recaptures:
         triples: float64[groups, 8], at i the clients seen on three days, i apart each.
         lags: float64[groups, 48], at k the clients seen in two hours k apart, over all pairs of
             hours.
+        between: float64[groups, 2], clients seen in the hours before and after a covered hour of
+            the same day, over all such hours; and of them those seen in that hour too.
     """
 
     asn: int | None
@@ -117,6 +119,7 @@ class Recaptures:
     pairs: Floats
     triples: Floats
     lags: Floats
+    between: Floats
 
     @property
     def complete(self) -> Flags:
@@ -238,6 +241,8 @@ def read(basis: Basis, span: Span) -> list[Recaptures]:
         "bits",
         "slots",
         "span",
+        "around",
+        "inside",
         network=found.rank.fill_null(rest).cast("int64"),
     )
     table = table.mutate(part=(table.client & _WITHIN_GROUPS) % GROUPS)
@@ -258,11 +263,11 @@ def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is unt
     )
     import ibis  # noqa: PLC0415 - heavy
 
-    open_hours = ibis.cases(
-        *((table.day == day, mask) for day, mask in enumerate(_masks(span.covered)) if mask),
-        else_=0,
-    ).cast("int64")
-    table = table.filter((open_hours >> table.hour) & 1 == 1)
+    def open_hours(day: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+        masks = enumerate(_masks(span.covered))
+        return ibis.cases(*((day == d, mask) for d, mask in masks if mask), else_=0).cast("int64")
+
+    table = table.filter((open_hours(table.day) >> table.hour) & 1 == 1)
     grouped = table.group_by(
         "client",
         "day",
@@ -283,8 +288,12 @@ def _client_days(basis: Basis, span: Span) -> Any:  # noqa: ANN401 - ibis is unt
         },
     )
     count = bits()
+    around = grouped.mask & (grouped.mask >> 2) & (open_hours(grouped.day) >> 1)
     return grouped.mutate(
-        bits=count(grouped.mask), slots=sum(count(grouped[f"slots{third}"]) for third in range(3))
+        bits=count(grouped.mask),
+        slots=sum(count(grouped[f"slots{third}"]) for third in range(3)),
+        around=count(around),
+        inside=count(around & (grouped.mask >> 1)),
     ).drop("slots0", "slots1", "slots2")
 
 
@@ -305,6 +314,8 @@ def _networks(
                 clients=table.count(),
                 span=table.span.sum(),
                 slots=table.slots.sum(),
+                around=table.around.sum(),
+                inside=table.inside.sum(),
                 **{name: ((table.mask >> hour) & 1).sum() for hour, name in enumerate(hour_names)},
             ),
         ),
@@ -350,6 +361,7 @@ def _networks(
             pairs[i],
             triples[i],
             lags[i],
+            np.stack([daily[name][i].sum(axis=-1) for name in ("around", "inside")], axis=-1),
         )
         for i, (asn, country, unit) in enumerate(named)
         if came_back["clients"][i].any()
