@@ -174,7 +174,7 @@ def campaign() -> Campaign:
         notes=(
             "Where all networks block alike, nothing in two lists shows it, and the estimate is "
             "too large: the page of the estimator states that assumption first. A third "
-            "list of flows does not help, for it lies behind the same block. A block of a quarter "
+            "list of flows lies behind the same block and shows it. A block of a quarter "
             "in half of the networks is near the difference that is tolerated, and 2,000 hosts "
             "are few to see it with."
         ),

@@ -34,7 +34,14 @@ def cells(left: list[float], right: list[float], both: list[float], **more: Any)
         both=tiled(both),
         left_busy=tiled(more.get("left_busy", left)),
         both_busy=tiled(more.get("both_busy", both)),
+        histories=more.get("histories"),
     )
+
+
+def histories(neither: float) -> Any:
+    """Three lists on each of seven days; of 1,200 that asked, so many are in neither other."""
+    asked = [[neither, 120], [180, 180]]
+    return np.tile(np.array([[[0, 240], [240, 240]], asked], float), (7, 1, 1, 1))
 
 
 def view(
@@ -175,6 +182,15 @@ def test_askers_that_arrive_less_the_more_they_ask_are_stopped() -> None:
 
     assert made.total is None
     assert "stops" in str(made.refusal)
+
+
+def test_a_third_list_shows_a_block_that_is_alike_in_all_networks() -> None:
+    free = hosts(cells([600], [840], [360], histories=histories(neither=120)))
+    blocked = hosts(cells([1200], [840], [360], histories=histories(neither=720)))
+
+    assert free.total is not None
+    assert blocked.total is None
+    assert "50% of the resolver's clients reached neither" in str(blocked.refusal)
 
 
 def test_an_estimate_that_nobody_saw_most_of_is_refused() -> None:

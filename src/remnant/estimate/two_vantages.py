@@ -191,6 +191,9 @@ def hosts(cells: Cells, *, level: float = 0.95, third: str | None = None) -> Hos
         return Hosts(None, f"only the ratio is told: {refusal}")
     if cells.histories is not None:
         table = cells.histories.sum(axis=0) / days
+        refusal = _stopped(table)
+        if refusal is not None:
+            return Hosts(None, f"only the ratio is told: {refusal}")
         total = log_linear(table, ("resolver", "sinkhole", third or "third list"), level=level)
         if total is None:
             return Hosts(None, "no log-linear model could be fitted")
@@ -296,6 +299,30 @@ def _trend(cells: Cells) -> str | None:
     if float(fitted.pvalue) >= SURE or abs(change) <= TOLERATED * float(share.mean()):
         return None
     return f"the share that arrives changed by {change:+.0%} over the days"
+
+
+def _stopped(table: Floats) -> str | None:
+    """Return why many of the resolver's clients reached neither other list; null if they did not.
+
+    Among those that asked, coming to the sinkhole and being in a third list behind the same way
+    should not go together: where they do, some never come at all.
+
+    Args:
+        table: float[2, 2, 2], how many were seen or not by the resolver, the sinkhole, the third.
+    """
+    asked = table[1]
+    if min(asked[1, 1], asked[1, 0], asked[0, 1], asked[0, 0]) <= 0:
+        return None
+    by_chance = float(asked[1, 0] * asked[0, 1] / asked[1, 1])
+    stopped = float(asked[0, 0] - by_chance) / float(asked.sum())
+    # Woolf 1955: the logarithm of the odds ratio, and its error.
+    ratio = math.log(float(asked[0, 0]) / by_chance)
+    if ratio < quantile(1 - SURE) * math.sqrt(float((1 / asked).sum())) or stopped <= TOLERATED:
+        return None
+    return (
+        f"{stopped:.0%} of the resolver's clients reached neither the sinkhole nor the third list, "
+        "more than chance allows, so something stops them on the way"
+    )
 
 
 def _activity(quiet: tuple[float, float], busy: tuple[float, float]) -> float | None:
