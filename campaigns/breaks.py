@@ -80,6 +80,15 @@ def campaign() -> Campaign:
         ),
         goals=(),
     )
+    dips = [
+        Cell(
+            {"step": f"{step:g} on day 30, back on day 50", "days": "90"},
+            400,
+            partial(_simulate, days=90, settings=_memories(0.0, 0.5, 0.8, step=step, back=50)),
+            goals=(_FOUND,) if step == -0.4 else (),
+        )
+        for step in (-0.2, -0.4)
+    ]
     return Campaign(
         name="breaks",
         title="Breaks of the curve",
@@ -91,19 +100,20 @@ def campaign() -> Campaign:
             "two thirds where there is none). `search`: the search over all days found it; "
             "`dates`: the test at those dates did, which pays for all three. Right is: nothing "
             "found where there is no step; a break within three days of its first day where there "
-            "is one. Bias and interval are of the size of the steps that were found."
+            "is one, and where the level comes back both. Bias and interval are of the size of the "
+            "(first) steps that were found."
         ),
         metrics=("right", "bias", "coverage"),
-        cells=(*none, few, beyond, *steps, places),
+        cells=(*none, few, beyond, *steps, places, *dips),
         anchor="none published.",
         notes=(
             "Each test may find a break in 2 % of the curves without one, and the memory that "
             "makes chance finds most frequent is supposed: with less memory they are rarer. That "
-            "holds up to a memory of 0.8, but with 28 days and that memory the search finds a "
-            "little more than 2 %; why is not known yet. Noise with a longer memory does make "
+            "holds up to a memory of 0.8. Noise with a longer memory does make "
             "steps, and more of them are found. With 28 days or a long memory small steps are not "
             "told from noise. A step eight days before the end is out of reach of the search, "
-            "which needs 14. Found steps are those "
+            "which needs 14. A step down and back up is found by the search for both at once; one "
+            "at a time leaves the line much as it was. Found steps are those "
             "that noise made larger, so where few are found their size is overstated."
         ),
         small=(2, 7),
@@ -121,16 +131,21 @@ _FOUND: Final = Goal(
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """Memory of the noise, and a step: its size, first day (null: at two thirds) and duration."""
+    """Memory of the noise, and a step: its size, first day (null: at two thirds) and duration.
+
+    ``back`` is the day on which the level is as it was again.
+    """
 
     phi: float
     step: float = 0.0
     at: int | None = None
     takes: int = 1
+    back: int | None = None
 
 
-def _memories(*phis: float, step: float = 0.0) -> dict[str, _Setting]:
-    return {f"memory {phi:g}": _Setting(phi, step) for phi in phis}
+def _memories(*phis: float, step: float = 0.0, back: int | None = None) -> dict[str, _Setting]:
+    at = None if back is None else 30
+    return {f"memory {phi:g}": _Setting(phi, step, at, back=back) for phi in phis}
 
 
 def _simulate(
@@ -156,6 +171,8 @@ def _one(
     place = 2 * days // 3 if setting.at is None else setting.at
     mean = math.log(hosts) - math.log(2) / HALF_LIFE * time
     mean = mean + step * np.clip((time - place + 1) / setting.takes, 0.0, 1.0)
+    if setting.back is not None:
+        mean = mean - step * (time >= setting.back)
     noise = rng.normal(size=(repeats, days))
     for day in range(1, days):
         noise[:, day] = phi * noise[:, day - 1] + math.sqrt(1 - phi**2) * noise[:, day]
@@ -167,6 +184,8 @@ def _one(
         for test, kinds in _TESTS.items():
             own = [one for one in found if one.found_by in kinds]
             told[test][:, repeat] = _told(own, step, FIRST_DAY + place)
+            if setting.back is not None:
+                told[test][3, repeat] *= _told(own, -step, FIRST_DAY + setting.back)[3]
     return {
         test: Outcomes(truth=np.full(repeats, step), value=value, low=low, high=high, calls=calls)
         for test, (value, low, high, calls) in told.items()

@@ -10,10 +10,12 @@ from remnant.estimate.break_evidence import (
     WIDTHS,
     chance_of,
     evidence_of,
-    lines_at,
+    pairs_of,
     pooled,
+    with_pairs,
 )
-from remnant.estimate.loglinear import LogSeries
+from remnant.estimate.decay import FLOOR
+from remnant.estimate.loglinear import LogSeries, fresh_noise, whitened
 
 
 def made(
@@ -78,17 +80,6 @@ def test_running_sums_give_what_whole_matrices_give_with_gaps_and_weights() -> N
     assert found.weights.argmax() == 2
 
 
-def test_a_real_step_does_not_pass_for_memory() -> None:
-    rng = np.random.default_rng(4)
-    response = 0.05 * noise(rng, 1, 90, 0.3)[0] - 0.37 * (np.arange(90) >= 61)
-
-    lines = lines_at(made(response), 61)
-
-    assert lines.jump.quantile(0.5) == pytest.approx(-0.37, abs=0.06)
-    assert lines.sigma == pytest.approx(0.05, abs=0.015)
-    assert lines.phi < 0.6
-
-
 def test_a_change_that_takes_five_days_is_told_from_a_sudden_one() -> None:
     rng = np.random.default_rng(5)
     time = np.arange(80)
@@ -127,6 +118,68 @@ def test_some_places_of_an_evidence_are_as_if_asked_alone() -> None:
 
     assert some.log_odds == pytest.approx(evidence_of(series, np.array([12, 30])).log_odds)
     assert some.total == pytest.approx(float(pooled(some.log_odds)))
+
+
+def test_two_steps_that_cancel_are_weighed_as_the_formula_says() -> None:
+    rng = np.random.default_rng(11)
+    days = np.delete(np.arange(44), [17, 18, 30])
+    series = made(rng.normal(size=41), days, rng.uniform(0.5, 1.5, 41))
+    found = pairs_of(series, np.array([9, 14, 23, 31]))
+    assert found is not None
+
+    def weighed(first: int, after: int, width: int) -> float:
+        rows = np.arange(41)
+        box = np.clip((rows - first + 1) / width, 0, 1) - np.clip((rows - after + 1) / width, 0, 1)
+        root = np.sqrt(series.weight)
+        line = root * np.stack([np.ones(41), series.time])
+        alone, both = [], []
+        for phi in MEMORIES.tolist():
+            white = whitened(
+                np.vstack([line, root * box, root * (series.response - series.response.mean())]),
+                series.days,
+                phi,
+            )
+            information = white[:2] @ white[:2].T
+            least = [
+                float(np.linalg.lstsq(white[:k].T, white[3], rcond=None)[1][0]) for k in (2, 3)
+            ]
+            squares = least[0] + FLOOR**2 * 41
+            likely = (
+                -0.5 * np.log(fresh_noise(series.days, phi)).sum()
+                - 0.5 * np.linalg.slogdet(information)[1]
+                - 0.5 * 39 * np.log(squares)
+            )
+            alone.append(likely)
+            left = 1 - (least[0] - least[1]) / squares
+            both.append(likely + 0.5 * (38 * np.log1p(41) - 39 * np.log1p(41 * left)))
+        return float(np.logaddexp.reduce(both) - np.logaddexp.reduce(alone))
+
+    assert list(zip(found.first.tolist(), found.after.tolist(), strict=True)) == [
+        (9, 23), (9, 31), (14, 23), (14, 31), (23, 31),
+    ]  # fmt: skip
+    wanted = [
+        [weighed(first, after, width) for width in WIDTHS]
+        for first, after in zip(found.first.tolist(), found.after.tolist(), strict=True)
+    ]
+    assert found.log_odds == pytest.approx(pooled(np.array(wanted)), abs=1e-6)
+
+
+def test_ends_that_are_near_each_other_are_no_pair() -> None:
+    assert pairs_of(made(np.zeros(40)), np.array([14, 17, 20])) is None
+
+
+def test_chance_is_held_for_two_steps_that_cancel_as_well() -> None:
+    places = np.arange(14, 47)
+    chances = []
+    for row in noise(np.random.default_rng(12), 200, 60, 0.8):
+        one = made(row)
+        pairs = pairs_of(one, places)
+        assert pairs is not None
+        total = with_pairs(evidence_of(one, places).total, pairs.total)
+        chances.append(chance_of(one, places, total, places))
+
+    # 200 series: three standard errors above 10 % are 16.4 %.
+    assert (np.array(chances) <= 0.1).mean() <= 0.164
 
 
 def test_a_series_without_noise_is_no_error() -> None:

@@ -112,3 +112,20 @@ def test_two_steps_are_two_breaks() -> None:
     found = find(days, values)
 
     assert [round((one.day - day_start(FIRST)) / DAY) for one in found] == [20, 42]
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.8])
+def test_a_step_down_and_back_up_is_two_breaks(phi: float) -> None:
+    time = np.arange(90)
+    noise = np.random.default_rng(3).normal(size=90)
+    for day in range(1, 90):
+        noise[day] = phi * noise[day - 1] + np.sqrt(1 - phi**2) * noise[day]
+    away = (time >= 30) & (time < 50)
+
+    down, up = find(FIRST + time, 2000 * np.exp(-0.4 * away + 0.05 * noise))
+
+    assert down.low <= day_start(FIRST + 30) <= down.high
+    assert up.low <= day_start(FIRST + 50) <= up.high
+    assert down.jump == pytest.approx(-0.4, abs=0.15)
+    assert up.jump == pytest.approx(0.4, abs=0.15)
+    assert down.found_by == up.found_by == "search"

@@ -16,6 +16,13 @@ likelihood of two lines over that of one, phi integrated out in both: no estimat
 in, so its downward bias in short pieces does not arise, and degrees of freedom are counted. B of a
 place is the mean over the widths; the evidence of several places is the log of the mean of theirs.
 
+**Two steps that cancel** (down on one day, up again on a later one) leave one line much as it was.
+For them the line gets one more column, 1 from the first day to the last, and with it::
+
+    log B = ((v - 1) log(1 + g) - v log(1 + g R)) / 2
+
+The search weighs one break and two such steps alike: its evidence is the log of the mean of both.
+
 The chance of a value as high without a break is taken from made-up series, for several memories
 and for a part of the variance that remembers nothing (counting: it makes the memory look short);
 the highest chance of all counts.
@@ -25,6 +32,7 @@ References:
     Andrews, Ploberger, Econometrica 62 (1994), 1383-1414 (averaging over places is optimal).
     Liang, Paulo, Molina, Clyde, Berger, JASA 103 (2008), 410-423 (g priors, the formula of B).
     Harville, Biometrika 61 (1974), 383-385 (restricted likelihood).
+    Olshen, Venkatraman, Lucito, Wigler, Biostatistics 5 (2004), 557-572 (a piece cut out at once).
 """
 
 from __future__ import annotations
@@ -37,8 +45,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from remnant.estimate.decay import FLOOR
-from remnant.estimate.loglinear import fresh_noise, whitened
-from remnant.estimate.mixtures import Mixture
+from remnant.estimate.loglinear import fresh_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +56,17 @@ if TYPE_CHECKING:
     Days = NDArray[np.int64]
     Places = NDArray[np.int64]
 
-__all__ = ["MEMORIES", "Evidence", "Lines", "chance_of", "evidence_of", "lines_at", "pooled"]
+__all__ = [
+    "MEMORIES",
+    "Evidence",
+    "Pairs",
+    "chance_of",
+    "degrees_lost",
+    "evidence_of",
+    "pairs_of",
+    "pooled",
+    "with_pairs",
+]
 
 MEMORIES: Final = np.array([0.0, 0.15, 0.3, 0.45, 0.6, 0.72, 0.84])
 """Lag-1 correlations over which the noise is averaged. With longer ones any step is a wander of the
@@ -66,11 +83,21 @@ WORST_SHARE: Final = 0.5
 """The share of counting noise that hides a long memory best."""
 
 REPEATS: Final = 499
-"""Made-up series without a break, for each of these."""
+"""Made-up series without a break, for each of these, at least."""
+
+MOST_REPEATS: Final = 9_999
+"""As many where days are few: a level is held no better than its threshold is known."""
+
+APART: Final = 7
+"""Rows between two steps that cancel, at least."""
 
 _SEED: Final = 20150408
 _LEAST: Final = 1e-12
 _SETTLED: Final = 7
+_REPEATED: Final = 500_000
+_AT_ONCE: Final = 250
+_MOST_GAIN: Final = 700.0
+_NOTHING: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,22 +133,23 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lines:
-    """The two lines around a break.
+class Pairs:
+    """What a series says about two steps that cancel, at some pairs of places.
 
     Attributes:
-        jump: change of the level at the first day after it, on the log scale; a fall is negative.
-        before: fall per day before it.
-        after: fall per day after it.
-        sigma: standard deviation of a day's noise beside them, on the log scale.
-        phi: its mean lag-1 correlation.
+        first: first rows of what is between them, int64[pairs].
+        after: first rows after it, int64[pairs].
+        log_odds: log of B for each pair, float64[pairs].
     """
 
-    jump: Mixture
-    before: Mixture
-    after: Mixture
-    sigma: float
-    phi: float
+    first: Places
+    after: Places
+    log_odds: Floats
+
+    @property
+    def total(self) -> float:
+        """The log of the mean of B over all pairs."""
+        return float(pooled(self.log_odds))
 
 
 def pooled(log_odds: Floats) -> Floats:
@@ -140,74 +168,47 @@ def evidence_of(series: LogSeries, places: Places) -> Evidence:
     """
     root = np.sqrt(series.weight)
     rows = (root * (series.response - series.response.mean()))[None, :]
-    odds = _odds(_design_of(series.days, root, places), rows, _lost(series))[0]
+    odds = _odds(_design_of(series.days, root, places), rows, degrees_lost(series))[0]
     widths = np.array(WIDTHS, dtype=np.int64)[odds.argmax(axis=0)]
     return Evidence(places, pooled(odds.T), widths)
 
 
-def chance_of(series: LogSeries, places: Places, total: float) -> float:
-    """Return the share of series without a break whose ``Evidence.total`` is as high.
+def pairs_of(series: LogSeries, ends: Places) -> Pairs | None:
+    """Return what a series says about steps that cancel, at all pairs of ends; null for none.
+
+    Args:
+        series: at least six days.
+        ends: rows at which a step may be; seven rows or more on both sides of each.
+    """
+    first, after = _paired(ends)
+    if not len(first):
+        return None
+    root = np.sqrt(series.weight)
+    rows = (root * (series.response - series.response.mean()))[None, :]
+    odds = _pair_odds(_design_of(series.days, root, ends), rows, degrees_lost(series))[0]
+    return Pairs(ends[first], ends[after], odds)
+
+
+def with_pairs(total: float, pairs: float) -> float:
+    """Return the evidence for one break or two steps that cancel, each as likely before."""
+    return float(np.logaddexp(total, pairs) - math.log(2))
+
+
+def chance_of(series: LogSeries, places: Places, total: float, ends: Places | None = None) -> float:
+    """Return the share of series without a break whose evidence is as high.
+
+    That is ``Evidence.total``, or ``with_pairs`` where there are ends.
 
     The share is the highest of all ``NULL_MEMORIES``, with the counting noise of the series and
     without. The made-up series have the same days and places; scale, level and slope do not matter.
     The seed is fixed.
     """
     days = series.days - series.days[0]
-    key = days.tobytes(), np.asarray(places, np.int64).tobytes(), _lost(series)
-    hits = max(
-        int((null >= total).sum()) for null in _null(*key, math.ceil(10 * _counting(series)))
-    )
-    return (1 + hits) / (1 + REPEATS)
-
-
-def lines_at(series: LogSeries, place: int, width: int = 1) -> Lines:
-    """Return both lines around a break at this row, with scale and memory of the noise.
-
-    Args:
-        series: the days around it.
-        place: first row of the new piece.
-        width: days that the change takes.
-    """
-    root = np.sqrt(series.weight)
-    center = series.response.mean()
-    response = root * (series.response - center)
-    since = (series.days - series.days[place]).astype(np.float64)
-    rows = np.arange(len(since)) - place
-    late = rows >= 0
-    reached = np.clip((rows + 1) / width, 0.0, 1.0)
-    design = root * np.stack([np.ones(len(since)), since, reached, late * since])
-    freedom = max(len(since) - 4 - _lost(series), 1)
-    solutions, errors, scales, likely = [], [], [], []
-    # The first column of a slope counts up; a fall is what is reported.
-    asked = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [0, -1, 0, -1]], dtype=np.float64)
-    for phi in MEMORIES.tolist():
-        white = whitened(np.vstack([design, response]), series.days, phi)
-        information = white[:4] @ white[:4].T
-        inverse = np.linalg.inv(information)
-        solution = inverse @ white[:4] @ white[4]
-        rest = white[4] - solution @ white[:4]
-        squares = float(rest @ rest) + FLOOR**2 * len(since)
-        scales.append(squares / freedom)
-        solutions.append(asked @ solution)
-        errors.append(np.sqrt(np.diagonal(asked @ inverse @ asked.T) * scales[-1]))
-        likely.append(
-            -0.5 * float(np.log(fresh_noise(series.days, phi)).sum())
-            - 0.5 * float(np.linalg.slogdet(information)[1])
-            - 0.5 * freedom * float(np.log(squares))
-        )
-    weights = np.exp(np.array(likely) - max(likely))
-    weights /= weights.sum()
-    jump, before, after = (
-        Mixture(
-            np.array([solution[k] for solution in solutions]),
-            np.array([error[k] for error in errors]),
-            weights,
-            freedom,
-        )
-        for k in range(3)
-    )
-    sigma = float(np.sqrt(weights @ np.array(scales)))
-    return Lines(jump, before, after, sigma, float(weights @ MEMORIES))
+    key = days.tobytes(), np.asarray(places, np.int64).tobytes(), degrees_lost(series)
+    told = b"" if ends is None else np.asarray(ends, np.int64).tobytes()
+    null = _null(*key, math.ceil(10 * _counting(series)), told)
+    hits = int((null >= total).sum(axis=1).max())
+    return (1 + hits) / (1 + null.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,7 +235,7 @@ class _Design:
     allowed: NDArray[np.bool_]
 
 
-def _lost(series: LogSeries) -> int:
+def degrees_lost(series: LogSeries) -> int:
     """Return the degrees of freedom that the weekdays took; a short piece bears its part."""
     return min(series.lost, len(series.days) // 7)
 
@@ -368,8 +369,47 @@ def _odds(design: _Design, rows: Floats, lost: int) -> Floats:
     return np.where(design.allowed, odds, -np.inf)
 
 
+def _paired(ends: Places) -> tuple[Places, Places]:
+    """Return the pairs of ends that are far enough apart, as indices of first and later ones."""
+    first, after = np.triu_indices(len(ends), 1)
+    kept = ends[after] - ends[first] >= APART
+    return first[kept].astype(np.int64), after[kept].astype(np.int64)
+
+
+def _pair_odds(design: _Design, rows: Floats, lost: int) -> Floats:
+    """Return log B of two steps that cancel, mean over the widths, float64[series, pairs].
+
+    What is between two steps is the earlier one less the later one, so are its products.
+    """
+    first, after = _paired(design.places)
+    n = rows.shape[1]
+    freedom = n - 2 - lost
+    white = _white(rows[:, None, :], design.spread, design.shared)
+    on_line = np.einsum("rpn,pkn->rpk", white, design.line)
+    squares = np.einsum("rpn,rpn->rp", white, white) - (on_line**2).sum(axis=2)
+    squares = np.maximum(squares, 0.0) + FLOOR**2 * n
+    lines = design.on_line[:, :, 0]
+    step = _added(design, white)[:, :, 0] - np.einsum("rpk,pkwm->rpwm", on_line, lines)
+    own = design.moments[:, 0]
+    # Where a later step begins an earlier one is over: to the later one it is a level.
+    shared = _added(design, design.level)[:, 0][..., after]
+    shared = shared - (lines[..., first] * lines[..., after]).sum(axis=1)
+    moment = np.maximum(own[..., first] + own[..., after] - 2 * shared, _LEAST)
+    alone = design.base - 0.5 * freedom * np.log(squares)
+    top = alone.max(axis=1)
+    alone = np.exp(alone - top[:, None])
+    ratio = np.zeros((len(rows), len(WIDTHS), len(first)))
+    for k in range(len(MEMORIES)):
+        explained = (step[:, k][..., first] - step[:, k][..., after]) ** 2 / moment[k]
+        left = np.clip(1.0 - explained / squares[:, k, None, None], _LEAST, 1.0)
+        gain = (freedom - 1) * math.log1p(n) - freedom * np.log1p(n * left)
+        ratio += alone[:, k, None, None] * np.exp(np.minimum(0.5 * gain, _MOST_GAIN))
+    odds: Floats = np.log(ratio.mean(axis=1) / alone.sum(axis=1)[:, None] + _NOTHING)
+    return odds
+
+
 @lru_cache(maxsize=512)
-def _null(days: bytes, places: bytes, lost: int, tenths: int) -> Floats:
+def _null(days: bytes, places: bytes, lost: int, tenths: int, ends: bytes) -> Floats:
     """Return the evidence of series without a break, float64[kinds of noise, repeats].
 
     Args:
@@ -377,11 +417,16 @@ def _null(days: bytes, places: bytes, lost: int, tenths: int) -> Floats:
         places: int64.
         lost: degrees of freedom that are gone.
         tenths: of the variance that are counting noise, rounded up.
+        ends: int64, of pairs of steps; empty for none.
     """
     known = np.frombuffer(days, dtype=np.int64)
-    design = _design_of(known, np.ones(len(known)), np.frombuffer(places, dtype=np.int64))
+    root = np.ones(len(known))
+    design = _design_of(known, root, np.frombuffer(places, dtype=np.int64))
+    paired = _design_of(known, root, np.frombuffer(ends, dtype=np.int64)) if ends else None
+    size = len(known) * len(design.places)
+    repeats = int(np.clip(_REPEATED // size, REPEATS, MOST_REPEATS))
     rng = np.random.default_rng(_SEED)
-    fresh, counted = rng.normal(size=(2, REPEATS, len(known)))
+    fresh, counted = rng.normal(size=(2, repeats, len(known)))
     shares = {0.0, min(tenths / 10, WORST_SHARE)}
     made = []
     for phi in NULL_MEMORIES:
@@ -391,6 +436,21 @@ def _null(days: bytes, places: bytes, lost: int, tenths: int) -> Floats:
             noise[:, day] = shared * noise[:, day - 1] + spread[day] * fresh[:, day]
         for share in sorted(shares) if phi else [0.0]:
             mixed = math.sqrt(1.0 - share) * noise + math.sqrt(share) * counted
-            odds = _odds(design, mixed, lost)
-            made.append(pooled(pooled(odds.swapaxes(1, 2))))
+            made.append(
+                np.concatenate(
+                    [
+                        _evidence(design, paired, mixed[start : start + _AT_ONCE], lost)
+                        for start in range(0, repeats, _AT_ONCE)
+                    ]
+                )
+            )
     return np.array(made)
+
+
+def _evidence(design: _Design, paired: _Design | None, rows: Floats, lost: int) -> Floats:
+    """Return the evidence of each series, as the search weighs it."""
+    found = pooled(pooled(_odds(design, rows, lost).swapaxes(1, 2)))
+    if paired is None:
+        return found
+    both: Floats = np.logaddexp(found, pooled(_pair_odds(paired, rows, lost))) - math.log(2)
+    return both

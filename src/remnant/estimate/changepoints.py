@@ -6,6 +6,9 @@ case, sensors, the watchlist), as few as 7 days from an end: as it does not pay 
 everywhere, it sees smaller steps. Both weigh the evidence of ``break_evidence``, each at a level
 of its own, which holds for all days or all dates together.
 
+The search asks for two steps that cancel as well, down on one day and up again on a later one:
+either of them alone may be hidden. Both are cut at once.
+
 Where there is a break the series is cut, and both pieces are tested in the same way. Each break has
 an interval of dates; whatever is on record inside it stands beside it, and where nothing is, the
 break is unexplained. A break is never called a clean-up here.
@@ -19,11 +22,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from remnant.estimate.break_evidence import chance_of, evidence_of, lines_at
+from remnant.estimate.break_evidence import (
+    chance_of,
+    evidence_of,
+    pairs_of,
+    with_pairs,
+)
+from remnant.estimate.break_lines import lines_at
 from remnant.estimate.loglinear import prepare
 from remnant.estimate.online import day_start
 from remnant.estimate.segments import MINIMUM_SEGMENT_DAYS, MOST_BREAKS
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from remnant.estimate.break_evidence import Evidence
+    from remnant.estimate.break_evidence import Evidence, Pairs
     from remnant.estimate.loglinear import LogSeries
 
     Floats = NDArray[np.float64]
@@ -55,6 +65,7 @@ KNOWN_DAYS: Final = 7
 
 _MOST_SEARCHED: Final = 60
 _MOST_DATED: Final = 200
+_MOST_ENDS: Final = 40
 _LEVEL: Final = 0.95
 _MOST_CAUSES: Final = 20
 _DAY: Final = timedelta(days=1)
@@ -141,10 +152,11 @@ def find(
     waiting = [(0, len(ready.days))]
     while waiting and len(cuts) < MOST_BREAKS:
         start, stop = waiting.pop(0)
-        cut = _test(ready, start, stop, known)
-        if cut is not None:
-            cuts.append(cut)
-            waiting += [(start, cut.row), (cut.row, stop)]
+        found = _test(ready, start, stop, known)
+        if found and len(cuts) + len(found) <= MOST_BREAKS:
+            cuts += found
+            edges = [start, *(cut.row for cut in found), stop]
+            waiting += pairwise(edges)
     return _dated(ready, sorted(cuts, key=lambda cut: cut.row))
 
 
@@ -167,40 +179,122 @@ def annotate(found: Iterable[Changepoint], causes: Iterable[Cause]) -> list[Chan
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Where a series is cut: the first row of the new piece, and which test found it."""
+    """Where a series is cut: the first row of the new piece, and which test found it.
+
+    ``rows`` are the first and last row of the interval, where it was dated with another break.
+    """
 
     row: int
     found_by: FoundBy
     chance: float
+    rows: tuple[int, int] | None = None
 
 
-def _test(series: LogSeries, start: int, stop: int, known: list[int]) -> _Cut | None:
-    """Return the clearest break of the rows [start, stop); null where no test finds one."""
+def _test(series: LogSeries, start: int, stop: int, known: list[int]) -> list[_Cut]:
+    """Return the clearest break of the rows [start, stop), or two steps that cancel; or nothing."""
     piece = series.head(stop).tail(start)
     anywhere = _thinned(_inner(piece.days, MINIMUM_SEGMENT_DAYS), _MOST_SEARCHED)
     named = _places_of(known, piece.days)
     both = np.union1d(anywhere, named).astype(np.int64)
     if not len(both):
-        return None
+        return []
     whole = evidence_of(piece, both)
-    searched, dated = _tested(piece, whole, anywhere), _tested(piece, whole, named)
-    if searched is None and dated is None:
-        return None
+    searched, dated = _searched(piece, whole, anywhere), _tested(piece, whole, named)
+    if searched is not None and searched.pair is not None:
+        clearest = float(searched.pair.log_odds.max())
+        if dated is None or clearest > dated[0].log_odds.max():
+            return _both_steps(piece, searched.pair, searched.chance, start, dated)
     if dated is None:
-        assert searched is not None
-        evidence, chance = searched
-        return _Cut(start + _best(evidence), "search", chance)
+        if searched is None:
+            return []
+        return [_Cut(start + _best(searched.evidence), "search", searched.chance)]
     evidence, chance = dated
     on_record = _best(evidence)
     if searched is None:
-        return _Cut(start + on_record, "date", chance)
-    low, high = _hull(searched[0])
+        return [_Cut(start + on_record, "date", chance)]
+    low, high = _hull(searched.evidence)
+    best = start + _best(searched.evidence)
     if low - 1 <= on_record <= high + 1:
-        return _Cut(start + _best(searched[0]), "both", min(chance, searched[1]))
+        return [_Cut(best, "both", min(chance, searched.chance))]
     # Two breaks, or one that both tests see: the clearer one is cut first, and the rest is tested.
-    if evidence.log_odds.max() > searched[0].log_odds.max():
-        return _Cut(start + on_record, "date", chance)
-    return _Cut(start + _best(searched[0]), "search", searched[1])
+    if evidence.log_odds.max() > searched.evidence.log_odds.max():
+        return [_Cut(start + on_record, "date", chance)]
+    return [_Cut(best, "search", searched.chance)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the search found: one break, or a pair of steps where that says more."""
+
+    evidence: Evidence
+    chance: float
+    pair: Pairs | None
+
+
+def _searched(piece: LogSeries, whole: Evidence, places: Places) -> _Found | None:
+    """Return what speaks for one break at one of the places, or for two steps that cancel."""
+    if not len(places):
+        return None
+    evidence = whole.at(places)
+    ends = _thinned(places, _MOST_ENDS)
+    pairs = pairs_of(piece, ends)
+    total = evidence.total if pairs is None else with_pairs(evidence.total, pairs.total)
+    if total <= 0.0:
+        return None
+    chance = chance_of(piece, places, total, None if pairs is None else ends)
+    if chance > SIGNIFICANT:
+        return None
+    return _Found(
+        evidence, chance, None if pairs is None or pairs.total < evidence.total else pairs
+    )
+
+
+def _both_steps(
+    piece: LogSeries,
+    pair: Pairs,
+    chance: float,
+    start: int,
+    dated: tuple[Evidence, float] | None,
+) -> list[_Cut]:
+    """Return two steps that cancel, each dated on all days around where the search found it."""
+    best = int(pair.log_odds.argmax())
+    inner = _inner(piece.days, MINIMUM_SEGMENT_DAYS)
+    near = max(1, -(-len(inner) // _MOST_ENDS)) + 2
+    around = [inner[np.abs(inner - row) <= near] for row in (pair.first[best], pair.after[best])]
+    fine = pairs_of(piece, np.union1d(*around).astype(np.int64)) or pair
+    kept = np.isin(fine.first, around[0]) & np.isin(fine.after, around[1])
+    fine = (
+        fine
+        if not kept.any()
+        else replace(
+            fine, first=fine.first[kept], after=fine.after[kept], log_odds=fine.log_odds[kept]
+        )
+    )
+    weights = np.exp(fine.log_odds - fine.log_odds.max())
+    on_record = None if dated is None else _best(dated[0])
+    cuts = []
+    best = int(fine.log_odds.argmax())
+    for rows in (fine.first, fine.after):
+        low, high = _likeliest(rows, weights / weights.sum())
+        named = on_record is not None and low - 1 <= on_record <= high + 1
+        cuts.append(
+            _Cut(
+                start + int(rows[best]),
+                "both" if named else "search",
+                chance,
+                (start + low, start + high),
+            )
+        )
+    return cuts
+
+
+def _likeliest(rows: Places, weights: Floats) -> tuple[int, int]:
+    """Return the first and last of the rows that together have 95 % of the weight."""
+    places, which = np.unique(rows, return_inverse=True)
+    shares = np.bincount(which, weights=weights)
+    order = np.argsort(shares)[::-1]
+    kept = places[order[: int(np.searchsorted(np.cumsum(shares[order]), _LEVEL)) + 1]]
+    return int(kept.min()), int(kept.max())
 
 
 def _tested(piece: LogSeries, whole: Evidence, places: Places) -> tuple[Evidence, float] | None:
@@ -222,7 +316,10 @@ def _dated(series: LogSeries, cuts: list[_Cut]) -> list[Changepoint]:
         start, stop = rows[place - 1], rows[place + 1]
         piece = series.head(stop).tail(start)
         row = low = high = cut.row - start
-        if cut.found_by == "date":
+        if cut.rows is not None:
+            low, high = (edge - start for edge in cut.rows)
+            evidence = evidence_of(piece, np.array([row], dtype=np.int64))
+        elif cut.found_by == "date":
             evidence = evidence_of(piece, np.array([row], dtype=np.int64))
         else:
             evidence = evidence_of(
