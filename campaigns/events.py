@@ -150,11 +150,10 @@ seen in it. Those seen in the hours before and after are added. Bystanders that 
 as hosts: where one client of five is noise the value is about 3 % too high. The lower limit does
 not rest on what is added, and the value is told as a lower bound, as hosts share addresses.
 
-**Churn.** The networks of this botnet are small (about 20 hosts). Where rates differ between them
-the interval of the mean holds the truth in the stated share, because it allows for the networks
-without a rate of their own. Where addresses hardly change (0.03 a day) the value is a fifth too
-high: new infections look like changed addresses, and at so low a rate they are a good part of it.
-Three changes a day are refused most of the time, and what is not refused is too low.
+**Churn.** The networks of this botnet are small (about 20 hosts). Where they are alike they are
+looked at as one; where their rates differ, those that tell little are drawn towards the others, and
+the mean leans low by a sixth or so, as networks that change often are told worst. The interval
+allows for it, and for networks without a rate of their own.
 
 **Hosts by two vantages** are 12 % too many: addresses of a day are counted for hosts, and an
 address that changes during the day counts twice. The interval does not allow for it. With addresses

@@ -154,33 +154,6 @@ def test_estimates_of_a_case_come_from_its_sightings(monkeypatch: pytest.MonkeyP
     assert (living.asn, living.country, living.value) == (7, "NL", alive.value)
 
 
-def part(rate: float, low: float, high: float, most: float, **more: Any) -> churn.Churn:
-    flat = np.full(1 + GROUPS, rate)
-    return churn.Churn(rate, low, high, flat, "days", None, most, 0 * flat, 100.0, **more)
-
-
-def test_mean_over_networks_allows_for_what_a_network_without_a_rate_may_have() -> None:
-    rated = part(0.3, 0.25, 0.35, 3.0)
-    unrated = part(np.nan, np.nan, np.nan, 3.0, refusal="too few")
-
-    value, low, high = churn._mean([(10.0, rated), (5.0, unrated)])
-
-    assert value == pytest.approx(0.3)
-    assert low <= (10 * 0.3 + 5 * 0.0) / 15
-    assert high >= (10 * 0.3 + 5 * 3.0) / 15
-
-
-def test_rate_refused_for_its_wide_interval_still_counts_in_the_mean() -> None:
-    rated = part(0.3, 0.25, 0.35, 3.0)
-    wide = part(np.nan, np.nan, np.nan, 3.0, refusal="too few", rough=(2.0, 0.9, 3.0))
-
-    value, low, high = churn._mean([(10.0, rated), (10.0, wide)])
-
-    assert value == pytest.approx(1.15)
-    assert low < 0.7
-    assert high > 1.6
-
-
 def test_few_hosts_have_a_rough_rate_that_is_refused_for_their_network() -> None:
     made = found(Botnet(hosts=14, rate=1.5), seed=2)
 

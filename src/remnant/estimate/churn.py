@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "QUANTITIES",
+    "RATES",
     "Churn",
     "by_network",
     "churn",
@@ -49,10 +50,11 @@ __all__ = [
     "online_mean",
     "quantile",
     "variance",
+    "who",
 ]
 
 QUANTITIES: Final[dict[str, str]] = {
-    "churn_rate": "address changes per host and day, mean over networks weighted by hosts online",
+    "churn_rate": "address changes per host and day, mean over networks weighted by active hosts",
 }
 """Every quantity that ``estimates`` returns, in order."""
 
@@ -61,7 +63,9 @@ MINIMUM_DAYS: Final = 8
 
 _MINIMUM_MATCHES: Final = 30.0
 _HOURLY_ABOVE: Final = 0.9
-_RATES: Final = np.geomspace(0.002, 16.0, 96)
+RATES: Final = np.geomspace(0.002, 16.0, 96)
+"""Rates that are tried, changes per host and day."""
+
 _FIRST_LAG, _LAST_LAG = 12, 47
 _TINY: Final = 1e-300
 _FADED: Final = 6.5
@@ -70,22 +74,12 @@ _FULL: Final = 1.25
 _CLEARLY: Final = 0.7
 _GONE: Final = 3.0
 _MIDNIGHT_BELOW: Final = 0.5
-_KNOWN: Final = 0.5
 _AGREES: Final = 1.3
 
 _TWO_KINDS: Final = (
     "addresses do not change at random times at one rate: two kinds of hosts in one network, or a "
     "fixed age of several days"
 )
-_MEMORYLESS: Final = (
-    "within a network addresses change at random times at one rate, or all at a fixed age"
-)
-_LEFT: Final = "a changed address is a new client, whether it stays in the prefix or leaves it"
-_BORN: Final = (
-    "a host seen later was infected before: the rate of new infections is inside the value, that "
-    "of clean-up is not"
-)
-_SWITCHED: Final = "addresses do not depend on a host's being switched on or off"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,9 +157,9 @@ def churn(seen: Recaptures, *, level: float = 0.95) -> Churn:
     rate, low, high = jackknife(rates, level)
     if rate > _AGREES * most:
         return _none(most, total, "addresses last from hour to hour and not over days: no one rate")
-    if rate < 2 * _RATES[0]:
+    if rate < 2 * RATES[0]:
         # Hardly any address changed at all: no rate can be told from none.
-        low, high = 0.0, max(high, 3 * float(_RATES[0]))
+        low, high = 0.0, max(high, 3 * float(RATES[0]))
     if (high - low) / 2 > max(_WIDEST * rate, 0.02):
         why = "too few addresses came back for an interval that says anything"
         high = max(rate, min(high, most))
@@ -222,16 +216,18 @@ def _networks(basis: Basis) -> tuple[Window, list[Network]] | str:
 
 
 def estimates(basis: Basis) -> list[Estimate]:
-    """Return the churn rate over all networks, weighted by hosts online.
+    """Return the churn rate over all networks, weighted by hosts active in a day.
 
     Raises:
         NoData: the case has no traffic, or none of that vantage.
     """
+    from remnant.estimate.churn_networks import combined  # noqa: PLC0415 - it uses this module
+
     found = networks(basis)
     if isinstance(found, str):
-        return [basis.refused("churn_rate", found, unit="changes a day", population=_who(basis))]
+        return [basis.refused("churn_rate", found, unit="changes a day", population=who(basis))]
     window, parts = found
-    return [_combined(basis, window, parts)]
+    return [combined(basis, window, parts)]
 
 
 def by_network(basis: Basis) -> list[Estimate]:
@@ -242,12 +238,14 @@ def by_network(basis: Basis) -> list[Estimate]:
     Raises:
         NoData: the case has no traffic, or none of that vantage.
     """
+    from remnant.estimate.churn_networks import combined  # noqa: PLC0415 - it uses this module
+
     found = networks(basis)
     if isinstance(found, str):
         return []
     window, parts = found
     return [
-        _combined(basis, window, group, asn=asn, country=country)
+        combined(basis, window, group, asn=asn, country=country)
         for (asn, country), group in grouped(parts).items()
     ]
 
@@ -266,68 +264,8 @@ def online_mean(seen: Recaptures) -> float:
     return float(seen.hourly.sum() / max(1, int(seen.covered.sum())))
 
 
-def _combined(
-    basis: Basis,
-    window: Window,
-    parts: list[Network],
-    *,
-    asn: int | None = None,
-    country: str | None = None,
-) -> Estimate:
-    known = [(online_mean(seen), rate) for seen, rate in parts if rate.refusal is None]
-    weight = sum(online for online, _ in known)
-    total = sum(online_mean(seen) for seen, _ in parts)
-    n = int(sum(seen.daily.sum() for seen, _ in parts))
-    where = {"window": window, "unit": "changes a day", "population": _who(basis), "n": n}
-    where |= {"asn": asn, "country": country}
-    if not known or weight < _KNOWN * total:
-        why = max(parts, key=lambda part: online_mean(part[0]))[1].refusal if parts else None
-        return basis.refused("churn_rate", why or "no client was seen", **where)  # type: ignore[arg-type]
-    value, low, high = _mean([(online_mean(seen), rate) for seen, rate in parts])
-    fixed = sum(online for online, rate in known if rate.period is not None) / weight
-    said = [_MEMORYLESS, _LEFT, _BORN, _SWITCHED]
-    if weight < total:
-        said.insert(
-            0,
-            f"{1 - weight / total:.0%} of the hosts are in networks without a rate of their own: "
-            "the interval allows for any that their addresses allow",
-        )
-    if fixed:
-        said.insert(0, f"{fixed:.0%} of the hosts are in networks that renumber at a fixed age")
-    return basis.concluded(
-        "churn_rate",
-        value,
-        (low, high),
-        method="fall of recaptured addresses over days, or over mirrored lags of hours; jackknife "
-        "over groups of clients",
-        assumptions=tuple(said),
-        **where,  # type: ignore[arg-type]
-    )
-
-
-def _mean(parts: list[tuple[float, Churn]]) -> tuple[float, float, float]:
-    """Return the mean rate over networks weighted by hosts online, with its limits.
-
-    A network without any rate has the mean of the others, and may have none or the most that its
-    addresses allow. Errors of networks are independent, above and below the value apart.
-    """
-    known = [(online, _limits(rate)) for online, rate in parts]
-    rated = [(online, rate) for online, rate in known if rate is not None]
-    value = sum(online * rate[0] for online, rate in rated) / sum(online for online, _ in rated)
-    below = above = 0.0
-    for (online, rate), (_, found) in zip(known, parts, strict=True):
-        middle, low, high = rate or (value, 0.0, max(value, min(found.most, float(_RATES[-1]))))
-        below += (online * (middle - low)) ** 2
-        above += (online * (high - middle)) ** 2
-    total = sum(online for online, _ in parts)
-    return value, max(0.0, value - math.sqrt(below) / total), value + math.sqrt(above) / total
-
-
-def _limits(rate: Churn) -> tuple[float, float, float] | None:
-    return (rate.rate, rate.low, rate.high) if rate.refusal is None else rate.rough
-
-
-def _who(basis: Basis) -> str:
+def who(basis: Basis) -> str:
+    """Return whose addresses are counted."""
     return f"addresses of infected hosts (vantage {basis.vantage})"
 
 
@@ -467,15 +405,15 @@ def _search(
     """
     basis = _basis(lags, weights, classes, flat)
     scaled = share * np.sqrt(np.array(weights))
-    explained = (scaled @ basis).reshape(len(share), len(_RATES), -1)
+    explained = (scaled @ basis).reshape(len(share), len(RATES), -1)
     squares = (scaled**2).sum(axis=1)[:, None] - (explained**2).sum(axis=2)
-    at = np.clip(squares.argmin(axis=1), 1, len(_RATES) - 2)
+    at = np.clip(squares.argmin(axis=1), 1, len(RATES) - 2)
     rows = np.arange(len(at))
     before, here, after = (squares[rows, at + step] for step in (-1, 0, 1))
     bend = before - 2 * here + after
     shift = np.where(bend > 0, (before - after) / np.where(bend > 0, 2 * bend, 1.0), 0.0)
-    step = math.log(_RATES[1] / _RATES[0])
-    rates: Floats = _RATES[at] * np.exp(step * np.clip(shift, -1.0, 1.0))
+    step = math.log(RATES[1] / RATES[0])
+    rates: Floats = RATES[at] * np.exp(step * np.clip(shift, -1.0, 1.0))
     return rates, here
 
 
@@ -484,7 +422,7 @@ def _basis(
     lags: tuple[float, ...], weights: tuple[float, ...], classes: tuple[int, ...], flat: bool
 ) -> Floats:
     """Return orthonormal columns of the design at every rate: float64[lags, rates * columns]."""
-    fall = np.exp(-np.outer(_RATES, lags))
+    fall = np.exp(-np.outer(RATES, lags))
     member = np.array(classes)[:, None] == np.unique(classes)
     root = np.sqrt(np.array(weights))
     design = fall[:, :, None] * member * root[None, :, None]

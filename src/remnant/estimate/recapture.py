@@ -41,6 +41,7 @@ __all__ = [
     "hosts_hidden",
     "read",
     "span_of",
+    "together",
 ]
 
 GROUPS: Final = 20
@@ -160,6 +161,17 @@ class Recaptures:
         # Any of the kept clients may meet any of all hosts' addresses.
         later, chance = (total @ _delayed(values) for values in (flat, total[0]))
         return self.left_out(self.lags), later, chance
+
+
+def together(parts: list[Recaptures]) -> Recaptures:
+    """Return the counts of several networks as if they were one; all of the same days."""
+    summed = {
+        name: np.sum([getattr(part, name) for part in parts], axis=0)
+        for name in ("clients", "slots", "hourly", "daily", "spans", "pairs", "triples", "lags")
+    }
+    between = np.sum([part.between for part in parts], axis=0)
+    first = parts[0]
+    return Recaptures(None, None, first.unit, first.covered, **summed, between=between)
 
 
 def _delayed(values: Floats) -> Floats:
