@@ -62,7 +62,7 @@ def mean_rate(parts: list[Rated], *, level: float = 0.95) -> tuple[float, float,
 
     >>> alike = [Rated(10.0, rate, 0.5, 2.0, 300.0) for rate in (0.01, 0.02, 0.04, 0.08)]
     >>> [round(number, 2) for number in mean_rate(alike)]
-    [0.04, 0.02, 0.07]
+    [0.03, 0.02, 0.06]
     """
     total = sum(part.weight for part in parts)
     loose = [part for part in parts if part.error > 0]
