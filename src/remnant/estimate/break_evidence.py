@@ -191,7 +191,8 @@ def pairs_of(series: LogSeries, ends: Places) -> Pairs | None:
 
 def with_pairs(total: float, pairs: float) -> float:
     """Return the evidence for one break or two steps that cancel, each as likely before."""
-    return float(np.logaddexp(total, pairs)) - math.log(2)
+    found: float = np.logaddexp(total, pairs).item() - math.log(2)
+    return found
 
 
 def chance_of(series: LogSeries, places: Places, total: float, ends: Places | None = None) -> float:
