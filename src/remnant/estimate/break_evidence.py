@@ -208,8 +208,8 @@ def chance_of(series: LogSeries, places: Places, total: float, ends: Places | No
     key = days.tobytes(), np.asarray(places, np.int64).tobytes(), degrees_lost(series)
     told = b"" if ends is None else np.asarray(ends, np.int64).tobytes()
     null = _null(*key, math.ceil(10 * _counting(series)), told)
-    hits = int((null >= total).sum(axis=1).max())
-    return (1 + hits) / (1 + null.shape[1])
+    hits, repeats = int((null >= total).sum(axis=1).max()), int(null.shape[1])
+    return (1 + hits) / (1 + repeats)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
