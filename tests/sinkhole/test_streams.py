@@ -432,12 +432,13 @@ def test_a_slow_client_inside_tls_cannot_hold_its_connection() -> None:
 
 
 def test_slow_clients_that_take_every_place_lose_it_again() -> None:
-    with sinkhole(Limits(connections=20, read_s=2.0, quiet_s=0.1)) as sink:
+    with sinkhole(Limits(connections=20, read_s=PATIENCE, quiet_s=0.1)) as sink:
         slow = [sink.connect() for _ in range(20)]
         for peer in slow:
             peer.sendall(b"GET / HTTP/1.1\r\nX: ")
         until(lambda: sink.streams.counters.open == 20)
         assert sink.ask(b"") == b""
+        sink.loop.later(PATIENCE)
         while sink.streams.counters.timed_out < 20:
             for peer in slow:
                 with contextlib.suppress(OSError):
