@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import secrets
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -33,6 +36,11 @@ for _name in [name for name in os.environ if name.startswith("REMNANT_")]:
 for _name in ("CLICOLOR_FORCE", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH"):
     os.environ.pop(_name, None)
 os.environ |= {"COLUMNS": "80", "LINES": "24"}
+
+# A process that runs one command works out all commands and their options once. The tests run
+# hundreds in one process, each of which would work out the same for an eighth of a second.
+_commands = functools.cache(typer.main.get_command)
+typer.main.get_command = typer.testing._get_command = _commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
