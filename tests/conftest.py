@@ -40,7 +40,8 @@ os.environ |= {"COLUMNS": "80", "LINES": "24"}
 # A process that runs one command works out all commands and their options once. The tests run
 # hundreds in one process, each of which would work out the same for an eighth of a second.
 _commands = functools.cache(typer.main.get_command)
-typer.main.get_command = typer.testing._get_command = _commands
+typer.main.get_command = _commands
+setattr(typer.testing, "_get_command", _commands)  # noqa: B010 - a name of its own there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,24 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+MEMORY: Final = 2 << 30
+"""Bytes that a process which runs tests may need, with the servers that it starts."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Run one process more than there are processors, where there is memory for it.
+
+    A test that waits for a server, or for a kernel that another process compiles, leaves its
+    processor idle. One process more has something to do then.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
+        return None
+    processors = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return processors + (memory >= (processors + 1) * MEMORY)
 
 
 @pytest.hookimpl(optionalhook=True)

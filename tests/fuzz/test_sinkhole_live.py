@@ -29,7 +29,7 @@ def test_hostile_datagrams_leave_it_answering(limit: str) -> None:
     seed = str(int.from_bytes(os.urandom(4), "big")) if running.COMPILED else "20150408"
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("sinkhole_live.py")),
-         str(running.rounds(1000) * _PER_ROUND), seed, limit],
+         str(running.rounds(4000) * _PER_ROUND), seed, limit],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     print(done.stdout)  # noqa: T201 - shown with -s
