@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 
 def test_no_kernel_reads_outside_its_arrays(tmp_path: Path) -> None:
-    run("structured.py", rounds(120), tmp_path)
+    run("structured.py", rounds(300), tmp_path)
