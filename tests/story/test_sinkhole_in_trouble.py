@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -221,6 +222,13 @@ def test_nothing_is_lost_while_another_process_writes(sink: Sink) -> None:
     until(lambda: "meanwhile.many.example.com" in names_seen(sink.place, case="mine"))
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that can be opened to other users: pytest closes its own when another run begins."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def let_through(folder: Path) -> None:
     """Let other users get to a folder of this test."""
     for path in (folder, *folder.parents):
@@ -240,12 +248,12 @@ def as_nobody(python: str) -> bool:
 
 @ROOT
 @pytest.mark.skipif("not as_nobody(sys.executable)", reason="nobody may not run this interpreter")
-def test_another_user_has_all_files_and_no_rights(tmp_path: Path) -> None:
-    place = stored(tmp_path)
-    (tmp_path / "key").mkdir()
-    for path in (tmp_path, *tmp_path.rglob("*")):
+def test_another_user_has_all_files_and_no_rights(open_folder: Path) -> None:
+    place = stored(open_folder)
+    (open_folder / "key").mkdir()
+    for path in (open_folder, *open_folder.rglob("*")):
         os.chown(path, 65534, 65534)
-    let_through(tmp_path)
+    let_through(open_folder)
     with sinking(place, "mine", "--workers", 1, "--user", "nobody") as sink:
         assert "192.0.2.77" in sink.dig("a.many.example.com")
         until(lambda: sink.total("committed_rows") > 0)
@@ -257,19 +265,19 @@ def test_another_user_has_all_files_and_no_rights(tmp_path: Path) -> None:
             assert "Uid:\t65534\t65534\t65534" in status
             assert "CapEff:\t0000000000000000" in status
         assert sink.stop() == 0
-    assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {65534}
+    assert {path.stat().st_uid for path in open_folder.rglob("*")} == {65534}
 
 
 @ROOT
 @pytest.mark.parametrize("what", ["home", "key"])
-def test_another_user_without_a_folder_is_told_which(what: str, tmp_path: Path) -> None:
-    place = stored(tmp_path)
-    let_through(tmp_path)
-    (tmp_path / "key").mkdir(exist_ok=True)
+def test_another_user_without_a_folder_is_told_which(what: str, open_folder: Path) -> None:
+    place = stored(open_folder)
+    let_through(open_folder)
+    (open_folder / "key").mkdir(exist_ok=True)
     if what == "key":
         for path in (place.home, *place.home.rglob("*")):
             os.chown(path, 65534, 65534)
-        (tmp_path / "key").chmod(0o700)
+        (open_folder / "key").chmod(0o700)
     else:
         place.home.chmod(0o700)
     process = place.start(
@@ -278,5 +286,5 @@ def test_another_user_without_a_folder_is_told_which(what: str, tmp_path: Path) 
     _, said = process.communicate(timeout=START_S)
 
     assert process.returncode == 1
-    assert str(tmp_path / what) in said.decode()
+    assert str(open_folder / what) in said.decode()
     assert "give it to that user" in said.decode()
