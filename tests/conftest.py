@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import secrets
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -33,6 +36,12 @@ for _name in [name for name in os.environ if name.startswith("REMNANT_")]:
 for _name in ("CLICOLOR_FORCE", "FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TERMINAL_WIDTH"):
     os.environ.pop(_name, None)
 os.environ |= {"COLUMNS": "80", "LINES": "24"}
+
+# A process that runs one command works out all commands and their options once. The tests run
+# hundreds in one process, each of which would work out the same for an eighth of a second.
+_commands = functools.cache(typer.main.get_command)
+typer.main.get_command = _commands
+setattr(typer.testing, "_get_command", _commands)  # noqa: B010 - a name of its own there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +95,24 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+MEMORY: Final = 2 << 30
+"""Bytes that a process which runs tests may need, with the servers that it starts."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Run one process more than there are processors, where there is memory for it.
+
+    A test that waits for a server, or for a kernel that another process compiles, leaves its
+    processor idle. One process more has something to do then.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
+        return None
+    processors = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return processors + (memory >= (processors + 1) * MEMORY)
 
 
 @pytest.hookimpl(optionalhook=True)

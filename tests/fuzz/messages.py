@@ -109,7 +109,7 @@ def seeds() -> list[bytes]:
     return [message for message in out if len(message) < MAX_SIZE - 100]
 
 
-@numba.njit(nogil=True)
+@wire.compiled
 def _next(state: np.ndarray, below: Any) -> Any:
     value = state[0]
     value ^= value << np.uint64(13)
@@ -119,7 +119,7 @@ def _next(state: np.ndarray, below: Any) -> Any:
     return np.int64((value >> np.uint64(11)) % np.uint64(below))
 
 
-@numba.njit(nogil=True)
+@wire.compiled
 def mutate(
     samples: np.ndarray,
     sizes: np.ndarray,

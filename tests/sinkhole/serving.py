@@ -31,13 +31,30 @@ PATIENT = Limits(read_s=PATIENCE, linger_s=PATIENCE)
 """What a client of a test is given: the system may let it wait in the middle of what it says."""
 
 
+class Ahead(asyncio.SelectorEventLoop):
+    """A loop whose clock a test puts forward: what takes long need not last, nor be too quick."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+    def later(self, seconds: float) -> None:
+        """Let so much time pass at once; from any thread."""
+
+        def pass_by() -> None:
+            self.ahead += seconds
+
+        self.call_soon_threadsafe(pass_by)
+
+
 @dataclass
 class Sinkhole:
     """A running server and what it saw."""
 
     streams: Streams
     port: int
-    loop: asyncio.AbstractEventLoop
+    loop: Ahead
     events: list[Event] = field(default_factory=list)
     asked: list[tuple[bytes, bytes]] = field(default_factory=list)
 
@@ -96,7 +113,7 @@ def sinkhole(
 
     others = {"emit": events.append, "reply_for": reply_for, **others}
     streams = Streams(listeners, limits=limits or PATIENT, certificates=certificates, **others)
-    loop = asyncio.new_event_loop()
+    loop = Ahead()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 

@@ -24,6 +24,7 @@ from sinkhole.conformance.peers import (
     running,
 )
 from sinkhole.made_zones import SECRET, answering, three_zones, zone
+from sinkhole.serving import Ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,9 +39,11 @@ def serving(
     limits: TcpLimits | None = None,
     policy: Policy = POLICY,
     servers: list[DnsTcp] | None = None,
+    loop: Ahead | None = None,
 ) -> Iterator[tuple[int, Counts, list[Event]]]:
     seen: list[Event] = []
-    with running(policy, seen.append, limits, servers=servers) as (port, counts):
+    make = None if loop is None else lambda: loop
+    with running(policy, seen.append, limits, servers=servers, loop=make) as (port, counts):
         yield port, counts, seen
 
 
@@ -140,15 +143,18 @@ def test_dripping_bytes_do_not_keep_a_connection() -> None:
 
 
 def test_a_connection_that_asks_stays() -> None:
-    idle = 2.0
-    with serving(TcpLimits(idle=idle)) as (port, _, seen), connect(port) as asker:
-        begun = time.monotonic()
-        while time.monotonic() - begun < 1.5 * idle:
+    idle, loop = PATIENCE, Ahead()
+    limits = TcpLimits(idle=idle)
+    with serving(limits, loop=loop) as (port, counts, seen), connect(port) as asker:
+        for _ in range(9):
             asker.sendall(framed(QUERY))
             read_framed(asker)
-            time.sleep(0.02)
+            loop.later(idle / 3)
+        assert len(seen) == 9
+        assert counts.lost == 0
 
-        assert len(seen) > 1
+        loop.later(idle)
+        assert is_closed(asker)
 
 
 def test_one_source_has_so_many_connections() -> None:

@@ -432,17 +432,21 @@ def test_a_slow_client_inside_tls_cannot_hold_its_connection() -> None:
 
 
 def test_slow_clients_that_take_every_place_lose_it_again() -> None:
-    with sinkhole(Limits(connections=20, read_s=2.0, quiet_s=0.1)) as sink:
+    with sinkhole(Limits(connections=20, read_s=PATIENCE, quiet_s=0.1)) as sink:
         slow = [sink.connect() for _ in range(20)]
         for peer in slow:
             peer.sendall(b"GET / HTTP/1.1\r\nX: ")
         until(lambda: sink.streams.counters.open == 20)
         assert sink.ask(b"") == b""
-        while sink.streams.counters.timed_out < 20:
+        sink.loop.later(PATIENCE)
+
+        def given_up() -> bool:
             for peer in slow:
                 with contextlib.suppress(OSError):
                     peer.sendall(b"x")
-            time.sleep(0.05)
+            return sink.streams.counters.timed_out == 20
+
+        until(given_up)
         until(lambda: sink.streams.counters.open == 0)
         assert sink.ask(b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 204")
         for peer in slow:

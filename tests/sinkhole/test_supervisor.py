@@ -311,7 +311,9 @@ def test_a_process_that_dies_is_started_again_after_growing_pauses(tmp_path: Pat
         it.behave({})
         it.plan("second")
         it.wait_for("reloaded")
-        time.sleep(1.2)
+        # Longer than the pause after which the dead one would have been started.
+        last = [fact for fact in it.said if fact["event"] == "died"][-1]
+        time.sleep(last["again_in_s"] + 0.4)
         assert len(it.children()) == len(ROLES)
         assert it.problems() == []
 

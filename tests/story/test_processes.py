@@ -37,6 +37,7 @@ def stuck(place: Place, made: Made) -> Iterator[subprocess.Popen[bytes]]:
     while place.run("traffic", CASE).code != 0:
         assert process.poll() is None, process.stderr and process.stderr.read()
         assert time.monotonic() < last
+        time.sleep(0.2)
     yield process
     process.stdin.close()
     process.kill()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from made_once import made_once
+from story.telling import Place
 from web import browsing
 from web.guarded import bare, guarding, make_people
 from web.hostile import CASE, QUIET, fill
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
     from remnant.settings import Settings
-    from story.telling import Place
     from web.guarded import Guarded
 
 
@@ -71,13 +72,18 @@ def serving(settings: Settings, *, port: int = 0, **options: Any) -> Iterator[Se
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A home with the hostile case ``taken`` and the empty case ``quiet``, to make copies of.
 
-    All results are worked out, once for all tests: no page is shown while they still are.
+    All results are worked out, once for all tests: no page is shown while they still are. The
+    processes that run the tests share it.
     """
+    return Place(made_once(tmp_path_factory, "hostile", _work_out))
+
+
+def _work_out(folder: Path) -> None:
     from remnant.web.results.kinds import KINDS
     from remnant.web.results.results import Results
     from remnant.web.snapshots import Snapshots
 
-    place = fill(tmp_path_factory.mktemp("hostile"))
+    place = fill(folder)
     settings = settings_of(place)
     snapshots = Snapshots(settings)
     results = Results(settings, snapshots)
@@ -87,7 +93,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
                 results.get(case, kind, internal=internal)
     results.close()
     snapshots.close()
-    return place
 
 
 @pytest.fixture(scope="session")

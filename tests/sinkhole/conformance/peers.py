@@ -129,10 +129,12 @@ def running(
     *,
     port: int | None = None,
     servers: list[DnsTcp] | None = None,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Iterator[tuple[int, Counts]]:
     """Run the sinkhole's asyncio servers in a thread; give their port and counts.
 
     With a port, whose UDP another server has, only the one for TCP. That one is added to a list.
+    What makes a loop may make one with a clock of its own.
     """
     counts = Counts()
     nobody: list[Event] = []
@@ -161,7 +163,11 @@ def running(
         await tcp.stop()
         udp.stop()
 
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    def run() -> None:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         assert ready.wait(PATIENCE)
