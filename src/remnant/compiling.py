@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from numba import njit
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
+
+from remnant.linking import LINKED, link_within
 
 try:
     import fcntl
@@ -96,36 +99,42 @@ def _locked(file: int, patience: float) -> bool:
             return True
 
 
-def compiled_once(decorate: _Decorator, folder: str) -> _Decorator:
-    """Let each kernel be compiled by one process at a time.
+def compiled_once(folder: str, **options: Any) -> _Decorator:
+    """Let each kernel be compiled by one process at a time, and what it calls be linked to it.
 
     Args:
-        decorate: Numba's decorator; what it makes of a function looks into the cache before it
-            compiles.
         folder: the folder of the cache; an empty name if there is none.
+        options: of Numba's decorator; with ``cache`` a kernel is looked for in the cache before it
+            is compiled.
     """
+    decorate = njit(no_cfunc_wrapper=True, **options)
 
     def decorate_and_share(function: _Function) -> _Dispatcher:
         dispatcher = decorate(function)
         # Without compilation Numba gives back the function as it is.
-        if folder and dispatcher is not function:
-            _share(dispatcher, function, Path(folder))
+        if dispatcher is not function:
+            if LINKED:
+                within = link_within(dispatcher, **options)
+                _share(within, function, folder, ".linked")
+            _share(dispatcher, function, folder, "")
         return dispatcher
 
     return decorate_and_share
 
 
-def _share(dispatcher: _Dispatcher, function: _Function, folder: Path) -> None:
+def _share(dispatcher: _Dispatcher, function: _Function, folder: str, form: str) -> None:
     compile_or_load = dispatcher.compile
     code = function.__code__
-    path = folder / f"{function.__module__}.{code.co_qualname}-{code.co_firstlineno}{LOCK}"
+    name = f"{function.__module__}.{code.co_qualname}-{code.co_firstlineno}{form}{LOCK}"
 
     def compile_alone(signature: _Signature) -> _Compiled:
         if isinstance(signature, tuple):
             signature = tuple(map(_without_value, signature))
         if isinstance(signature, tuple) and signature in dispatcher.overloads:
             return compile_or_load(signature)
-        with global_compiler_lock, held(path):
+        if not folder:
+            return compile_or_load(signature)
+        with global_compiler_lock, held(Path(folder, name)):
             return compile_or_load(signature)
 
     dispatcher.compile = compile_alone

@@ -91,8 +91,8 @@ if TYPE_CHECKING:
 else:
     # A kernel works on arrays that its caller made and cannot allocate. So Numba need not count
     # references to arrays, which would cost more than reading a message does.
-    kernel = compiled_once(njit(cache=True, nogil=True, _nrt=False), _CONFIG.CACHE_DIR)
-    compiled = compiled_once(njit(cache=True, nogil=True), _CONFIG.CACHE_DIR)
+    kernel = compiled_once(_CONFIG.CACHE_DIR, cache=True, nogil=True, _nrt=False)
+    compiled = compiled_once(_CONFIG.CACHE_DIR, cache=True, nogil=True)
     inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
 
 
