@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import numba
 from numba import njit
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
 
-from remnant.linking import LINKED, link_within
 
 try:
     import fcntl
@@ -35,7 +35,17 @@ _Signature: TypeAlias = Any
 _Compiled: TypeAlias = Any
 _Decorator: TypeAlias = "Callable[[_Function], _Dispatcher]"
 
-__all__ = ["LOCK", "compiled_once", "held"]
+__all__ = ["LINKED", "LOCK", "compiled_once", "held"]
+
+_LINKING: Final = ("0.68.",)
+"""The versions of Numba that ``linking`` was written for."""
+
+LINKED: Final[bool] = numba.__version__.startswith(_LINKING)
+"""Whether what kernels call is only linked to them; else Numba compiles each by itself, to the same
+results and in more time."""
+
+if LINKED:
+    from remnant.linking import link_within, set_environments
 
 LOCK: Final = ".lock"
 """How the names of the files end that stand for the right to compile a kernel."""
@@ -132,10 +142,11 @@ def _share(dispatcher: _Dispatcher, function: _Function, folder: str, form: str)
             signature = tuple(map(_without_value, signature))
         if isinstance(signature, tuple) and signature in dispatcher.overloads:
             return compile_or_load(signature)
-        if not folder:
-            return compile_or_load(signature)
-        with global_compiler_lock, held(Path(folder, name)):
-            return compile_or_load(signature)
+        with global_compiler_lock, held(Path(folder, name)) if folder else nullcontext():
+            compiled = compile_or_load(signature)
+            if LINKED and not form:
+                set_environments(dispatcher, signature)
+            return compiled
 
     dispatcher.compile = compile_alone
 

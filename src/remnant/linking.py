@@ -5,15 +5,13 @@ five calls deep is optimised, and written out as machine code, five times and mo
 that Python calls needs that. What kernels call is kept as it was lowered, and becomes part of the
 callers; there it is optimised once, with all that is known of them.
 
-This reaches into Numba. Under a version that it was not written for, kernels are compiled as Numba
-does by itself, with the same results.
+This reaches into Numba; who imports it sees to it that this is a version that it was written for.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-import numba
 from numba import njit
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
@@ -26,13 +24,7 @@ from numba.core.typed_passes import NativeLowering
 _Dispatcher: TypeAlias = Any
 _Result: TypeAlias = Any
 
-__all__ = ["LINKED", "link_within", "set_environments"]
-
-_VERSIONS: Final = ("0.68.",)
-"""Versions of Numba that this was written for."""
-
-LINKED: Final[bool] = numba.__version__.startswith(_VERSIONS) and not numba.config.DISABLE_JIT
-"""Whether kernels that kernels call are only linked."""
+__all__ = ["link_within", "set_environments"]
 
 
 class _Codegen:
@@ -91,9 +83,7 @@ class _Within(Compiler):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
         pipelines: list[Any] = super().define_pipelines()
         for pipeline in pipelines:
-            place = next(
-                i for i, (each, _) in enumerate(pipeline.passes) if each is NativeLowering
-            )
+            place = next(i for i, (each, _) in enumerate(pipeline.passes) if each is NativeLowering)
             pipeline.passes.insert(place, (_ChooseLibrary, "choose a library"))
             pipeline._finalized = False  # noqa: SLF001 - there is no other way to add one before
             pipeline.finalize()
@@ -139,11 +129,10 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 class _Called(CPUDispatcher):  # type: ignore[misc]
     """What Python calls, and what to kernels is its other form."""
 
-    within: _Dispatcher
-
     @property
     def _numba_type_(self) -> types.Dispatcher:
-        return types.Dispatcher(self.within)
+        # One that came from another process has no other form.
+        return types.Dispatcher(getattr(self, "within", self))
 
 
 def link_within(dispatcher: _Dispatcher, **options: Any) -> _Dispatcher:
@@ -167,7 +156,11 @@ def link_within(dispatcher: _Dispatcher, **options: Any) -> _Dispatcher:
 
 
 def set_environments(dispatcher: _Dispatcher, signature: Any) -> None:
-    """Tell the code of a kernel where the objects of those are that became part of it."""
+    """Tell a kernel's code where the Python objects of those are that became part of it.
+
+    Errors with arguments are made of such objects. Numba does this when it loads from the cache;
+    what it has just compiled it takes to be told already.
+    """
     result = dispatcher.overloads.get(signature)
     if result is not None:
         for environment in result._find_referenced_environments():  # noqa: SLF001
