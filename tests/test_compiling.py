@@ -40,7 +40,7 @@ for kind in (np.int64, np.int32)[:: int(sys.argv[2])]:
 def misses(kernel):
     return sum(kernel.stats.cache_misses.values())
 
-print(misses(outer), misses(getattr(outer, "within", outer)), misses(getattr(inner, "within", inner)))
+print(misses(outer), misses(outer.within), misses(inner.within))
 """
 
 
@@ -180,4 +180,4 @@ def test_constants_do_not_let_a_kernel_be_compiled_again(tmp_path: Path) -> None
         return part
 
     assert shared(summed)(5) == 10 - 150 + 25
-    assert len(getattr(inner, "within", inner).overloads) == 1
+    assert len(inner.within.overloads) == 1

@@ -33,6 +33,7 @@ _Function: TypeAlias = Any
 _Dispatcher: TypeAlias = Any
 _Signature: TypeAlias = Any
 _Compiled: TypeAlias = Any
+_Option: TypeAlias = Any
 _Decorator: TypeAlias = "Callable[[_Function], _Dispatcher]"
 
 __all__ = ["LINKED", "LOCK", "compiled_once", "held"]
@@ -109,7 +110,7 @@ def _locked(file: int, patience: float) -> bool:
             return True
 
 
-def compiled_once(folder: str, **options: Any) -> _Decorator:
+def compiled_once(folder: str, **options: _Option) -> _Decorator:
     """Let each kernel be compiled by one process at a time, and what it calls be linked to it.
 
     Args:

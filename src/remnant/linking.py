@@ -21,8 +21,15 @@ from numba.core.compiler_machinery import LoweringPass, register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typed_passes import NativeLowering
 
+# Numba's own classes, which have no types.
 _Dispatcher: TypeAlias = Any
+_Generator: TypeAlias = Any
+_Environment: TypeAlias = Any
+_Option: TypeAlias = Any
 _Result: TypeAlias = Any
+_Signature: TypeAlias = Any
+_State: TypeAlias = Any
+_Attribute: TypeAlias = Any
 
 __all__ = ["link_within", "set_environments"]
 
@@ -30,13 +37,13 @@ __all__ = ["link_within", "set_environments"]
 class _Codegen:
     """The code generator of a library of which nothing is loaded into the process."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: _Generator) -> None:
         self._real = real
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> _Attribute:
         return getattr(self._real, name)
 
-    def set_env(self, name: str, environment: Any) -> None:
+    def set_env(self, name: str, environment: _Environment) -> None:
         """Do nothing: there is no place yet that could hold it."""
 
 
@@ -44,7 +51,7 @@ class _Linked(JITCodeLibrary):  # type: ignore[misc]
     """Code that waits for what calls it."""
 
     @property
-    def codegen(self) -> Any:
+    def codegen(self) -> _Codegen:
         return _Codegen(self._codegen)
 
     def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002 - the interface
@@ -72,7 +79,7 @@ class _ChooseLibrary(LoweringPass):  # type: ignore[misc]
     def __init__(self) -> None:
         LoweringPass.__init__(self)
 
-    def run_pass(self, state: Any) -> bool:
+    def run_pass(self, state: _State) -> bool:
         state.library = _Linked(state.targetctx.codegen(), state.func_id.func_qualname)
         return True
 
@@ -93,10 +100,10 @@ class _Within(Compiler):  # type: ignore[misc]
 class _Target:
     """Numba's target, which loads a library from the cache as it was saved."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: _Generator) -> None:
         self._real = real
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> _Attribute:
         return getattr(self._real, name)
 
     def codegen(self) -> _Target:
@@ -117,7 +124,7 @@ class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
         base: str = super().get_filename_base(fullname, abiflags)
         return f"{base}.linked"
 
-    def rebuild(self, target: Any, payload: tuple[Any, ...]) -> _Result:
+    def rebuild(self, target: _Generator, payload: tuple[Any, ...]) -> _Result:
         result = CompileResult._rebuild(_Target(target), *payload)  # noqa: SLF001
         return result._replace(target_context=target)
 
@@ -135,7 +142,7 @@ class _Called(CPUDispatcher):  # type: ignore[misc]
         return types.Dispatcher(getattr(self, "within", self))
 
 
-def link_within(dispatcher: _Dispatcher, **options: Any) -> _Dispatcher:
+def link_within(dispatcher: _Dispatcher, **options: _Option) -> _Dispatcher:
     """Give a kernel a form for its callers that is only linked.
 
     Args:
@@ -155,7 +162,7 @@ def link_within(dispatcher: _Dispatcher, **options: Any) -> _Dispatcher:
     return within
 
 
-def set_environments(dispatcher: _Dispatcher, signature: Any) -> None:
+def set_environments(dispatcher: _Dispatcher, signature: _Signature) -> None:
     """Tell a kernel's code where the Python objects of those are that became part of it.
 
     Errors with arguments are made of such objects. Numba does this when it loads from the cache;
