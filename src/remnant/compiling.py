@@ -20,7 +20,6 @@ from numba import njit
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
 
-
 try:
     import fcntl
 except ImportError:  # pragma: no cover - not on this system: each compiles for itself

@@ -10,6 +10,7 @@ This reaches into Numba; who imports it sees to it that this is a version that i
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, TypeAlias
 
 from numba import njit
@@ -152,11 +153,20 @@ def link_within(dispatcher: _Dispatcher, **options: _Option) -> _Dispatcher:
     Returns:
         The form for callers.
     """
+    function = dispatcher.py_func
+    # A function of its own: one that calls itself is being compiled in both forms at once.
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
+    copy.__qualname__ = function.__qualname__
+    copy.__module__ = function.__module__
+    copy.__kwdefaults__ = function.__kwdefaults__
     within: _Dispatcher = njit(
         pipeline_class=_Within, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
-    )(dispatcher.py_func)
+    )(copy)
     if isinstance(dispatcher._cache, FunctionCache):  # noqa: SLF001
-        within._cache = _Cache(dispatcher.py_func)  # noqa: SLF001
+        within._cache = _Cache(copy)  # noqa: SLF001
     dispatcher.within = within
     dispatcher.__class__ = _Called
     return within
