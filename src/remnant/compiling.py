@@ -35,6 +35,9 @@ _Compiled: TypeAlias = Any
 _Option: TypeAlias = Any
 _Decorator: TypeAlias = "Callable[[_Function], _Dispatcher]"
 
+_decorator: Final[_Option] = njit
+"""With the options that Numba's types do not know."""
+
 __all__ = ["LINKED", "LOCK", "compiled_once", "held"]
 
 _LINKING: Final = ("0.68.",)
@@ -117,7 +120,7 @@ def compiled_once(folder: str, **options: _Option) -> _Decorator:
         options: of Numba's decorator; with ``cache`` a kernel is looked for in the cache before it
             is compiled.
     """
-    decorate = njit(no_cfunc_wrapper=True, **options)
+    decorate = _decorator(no_cfunc_wrapper=True, **options)
 
     def decorate_and_share(function: _Function) -> _Dispatcher:
         dispatcher = decorate(function)

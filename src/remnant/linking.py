@@ -11,7 +11,7 @@ This reaches into Numba; who imports it sees to it that this is a version that i
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from numba import njit
 from numba.core import types
@@ -32,6 +32,9 @@ _Signature: TypeAlias = Any
 _State: TypeAlias = Any
 _Attribute: TypeAlias = Any
 
+_decorator: Final[_Attribute] = njit
+"""With the options that Numba's types do not know."""
+
 __all__ = ["link_within", "set_environments"]
 
 
@@ -48,7 +51,7 @@ class _Codegen:
         """Do nothing: there is no place yet that could hold it."""
 
 
-class _Linked(JITCodeLibrary):  # type: ignore[misc]
+class _Linked(JITCodeLibrary):
     """Code that waits for what calls it."""
 
     @property
@@ -74,7 +77,7 @@ class _Linked(JITCodeLibrary):  # type: ignore[misc]
 
 
 @register_pass(mutates_CFG=False, analysis_only=False)
-class _ChooseLibrary(LoweringPass):  # type: ignore[misc]
+class _ChooseLibrary(LoweringPass):
     _name = "remnant_choose_library"
 
     def __init__(self) -> None:
@@ -85,7 +88,7 @@ class _ChooseLibrary(LoweringPass):  # type: ignore[misc]
         return True
 
 
-class _Within(Compiler):  # type: ignore[misc]
+class _Within(Compiler):
     """Numba's compiler, with a library that is only linked."""
 
     def define_pipelines(self) -> list[Any]:
@@ -120,7 +123,7 @@ class _Target:
         return library
 
 
-class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
+class _Kept(CompileResultCacheImpl):
     def get_filename_base(self, fullname: str, abiflags: str) -> str:
         base: str = super().get_filename_base(fullname, abiflags)
         return f"{base}.linked"
@@ -130,11 +133,11 @@ class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
         return result._replace(target_context=target)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     _impl_class = _Kept
 
 
-class _Called(CPUDispatcher):  # type: ignore[misc]
+class _Called(CPUDispatcher):
     """What Python calls, and what to kernels is its other form."""
 
     @property
@@ -162,7 +165,7 @@ def link_within(dispatcher: _Dispatcher, **options: _Option) -> _Dispatcher:
     copy.__qualname__ = function.__qualname__
     copy.__module__ = function.__module__
     copy.__kwdefaults__ = function.__kwdefaults__
-    within: _Dispatcher = njit(
+    within = _decorator(
         pipeline_class=_Within, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
     )(copy)
     if isinstance(dispatcher._cache, FunctionCache):  # noqa: SLF001
