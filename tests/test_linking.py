@@ -105,5 +105,5 @@ def test_a_kernel_that_comes_from_another_process_has_no_other_form(tmp_path: Pa
         return value // 2
 
     once = shared(halved)
-    again = pickle.loads(pickle.dumps(once))  # noqa: S301 - made here
+    again = pickle.loads(pickle.dumps(once))
     assert again(10) == once(10) == 5
