@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import numba
+from numba import njit
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
 
@@ -30,9 +32,23 @@ _Function: TypeAlias = Any
 _Dispatcher: TypeAlias = Any
 _Signature: TypeAlias = Any
 _Compiled: TypeAlias = Any
+_Option: TypeAlias = Any
 _Decorator: TypeAlias = "Callable[[_Function], _Dispatcher]"
 
-__all__ = ["LOCK", "compiled_once", "held"]
+_decorator: Final[_Option] = njit
+"""With the options that Numba's types do not know."""
+
+__all__ = ["LINKED", "LOCK", "compiled_once", "held"]
+
+_LINKING: Final = ("0.68.",)
+"""The versions of Numba that ``linking`` was written for."""
+
+LINKED: Final[bool] = numba.__version__.startswith(_LINKING)
+"""Whether what kernels call is only linked to them; else Numba compiles each by itself, to the same
+results and in more time."""
+
+if LINKED:
+    from remnant.linking import link_within, set_environments
 
 LOCK: Final = ".lock"
 """How the names of the files end that stand for the right to compile a kernel."""
@@ -96,37 +112,44 @@ def _locked(file: int, patience: float) -> bool:
             return True
 
 
-def compiled_once(decorate: _Decorator, folder: str) -> _Decorator:
-    """Let each kernel be compiled by one process at a time.
+def compiled_once(folder: str, **options: _Option) -> _Decorator:
+    """Let each kernel be compiled by one process at a time, and what it calls be linked to it.
 
     Args:
-        decorate: Numba's decorator; what it makes of a function looks into the cache before it
-            compiles.
         folder: the folder of the cache; an empty name if there is none.
+        options: of Numba's decorator; with ``cache`` a kernel is looked for in the cache before it
+            is compiled.
     """
+    decorate = _decorator(no_cfunc_wrapper=True, **options)
 
     def decorate_and_share(function: _Function) -> _Dispatcher:
         dispatcher = decorate(function)
         # Without compilation Numba gives back the function as it is.
-        if folder and dispatcher is not function:
-            _share(dispatcher, function, Path(folder))
+        if dispatcher is not function:
+            if LINKED:
+                within = link_within(dispatcher, **options)
+                _share(within, function, folder, ".linked")
+            _share(dispatcher, function, folder, "")
         return dispatcher
 
     return decorate_and_share
 
 
-def _share(dispatcher: _Dispatcher, function: _Function, folder: Path) -> None:
+def _share(dispatcher: _Dispatcher, function: _Function, folder: str, form: str) -> None:
     compile_or_load = dispatcher.compile
     code = function.__code__
-    path = folder / f"{function.__module__}.{code.co_qualname}-{code.co_firstlineno}{LOCK}"
+    name = f"{function.__module__}.{code.co_qualname}-{code.co_firstlineno}{form}{LOCK}"
 
     def compile_alone(signature: _Signature) -> _Compiled:
         if isinstance(signature, tuple):
             signature = tuple(map(_without_value, signature))
         if isinstance(signature, tuple) and signature in dispatcher.overloads:
             return compile_or_load(signature)
-        with global_compiler_lock, held(path):
-            return compile_or_load(signature)
+        with global_compiler_lock, held(Path(folder, name)) if folder else nullcontext():
+            compiled = compile_or_load(signature)
+            if LINKED and not form:
+                set_environments(dispatcher, signature)
+            return compiled
 
     dispatcher.compile = compile_alone
 

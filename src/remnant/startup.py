@@ -26,6 +26,11 @@ _KERNEL_ROOMS: Final = (
 )  # fmt: skip
 """The folders of the package that hold kernels."""
 
+_CODE_SETTINGS: Final = (
+    "NUMBA_BOUNDSCHECK", "NUMBA_LOOP_VECTORIZE", "NUMBA_OPT", "NUMBA_SLP_VECTORIZE",
+)  # fmt: skip
+"""Settings that make other code of the same source; Numba's cache does not tell it apart."""
+
 _FOLDERS: Final = 3
 """Folders of compiled kernels that are kept: those of other versions that are still in use."""
 
@@ -83,6 +88,8 @@ def kernel_folder(cache: Path) -> str:
     """
     package = Path(__file__).parent
     state = hashlib.blake2b(digest_size=8)
+    for setting in _CODE_SETTINGS:
+        state.update(f"{setting}={os.environ.get(setting, '')}\n".encode())
     for room in _KERNEL_ROOMS:
         with os.scandir(package / room) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):

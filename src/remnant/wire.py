@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from numba import int64, njit
 
-from remnant.compiling import compiled_once
+from remnant.compiling import LINKED, compiled_once
 from remnant.startup import kernel_folder, without
 
 _CONFIG: Final[Any] = numba.config
@@ -91,9 +91,15 @@ if TYPE_CHECKING:
 else:
     # A kernel works on arrays that its caller made and cannot allocate. So Numba need not count
     # references to arrays, which would cost more than reading a message does.
-    kernel = compiled_once(njit(cache=True, nogil=True, _nrt=False), _CONFIG.CACHE_DIR)
-    compiled = compiled_once(njit(cache=True, nogil=True), _CONFIG.CACHE_DIR)
-    inlined = njit(cache=True, nogil=True, _nrt=False, inline="always")
+    kernel = compiled_once(_CONFIG.CACHE_DIR, cache=True, nogil=True, _nrt=False)
+    compiled = compiled_once(_CONFIG.CACHE_DIR, cache=True, nogil=True)
+    # Where kernels are linked, LLVM can do it, which takes a fraction of Numba's time: that reads
+    # and types the same lines again in each caller.
+    inlined = (
+        compiled_once(_CONFIG.CACHE_DIR, cache=True, nogil=True, _nrt=False, forceinline=True)
+        if LINKED
+        else njit(cache=True, nogil=True, _nrt=False, inline="always")
+    )
 
 
 def kernels_are_new() -> bool:

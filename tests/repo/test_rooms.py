@@ -26,6 +26,7 @@ ROOMS = (
 LEAVES = {
     "compiling",
     "errors",
+    "linking",
     "names",
     "schema",
     "settings",
