@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -119,7 +119,7 @@ def test_every_format_of_a_map_can_be_asked_for(run: Run, tmp_path: Path) -> Non
     # The figure of traffic needs no other option; without traffic it says so.
     path = tmp_path / "traffic.svg"
     run("map", "taken", "--format", "traffic-svg", "-o", path)
-    assert ElementTree.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")
+    assert ET.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")
     said = run("map", "taken", "--format", "traffic-png", code=1)
     assert "a picture is not printed" in said
     assert "--format traffic-png" in said

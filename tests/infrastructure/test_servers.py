@@ -18,7 +18,7 @@ from remnant.enrich.reference import Reference
 from remnant.infrastructure import led_to
 from remnant.infrastructure.pivot import TablePivots
 from remnant.infrastructure.registrations import Registrations, import_files
-from remnant.infrastructure.servers import Found, Server, servers
+from remnant.infrastructure.servers import servers
 from remnant.infrastructure.states import Evidence
 from remnant.infrastructure.unusable import SPECIAL
 from remnant.schema import ANSWERS
@@ -28,6 +28,8 @@ from remnant.windows import Window, iso
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from remnant.infrastructure.server import Found, Server
 
 START = datetime(2015, 4, 1, tzinfo=UTC)
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "AAAA": 28}

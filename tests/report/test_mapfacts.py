@@ -134,7 +134,9 @@ def test_networks_are_told_by_day_without_sources_and_all_else_by_second() -> No
     assert told == {"resolves_to": True, "asks": False}
     assert published(exact, 0) is exact
     # Without networks, too.
-    alone = exact.edges.filter(pa.array([str(t) != "asks" for t in exact.edges["type"].to_pylist()]))
+    alone = exact.edges.filter(
+        pa.array([str(t) != "asks" for t in exact.edges["type"].to_pylist()])
+    )
     (row,) = published(replace(exact, nodes=exact.nodes[:2], edges=alone), 10).edges.to_pylist()
     assert row["time_first"] == second
 
