@@ -124,7 +124,7 @@ def servers(
     rules += extra
     listed = [address for rule in rules if (address := _single(rule)) is not None]
     listed += addresses
-    led = walk(pivots, rules, Sinkhole.of(case), listed)
+    led = walk(pivots, rules, Sinkhole.of(case), listed, until=until)
     history = registrations.domains(sorted(set(led.zones.values())))
     codes = {} if responses is None else responses(list(led.rules))
     evidence = {
