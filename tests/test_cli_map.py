@@ -8,10 +8,13 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from remnant.cli import main
+from remnant.cli_map import MapFormat
+from remnant.report.mapexport import FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,6 +112,17 @@ def test_windows_and_rounds(run: Run) -> None:
     assert early["edges"] == [] or all(row["type"] == "below" for row in early["edges"])
     near = json.loads(run("map", "taken", "--hops", "1", "--format", "json"))
     assert "hidden.org" not in {row["value"] for row in near["nodes"]}
+
+
+def test_every_format_of_a_map_can_be_asked_for(run: Run, tmp_path: Path) -> None:
+    assert set(FORMATS) <= {format_.value for format_ in MapFormat}
+    # The figure of traffic needs no other option; without traffic it says so.
+    path = tmp_path / "traffic.svg"
+    run("map", "taken", "--format", "traffic-svg", "-o", path)
+    assert ET.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")
+    said = run("map", "taken", "--format", "traffic-png", code=1)
+    assert "a picture is not printed" in said
+    assert "--format traffic-png" in said
 
 
 @pytest.mark.parametrize(

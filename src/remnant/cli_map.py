@@ -49,6 +49,8 @@ class MapFormat(StrEnum):
     MISP = "misp"
     SVG = "svg"
     PNG = "png"
+    TRAFFIC_SVG = "traffic-svg"
+    TRAFFIC_PNG = "traffic-png"
 
 
 class CandidateKind(StrEnum):
@@ -68,6 +70,7 @@ class Over(StrEnum):
 
 
 _PRINTED: Final = {MapFormat.TABLE: Format.TABLE, MapFormat.JSON: Format.JSON}
+_TRAFFIC: Final = frozenset({MapFormat.TRAFFIC_SVG, MapFormat.TRAFFIC_PNG})
 _HUBS: Final = 20
 _NAMED: Final = frozenset({"name", "domain", "name_server", "mail_exchanger"})
 _CANDIDATE: Final = ("score", "kind", "value", "reasons")
@@ -145,6 +148,7 @@ def map_case(
     loaded = open_library(settings).get(case)
     if layout:
         output = MapFormat.VIEWER
+    traffic = traffic or output in _TRAFFIC
     if over is not None and not traffic:
         raise typer.BadParameter("it goes with --traffic", param_hint="--over")
     listed = "--candidates" * candidates or "--flux" * flux or "--over" * (over is not None)
@@ -197,10 +201,11 @@ def _check(output: MapFormat, file: Path | None, *, listed: str) -> None:
         raise RemnantError(
             "the file needs a format",
             got=f"--format {output.value}",
-            expected="viewer, graphml, gexf, stix, misp, csv, svg or png",
+            expected="viewer, graphml, gexf, stix, misp, csv, svg, png, traffic-svg or traffic-png",
         )
-    if output is MapFormat.PNG and file is None:
-        raise RemnantError("a picture is not printed", got="--format png", expected="-o FILE")
+    if output in {MapFormat.PNG, MapFormat.TRAFFIC_PNG} and file is None:
+        got = f"--format {output.value}"
+        raise RemnantError("a picture is not printed", got=got, expected="-o FILE")
 
 
 def _window(since: str | None, until: str | None) -> Window | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from remnant.cases.model import Case
     from remnant.infrastructure.resolving import Answer, Resolver
-    from remnant.infrastructure.servers import Found, Server
+    from remnant.infrastructure.server import Found, Server
     from remnant.settings import Settings
     from remnant.store import Store
 
@@ -189,7 +189,7 @@ def servers(
 
     From passive DNS and imported registration data; nothing is ever connected to a listed server.
     """
-    from remnant.infrastructure.servers import COLUMNS
+    from remnant.infrastructure.server import COLUMNS
     from remnant.windows import parse_time
 
     settings = open_settings()
@@ -249,7 +249,7 @@ def _text(shown: Sequence[Server], found: Found, *, simulated: bool) -> str:
     """Return the list for reading: a table for each who is to be asked."""
     from itertools import groupby
 
-    from remnant.infrastructure.servers import COLUMNS
+    from remnant.infrastructure.server import COLUMNS
     from remnant.report.text import render
 
     living = sum(one.alive for one in found.servers)

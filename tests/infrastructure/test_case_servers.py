@@ -14,7 +14,7 @@ from stored import Stored, home, opened
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from remnant.infrastructure.servers import Server
+    from remnant.infrastructure.server import Server
 
 
 @pytest.fixture(scope="module")

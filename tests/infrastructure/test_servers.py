@@ -18,7 +18,7 @@ from remnant.enrich.reference import Reference
 from remnant.infrastructure import led_to
 from remnant.infrastructure.pivot import TablePivots
 from remnant.infrastructure.registrations import Registrations, import_files
-from remnant.infrastructure.servers import Found, Server, servers
+from remnant.infrastructure.servers import servers
 from remnant.infrastructure.states import Evidence
 from remnant.infrastructure.unusable import SPECIAL
 from remnant.schema import ANSWERS
@@ -28,6 +28,8 @@ from remnant.windows import Window, iso
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from remnant.infrastructure.server import Found, Server
 
 START = datetime(2015, 4, 1, tzinfo=UTC)
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "AAAA": 28}
@@ -300,8 +302,41 @@ def test_what_is_left_out_is_said(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert "203.0.113.9" in by_value(found)
     assert "203.0.113.10" not in by_value(found)
     assert found.left_out == (
-        "8 names; those seen longest ago", "20 records of names that have more than 10",
-    )  # fmt: skip
+        "8 names; of those seen, the ones seen longest ago",
+        "20 records of names that have more than 10",
+    )
+
+
+def test_a_flood_of_names_hides_no_other_server(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can have any number of names below a zone looked up."""
+    monkeypatch.setattr(led_to, "MOST_NAMES", 6)
+    flood: list[Record] = [(0, 100, f"n{i}.bad.example", "A", "203.0.113.7") for i in range(30)]
+    found = listing(store, *flood, (0, 90, "panel.bad.example", "A", "203.0.113.8"))
+    assert {"203.0.113.7", "203.0.113.8"} <= by_value(found).keys()
+    assert len([one for one in found.servers if one.kind == "name"]) == 6
+
+
+def test_what_came_after_the_window_decides_on_no_name(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(led_to, "MOST_NAMES", 6)
+    server = "203.0.113.7"
+    later: list[Record] = [(60, 100 + i, f"n{i}.bad.example", "A", server) for i in range(9)]
+    found = listing(
+        store, *later, (0, 50, "then.bad.example", "A", server), until=START + timedelta(days=55)
+    )
+    assert by_value(found)["then.bad.example"].state == "resolving"
+
+
+def test_of_too_many_written_names_those_never_seen_go_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(led_to, "MOST_NAMES", 2)
+    found = listing(store, (0, 100, "evil.example", "A", "203.0.113.7"))
+    assert "203.0.113.7" in by_value(found)
+    assert "never seen" in found.left_out[0]
 
 
 def test_aliases_that_multiply_are_bounded(store: Store) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -96,9 +97,48 @@ def test_few_queries_are_not_published_nor_when_few_clients_asked() -> None:
 
     rows = shown.edges.to_pylist()
     assert [(row["count"], row["clients"]) for row in rows] == [(100, 50), (27, None)]
-    assert [row["time_first"].hour for row in rows] == [13, 0]
+    assert {(row[n].hour, row[n].minute) for row in rows for n in ("time_first", "time_last")} == {
+        (0, 0)
+    }
     (together,) = (r for r in shown.nodes.to_pylist() if r["value"].startswith("networks"))
     assert together["degree"] == 2
+
+
+def test_networks_are_told_by_day_without_sources_and_all_else_by_second() -> None:
+    """An exact time and the network's own logs would name one client."""
+    sketch = Sketch()
+    name = sketch.node("name", "c2.example", seed=True)
+    address = sketch.node("address", "203.0.113.7")
+    network = sketch.node("client_network", "AS64500")
+    sketch.edge(name, address, "resolves_to", count=90)
+    sketch.edge(network, name, "asks", clients=50, count=100)
+    graph = sketch.graph()
+
+    def late(table: pa.Table) -> pa.Table:
+        for column in ("time_first", "time_last"):
+            index = table.schema.get_field_index(column)
+            field = table.schema.field(index)
+            time = datetime(2015, 4, 8, 13, 7, 5, 123_456, UTC)
+            table = table.set_column(index, field, pa.array([time] * table.num_rows, field.type))
+        return table
+
+    exact = replace(graph, nodes=late(graph.nodes), edges=late(graph.edges))
+    shown = published(exact, 10)
+    day, second = datetime(2015, 4, 8, tzinfo=UTC), datetime(2015, 4, 8, 13, 7, 5, tzinfo=UTC)
+    for column in ("time_first", "time_last"):
+        assert shown.nodes[column].to_pylist() == [second, second, day]
+        assert dict(
+            zip(shown.edges["type"].to_pylist(), shown.edges[column].to_pylist(), strict=True)
+        ) == {"resolves_to": second, "asks": day}
+    told = {str(row["type"]): bool(row["sources"]) for row in shown.edges.to_pylist()}
+    assert told == {"resolves_to": True, "asks": False}
+    assert published(exact, 0) is exact
+    # Without networks, too.
+    alone = exact.edges.filter(
+        pa.array([str(t) != "asks" for t in exact.edges["type"].to_pylist()])
+    )
+    (row,) = published(replace(exact, nodes=exact.nodes[:2], edges=alone), 10).edges.to_pylist()
+    assert row["time_first"] == second
 
 
 @given(

@@ -79,8 +79,11 @@ class Answers:
             # Where records hardly repeat, to add them up is left to the store, which puts them in
             # order anyway; now and then it is tried again.
             self._spills += 1
-            tried = self._repeat or self._spills % _TRIED_EACH == 0
-            if not tried or _differ(parts):
+            if not self._repeat and self._spills % _TRIED_EACH:
+                self._spill(place)
+                return
+            self._repeat = not _differ(parts)
+            if not self._repeat:
                 self._spill(place)
                 return
             parts[:] = [_added(parts)]
@@ -131,11 +134,12 @@ class Answers:
 
 
 def _differ(parts: Sequence[pa.Table]) -> bool:
-    """Return whether most records differ for sure: their names do, or their data."""
+    """Return whether most records differ: their names do, or their data."""
+    from remnant.collate.differing import distinct_about  # noqa: PLC0415 - few sources need it
+
     table = pa.concat_tables(parts)
     return any(
-        pc.count_distinct(table[name]).as_py() >= _REPEATING * len(table)
-        for name in ("rrname", "rdata")
+        distinct_about(table[name]) >= _REPEATING * len(table) for name in ("rrname", "rdata")
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from remnant.infrastructure.pivots import StoredPivots
 from remnant.infrastructure.registrations import Registrations
 from remnant.infrastructure.responses import observed, resolved
-from remnant.infrastructure.servers import ALIVE_DAYS, servers
+from remnant.infrastructure.server import ALIVE_DAYS
+from remnant.infrastructure.servers import servers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from remnant.cases.model import Case
     from remnant.enrich.reference import Reference
-    from remnant.infrastructure.servers import Found
+    from remnant.infrastructure.server import Found
     from remnant.infrastructure.states import Evidence
     from remnant.store import Store, View
 

@@ -22,6 +22,8 @@ from remnant.infrastructure.listed import LISTS, listed
 from remnant.infrastructure.pivot import AAAA, CNAME, NS, RECORDS, A
 from remnant.infrastructure.states import Evidence, State
 from remnant.infrastructure.unusable import SPECIAL
+from remnant.schema import TIME
+from remnant.windows import to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_NAMES", "MOST_OF_ONE", "Led", "Row", "Sinkhole", "walk"]
 
 MOST_NAMES: Final = 20_000
-"""Names that are listed: the written ones first, then those seen last."""
+"""Names that are listed: those written, of each server the one seen last, the others seen last."""
 
 MOST_OF_ONE: Final = 400
 """Records of one owner that are looked at, those seen last."""
@@ -179,7 +181,12 @@ class Led:
 
 
 def walk(
-    pivots: Pivots, rules: Sequence[Rule], sinkhole: Sinkhole, listed: Sequence[str] = ()
+    pivots: Pivots,
+    rules: Sequence[Rule],
+    sinkhole: Sinkhole,
+    listed: Sequence[str] = (),
+    *,
+    until: datetime | None = None,
 ) -> Led:
     """Return where the names of some rules led.
 
@@ -188,6 +195,8 @@ def walk(
         rules: of one case. Written names are always listed, generated ones if they led somewhere.
         sinkhole: the case's own.
         listed: addresses that are listed themselves, whatever names lead there.
+        until: end of the window: what was seen later is no reason to list a name rather than
+            another one; ``None``: there is none.
     """
     left_out: list[str] = []
     bases = [rule.text[2:] for rule in rules if rule.kind == "below"]
@@ -197,9 +206,8 @@ def walk(
     under = pivots.below(_texts(bases)).records if bases else RECORDS.empty_table()
     covered = _covered(under)
     table = _typed(_distinct([own, under]), _LEADS)
-    last = _last_seen(table)
     written = [name for name, rule in {**exact, **below}.items() if rule.valid_from is None]
-    names = _chosen(written, last, left_out)
+    names = _chosen(written, table, until, left_out)
     table = table.filter(pc.is_in(table["rrname"], value_set=_texts(names)))
     records = _by_owner(table, left_out)
     _follow(pivots, records, left_out)
@@ -220,14 +228,55 @@ def walk(
     return Led(listing, zones, records, delegations, hosts, whose, degrees, there, left_out)
 
 
-def _chosen(written: Sequence[str], last: dict[str, Any], left_out: list[str]) -> list[str]:
-    names = list(dict.fromkeys(written))
-    known = set(names)
-    seen = sorted((name for name in last if name not in known), key=lambda n: (last[n], n))
-    names += reversed(seen)
+def _chosen(
+    written: Sequence[str], table: pa.Table, until: datetime | None, left_out: list[str]
+) -> list[str]:
+    """Return the names that are listed, at most ``MOST_NAMES``.
+
+    The list is about servers that live, so what was seen longest ago is left out first. But anybody
+    can ask for any number of names below a zone: so that those of one server do not crowd out
+    another, of each address or alias the name that was seen there last comes before all others.
+
+    Args:
+        written: names that are listed whether they were seen or not, while there is room.
+        table: records of the names.
+        until: see ``walk``.
+        left_out: takes what was left out, for people.
+    """
+    last: dict[str, int] = {}
+    there: dict[str, tuple[int, str]] = {}
+    for name, data, time in _seen(table, until):
+        last[name] = max(time, last.get(name, time))
+        there[data] = max((time, name), there.get(data, (time, name)))
+    latest = {name for _, name in there.values()}
+    few = len(set(written)) <= MOST_NAMES
+    first = dict.fromkeys(written) if few else {name: None for name in written if name in last}
+
+    def order(name: str) -> tuple[bool, bool, int, str]:
+        return name in first, name in latest, last[name], name
+
+    names = list(first) if few else []
+    names += sorted((name for name in last if not few or name not in first), key=order)[::-1]
+    names += [name for name in dict.fromkeys(written) if name not in last and name not in first]
     if len(names) > MOST_NAMES:
-        left_out.append(f"{len(names) - MOST_NAMES:,} names; those seen longest ago")
+        never = sum(name not in last for name in names[MOST_NAMES:])
+        words = [f"{len(names) - MOST_NAMES:,} names"]
+        words += [f"{never:,} of them never seen"] if never else []
+        left_out.append("; ".join([*words, "of those seen, the ones seen longest ago"]))
     return names[:MOST_NAMES]
+
+
+def _seen(table: pa.Table, until: datetime | None) -> Iterator[tuple[str, str, int]]:
+    """Yield owner, data, and when they were last seen (UTC microseconds) before a time, if ever."""
+    if until is not None:
+        table = table.filter(pc.less(table["time_first"], pa.scalar(until, TIME)))
+    found: Any = table.group_by(["rrname", "rdata"]).aggregate([("time_last", "max")])
+    times = found["time_last_max"].cast(pa.int64()).to_pylist()
+    most = max(times, default=0) if until is None else to_us(until)
+    for name, data, time in zip(
+        found["rrname"].to_pylist(), found["rdata"].to_pylist(), times, strict=True
+    ):
+        yield name, data, min(time, most)
 
 
 def _follow(pivots: Pivots, records: dict[str, list[Row]], left_out: list[str]) -> None:
@@ -273,12 +322,6 @@ def _covered(under: pa.Table) -> dict[str, str]:
     for name, key in zip(pairs["rrname"].to_pylist(), pairs["key"].to_pylist(), strict=True):
         zones[name] = max(zones.get(name, ""), key, key=lambda zone: (len(zone), zone))
     return zones
-
-
-def _last_seen(table: pa.Table) -> dict[str, Any]:
-    found: Any = table.group_by("rrname").aggregate([("time_last", "max")])
-    times = found["time_last_max"].cast(pa.int64()).to_pylist()
-    return dict(zip(found["rrname"].to_pylist(), times, strict=True))
 
 
 def _by_owner(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remnant.infrastructure.graph import Graph
     from remnant.infrastructure.layout import Arrangement
     from remnant.infrastructure.rank import Candidate
-    from remnant.infrastructure.servers import Server
+    from remnant.infrastructure.server import Server
     from remnant.settings import Settings
     from remnant.store import Store, View
     from remnant.windows import Window

@@ -110,15 +110,22 @@ def published(graph: Graph, minimum: int) -> Graph:
     the next smallest is hidden with it, for the rest of the total would tell its count. Where
     edges of a network that stays have fewer clients, those are left out too. Edges with fewer than
     ``minimum`` queries are left out, and where that would be one edge of a name the next smallest
-    too; of those without clients only the days are told.
+    too.
+
+    The first and the last query of a network are each of one client: whoever has the network's own
+    logs finds it by the exact time. So of client networks only the days (UTC) are told, and no
+    sources, which say the same by their file. All other times are whole seconds, as passive DNS is
+    exchanged: a microsecond would name one message.
 
     Args:
         graph: the map.
         minimum: 0 or 1 hides nothing.
     """
-    networks = np.flatnonzero(np.array(graph.kinds) == "client_network")
-    if minimum < 2 or not networks.size:
+    if minimum < 2:
         return graph
+    networks = np.flatnonzero(np.array(graph.kinds) == "client_network")
+    if not networks.size:
+        return replace(graph, nodes=_rounded(graph.nodes), edges=_rounded(graph.edges))
     clients = np.zeros(len(graph), np.int64)
     asks: Any = graph.edges["clients"]
     asked = np.asarray(pc.fill_null(asks, 0).to_numpy(), np.int64)
@@ -130,26 +137,47 @@ def published(graph: Graph, minimum: int) -> Graph:
     nodes, edges = graph.nodes, _without_small(graph.edges, asked, minimum)
     if small.size:
         nodes, edges = _together(nodes, edges, small)
-    return replace(graph, nodes=nodes, edges=_without_few_queries(edges, minimum))
+    edges = _without_few_queries(edges, minimum)
+    return replace(
+        graph,
+        nodes=_rounded(nodes, _is(nodes["kind"], "client_network")),
+        edges=_rounded(_without_sources(edges), _is(edges["type"], "asks")),
+    )
+
+
+def _is(column: pa.ChunkedArray[Any], word: str) -> Any:  # noqa: ANN401 - Arrow
+    return pc.equal(column.cast(pa.string()), pa.scalar(word))
+
+
+def _rounded(table: pa.Table, days: Any = None) -> pa.Table:  # noqa: ANN401 - Arrow
+    """Return nodes or edges with times down to whole seconds, those of some rows to days."""
+    for name in ("time_first", "time_last"):
+        times: Any = pc.floor_temporal(table[name], unit="second")
+        if days is not None:
+            times = pc.if_else(days, pc.floor_temporal(table[name], unit="day"), times)
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, table.schema.field(name), times)
+    return table
+
+
+def _without_sources(edges: pa.Table) -> pa.Table:
+    """Return edges, those of client networks without sources."""
+    index = edges.schema.get_field_index("sources")
+    field = edges.schema.field(index)
+    nothing: Any = pa.array([[]], field.type)[0]
+    kept: Any = pc.if_else(_is(edges["type"], "asks"), nothing, edges["sources"])
+    return edges.set_column(index, field, kept)
 
 
 def _without_few_queries(edges: pa.Table, minimum: int) -> pa.Table:
-    """Return the edges without those of few queries; the times of few clients as days."""
-    asks: Any = pc.equal(edges["type"].cast(pa.string()), pa.scalar("asks"))
+    """Return the edges without those of few queries."""
+    asks: Any = _is(edges["type"], "asks")
     asking = np.flatnonzero(asks.to_numpy(zero_copy_only=False))
     kept = np.ones(edges.num_rows, np.bool_)
     heads = np.asarray(edges["head"].to_numpy())[asking]
     counts = np.asarray(edges["count"].to_numpy(), np.int64)[asking]
     kept[asking[_few(heads, counts, minimum)]] = False
-    edges = edges.filter(pa.array(kept))
-    asks = pc.equal(edges["type"].cast(pa.string()), pa.scalar("asks"))
-    hidden = pc.and_(asks, pc.is_null(edges["clients"]))
-    for name in ("time_first", "time_last"):
-        days: Any = pc.floor_temporal(edges[name], unit="day")
-        index = edges.schema.get_field_index(name)
-        column: Any = pc.if_else(hidden, days, edges[name])
-        edges = edges.set_column(index, edges.schema.field(name), column)
-    return edges
+    return edges.filter(pa.array(kept))
 
 
 def _few(
@@ -194,9 +222,8 @@ def _together(
     told: dict[str, Any] = {"value": _HIDDEN, "label": f"{small.size:,} {_HIDDEN}"}
     told |= {"asn": None, "country": None}
     rows = nodes.take(small)
-    for name, end in (("time_first", pc.min), ("time_last", pc.max)):
-        days: Any = pc.floor_temporal(rows[name], unit="day")
-        told[name] = end(days).as_py()
+    told |= {"time_first": pc.min(rows["time_first"]).as_py()}
+    told |= {"time_last": pc.max(rows["time_last"]).as_py()}
     told["hop"] = pc.min(rows["hop"]).as_py()
     asked = np.asarray(edges["head"].to_numpy())[np.isin(edges["tail"].to_numpy(), small)]
     told["degree"] = int(np.unique(asked).size)

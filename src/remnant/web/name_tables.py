@@ -176,7 +176,7 @@ class Tables:
         """Return a page of servers in the order of ``infrastructure.servers``: whom to ask first.
 
         Args:
-            kinds: of ``infrastructure.servers.Kind``; none: all.
+            kinds: of ``infrastructure.server.Kind``; none: all.
             state: one state; ``None``: any.
             alive: only those that live, or only the others.
             text: what stands in the server's value or in whom to ask.
