@@ -153,8 +153,10 @@ def _working(verdict: Mapping[str, Any] | None, *, has_traffic: bool) -> Answer:
     rate = verdict["rate_per_day"]
     if rate["value"] is None:
         detail = "No trend could be fitted."
+    elif verdict["state"] == "cannot_tell":
+        detail = f"Fitted {_pace(rate)}; what keeps the verdict open stands in its evidence."
     elif life["value"] is None:
-        detail = f"It does not fall: {wording.rate(rate['value'])} a day."
+        detail = f"It does not fall: {_pace(rate)}."
     else:
         detail = (
             f"Halves every {wording.number(life['value'])} days "
@@ -171,6 +173,21 @@ def _working(verdict: Mapping[str, Any] | None, *, has_traffic: bool) -> Answer:
         "cannot_tell": "Cannot tell yet",
     }.get(verdict["state"], wording.legible(title, 40))
     return Answer(key="working", question=question, short=short, detail=detail, method=method)
+
+
+def _pace(rate: Mapping[str, Any]) -> str:
+    """Return how fast it falls or grows, in words that say which of the two, with the interval."""
+    value, low, high = rate["value"], rate["low"], rate["high"]
+    words = f"{wording.rate(abs(value))} {'less' if value > 0 else 'more'} a day"
+    if low is None or high is None:
+        return words
+    # A decline is counted upwards; people read growth with a plus.
+    ends = (wording.rate(end) for end in (high, low))
+    least, most = (
+        text[1:] if text.startswith("\u2212") else f"\u2212{text}" if text != "0.00 %" else text
+        for text in ends
+    )
+    return f"{words} (95 % interval {least} to {most})"
 
 
 def _sure(
