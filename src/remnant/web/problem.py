@@ -85,8 +85,14 @@ def answer(
     return JSONResponse(body, status_code=problem.status, headers=dict(headers or {}))
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of an application have the one shape."""
+def install(app: FastAPI, always: Mapping[str, str]) -> None:
+    """Let every error of an application have the one shape.
+
+    Args:
+        app: the application.
+        always: headers of every answer. That of an error nobody foresaw is written outside of all
+            layers that would add them.
+    """
 
     @app.exception_handler(RemnantError)
     def _known(request: Request, error: RemnantError) -> Response:
@@ -127,6 +133,5 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _unknown(request: Request, error: Exception) -> Response:
         _LOG.error("%s: %s", printable(request.url.path), type(error).__name__, exc_info=error)
-        return answer(
-            request, Problem(status=500, what="the server failed", hint="its log has the reason")
-        )
+        problem = Problem(status=500, what="the server failed", hint="its log has the reason")
+        return answer(request, problem, {**always, "cache-control": "no-store"})

@@ -111,6 +111,17 @@ def test_an_owner_sees_others_networks_as_published(owner: TestClient) -> None:
     assert owner.get(f"{CASE}/countries/DE/curve.csv").status_code == 403
 
 
+@pytest.mark.parametrize("days", [{}, {"since": "2015-04-10", "until": "2015-04-11"}])
+def test_an_owner_cannot_work_out_the_total_from_own_numbers(
+    owner: TestClient, analyst: TestClient, days: dict[str, str]
+) -> None:
+    # The exact own count over its exact share would be the count of all, and less the own: others'.
+    path = f"{CASE}/networks/{SMALL}.json"
+    assert [row["share"] for row in owner.get(path, params=days).json()["rows"]] == [None]
+    assert owner.get(f"{CASE}/networks.json").json()["own"][0]["share"] is None
+    assert analyst.get(path).json()["rows"][0]["share"] > 0
+
+
 def test_the_public_sees_no_prefix_and_no_small_network(public: TestClient) -> None:
     assert public.get(f"{CASE}/prefixes/198.51.100.0/24.json").status_code == 403
     assert public.get(f"{CASE}/clients.json").status_code == 403

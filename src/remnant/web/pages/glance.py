@@ -218,7 +218,7 @@ def _sure(
         short=short,
         detail=" ".join(parts),
         method="/method/verdict",
-        more="#rests",
+        more=None if verdict is None else "#rests",
         more_title="What it rests on",
     )
 
