@@ -47,8 +47,9 @@ class PlaceRow(BaseModel):
 
     ``clients_a_day`` is the mean of the distinct clients of each covered day in the window;
     ``clients`` are distinct over the whole window, null where that is not worked out. ``share`` is
-    that of all client-days, for those who see every number. ``first_week`` and ``last_week`` are mean clients a day in the first
-    and last seven covered days after the takedown; ``change`` is the relative change between them.
+    that of all client-days, for those who see every number. ``first_week`` and ``last_week`` are
+    mean clients a day in the first and last seven covered days after the takedown; ``change`` is
+    the relative change between them.
     ``decline`` is the fall per day on the log scale with the limits of its interval, ``half_life``
     the days of it; a null upper limit with a state is infinite. ``state`` is what the rules of the
     verdict say of the place alone. ``hidden`` names the counts that are not published, and why.
