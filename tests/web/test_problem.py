@@ -30,3 +30,10 @@ def test_an_error_that_nobody_foresaw_carries_the_headers_of_every_answer(
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
         assert "ZeroDivision" not in answer.text
+
+
+def test_what_was_too_long_does_not_come_back(tmp_path: Path) -> None:
+    with guarding(bare(tmp_path), public=True) as site:
+        answer = site.client.get("/search.json", params={"q": "x" * 50_000})
+        assert answer.status_code == 422
+        assert answer.json()["error"]["got"] == "x" * 200

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["RESPONSES", "Error", "Problem", "install", "wants_html"]
 
 _LOG: Final = logging.getLogger(__name__)
+_ECHOED: Final = 200
 
 
 class Problem(BaseModel):
@@ -125,7 +126,8 @@ def install(app: FastAPI, always: Mapping[str, str]) -> None:
             status=422,
             what="a parameter is not valid",
             where=printable(".".join(str(part) for part in first.get("loc", ()))),
-            got=printable(str(first.get("input", ""))),
+            # A text that was refused for its length is not sent back at that length.
+            got=printable(str(first.get("input", ""))[:_ECHOED]),
             expected=str(first.get("msg", "")),
         )
         return answer(request, problem)

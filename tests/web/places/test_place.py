@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from remnant.web.access.viewer import Role, Viewer
 from web.places.conftest import BIG, DAYS, OTHER, OWNER, SIX, SMALL, said
 
 if TYPE_CHECKING:
@@ -113,12 +114,14 @@ def test_an_owner_sees_others_networks_as_published(owner: TestClient) -> None:
 
 @pytest.mark.parametrize("days", [{}, {"since": "2015-04-10", "until": "2015-04-11"}])
 def test_an_owner_cannot_work_out_the_total_from_own_numbers(
-    owner: TestClient, analyst: TestClient, days: dict[str, str]
+    as_viewer: Any, days: dict[str, str]
 ) -> None:
     # The exact own count over its exact share would be the count of all, and less the own: others'.
     path = f"{CASE}/networks/{SMALL}.json"
+    owner = as_viewer(OWNER)
     assert [row["share"] for row in owner.get(path, params=days).json()["rows"]] == [None]
     assert owner.get(f"{CASE}/networks.json").json()["own"][0]["share"] is None
+    analyst = as_viewer(Viewer("ann", Role.ANALYST))
     assert analyst.get(path).json()["rows"][0]["share"] > 0
 
 

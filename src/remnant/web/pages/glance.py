@@ -24,6 +24,7 @@ __all__ = ["Answer", "glance"]
 
 _LATER: Final = "being worked out"
 _TOP: Final = 3
+_MINUS: Final = "\u2212"
 
 
 class Answer(BaseModel):
@@ -52,6 +53,7 @@ def glance(
     curves: Sequence[Curve],
     joined: Mapping[str, Any] | None,
     joined_known: bool,
+    has_traffic: bool,
     tabs: Sequence[str],
 ) -> list[Answer]:
     """Return the six answers.
@@ -65,21 +67,25 @@ def glance(
         curves: online and requests; empty without traffic.
         joined: counts of the map; null where none is known.
         joined_known: whether that null is final.
+        has_traffic: whether anything was read; what the public sees of it may still be made.
         tabs: pages that the viewer may open.
     """
     place, names = f"/cases/{case}/networks", f"/cases/{case}/map"
     return [
-        _still(told, curves),
+        _still(told, curves, has_traffic=has_traffic),
         _since(takedown, days_since, curves),
-        _working(verdict, has_traffic=bool(curves)),
+        _working(verdict, has_traffic=has_traffic),
         _sure(verdict, told, curves),
-        _where(told, curves, place if place in tabs else None),
+        _where(told, place if place in tabs else None, has_traffic=has_traffic),
         _joined(joined, names if names in tabs else None, known=joined_known),
     ]
 
 
-def _still(told: Mapping[str, Any], curves: Sequence[Curve]) -> Answer:
+def _still(told: Mapping[str, Any], curves: Sequence[Curve], *, has_traffic: bool) -> Answer:
     question, method = "Is it still there?", "/method/online_hosts"
+    if not curves and has_traffic:
+        later = f"The numbers are {_LATER}."
+        return Answer(key="still", question=question, short="Not known yet", detail=later)
     if not curves:
         return Answer(key="still", question=question, short="Cannot tell yet", detail="No data.")
     measure = _measure(told, "online_hosts")
@@ -178,16 +184,22 @@ def _working(verdict: Mapping[str, Any] | None, *, has_traffic: bool) -> Answer:
 def _pace(rate: Mapping[str, Any]) -> str:
     """Return how fast it falls or grows, in words that say which of the two, with the interval."""
     value, low, high = rate["value"], rate["low"], rate["high"]
-    words = f"{wording.rate(abs(value))} {'less' if value > 0 else 'more'} a day"
+    words = f"{_size(value)} {'less' if value > 0 else 'more'} a day"
     if low is None or high is None:
         return words
-    # A decline is counted upwards; people read growth with a plus.
-    ends = (wording.rate(end) for end in (high, low))
-    least, most = (
-        text[1:] if text.startswith("\u2212") else f"\u2212{text}" if text != "0.00 %" else text
-        for text in ends
-    )
+    # A decline is counted upwards; people read less with a minus and more with a plus.
+    least, most = (_signed(end) for end in (high, low))
     return f"{words} (95 % interval {least} to {most})"
+
+
+def _signed(decline: float) -> str:
+    sign = "" if not decline else _MINUS if decline > 0 else "+"
+    return f"{sign}{_size(decline)}"
+
+
+def _size(decline: float) -> str:
+    """Return the share that goes or comes each day, without its sign."""
+    return wording.rate(decline).removeprefix(_MINUS)
 
 
 def _sure(
@@ -223,11 +235,11 @@ def _sure(
     )
 
 
-def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -> Answer:
+def _where(told: Mapping[str, Any], more: str | None, *, has_traffic: bool) -> Answer:
     question = "Where is it?"
     title = "Networks and countries"
     if not told:
-        later = f"Countries and networks are {_LATER}." if curves else "No data."
+        later = f"Countries and networks are {_LATER}." if has_traffic else "No data."
         return Answer(
             key="where",
             question=question,
