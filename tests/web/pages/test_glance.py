@@ -7,13 +7,18 @@ import pytest
 from remnant.web.pages.glance import Answer, glance
 
 
-def answers(verdict: dict[str, Any] | None, *, has_traffic: bool = True) -> dict[str, Answer]:
+def answers(
+    verdict: dict[str, Any] | None,
+    *,
+    has_traffic: bool = True,
+    told: dict[str, Any] | None = None,
+) -> dict[str, Answer]:
     found = glance(
         "case",
         takedown=None,
         days_since=None,
         verdict=verdict,
-        told={},
+        told=told or {},
         curves=[],
         joined=None,
         joined_known=True,
@@ -66,3 +71,24 @@ def test_what_is_still_being_worked_out_is_not_called_no_data() -> None:
 def test_what_a_verdict_rests_on_is_linked_where_there_is_one() -> None:
     assert answers(None)["sure"].more is None
     assert answers(verdict("growing", -0.01, None, None))["sure"].more == "#rests"
+
+
+@pytest.mark.parametrize(
+    ("codes", "short", "detail"),
+    [
+        ([None], "Countries not known", "No reference data says"),
+        (["DE", None], "Most in Germany, unknown", "2 countries, 1 network in all."),
+    ],
+)
+def test_where_says_when_nothing_tells_countries(
+    codes: list[str | None], short: str, detail: str
+) -> None:
+    told = {
+        "intake": {"covered_days": 1, "gap_days": 0},
+        "countries": [{"code": code, "pulse": {"mean": 2}} for code in codes],
+        "countries_total": len(codes),
+        "networks_total": 1,
+    }
+    where = answers(None, told=told)["where"]
+    assert where.short == short
+    assert detail in where.detail

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from remnant.report import wording
-from remnant.report.lands import name_of
+from remnant.report.lands import UNKNOWN, name_of
 from remnant.windows import Window, parse_time
 
 if TYPE_CHECKING:
@@ -258,13 +258,24 @@ def _where(told: Mapping[str, Any], more: str | None, *, has_traffic: bool) -> A
             more=more,
             more_title=title,
         )
+    if not any(row["code"] and row["code"] != UNKNOWN for row in rows):
+        return Answer(
+            key="where",
+            question=question,
+            short="Countries not known",
+            detail="No reference data says where the addresses are; settings.toml names such files "
+            "under [reference].",
+            method="/method/places",
+            more=more,
+            more_title=title,
+        )
     top = ", ".join(name_of(row["code"]) for row in rows[:_TOP])
     sizes = ", ".join(
         f"{name_of(row['code'])} {_count(row['pulse']['mean'])}" for row in rows[:_TOP]
     )
     detail = (
-        f"Clients a day: {sizes}. {wording.number(told['countries_total'])} countries, "
-        f"{wording.number(told['networks_total'])} networks in all."
+        f"Clients a day: {sizes}. {_many(told['countries_total'], 'country', 'countries')}, "
+        f"{_many(told['networks_total'], 'network', 'networks')} in all."
     )
     return Answer(
         key="where",
@@ -311,6 +322,10 @@ def _measure(told: Mapping[str, Any], quantity: str) -> Mapping[str, Any] | None
             found: Mapping[str, Any] = measure
             return found
     return None
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{wording.number(count)} {one if count == 1 else more}"
 
 
 def _count(count: object) -> str:
