@@ -47,3 +47,25 @@ def test_exposure_is_divided_out() -> None:
     values = 500 * exposure * np.exp(-0.03 * np.arange(30))
 
     assert fit_many(days, values[None], exposure).rate[0] == pytest.approx(0.03, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [4, 3, 2, 1, 3, 2, 4, 4, 2, 2, 1, 1, 1, 1, 1] + [0] * 51 + [1] + [0] * 16 + [1] + [0] * 5,
+        [4, 1, 1, 3, 1, 0, 1, 2, 1, 2, 2] + [1] * 6 + [0] * 70 + [1, 0],
+    ],
+    ids=["two late ones", "one at the end"],
+)
+def test_a_network_of_which_next_to_nothing_is_left_has_a_rate_of_this_world(
+    values: list[int],
+) -> None:
+    days = np.arange(15_000, 15_000 + len(values))
+    beside = np.full(len(values), 50.0)
+    many = fit_many(days, np.array([values, beside], dtype=float))
+    one = fit(days, np.array(values, dtype=float))
+    assert one is not None
+    # It falls to nothing within some weeks: not by billions a day, and not in a moment.
+    assert 0.01 < one.rate < 0.3
+    assert many.rate[0] == pytest.approx(one.rate, rel=1e-6)
+    assert abs(many.rate[1]) < 0.01

@@ -219,6 +219,16 @@ def test_there_is_an_end_to_how_many_may_listen(
         assert stream.answer.status == 200
 
 
+def test_strangers_leave_streams_to_who_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_STRANGERS", 2)
+    live = module.Live()
+    for network in ("192.0.2.0/24", "198.51.100.0/24"):
+        live.join(network, [""], is_known=False)
+    with pytest.raises(module.Full):
+        live.join("203.0.113.0/24", [""], is_known=False)
+    assert live.join("anna", [""]).is_known
+
+
 def test_a_silent_stream_sends_a_line_now_and_then(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ __all__ = [
     "FLOOR",
     "MINIMUM_FIT_DAYS",
     "PHI",
+    "STEP",
     "Trend",
     "days_needed",
     "design_of",
@@ -62,6 +63,10 @@ PHI: Final = np.linspace(0.0, 0.98, 40)
 
 ETA_RANGE: Final = 30.0
 """Means are kept within exp(30) times the average, so that no step of a fit overflows."""
+
+STEP: Final = 1.0
+"""Most that a round of a fit may move a day's log mean. Where nearly all days are zero, whole steps
+overshoot: the means run to nothing, the dispersion to no end, and the rate to billions a day."""
 
 FLOOR: Final = 1e-6
 """Least residual, on the log scale: a series without any noise stays solvable."""
@@ -256,11 +261,15 @@ def quasi_likelihood(design: Floats, values: Floats, offset: Floats) -> tuple[Fl
     mean = np.maximum(values, 0.2 * average)
     dispersion = 0.0
     previous = np.zeros(p)
-    for _ in range(50):
+    for round_ in range(50):
         weight = 1.0 / (1.0 / mean + dispersion)
         working = np.log(mean) - offset + (values - mean) / mean
         weighted = design * weight[:, None]
         beta = np.linalg.lstsq(design.T @ weighted, weighted.T @ working, rcond=None)[0]
+        move = np.abs(design @ (beta - previous)).max()
+        # The first round comes from the data, not from a fit.
+        if round_ and move > STEP:
+            beta = previous + (beta - previous) * (STEP / move)
         eta = np.clip(design @ beta + offset, math.log(average) - ETA_RANGE, None)
         mean = np.exp(np.minimum(eta, math.log(average) + ETA_RANGE))
         dispersion = dispersion_of(values, mean, n - p)

@@ -18,6 +18,7 @@ from remnant.estimate.decay import (
     FLOOR,
     MINIMUM_FIT_DAYS,
     PHI,
+    STEP,
     design_of,
     fit,
     quasi_likelihood,
@@ -160,7 +161,7 @@ def _quasi_likelihoods(design: Floats, values: Floats, offset: Floats) -> tuple[
     dispersion = np.zeros(count)
     previous = np.zeros((count, p))
     active = np.arange(count)
-    for _ in range(_ROUNDS):
+    for round_ in range(_ROUNDS):
         here, seen, aside = mean[active], values[active], offset[active]
         weight = 1.0 / (1.0 / here + dispersion[active, None])
         working = np.log(here) - aside + (seen - here) / here
@@ -174,6 +175,10 @@ def _quasi_likelihoods(design: Floats, values: Floats, offset: Floats) -> tuple[
                     design, values[index], offset[index]
                 )
             return mean, dispersion
+        if round_:
+            change = beta - previous[active]
+            move = np.abs(change @ design.T).max(axis=1, keepdims=True)
+            beta = previous[active] + change * np.minimum(1.0, STEP / np.maximum(move, STEP))
         middle = np.log(average[active])
         eta = np.clip(beta @ design.T + aside, middle - ETA_RANGE, middle + ETA_RANGE)
         mean[active] = np.exp(eta)

@@ -126,7 +126,7 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
     def openapi() -> JSONResponse:
         return JSONResponse(with_security(app, app.openapi()))
 
-    problem.install(app)
+    problem.install(app, _HEADERS)
     app.add_middleware(Frontier, settings=settings.web, guarded=guarded)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
 

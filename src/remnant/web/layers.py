@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 
@@ -43,9 +44,22 @@ class Headers:
                 for name, value in self._always.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
+                _keep_here(headers)
             await send(message)
 
         await self._app(scope, receive, write if scope["type"] == "http" else send)
+
+
+def _keep_here(headers: MutableHeaders) -> None:
+    """Take scheme and host from where an answer sends to: they are what the request claimed.
+
+    All our addresses are of this site. A path that begins with two strokes would be a host.
+    """
+    place = headers.get("location")
+    if place is not None and place.startswith(("http://", "https://")):
+        parts = urlsplit(place)
+        path = "/" + parts.path.lstrip("/")
+        headers["location"] = f"{path}?{parts.query}" if parts.query else path
 
 
 class Changes:

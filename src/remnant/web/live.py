@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from remnant.web.site import Site
 
-__all__ = ["BEAT_S", "LOOK_S", "MOST", "MOST_EACH", "Full", "Live", "News", "Subscription"]
+__all__ = [
+    "BEAT_S",
+    "LOOK_S",
+    "MOST",
+    "MOST_EACH",
+    "MOST_STRANGERS",
+    "Full",
+    "Live",
+    "News",
+    "Subscription",
+]
 
 LOOK_S: Final = 0.4
 """Seconds between two looks at the store."""
@@ -28,7 +38,9 @@ BEAT_S: Final = 10.0
 MOST: Final = 500
 """Streams of one server."""
 MOST_EACH: Final = 120
-"""Streams of one account, or of one address where nobody is signed in."""
+"""Streams of one account, or of one network where nobody is signed in."""
+MOST_STRANGERS: Final = 300
+"""Streams of all who are not signed in: they leave some to who is."""
 _RETRY_MS: Final = 2000
 _TIDY_S: Final = 30.0
 
@@ -76,8 +88,9 @@ class Subscription:
     """One stream.
 
     Attributes:
-        who: the account or the address.
+        who: the account or the network.
         cases: what it wants to hear of.
+        is_known: it is an account.
         heard: the state of each case that it was told last.
         news: what it was not yet told, the newest of each case.
         bell: rung when there is something, also when the server ends.
@@ -85,6 +98,7 @@ class Subscription:
 
     who: str
     cases: frozenset[str]
+    is_known: bool = True
     heard: dict[str, str] = field(default_factory=dict)
     news: dict[str, News] = field(default_factory=dict)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
@@ -145,15 +159,24 @@ class Live:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._woken.set)
 
-    def join(self, who: str, cases: Iterable[str]) -> Subscription:
+    def join(self, who: str, cases: Iterable[str], *, is_known: bool = True) -> Subscription:
         """Open a stream.
+
+        Args:
+            who: the account, or the network of who is not signed in.
+            cases: what it wants to hear of.
+            is_known: it is an account.
 
         Raises:
             Full: there are too many.
         """
-        if len(self._open) >= MOST or sum(one.who == who for one in self._open) >= MOST_EACH:
+        own = sum(one.who == who and one.is_known == is_known for one in self._open)
+        strangers = sum(not one.is_known for one in self._open)
+        if len(self._open) >= MOST or own >= MOST_EACH:
             raise Full
-        one = Subscription(who, frozenset(cases))
+        if not is_known and strangers >= MOST_STRANGERS:
+            raise Full
+        one = Subscription(who, frozenset(cases), is_known)
         self._open.add(one)
         return one
 

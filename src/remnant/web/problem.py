@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["RESPONSES", "Error", "Problem", "install", "wants_html"]
 
 _LOG: Final = logging.getLogger(__name__)
+_ECHOED: Final = 200
 
 
 class Problem(BaseModel):
@@ -85,8 +86,14 @@ def answer(
     return JSONResponse(body, status_code=problem.status, headers=dict(headers or {}))
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of an application have the one shape."""
+def install(app: FastAPI, always: Mapping[str, str]) -> None:
+    """Let every error of an application have the one shape.
+
+    Args:
+        app: the application.
+        always: headers of every answer. That of an error nobody foresaw is written outside of all
+            layers that would add them.
+    """
 
     @app.exception_handler(RemnantError)
     def _known(request: Request, error: RemnantError) -> Response:
@@ -119,7 +126,8 @@ def install(app: FastAPI) -> None:
             status=422,
             what="a parameter is not valid",
             where=printable(".".join(str(part) for part in first.get("loc", ()))),
-            got=printable(str(first.get("input", ""))),
+            # A text that was refused for its length is not sent back at that length.
+            got=printable(str(first.get("input", ""))[:_ECHOED]),
             expected=str(first.get("msg", "")),
         )
         return answer(request, problem)
@@ -127,6 +135,5 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _unknown(request: Request, error: Exception) -> Response:
         _LOG.error("%s: %s", printable(request.url.path), type(error).__name__, exc_info=error)
-        return answer(
-            request, Problem(status=500, what="the server failed", hint="its log has the reason")
-        )
+        problem = Problem(status=500, what="the server failed", hint="its log has the reason")
+        return answer(request, problem, {**always, "cache-control": "no-store"})

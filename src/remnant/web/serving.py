@@ -5,17 +5,24 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
     from fastapi import FastAPI
 
-__all__ = ["Server", "bound"]
+__all__ = ["BODY_S", "HEAD_S", "Impatient", "Server", "bound"]
 
 _PATIENCE_S: Final = 1
 _NEXT: Final = 20
+HEAD_S: Final = 20.0
+"""Seconds from its first byte, or from the connection, in which the head of a request arrives."""
+BODY_S: Final = 300.0
+"""Seconds for the rest of it."""
 
 
 def bound(host: str, port: int, *, or_next: bool = False) -> socket.socket:
@@ -51,6 +58,48 @@ def bound(host: str, port: int, *, or_next: bool = False) -> socket.socket:
     raise AssertionError
 
 
+class Impatient(H11Protocol):
+    """A connection that ends when a request does not arrive in time, however slowly it drips.
+
+    Uvicorn waits for the rest of a request that was begun until its sender hangs up; so many of
+    them leave no connection for others.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+    _reads: object = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; what is still missing has its time."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        super().connection_lost(exc)
+        self._rest()
+
+    def _watch(self) -> None:
+        """Let time run for a part of a request from its beginning: further bytes give no more."""
+        reads = self.conn.their_state
+        if reads is self._reads and self._timer is not None:
+            return
+        self._rest()
+        seconds = {h11.IDLE: HEAD_S, h11.SEND_BODY: BODY_S}.get(reads)
+        if seconds is not None and not self.transport.is_closing():
+            self._reads = reads
+            self._timer = self.loop.call_later(seconds, self.transport.close)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 class Server(uvicorn.Server):
     """A server of the dashboard.
 
@@ -70,6 +119,7 @@ class Server(uvicorn.Server):
             "proxy_headers": False,
             "timeout_graceful_shutdown": _PATIENCE_S,
             "timeout_keep_alive": 65,
+            "http": Impatient,
         }
         super().__init__(uvicorn.Config(app, **(usual | options)))
         self._app = app

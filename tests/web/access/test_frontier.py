@@ -148,3 +148,20 @@ def test_every_address_is_not_this_machine() -> None:
     assert [
         h for h in ("", "0.0.0.0", "::", "127.0.0.1.evil.example", "8.8.8.8") if is_loopback(h)
     ] == []
+
+
+def test_a_request_with_two_lengths_is_refused_and_ends_the_connection(site: Guarded) -> None:
+    answer = site.client.post(
+        "/login",
+        content=b"0\r\n\r\n",
+        headers={"transfer-encoding": "chunked", "content-length": "5"},
+    )
+    assert answer.status_code == 400
+    assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", ["/cases/", "/login/?next=here"])
+def test_nobody_is_sent_to_the_host_that_a_request_claims(site: Guarded, path: str) -> None:
+    answer = site.client.get(path, headers={"host": "evil.example"})
+    assert answer.status_code == 307
+    assert answer.headers["location"] == path.replace("/?", "?").removesuffix("/")

@@ -155,6 +155,30 @@ def test_a_case_without_traffic_says_so(client: TestClient) -> None:
     assert client.get(f"/cases/{QUIET}.json").json()["curves"] == []
 
 
+def test_a_map_too_large_for_a_picture_leaves_the_page_whole(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from remnant.web.results.results import Result, Results
+
+    get = Results.get
+    joined = {
+        "kinds": [{"what": "registered domains", "count": 10_008}],
+        "seeds": 10_008, "hubs": 0, "living": 0, "alive_days": 14, "ranked": 0, "states": [],
+        "facts": "all times", "picture": "",
+    }  # fmt: skip
+
+    def unpictured(self: Results, case: str, kind: str, **asked: Any) -> Result:
+        found = get(self, case, kind, **asked)
+        return replace(found, value=joined) if kind == "joined" else found
+
+    monkeypatch.setattr(Results, "get", unpictured)
+    page = client.get(f"{PATH}?log=false&step=day")
+    assert page.status_code == 200
+    assert "too much for a small picture" in page.text
+
+
 def test_the_page_is_useful_while_results_are_worked_out(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

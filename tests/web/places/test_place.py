@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from remnant.web.access.viewer import Role, Viewer
 from web.places.conftest import BIG, DAYS, OTHER, OWNER, SIX, SMALL, said
 
 if TYPE_CHECKING:
@@ -109,6 +110,19 @@ def test_an_owner_sees_others_networks_as_published(owner: TestClient) -> None:
     assert owner.get(f"{CASE}/networks/{BIG}/curve.csv").status_code == 404
     assert owner.get(f"{CASE}/networks/{SMALL}/curve.csv").status_code == 200
     assert owner.get(f"{CASE}/countries/DE/curve.csv").status_code == 403
+
+
+@pytest.mark.parametrize("days", [{}, {"since": "2015-04-10", "until": "2015-04-11"}])
+def test_an_owner_cannot_work_out_the_total_from_own_numbers(
+    as_viewer: Any, days: dict[str, str]
+) -> None:
+    # The exact own count over its exact share would be the count of all, and less the own: others'.
+    path = f"{CASE}/networks/{SMALL}.json"
+    owner = as_viewer(OWNER)
+    assert [row["share"] for row in owner.get(path, params=days).json()["rows"]] == [None]
+    assert owner.get(f"{CASE}/networks.json").json()["own"][0]["share"] is None
+    analyst = as_viewer(Viewer("ann", Role.ANALYST))
+    assert analyst.get(path).json()["rows"][0]["share"] > 0
 
 
 def test_the_public_sees_no_prefix_and_no_small_network(public: TestClient) -> None:

@@ -33,6 +33,7 @@ MOST_BYTES: Final = 16 << 20
 """Of a request's body."""
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::\d{1,5})?")
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_BAD: Final = 400
 _HSTS: Final = "max-age=31536000"
 
 
@@ -88,7 +89,9 @@ class Frontier:
         scope.setdefault("state", {})
         problem = self._problem(scope, headers)
         if problem is not None:
-            response = answer(Request(scope), problem)
+            # What follows such a head on the connection may be read as another request.
+            ends = {"connection": "close"} if problem.status == _BAD else {}
+            response = answer(Request(scope), problem, ends)
             await response(scope, receive, send)
             return
         await self._app(scope, _bounded(receive), _with_headers(scope, send))
@@ -113,6 +116,9 @@ class Frontier:
             scope["scheme"] = scheme
 
     def _problem(self, scope: Scope, headers: Headers) -> Problem | None:
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy may believe the one, and we the other (RFC 9112, section 6.1).
+            return Problem(status=_BAD, what="the request has two lengths")
         host = host_of(headers.get("host", ""))
         if host is None or not self._is_ours(host):
             return Problem(

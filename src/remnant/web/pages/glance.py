@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 
 from remnant.report import wording
-from remnant.report.lands import name_of
+from remnant.report.lands import UNKNOWN, name_of
 from remnant.windows import Window, parse_time
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = ["Answer", "glance"]
 
 _LATER: Final = "being worked out"
 _TOP: Final = 3
+_MINUS: Final = "\u2212"
 
 
 class Answer(BaseModel):
@@ -52,6 +53,7 @@ def glance(
     curves: Sequence[Curve],
     joined: Mapping[str, Any] | None,
     joined_known: bool,
+    has_traffic: bool,
     tabs: Sequence[str],
 ) -> list[Answer]:
     """Return the six answers.
@@ -65,21 +67,25 @@ def glance(
         curves: online and requests; empty without traffic.
         joined: counts of the map; null where none is known.
         joined_known: whether that null is final.
+        has_traffic: whether anything was read; what the public sees of it may still be made.
         tabs: pages that the viewer may open.
     """
     place, names = f"/cases/{case}/networks", f"/cases/{case}/map"
     return [
-        _still(told, curves),
+        _still(told, curves, has_traffic=has_traffic),
         _since(takedown, days_since, curves),
-        _working(verdict, has_traffic=bool(curves)),
+        _working(verdict, has_traffic=has_traffic),
         _sure(verdict, told, curves),
-        _where(told, curves, place if place in tabs else None),
+        _where(told, place if place in tabs else None, has_traffic=has_traffic),
         _joined(joined, names if names in tabs else None, known=joined_known),
     ]
 
 
-def _still(told: Mapping[str, Any], curves: Sequence[Curve]) -> Answer:
+def _still(told: Mapping[str, Any], curves: Sequence[Curve], *, has_traffic: bool) -> Answer:
     question, method = "Is it still there?", "/method/online_hosts"
+    if not curves and has_traffic:
+        later = f"The numbers are {_LATER}."
+        return Answer(key="still", question=question, short="Not known yet", detail=later)
     if not curves:
         return Answer(key="still", question=question, short="Cannot tell yet", detail="No data.")
     measure = _measure(told, "online_hosts")
@@ -153,8 +159,10 @@ def _working(verdict: Mapping[str, Any] | None, *, has_traffic: bool) -> Answer:
     rate = verdict["rate_per_day"]
     if rate["value"] is None:
         detail = "No trend could be fitted."
+    elif verdict["state"] == "cannot_tell":
+        detail = f"Fitted {_pace(rate)}; what keeps the verdict open stands in its evidence."
     elif life["value"] is None:
-        detail = f"It does not fall: {wording.rate(rate['value'])} a day."
+        detail = f"It does not fall: {_pace(rate)}."
     else:
         detail = (
             f"Halves every {wording.number(life['value'])} days "
@@ -171,6 +179,27 @@ def _working(verdict: Mapping[str, Any] | None, *, has_traffic: bool) -> Answer:
         "cannot_tell": "Cannot tell yet",
     }.get(verdict["state"], wording.legible(title, 40))
     return Answer(key="working", question=question, short=short, detail=detail, method=method)
+
+
+def _pace(rate: Mapping[str, Any]) -> str:
+    """Return how fast it falls or grows, in words that say which of the two, with the interval."""
+    value, low, high = rate["value"], rate["low"], rate["high"]
+    words = f"{_size(value)} {'less' if value > 0 else 'more'} a day"
+    if low is None or high is None:
+        return words
+    # A decline is counted upwards; people read less with a minus and more with a plus.
+    least, most = (_signed(end) for end in (high, low))
+    return f"{words} (95 % interval {least} to {most})"
+
+
+def _signed(decline: float) -> str:
+    sign = "" if not decline else _MINUS if decline > 0 else "+"
+    return f"{sign}{_size(decline)}"
+
+
+def _size(decline: float) -> str:
+    """Return the share that goes or comes each day, without its sign."""
+    return wording.rate(decline).removeprefix(_MINUS)
 
 
 def _sure(
@@ -201,16 +230,16 @@ def _sure(
         short=short,
         detail=" ".join(parts),
         method="/method/verdict",
-        more="#rests",
+        more=None if verdict is None else "#rests",
         more_title="What it rests on",
     )
 
 
-def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -> Answer:
+def _where(told: Mapping[str, Any], more: str | None, *, has_traffic: bool) -> Answer:
     question = "Where is it?"
     title = "Networks and countries"
     if not told:
-        later = f"Countries and networks are {_LATER}." if curves else "No data."
+        later = f"Countries and networks are {_LATER}." if has_traffic else "No data."
         return Answer(
             key="where",
             question=question,
@@ -229,13 +258,24 @@ def _where(told: Mapping[str, Any], curves: Sequence[Curve], more: str | None) -
             more=more,
             more_title=title,
         )
+    if not any(row["code"] and row["code"] != UNKNOWN for row in rows):
+        return Answer(
+            key="where",
+            question=question,
+            short="Countries not known",
+            detail="No reference data says where the addresses are; settings.toml names such files "
+            "under [reference].",
+            method="/method/places",
+            more=more,
+            more_title=title,
+        )
     top = ", ".join(name_of(row["code"]) for row in rows[:_TOP])
     sizes = ", ".join(
         f"{name_of(row['code'])} {_count(row['pulse']['mean'])}" for row in rows[:_TOP]
     )
     detail = (
-        f"Clients a day: {sizes}. {wording.number(told['countries_total'])} countries, "
-        f"{wording.number(told['networks_total'])} networks in all."
+        f"Clients a day: {sizes}. {_many(told['countries_total'], 'country', 'countries')}, "
+        f"{_many(told['networks_total'], 'network', 'networks')} in all."
     )
     return Answer(
         key="where",
@@ -282,6 +322,10 @@ def _measure(told: Mapping[str, Any], quantity: str) -> Mapping[str, Any] | None
             found: Mapping[str, Any] = measure
             return found
     return None
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{wording.number(count)} {one if count == 1 else more}"
 
 
 def _count(count: object) -> str:

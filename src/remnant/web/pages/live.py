@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from remnant.web.access.gate import admits, still_admitted
+from remnant.web.access.limits import network_of
 from remnant.web.access.viewer import EVERYONE
 from remnant.web.live import Full
 from remnant.web.problem import RESPONSES
@@ -77,7 +78,8 @@ async def live(asked: AskedBy, listening: Annotated[Listening, Query()]) -> Any:
             raise HTTPException(404, "there is no such case")
     client = request.client.host if request.client is not None else ""
     try:
-        stream = site.live.join(viewer.name or client, cases)
+        who = viewer.name if viewer.is_known else network_of(client)
+        stream = site.live.join(who, cases, is_known=viewer.is_known)
     except Full:
         raise HTTPException(
             429, "too many pages listen at once; this one shows what was when it was opened"

@@ -109,6 +109,7 @@ def overview(asked: AskedBy, case: str, query: Annotated[Span, Query()]) -> Over
         told=told,
         curves=curves,
         joined=joined.value,
+        has_traffic=bool(curves) or head.stored is not None,
         joined_known=joined.is_current or joined.problem is not None,
         tabs=[tab.path for tab in head.tabs],
     )

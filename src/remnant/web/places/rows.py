@@ -47,8 +47,9 @@ class PlaceRow(BaseModel):
 
     ``clients_a_day`` is the mean of the distinct clients of each covered day in the window;
     ``clients`` are distinct over the whole window, null where that is not worked out. ``share`` is
-    that of all client-days. ``first_week`` and ``last_week`` are mean clients a day in the first
-    and last seven covered days after the takedown; ``change`` is the relative change between them.
+    that of all client-days, for those who see every number. ``first_week`` and ``last_week`` are
+    mean clients a day in the first and last seven covered days after the takedown; ``change`` is
+    the relative change between them.
     ``decline`` is the fall per day on the log scale with the limits of its interval, ``half_life``
     the days of it; a null upper limit with a state is infinite. ``state`` is what the rules of the
     verdict say of the place alone. ``hidden`` names the counts that are not published, and why.
@@ -111,7 +112,8 @@ def exact(asked: Asked, case: str, view: View, of: Scope, by: By) -> list[PlaceR
             clients_a_day=place.client_days / days if days else None,
             clients=distinct,
             queries=place.queries,
-            share=place.client_days / total if total else None,
+            # With the exact count beside it, a share is the total: others' small counts are in it.
+            share=place.client_days / total if total and asked.viewer.is_internal else None,
             first_week=place.first,
             last_week=place.last,
             change=place.last / place.first - 1 if place.first and place.last is not None else None,
