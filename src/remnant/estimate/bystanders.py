@@ -186,6 +186,7 @@ def estimates(basis: Basis) -> list[Estimate]:
                 "who shows too few signs counts as a victim",
             ),
             coverage=basis.coverage(window),
+            vantage=basis.vantage,
         )
     ]
 
