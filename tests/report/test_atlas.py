@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from remnant.enrich.reference import Reference
+from remnant.report import atlas as atlas_module
 from remnant.report.atlas import Atlas, drawings, gather, write_drawings
+from remnant.report.html import render
 from remnant.windows import Window
+from report.sample import make_content
 from stored import Stored, home, opened
 
 if TYPE_CHECKING:
@@ -54,6 +58,23 @@ def test_counts_states_and_figures(stored: Stored, tmp_path: Path) -> None:
     assert atlas.facts.window is None
     assert atlas.asked_facts.window == WINDOW
     assert all(text.startswith("<svg") for text in drawings(atlas)["map"])
+
+
+@pytest.mark.parametrize("missing", ["map", "traffic", "both"])
+def test_a_report_stands_without_a_picture_that_cannot_be_drawn(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    atlas = shown(stored, internal=False)
+    assert atlas is not None
+    if missing != "map":
+        atlas = replace(atlas, asked=None)
+    if missing != "traffic":
+        monkeypatch.setattr(atlas_module, "_MOST_DRAWN", 0)
+
+    page = render(make_content(), atlas=atlas)
+
+    assert ("too large for a picture" in page) == (missing != "traffic")
+    assert ('id="infrastructure"' in page) == (missing == "traffic")
 
 
 def test_what_is_joined_is_listed_internally_only(stored: Stored, tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ _RUNGS: Final[dict[str, tuple[str, bool, str]]] = {
     "infected_population": (
         "Infected machines in all",
         False,
-        "Machines that asked at least once in the last weeks: each once, however often its address "
-        "changed, but those behind one address as one.",
+        "Machines infected on an average day of the last weeks, switched on or off: each once, "
+        "however often its address changed, but those behind one address as one.",
     ),
     "infected_online": (
         "Infected machines at a time",
@@ -154,8 +154,8 @@ def _machines(content: Content, here: dict[str, Measure]) -> str:
         why = whole.assumptions[0] if whole.assumptions else "the data do not allow it"
         return f"How many machines that are cannot be told: {legible(why, 300)}."
     text = (
-        f"Our estimate is that {_about(whole)} were infected{_when(whole)} among those that this "
-        f"view can see ({_place(content.vantage)})."
+        f"Our estimate is that {_about(whole)} were infected, switched on or off, on an "
+        f"average day{_when(whole)}, among those that this view can see ({_place(content.vantage)})."
     )
     ever = here.get("footprint")
     least = "at least " if _bound(whole) else ""
@@ -191,7 +191,7 @@ def _elsewhere(content: Content, here: dict[str, Measure]) -> str:
         if measure.quantity == "infected_population":
             same = main is not None and (main.since, main.until) == (measure.since, measure.until)
             when = " in the same time" if same else _when(measure)
-            told.append(f"Seen from the {place}, {_about(measure)} were infected{when}.")
+            told.append(f"Seen from the {place}, {_about(measure)} were infected a day{when}.")
         elif measure.quantity == "dga_bots_whole":
             told.append(
                 f"Seen from the {place}, {_about(measure)} a day ran the generator of the names"
