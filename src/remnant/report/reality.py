@@ -154,8 +154,8 @@ def _machines(content: Content, here: dict[str, Measure]) -> str:
         why = whole.assumptions[0] if whole.assumptions else "the data do not allow it"
         return f"How many machines that are cannot be told: {legible(why, 300)}."
     text = (
-        f"Our estimate is that {_about(whole)} were infected, switched on or off, on an "
-        f"average day{_when(whole)}, among those that this view can see ({_place(content.vantage)})."
+        f"Our estimate is that {_about(whole)} were infected, switched on or off, on an average "
+        f"day{_when(whole)}, among those that this view can see ({_place(content.vantage)})."
     )
     ever = here.get("footprint")
     least = "at least " if _bound(whole) else ""
