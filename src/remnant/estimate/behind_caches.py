@@ -281,8 +281,8 @@ def _arms(basis: Basis, found: object, ttls: dict[int | None, int]) -> Estimate:
     if len(many) != 2:
         return basis.refused(
             quantity,
-            f"the answers had {len(many)} TTLs and not two (see [sinkhole] ttl_arms): whether "
-            "resolvers keep the TTL cannot be told",
+            f"the answers had {len(many)} {'TTL' if len(many) == 1 else 'TTLs'} and not two (see "
+            "[sinkhole] ttl_arms): whether resolvers keep the TTL cannot be told",
             unit=unit,
             population=population,
             n=total,
