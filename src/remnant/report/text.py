@@ -202,7 +202,7 @@ def _below(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for title, found in parts.items():
         lines += [title] * bool(found)
         for line, about in list(found.items())[:_CROWD]:
-            whose = "all" if len(about) == len(rows) else ", ".join(dict.fromkeys(about))
+            whose = "all" if len(about) == len(rows) else "; ".join(dict.fromkeys(about))
             lines += _bullet(f"{printable(line, 400)} [{printable(whose, 2000)}]")
         if len(found) > _CROWD:
             lines.append(f"  ... and {len(found) - _CROWD} more; --format json has all.")
