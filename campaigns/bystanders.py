@@ -111,6 +111,23 @@ def _sandbox(rng: Rng) -> Visits:
     return times, rng.integers(0, 3, times.size), _BOT % rng.integers(1, 1 << 30), _CLOUD
 
 
+def _researcher_in_a_cloud(rng: Rng) -> Visits:
+    """Return one evening of the malware's own requests, from a rented server."""
+    times = rng.uniform(0, (_DAYS - 1) * _DAY_S) + np.sort(rng.uniform(0, 7200, 25))
+    return times, rng.integers(0, 3, times.size), _BOT % rng.integers(1, 1 << 30), _CLOUD
+
+
+def _server(rng: Rng) -> Visits:
+    """Return an infected server, never switched off, infected or cleaned within the window."""
+    times, names, detail, _ = _victim(rng, awake=True, jitter=0.1)
+    start, stop = np.sort(rng.uniform(-_DAYS, 2 * _DAYS, 2)) * _DAY_S
+    kept = (times >= start) & (times < max(stop, start + 0.5 * _DAY_S))
+    if not kept.any():
+        kept[:] = True
+    return times[kept], names[kept], detail, _CLOUD
+
+
+_VICTIMS: Final[dict[str, Callable[[Rng], Visits]]] = {"victims, all short-lived servers": _server}
 _KINDS: Final[dict[str, Callable[[Rng], Visits]]] = {
     "crawler": _crawler,
     "scanner": _scanner,
@@ -118,6 +135,7 @@ _KINDS: Final[dict[str, Callable[[Rng], Visits]]] = {
     "monitor at home": _monitor_at_home,
     "researcher": _researcher,
     "sandbox": _sandbox,
+    "researcher in a cloud": _researcher_in_a_cloud,
 }
 _WORLDS: Final[dict[str, dict[str, Any]]] = {
     "jitter 10 %": {"jitter": 0.1},
@@ -145,10 +163,11 @@ def simulate(
         visits = [
             _victim(rng, awake=bool(rng.random() < 1 / 3), **_WORLDS[world]) for _ in range(part)
         ]
-        made = list(_KINDS.values()) if kind is None else [_KINDS[kind]]
+        made = list(_KINDS.values()) if kind is None else [(_KINDS | _VICTIMS)[kind]]
         visits += [made[n % len(made)](rng) for n in range(part // 20)]
         out = _asked(vantage, visits)
-        scored = ~out[:part] if kind is None else out[part:]
+        victims = kind is None or kind in _VICTIMS
+        scored = ~out[:part] if kind is None else ~out[part:] if victims else out[part:]
         calls.append(scored.astype(np.float64))
         found += len(scored)
     joined = np.concatenate(calls)[:repeats]
@@ -226,6 +245,16 @@ def campaign() -> Campaign:
         for vantage in ("resolver", "sinkhole_http")
         for kind in _KINDS
     ]
+    cells += [
+        Cell(
+            {"seen by": vantage, "botnet": "jitter 10 %", "scored": kind},
+            1000,
+            partial(_found, vantage, kind),
+            (Goal("right", at_least=0.9, source="one such server in ten may be left out"),),
+        )
+        for vantage in ("resolver", "sinkhole_http")
+        for kind in _VICTIMS
+    ]
     return Campaign(
         name="bystanders",
         title="Who is not a victim",
@@ -241,9 +270,11 @@ def campaign() -> Campaign:
         anchor="none: no published share or test of such traffic at sinkholes is known.",
         notes=(
             "There is no goal for bystanders: what cannot be told from a victim stays one. "
-            "Sandboxes run the malware itself. At a resolver there are no requests to tell a "
-            "scanner or a researcher by, and a monitor at home keeps the times of a machine that "
-            "is never switched off."
+            "Sandboxes and researchers that run the malware itself are told by a visit of theirs "
+            "in a network of servers, which stay; what that costs is in the rows of servers that "
+            "were infected, or are cleaned, within the two weeks. At a resolver there are no "
+            "requests to tell a scanner or a researcher by, and a monitor at home keeps the times "
+            "of a machine that is never switched off."
         ),
         small=(0,),
     )

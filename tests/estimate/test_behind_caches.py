@@ -67,7 +67,7 @@ def test_lookups_are_found_behind_caches() -> None:
     # Without the caches' part more than half would be missing.
     assert lookups.n < 0.6 * DAYS * lookups.value
     assert "no vantage of the case sees hosts directly" in found["hosts_behind_caches"].refusal
-    assert "1 TTLs and not two" in found["ttl_arms"].refusal
+    assert "1 TTL and not two" in found["ttl_arms"].refusal
 
 
 def test_the_ttl_of_the_case_holds_where_rows_state_none() -> None:

@@ -234,6 +234,66 @@ def test_a_part_of_the_window_is_judged_by_the_whole() -> None:
     assert basis.accepted().filter(ibis._.client == 1000).count().to_pyarrow().as_py() == 0
 
 
+LONG = 16
+LONG_WINDOW = Window(START, START + LONG * DAY)
+
+
+def server(client: int) -> dict[str, Any]:
+    return known(client, as_name="Example Cloud", asn=64501)
+
+
+def visit(client: int, day: float, minutes: int = 200) -> list[dict[str, Any]]:
+    return [
+        sighting(START + day * DAY + n * (minutes // 4) * MINUTE, client, **named(n % 3))
+        for n in range(5)
+    ]
+
+
+def lasting(count: int = 40, days: range = range(LONG)) -> list[dict[str, Any]]:
+    return [
+        sighting(START + day * DAY + (client % 9 + 5) * HOUR, client, **named(client % 3))
+        for client in range(count)
+        for day in days
+    ]
+
+
+def test_a_visit_of_an_afternoon_from_a_network_of_servers_is_a_sandboxs() -> None:
+    rows = lasting() + visit(1000, 7) + visit(1001, 7)
+
+    told = found(basis_of(rows, [server(1000), known(1001)], window=LONG_WINDOW))
+
+    assert told[1000]["kind"] == "sandbox"
+    assert told[1000]["score"] >= THRESHOLD
+    assert "it was there for a visit, and servers stay" in told[1000]["reason"]
+    assert 1001 not in told  # an address of a household that changed
+
+
+def test_minutes_now_and_then_from_a_network_of_servers_are_a_sandboxs() -> None:
+    rows = lasting() + visit(1000, 1, 12) + visit(1000, 4, 12) + visit(1000, 9, 12)
+
+    told = found(basis_of(rows, [server(1000)], window=LONG_WINDOW))
+
+    assert told[1000]["score"] >= THRESHOLD
+
+
+@pytest.mark.parametrize("days", [range(2), range(LONG - 2, LONG), range(4, 8), range(LONG)])
+def test_an_infected_server_stays_a_victim(days: range) -> None:
+    """Cleaned soon after the window began, infected at its end, there for days, or always."""
+    rows = lasting() + [row for day in days for row in visit(1000, day)]
+
+    told = found(basis_of(rows, [server(1000)], window=LONG_WINDOW))
+
+    assert told[1000]["score"] < THRESHOLD
+
+
+def test_visits_tell_nothing_where_the_familys_machines_seldom_come() -> None:
+    seldom = lasting(40, range(0, LONG, 7))
+
+    told = found(basis_of(seldom + visit(1000, 7), [server(1000)], window=LONG_WINDOW))
+
+    assert told[1000]["score"] < THRESHOLD
+
+
 def test_no_single_habit_is_enough() -> None:
     facts = {"says_scanner", "public_resolver", "other_sinkhole"}
     assert all(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from remnant.enrich.reference import Reference
 from remnant.report.atlas import Atlas, drawings, gather, write_drawings
+from remnant.report.html import render
+from remnant.report.mapfacts import MapFacts
 from remnant.windows import Window
+from report.sample import make_content
 from stored import Stored, home, opened
 
 if TYPE_CHECKING:
@@ -54,6 +57,22 @@ def test_counts_states_and_figures(stored: Stored, tmp_path: Path) -> None:
     assert atlas.facts.window is None
     assert atlas.asked_facts.window == WINDOW
     assert all(text.startswith("<svg") for text in drawings(atlas)["map"])
+
+
+def test_a_report_stands_without_pictures_that_cannot_be_drawn() -> None:
+    """Its map is too large for paper, and no traffic was seen."""
+    facts = MapFacts("taken", "Taken", None, "passive DNS", NOW)
+    large: Any = range(1_000_000)
+    atlas = Atlas(
+        graph=large, asked=None, facts=facts, asked_facts=facts, kinds=(("names", 3),), seeds=3,
+        hubs=0, left_out=0, internal=False, candidates=(), ranked=0, notes=(), living=(),
+        living_total=0, states=(), alive_days=7,
+    )  # fmt: skip
+
+    page = render(make_content(), atlas=atlas)
+
+    assert "too large for a picture" in page
+    assert "<figure id=" not in page[page.index('id="map"') :].partition("</section>")[0]
 
 
 def test_what_is_joined_is_listed_internally_only(stored: Stored, tmp_path: Path) -> None:

@@ -42,16 +42,47 @@ def test_the_story_says_addresses_are_no_machines_and_gives_intervals() -> None:
     assert "about 41,250 machines (95 % interval 38,400 to 44,300)" in told[1]
     assert "13 % of the addresses ever seen" in told[1]
     assert "they are never added up" in told[3]
-    assert "412 addresses are left out" in told[4]
+    assert "scanners, researchers or monitors" in told[4]
+    assert "412 seen from the DNS resolvers" in told[4]
 
 
 def test_a_lower_bound_is_called_one() -> None:
     content = changed("infected_population", method="lower bound, Chao", high=None)
+    text = paragraphs(content)[1]
 
-    assert (
-        "at least 41,250 machines (95 % interval 38,400 to no upper limit)"
-        in paragraphs(content)[1]
+    assert "at least 41,250 machines (95 % sure: at least 38,400)" in text
+    assert "That is at least 13 % of the addresses" in text
+    assert "The true number may be much larger" in text
+    assert "upper limit" not in text
+
+
+def test_every_concluded_size_says_when() -> None:
+    machines, online = paragraphs(make_content())[1:3]
+
+    assert "between 25 Mar 2015 and 30 Jun 2015" in machines
+    assert "between 25 Mar 2015 and 30 Jun 2015" in online
+
+
+def test_machines_and_addresses_are_whole() -> None:
+    content = changed("infected_population", value=50.12, low=33.24, high=71.7)
+
+    assert "about 50 machines (95 % interval 33 to 72)" in paragraphs(content)[1]
+
+
+def test_who_is_left_out_is_told_of_every_view() -> None:
+    content = make_content()
+    (one,) = (found for found in content.measures if found.quantity == "bystanders")
+    others = (
+        replace(one, vantage="resolver", value=0.0, low=0.0, high=0.0),
+        replace(one, vantage="sinkhole_http", value=63.0, low=63.0, high=63.0),
+        replace(one, vantage="sinkhole_tcp", value=None, hidden=Hidden.SMALL),
     )
+    rest = tuple(found for found in content.measures if found.quantity != "bystanders")
+    told = paragraphs(replace(content, measures=(*rest, *others)))[-1]
+
+    assert "63 seen from the sinkhole, by web requests" in told
+    assert "<10 seen from the sinkhole, by connections" in told
+    assert "resolver" not in told
 
 
 def test_a_refusal_is_told_with_its_reason() -> None:

@@ -125,6 +125,47 @@ def test_estimates_for_reading(limit: float | None) -> None:
     assert estimates_table([]).strip()
 
 
+def test_each_estimate_says_its_window_and_who_counts_and_why_it_has_no_value() -> None:
+    base = {
+        "value": 50.0, "low": 40.0, "high": 60.0, "level": 0.95, "unit": "hosts",
+        "since": "2015-04-08T00:00:00Z", "until": "2015-04-15T00:00:00Z", "n": 7,
+        "method": "a model", "coverage": 0.99, "assumptions": ["all is well"],
+    }  # fmt: skip
+    shown = estimates_table(
+        [
+            base | {"quantity": "infected_online", "population": "hosts a", "vantage": "resolver"},
+            base | {"quantity": "infected_online", "population": "hosts b", "vantage": "flow"},
+            base
+            | {
+                "quantity": "churn_rate", "population": "addresses", "vantage": "flow",
+                "value": None, "low": None, "high": None, "method": "none",
+                "assumptions": ["too few came back"],
+            },
+        ]
+    )  # fmt: skip
+    about, lines = "infected machines at a time", shown.splitlines()
+
+    assert "8 Apr 2015 to" in shown
+    assert "14 Apr 2015" in shown
+    assert f"  - hosts a [{about} at resolver]" in lines
+    assert f"  - hosts b [{about} at flow]" in lines
+    why = lines.index("What cannot be estimated, and why:")
+    assert lines[why + 1] == "  - too few came back [address changes a day]"
+    assert not any(line.startswith("  - none") for line in lines)
+
+
+def test_a_lower_bound_is_marked_as_one() -> None:
+    row = {
+        "quantity": "infected_population", "value": 1067.0, "low": 1045.0, "high": None,
+        "level": 0.95, "unit": "hosts", "since": None, "until": None, "population": "hosts",
+        "n": 28, "method": "a model", "coverage": 1.0, "assumptions": ["lower bound: NAT"],
+    }  # fmt: skip
+
+    assert "≥ 1,067" in estimates_table([row])
+    assert "≥" not in estimates_table([row | {"assumptions": ["no more than that"]}])
+    assert "≥" not in estimates_table([row | {"high": 1100.0}])
+
+
 def test_a_verdict_for_reading() -> None:
     shown = verdict_text(
         {

@@ -13,6 +13,7 @@ from remnant.estimate.cache_checks import beacon, two_arms
 from remnant.estimate.churn import networks
 from remnant.estimate.diurnal_rate import daily_shape
 from remnant.estimate.exposure import Rate, total_rate
+from remnant.estimate.recapture import span_of
 from remnant.windows import Window
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _hosts(basis: Basis, lookups: Estimate) -> Estimate:
 
     if lookups.value is None:
         return refused(f"the lookups are not known: {lookups.refusal}")
-    known = _per_host(basis.within(Window(lookups.since, lookups.until)))
+    known = _per_host(basis, Window(lookups.since, lookups.until))
     if known is None:
         return refused(
             "how many lookups one host makes a day is not known: no vantage of the case sees hosts "
@@ -225,11 +226,12 @@ def _hosts(basis: Basis, lookups: Estimate) -> Estimate:
     )
 
 
-def _per_host(basis: Basis) -> tuple[str, float, float, int] | None:
+def _per_host(question: Basis, window: Window) -> tuple[str, float, float, int] | None:
     """Return (vantage, queries of a client a day, relative error, client-days), or null.
 
     Only names count that passed the caches as well: behind them others are not asked for here.
     """
+    basis = question.within(window)
     names = basis.accepted().select("name").distinct()
     for vantage in _DIRECT:
         seen = basis.at(vantage).accepted().semi_join(names, "name")
@@ -240,9 +242,17 @@ def _per_host(basis: Basis) -> tuple[str, float, float, int] | None:
         got = row.to_pyarrow().to_pylist()[0]
         if got["count"] >= 2:
             error = (got["spread"] or 0.0) / got["mean"] / math.sqrt(got["count"])
-            hosts = _hosts_a_client(basis.at(vantage))
+            hosts = _hosts_a_client(_asked_before(question.at(vantage), basis.at(vantage)))
             return vantage, float(got["mean"]) / hosts, float(error), int(got["count"])
     return None
+
+
+def _asked_before(question: Basis, part: Basis) -> Basis:
+    """Return the whole question where its churn is that of the part: then it is known already."""
+    whole, days = span_of(question), span_of(part)
+    if whole is None or days is None or whole.first != days.first:
+        return part
+    return question if np.array_equal(whole.covered, days.covered) else part
 
 
 def _hosts_a_client(basis: Basis) -> float:
@@ -271,8 +281,8 @@ def _arms(basis: Basis, found: object, ttls: dict[int | None, int]) -> Estimate:
     if len(many) != 2:
         return basis.refused(
             quantity,
-            f"the answers had {len(many)} TTLs and not two (see [sinkhole] ttl_arms): whether "
-            "resolvers keep the TTL cannot be told",
+            f"the answers had {len(many)} {'TTL' if len(many) == 1 else 'TTLs'} and not two (see "
+            "[sinkhole] ttl_arms): whether resolvers keep the TTL cannot be told",
             unit=unit,
             population=population,
             n=total,

@@ -96,11 +96,12 @@ SIGNS: Final = (
     Sign("ports", "scanner", 40, "it came to five or more ports"),
     Sign("once", "crawler", 30, "it asked for no name more than twice", 1.0),
     Sign("says_tool", "researcher", 30, "it names itself as a tool of people", 0.1, "asks"),
+    Sign("fleeting", "sandbox", 45, "it was there for a visit, and servers stay", 0.5),
     Sign("cloud", "scanner", 25, "servers are rented out in its network", 0.5),
     Sign("bursts", "sandbox", 20, "it came for minutes, on few days"),
     Sign("no_server_name", "scanner", 15, "its TLS named no server", 0.1, "secured"),
 )
-"""Every sign, the heaviest first: the first that a client shows decides its kind."""
+"""Every sign, the most telling first: the first that a client shows decides its kind."""
 
 
 def scored(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -186,6 +187,7 @@ def estimates(basis: Basis) -> list[Estimate]:
                 "who shows too few signs counts as a victim",
             ),
             coverage=basis.coverage(window),
+            vantage=basis.vantage,
         )
     ]
 
@@ -253,7 +255,9 @@ def _placed(basis: Basis, found: Any, *, hosts: bool) -> Any:  # noqa: ANN401 - 
         # There a client is a resolver that asks for many: what it is says nothing about them.
         return found
     facts = basis.view.kept("facts about addresses", lambda: _facts(basis))
-    return found.left_join(facts, "client").drop("client_right")
+    found = found.left_join(facts, "client").drop("client_right")
+    # In an access network that is an address that changed. A rented server keeps its own.
+    return found.mutate(fleeting=found.passing & found.cloud).drop("passing")
 
 
 def _facts(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped

@@ -42,6 +42,16 @@ MANY_PORTS: Final = 5
 BURST_S: Final = 900
 """Longest time that a burst lasts, in seconds."""
 
+VISIT_DAYS: Final = 2
+"""Days on which a visitor comes, at most."""
+
+EDGE_DAYS: Final = 3
+"""Days at each end of the window in which a visit cannot be told from a longer stay."""
+
+LASTING_DAYS: Final = 10
+LEAST_LASTING: Final = 10
+"""Clients that must have stayed that long before a visit is told from the family's habit."""
+
 REGULAR_DAYS: Final = 7
 REGULAR_GAPS: Final = 100
 LEAST_PERIOD_S: Final = 60
@@ -61,6 +71,7 @@ USUAL: Final = 0.1
 """Share of the clients with such timers above which they are the family's own."""
 
 _SAMPLE: Final = 1000
+_DAY_S: Final = 86_400
 _MOST_LISTED: Final = 5000
 _ALL_HOURS: Final = 24
 _WITHIN: Final = (1 << 62) - 1
@@ -87,9 +98,10 @@ _TOOL: Final = (
 def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return one row for each client of the question (an Ibis table).
 
-    Columns: ``client``; ``sweep``, ``once``, ``bursts``; where the vantage sees connections
-    ``ports``; where it sees requests ``asks`` (it sent any), ``says_scanner``, ``says_tool``,
-    ``other_shape`` (only where half of those that ask send the same method and path), ``secured``,
+    Columns: ``client``; ``sweep``, ``once``, ``bursts``, ``passing``; where the vantage sees
+    connections ``ports``; where it sees requests ``asks`` (it sent any), ``says_scanner``,
+    ``says_tool``, ``other_shape`` (only where half of those that ask send the same method and
+    path), ``secured``,
     ``no_server_name``; on ``sinkhole_tcp`` ``silent``.
     """
     import ibis  # noqa: PLC0415 - heavy
@@ -98,6 +110,7 @@ def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     out = found.select(
         "client",
         bursts=(found.days > 1) & (found.span >= 4 * found.days) & (found.longest <= BURST_S),
+        passing=_passing(basis, found),
     )
     swept = basis.view.kept(("sweeps", basis.window, basis.vantage), lambda: _sweeps(basis))
     out = out.left_join(swept, "client").drop("client_right")
@@ -109,6 +122,27 @@ def features(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     if basis.vantage in _SERVED:
         out = out.left_join(_requests(basis), "client").drop("client_right")
     return out
+
+
+def _passing(basis: Basis, found: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    """Return whether a client was there for a visit only (an Ibis column).
+
+    It came on few days away from both ends of the window, or for minutes on some days and not at
+    all on as many others. That says nothing in networks that change addresses, and nothing at all
+    unless the family's machines that stay come on most days: else no column, but false.
+    """
+    import ibis  # noqa: PLC0415 - heavy
+
+    stays = found.filter(found.span >= LASTING_DAYS)
+    row = stays.aggregate(n=stays.count(), mostly=(2 * stays.days >= stays.span).sum())
+    (told,) = row.to_pyarrow().to_pylist()
+    if told["n"] < LEAST_LASTING or 2 * (told["mostly"] or 0) < told["n"]:
+        return ibis.literal(value=False)
+    first = int(basis.window.since.timestamp()) // _DAY_S + EDGE_DAYS
+    last = (int(basis.window.until.timestamp()) - 1) // _DAY_S - EDGE_DAYS
+    few = (found.days <= VISIT_DAYS) & (found["from"] >= first) & (found["to"] <= last)
+    now_and_then = (found.days > 1) & (found.span >= 2 * found.days)
+    return few | (now_and_then & (found.longest <= BURST_S))
 
 
 def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
@@ -154,15 +188,18 @@ def regular(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
 def _visitors(basis: Basis) -> Any:  # noqa: ANN401 - ibis is untyped
     """Return one row for each client, computed once: when it came.
 
-    Columns: ``client``, ``n`` (sightings), ``days``, ``span`` (days from the first to the last),
-    ``longest`` (seconds from the first to the last of a day) and ``most`` (sightings of a day).
+    Columns: ``client``, ``n`` (sightings), ``days``, ``from`` and ``to`` (its first and last day,
+    since 1970-01-01), ``span`` (days from the first to the last), ``longest`` (seconds from the
+    first to the last of a day) and ``most`` (sightings of a day).
     """
     key = ("visitors", basis.window, basis.vantage)
     return basis.view.kept(key, lambda: _came(visits(basis.view, basis.window, basis.vantage)))
 
 
 def _came(daily: Any) -> Any:  # noqa: ANN401 - ibis is untyped
+    ends = {"from": daily.day.min(), "to": daily.day.max()}
     return daily.group_by("client").aggregate(
+        **ends,
         n=daily.n.sum(),
         days=daily.count(),
         span=daily.day.max() - daily.day.min() + 1,

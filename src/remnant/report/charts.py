@@ -186,6 +186,12 @@ def bars(rows: Sequence[tuple[str, float | None, str]], frame: Frame) -> Sheet:
     return sheet
 
 
+def _narrow(label: str) -> str:
+    """Return a label of ``ladder`` in the fewest words, so that its end, the view, is not cut."""
+    short = label.replace("Infected machines", "Infected").removeprefix("Machines ")
+    return short[:1].upper() + short[1:]
+
+
 def ladder(
     rows: Sequence[tuple[str, float | None, tuple[float | None, float | None], str, bool]],
     frame: Frame,
@@ -200,19 +206,20 @@ def ladder(
     data = [
         {
             "row": index,
-            "label": _basic(label),
+            "label": _basic(_narrow(label) if frame.narrow else label),
             "value": value or 0,
             "low": value if limits[0] is None else limits[0],
             "high": value if limits[1] is None else limits[1],
             "end": max([value or 0, *(part for part in limits if part is not None)]),
             "words": words,
             "counted": counted,
+            "bound": not counted and limits[0] is not None and limits[1] is None,
             "drawn": value is not None,
         }
         for index, (label, value, limits, words, counted) in enumerate(rows)
     ]
     y = alt.Y("row:O", axis=None, sort=None, scale=alt.Scale(paddingInner=0.35))
-    room = frame.width * (0.44 if frame.narrow else 0.36)
+    room = frame.width * (0.46 if frame.narrow else 0.36)
     space = frame.width - room
     longest = max((len(words) for _, _, _, words, _ in rows), default=1)
     reach = top * space / max(space - longest * EM * 1.15 - 14, space * 0.3)
@@ -223,12 +230,20 @@ def ladder(
     every_row = sheet.chart(data)
     counts = sheet.chart([row for row in data if row["counted"] and row["drawn"]])
     found = sheet.chart([row for row in data if not row["counted"] and row["drawn"]])
+    dots = sheet.chart(
+        [row for row in data if row["drawn"] and not (row["counted"] or row["bound"])]
+    )
+    bounds = sheet.chart([row for row in data if row["drawn"] and row["bound"]])
     sheet.layers = [
         counts.mark_bar(color=LIGHT["band"], cornerRadiusEnd=2).encode(y=y, x=x, x2=alt.X2Datum(0)),
         found.mark_rule(color=LIGHT["accent"], strokeWidth=5, opacity=0.45).encode(
             y=y, x=alt.X("low:Q", axis=None, scale=scale), x2=alt.X2("high:Q")
         ),
-        found.mark_circle(color=LIGHT["accent"], size=90, opacity=1).encode(y=y, x=x),
+        dots.mark_circle(color=LIGHT["accent"], size=90, opacity=1).encode(y=y, x=x),
+        # Open to the right: a dot at the end of its line would look like the most there can be.
+        bounds.mark_point(
+            color=LIGHT["accent"], shape="triangle-right", filled=True, size=110, opacity=1
+        ).encode(y=y, x=x),
         every_row.mark_text(
             align="left", color=LIGHT["ink"], fontSize=size, limit=round(room - 12)
         ).encode(y=y, x=alt.value(0), text=alt.Text("label:N")),

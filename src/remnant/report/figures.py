@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from remnant.report import charts
 from remnant.report.drawing import NARROW, PRINT, WIDE, inline_svg, specification
 from remnant.report.facts import FULL_COVERAGE
-from remnant.report.reality import rungs
+from remnant.report.reality import Rung, rungs
 from remnant.report.suppress import Hidden
 from remnant.report.wording import (
     VANTAGE_WORDS,
@@ -174,14 +174,16 @@ def how_many(content: Content) -> Figure:
         if measure.hidden is not None:
             words = published(measure.hidden, content.minimum_count)
         else:
-            words = number(measure.value)
-            if not rung.counted and (measure.low is not None or measure.high is not None):
-                words += f" ({interval(measure.low, measure.high)})"
+            words = _size(rung)
         drawn.append((rung.label, measure.value, (measure.low, measure.high), words, rung.counted))
     return Figure(
         key="how_many",
         title="How many, really",
-        facts=_facts(content, "bars: addresses counted; dots: machines concluded, with interval"),
+        facts=_facts(
+            content,
+            "bars: addresses counted; dots: machines concluded, with interval; triangles: at least "
+            "so many, with the lower limit",
+        ),
         label="How many, really. "
         + ", ".join(f"{label} {words}" for label, _, _, words, _ in drawn)
         + ".",
@@ -198,6 +200,18 @@ def how_many(content: Content) -> Figure:
         draw=lambda frame: charts.ladder(drawn, frame),
         height=30 * max(len(drawn), 1) + 16,
     )
+
+
+def _size(rung: Rung) -> str:
+    """Return the value and limits of a size as they stand beside it."""
+    measure = rung.measure
+    words = number(measure.value)
+    if rung.counted or (measure.low is None and measure.high is None):
+        return words
+    if measure.high is None:
+        # The value of a bound is itself a least one: two of "at least" in a line confuse.
+        return f"≥ {words} (≥ {number(measure.low)})"
+    return f"{words} ({interval(measure.low, measure.high)})"
 
 
 def coverage_by_day(content: Content) -> Figure:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from remnant.errors import printable
 from remnant.report import wording
-from remnant.windows import iso
+from remnant.windows import Window, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,8 +124,10 @@ def neutral(text: str) -> str:
 def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the estimates of ``remnant measure`` for reading, with what they rest on below.
 
-    Where rows are of several vantages, networks or countries a column says which; where they carry
-    a ``truth`` (and ``inside``), so do columns for it.
+    Each row has its window; below stand, each with the quantities that it is about, who counts, the
+    methods and assumptions, and why a quantity has no value. Where rows are of several vantages,
+    networks or countries a column says which; where they carry a ``truth`` (and ``inside``), so do
+    columns for it.
     """
     from rich.table import Table  # noqa: PLC0415 - only where a table is shown
 
@@ -141,18 +143,23 @@ def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
         "interval",
         *(("truth", "inside") * tested),
         "unit",
+        "window",
         "n",
         "coverage",
     ):
-        table.add_column(name, justify="right" if name in {"value", "truth", "n"} else "left")
-    notes: dict[str, list[str]] = {}
+        table.add_column(
+            name,
+            justify="right" if name in {"value", "truth", "n"} else "left",
+            # Its two dates stand one below the other.
+            no_wrap=name in {"value", "window"},
+        )
     for row in rows:
         cells = [wording.measure_name(row["quantity"])]
         if places:
             cells.insert(0, _place(row))
         if several:
             cells.append(str(row.get("vantage") or ""))
-        cells += [wording.amount(row["value"], row["unit"]), _limits(row)]
+        cells += [_value(row), _limits(row)]
         if tested:
             inside = row.get("inside")
             cells += [
@@ -161,23 +168,59 @@ def estimates_table(rows: Sequence[Mapping[str, Any]]) -> str:
             ]
         cells += [
             wording.counted_in(row["unit"]),
+            _span(row),
             wording.number(row["n"]),
             wording.percent(row["coverage"]),
         ]
         table.add_row(*map(_text, cells))
-        for line in (row["method"], *row["assumptions"]):
-            notes.setdefault(str(line), []).append(wording.measure_name(row["quantity"]).lower())
-    lines = [_print(table).rstrip("\n")]
-    if rows:
-        who = dict.fromkeys(str(row["population"]) for row in rows)
-        lines += [f"Who counts: {_cell(population, 400)}" for population in list(who)[:_CROWD]]
-        lines += ["What it rests on:"]
-        for note, about in list(notes.items())[:_CROWD]:
-            whose = "all" if len(about) == len(rows) else ", ".join(dict.fromkeys(about))
-            lines += _bullet(f"{printable(note, 400)} [{whose}]")
-        if len(notes) > _CROWD:
-            lines.append(f"  ... and {len(notes) - _CROWD} more notes; --format json has all.")
-    return "\n".join(lines) + "\n"
+    return "\n".join([_print(table).rstrip("\n"), *_below(rows)]) + "\n"
+
+
+def _below(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the lines below estimates: who counts, what cannot be told, what the rest rests on."""
+    at: dict[str, set[object]] = {}
+    for row in rows:
+        at.setdefault(row["quantity"], set()).add(row.get("vantage"))
+    parts: dict[str, dict[str, list[str]]] = {
+        "Who counts:": {},
+        "What cannot be estimated, and why:": {},
+        "What it rests on:": {},
+    }
+    who, untold, notes = parts.values()
+    for row in rows:
+        name = wording.measure_name(row["quantity"]).lower()
+        if len(at[row["quantity"]]) > 1 and row.get("vantage"):
+            name += f" at {row['vantage']}"
+        who.setdefault(str(row["population"]), []).append(name)
+        told = [str(line) for line in row["assumptions"]]
+        if row["value"] is None and told:
+            # A refusal stands first.
+            untold.setdefault(told.pop(0), []).append(name)
+        for line in ([] if row["method"] == "none" else [str(row["method"])]) + told:
+            notes.setdefault(line, []).append(name)
+    lines: list[str] = []
+    for title, found in parts.items():
+        lines += [title] * bool(found)
+        for line, about in list(found.items())[:_CROWD]:
+            whose = "all" if len(about) == len(rows) else "; ".join(dict.fromkeys(about))
+            lines += _bullet(f"{printable(line, 400)} [{printable(whose, 2000)}]")
+        if len(found) > _CROWD:
+            lines.append(f"  ... and {len(found) - _CROWD} more; --format json has all.")
+    return lines
+
+
+def _value(row: Mapping[str, Any]) -> str:
+    """Return the value of an estimate, marked where it is a lower bound."""
+    shown = wording.amount(row["value"], row["unit"])
+    return f"≥ {shown}" if wording.is_bound(row) else shown
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    """Return the first and last day of an estimate's window, UTC; hours where days are cut."""
+    if row["since"] is None or row["until"] is None:
+        return ""
+    since, until = (datetime.fromisoformat(str(row[key])) for key in ("since", "until"))
+    return wording.window_words(Window(since, until)).replace(" to ", " to\n")
 
 
 def _limits(row: Mapping[str, Any]) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "day",
     "findings",
     "interval",
+    "is_bound",
     "left_out",
     "legible",
     "mark_words",
@@ -262,6 +263,17 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     if low is None:
         return f"at most {amount(high, unit)}"
     return f"{amount(low, unit)} to {amount(high, unit)}"
+
+
+def is_bound(row: Mapping[str, Any]) -> bool:
+    """Return whether the value of an estimate is a lower bound: then more is as likely as not.
+
+    Args:
+        row: ``value``, ``high``, ``method`` and ``assumptions`` of the estimate.
+    """
+    if row["value"] is None or row["high"] is not None:
+        return False
+    return any("lower bound" in str(line) for line in (row["method"], *row["assumptions"]))
 
 
 def mark_words(mark: Mark, limit: int = 200) -> str:
