@@ -208,6 +208,7 @@ export class Scene {
     Object.assign(this, { data, nodes, on, edges });
     this.starts = null;
     this.byPair = null;
+    this.plan = null; // what pictures of it have in common (mappaint.js)
   }
 
   #index() {

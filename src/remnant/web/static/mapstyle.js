@@ -14,10 +14,11 @@ export function theme() {
   return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim() || "#888"]));
 }
 
-const country = (() => {
-  const names = new Intl.DisplayNames(["en"], { type: "region", fallback: "code" });
-  return (code) => { try { return names.of(code); } catch { return legible(code, 20); } };
-})();
+let names = null;
+const country = (code) => {
+  names ??= new Intl.DisplayNames(["en"], { type: "region", fallback: "code" });
+  try { return names.of(code); } catch { return legible(code, 20); }
+};
 
 export const COLOURS = {
   kind: ["kind", (data, n) => data.kindOf(n), (key) => KIND_WORDS[key][1]],
