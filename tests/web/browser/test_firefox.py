@@ -104,11 +104,11 @@ def test_every_page_fits_in_light_and_dark_and_says_nothing_in_the_console(
     assert [path for path in wide if path] == []
     page.go(f"{own.url}/cases/{CASE}/map")
     page.until("document.querySelector('#map[data-complete]')")
-    page.run("globalThis.paper = mapPage.theme.paper")
+    light = page.run("return mapPage.theme.paper")
     page.dark(True)
-    page.until("mapPage.theme.paper !== globalThis.paper")
+    page.until("mapPage.theme.paper !== arguments[0]", light)
     page.dark(False)
-    page.until("mapPage.theme.paper === globalThis.paper")
+    page.until("mapPage.theme.paper === arguments[0]", light)
 
 
 def test_a_thing_of_the_map_is_found_pointed_at_and_pinned(on_map: Firefox) -> None:
@@ -194,7 +194,9 @@ def test_the_map_is_saved_as_a_picture(on_map: Firefox) -> None:
     wide = page.run("return mapPage.view.w")
     page.click("[data-map=png]")
     saved: Path = page.downloads / "taken-map.png"
-    until(lambda: saved.exists() and saved.stat().st_size and not list(page.downloads.glob("*.part")))
+    until(
+        lambda: saved.exists() and saved.stat().st_size and not list(page.downloads.glob("*.part"))
+    )
     data = saved.read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">I", data[16:20])[0] == 2 * wide
