@@ -159,15 +159,16 @@ def test_fingers_zoom_the_map(on_map: Firefox) -> None:
     k = page.run("return mapPage.view.camera.k")
     left, top, wide, high = _corner(page, "#map-canvas")
     x, y = left + wide / 2, top + high / 2
+    moves = lambda side: [_to(x + far * side, y) for far in (75, 100)]  # noqa: E731 - both fingers
     fingers = [
         {
             "type": "pointer",
             "id": f"finger {side}",
             "parameters": {"pointerType": "touch"},
-            "actions": [_to(x + 50 * side, y), DOWN, _to(x + 75 * side, y), _to(x + 100 * side, y), UP],
+            "actions": [_to(x + 50 * side, y), DOWN, *moves(side), UP],
         }
         for side in (-1, 1)
-    ]  # fmt: skip
+    ]
     page.tell("WebDriver:PerformActions", actions=fingers)
     page.until(f"{STILL} && mapPage.view.camera.k > arguments[0]", 1.8 * k)
 
