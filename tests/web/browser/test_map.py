@@ -13,7 +13,7 @@ import pytest
 from remnant.web.results.results import Result
 from report.mapsample import sample
 from web import maps
-from web.browsing import elements_of, expect
+from web.browsing import PATIENCE_S, elements_of, expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -350,6 +350,7 @@ def test_a_map_in_the_making_comes_by_itself(own_page: Callable[..., Page], own:
 @pytest.mark.parametrize("body", ["{", "[]", '{"nodes": 3}', "null"])
 def test_what_is_no_map_is_told_as_such(browser: Browser, own: Served, body: str) -> None:
     page = browser.new_page(base_url=own.url)
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.route("**/map/viewer.json*", lambda route: route.fulfill(body=body))
     page.goto(PATH)
     page.wait_for_selector("#map [data-map=loading] >> text=The map cannot be drawn here")
@@ -360,6 +361,7 @@ def test_what_is_no_map_is_told_as_such(browser: Browser, own: Served, body: str
 @pytest.mark.parametrize("body", ["{", "[]", '{"starts": 3}', "null"])
 def test_a_map_without_its_days_is_still_a_map(browser: Browser, own: Served, body: str) -> None:
     page = browser.new_page(base_url=own.url)
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.route("**/map/days.json*", lambda route: route.fulfill(body=body))
     page.goto(PATH)
     drawn(page)
