@@ -145,7 +145,7 @@ def stylesheet() -> bytes:
 def static_file(name: str) -> tuple[bytes, bytes] | None:
     """Return a static file as it is and as gzip packs it; null: there is none of that name.
 
-    A page of the map asks for twenty of them: each is read and packed once.
+    A page of the map asks for two dozen of them: each is read and packed once.
     """
     return _files().get(name)
 
