@@ -210,7 +210,7 @@ export class MapData {
 }
 
 /** What is on the canvas: things, edges between them, and who is joined to whom. */
-export class Scene {
+class Scene {
   constructor(data, nodes, on, edges) {
     Object.assign(this, { data, nodes, on, edges });
     this.starts = null;
