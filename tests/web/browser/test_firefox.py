@@ -159,7 +159,10 @@ def test_fingers_zoom_the_map(on_map: Firefox) -> None:
     k = page.run("return mapPage.view.camera.k")
     left, top, wide, high = _corner(page, "#map-canvas")
     x, y = left + wide / 2, top + high / 2
-    moves = lambda side: [_to(x + far * side, y) for far in (75, 100)]  # noqa: E731 - both fingers
+
+    def moves(side: int) -> list[dict[str, object]]:
+        return [_to(x + far * side, y) for far in (75, 100)]
+
     fingers = [
         {
             "type": "pointer",
