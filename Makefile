@@ -15,7 +15,7 @@ run: $(VENV)/.run ## install into .venv, run the BeeBone demo, print the verdict
 test: $(VENV)/.dev ## install what the tests need, run all of them
 	$(BIN)/python -m pytest -n auto --dist loadfile -q $(TESTS)
 
-browser: $(VENV)/.dev ## the dashboard in a browser (Chromium): every page, mouse, keyboard, axe, no scripts
+browser: $(VENV)/.dev ## the dashboard in browsers (Chromium, Firefox): every page, mouse, keyboard, axe, no scripts
 	$(BIN)/python -m pytest -m "browser and not speed" -n auto --dist loadfile -q tests/web/browser
 
 speed: $(VENV)/.dev ## how soon pages open, the map moves, and what a sinkhole saw is stored; on a machine that does nothing else

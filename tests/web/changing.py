@@ -39,8 +39,10 @@ def settled(folder: Path, *cases: str) -> Settings:
     return settings
 
 
-def commit(settings: Settings, hour: int = 0, *, clients: int = 3, case: str = CASE) -> None:
-    """Store one hour of one sensor: each client asks once."""
+def commit(
+    settings: Settings, hour: int = 0, *, clients: int = 3, networks: int = 1, case: str = CASE
+) -> None:
+    """Store one hour of one sensor: each client, of the networks in turn, asks once."""
     time = START + timedelta(hours=hour)
     source = f"s{hour}"
     day = f"{time:%Y-%m-%d}"
@@ -51,7 +53,7 @@ def commit(settings: Settings, hour: int = 0, *, clients: int = 3, case: str = C
             "vantage": "resolver",
             "client": number,
             "unit": "ipv4",
-            "asn": 64500,
+            "asn": 64500 + number % networks,
             "country": "DE",
             "name": "c2.evil.example",
             "indicator": "c2.evil.example",

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,7 +19,7 @@ from remnant.web.access.frontier import Frontier
 from remnant.web.access.gate import admit, admits
 from remnant.web.access.security import with_security
 from remnant.web.access.viewer import ANYBODY
-from remnant.web.frame import POLICY, STATIC, stylesheet
+from remnant.web.frame import POLICY, static_file
 from remnant.web.layers import Changes, Headers
 from remnant.web.pages import routers
 from remnant.web.results.results import Results
@@ -111,15 +111,20 @@ def create_app(settings: Settings, *, guarded: bool = False, beside: bool = True
 
     @app.get("/static/{digest}/{name}", include_in_schema=False)
     @admits(ANYBODY)
-    def static(digest: str, name: str) -> Response:
+    async def static(digest: str, name: str, request: Request) -> Response:
         del digest  # only tells one state of the file from another
         kind = _TYPES.get(f".{name.rpartition('.')[2]}")
-        known = {path.name: path for path in STATIC.iterdir()}
-        if kind is None or name not in known:
+        if kind is None or (file := static_file(name)) is None:
             raise HTTPException(404, "there is no such file")
-        data = stylesheet() if name == "style.css" else known[name].read_bytes()
-        kept = {"cache-control": f"public, max-age={_YEAR_S}, immutable"}
-        return Response(data, media_type=kind, headers=kept)
+        plain, packed = file
+        headers = {
+            "cache-control": f"public, max-age={_YEAR_S}, immutable",
+            "vary": "Accept-Encoding",
+        }
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(plain, media_type=kind, headers=headers)
+        headers["content-encoding"] = "gzip"
+        return Response(packed, media_type=kind, headers=headers)
 
     @app.get("/openapi.json", include_in_schema=False)
     @admits(ANYBODY)

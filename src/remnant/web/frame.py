@@ -7,6 +7,7 @@ needs no exception for inline ones.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from datetime import timedelta
@@ -37,7 +38,16 @@ if TYPE_CHECKING:
     from remnant.web.problem import Problem
     from remnant.web.site import Asked
 
-__all__ = ["POLICY", "STATIC", "asset", "render", "render_problem", "stylesheet", "to_html"]
+__all__ = [
+    "POLICY",
+    "STATIC",
+    "asset",
+    "render",
+    "render_problem",
+    "static_file",
+    "stylesheet",
+    "to_html",
+]
 
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
@@ -130,6 +140,21 @@ def with_query(request: Request, **changed: object) -> str:
 def stylesheet() -> bytes:
     """Return the style of all pages: that of reports, and what is added to it here."""
     return (frame.style() + "\n" + (STATIC / "style.css").read_text(encoding="utf-8")).encode()
+
+
+def static_file(name: str) -> tuple[bytes, bytes] | None:
+    """Return a static file as it is and as gzip packs it; null: there is none of that name.
+
+    A page of the map asks for two dozen of them: each is read and packed once.
+    """
+    return _files().get(name)
+
+
+@cache
+def _files() -> dict[str, tuple[bytes, bytes]]:
+    found = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.is_file()}
+    found["style.css"] = stylesheet()
+    return {name: (data, gzip.compress(data, 9, mtime=0)) for name, data in found.items()}
 
 
 @cache

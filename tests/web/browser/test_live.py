@@ -233,6 +233,28 @@ def test_a_lost_connection_is_told_and_taken_up_again(
             context.close()
 
 
+def test_after_a_sleep_of_hours_the_stream_is_opened_anew(opened: Callable[..., Page]) -> None:
+    asked: list[str] = []
+
+    def prepared(page: Page) -> None:
+        # With a stream of the page's own, whose time this test can set.
+        page.add_init_script("delete globalThis.SharedWorker")
+        page.clock.install()
+        page.on("request", lambda request: asked.append(request.url))
+
+    def streams() -> int:
+        return sum("/live?" in url for url in asked)
+
+    page = opened(prepared)
+    assert streams() == 1
+    # Awake, nothing is opened anew.
+    page.clock.run_for(120_000)
+    assert streams() == 1
+    page.clock.fast_forward("03:00:00")
+    until(lambda: streams() == 2, turn=lambda: page.clock.run_for(1_000))
+    page.wait_for_function(HEARD)
+
+
 def test_without_scripts_the_age_and_a_link_stand_there(
     browser: Browser, live: Served, case: str
 ) -> None:

@@ -13,12 +13,12 @@ import pytest
 from remnant.web.results.results import Result
 from report.mapsample import sample
 from web import maps
-from web.browsing import elements_of, expect
+from web.browsing import PATIENCE_S, elements_of, expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from web.conftest import Served
 
@@ -345,6 +345,32 @@ def test_a_map_in_the_making_comes_by_itself(own_page: Callable[..., Page], own:
     assert "being worked out" in page.inner_text("main")
     maps.put(own.app, maps.ready(maps.chart(sample())))
     drawn(page)
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"nodes": 3}', "null"])
+def test_what_is_no_map_is_told_as_such(browser: Browser, own: Served, body: str) -> None:
+    page = browser.new_page(base_url=own.url)
+    page.set_default_timeout(1000 * PATIENCE_S)
+    page.route("**/map/viewer.json*", lambda route: route.fulfill(body=body))
+    page.goto(PATH)
+    page.wait_for_selector("#map [data-map=loading] >> text=The map cannot be drawn here")
+    assert "The tables below hold all of it" in page.inner_text("#map [data-map=loading]")
+    page.close()
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"starts": 3}', "null"])
+def test_a_map_without_its_days_is_still_a_map(browser: Browser, own: Served, body: str) -> None:
+    page = browser.new_page(base_url=own.url)
+    page.set_default_timeout(1000 * PATIENCE_S)
+    page.route("**/map/days.json*", lambda route: route.fulfill(body=body))
+    page.goto(PATH)
+    drawn(page)
+    assert page.inner_text(SAID) == "Requests of each day could not be loaded."
+    assert page.is_hidden("#map [data-map=loading]")
+    assert shades(page) > 50
+    page.click("[data-days=forth]")
+    assert "day" in state(page)
+    page.close()
 
 
 def test_a_newer_map_is_offered_and_comes_when_it_is_asked_for(

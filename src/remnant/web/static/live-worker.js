@@ -1,4 +1,6 @@
 // One stream for all open pages of this browser: it allows few connections to one server.
+const TICK_MS = 20_000;
+const ASLEEP_MS = 90_000;
 const pages = new Map();
 let source = null;
 let cases = null;
@@ -37,6 +39,17 @@ function listen() {
     pause = Math.min(2 * pause, 60_000);
   });
 }
+
+// A machine that slept has a stream that looks open and is dead: it is opened anew.
+let ticked = Date.now();
+setInterval(() => {
+  const slept = Date.now() - ticked > ASLEEP_MS;
+  ticked = Date.now();
+  if (!slept || !source) return;
+  cases = null;
+  pause = 5_000;
+  listen();
+}, TICK_MS);
 
 export function join(port) {
   port.onmessage = ({ data }) => {

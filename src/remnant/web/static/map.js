@@ -1,20 +1,21 @@
 // The map's page: joins the data, the canvas, and what stands around it.
 
+import { NEVER, asked, keep } from "./mapaddress.js";
 import { MapData, fetched } from "./mapdata.js";
-import { Picture } from "./mappaint.js";
-import { View } from "./mapview.js";
-import { Panel, joinWords, neighbours } from "./mappanel.js";
 import { Find } from "./mapfind.js";
-import { Days } from "./maptime.js";
-import { KIND_WORDS, LOOKS, icon } from "./mapglyph.js";
-import { COLOURS, SIZES, looksOf, theme } from "./mapstyle.js";
-import { download, picture } from "./mapsave.js";
+import { Keys } from "./mapkeys.js";
+import { called, legend, short } from "./maplegend.js";
 import { tellNewer, waitForMap } from "./mapnewer.js";
-import { dayWords, element, isoDay, legible, number } from "./maptext.js";
+import { Panel } from "./mappanel.js";
+import { Picture } from "./mappicture.js";
+import { Pins } from "./mappins.js";
+import { download, picture } from "./mapsave.js";
+import { COLOURS, SIZES, looksOf, theme } from "./mapstyle.js";
+import { dayWords, element, legible, number } from "./maptext.js";
+import { Days } from "./maptime.js";
+import { View } from "./mapview.js";
 
 const FOLDS = [3, 4, 5, 8, 12, 20, 50, 100];
-const NEVER = 1e9;
-const PAN = 60;
 
 class MapPage {
   constructor(root, sent) {
@@ -23,48 +24,34 @@ class MapPage {
     this.base = root.dataset.path;
     this.caseName = root.dataset.case;
     this.data = new MapData(sent);
-    this.asked = new URLSearchParams(location.search);
-    this.state = this.#read();
+    this.asked = asked(this.data);
+    this.state = this.asked.state;
     this.selected = -1;
-    this.walkAt = -1;
-    this.pins = new Map();
     this.theme = theme();
-    this.live = this.at("said");
+    this.pins = new Pins(this.data, this.caseName, this.at("unpin"));
     this.view = new View(this.at("canvas"), {
       select: (n) => this.select(n),
       open: (n) => this.open(n),
       hover: (n, x, y) => this.#hover(n, x, y),
       moved: () => this.#write(),
       pinned: (n) => this.#pin(n),
-      pins: () => this.pins.keys(),
+      pins: () => this.pins.all(),
     });
     this.panel = new Panel(this.at("panel"), this.caseName, {
       select: (n) => this.select(n, true),
       open: (n) => this.open(n),
       unfold: (fold) => this.unfold(fold, true),
       fold: (fold) => this.unfold(fold, false),
-      free: (n) => this.#free(n),
+      free: (n) => {
+        this.pins.free(n);
+        this.#rebuild();
+      },
       isPinned: (n) => this.pins.has(n),
     });
     this.find = new Find(this.at("find"), this.at("found"), { go: (n) => this.go(n), data: () => this.data });
+    this.keys = new Keys(this);
     this.days = new Days(root, { change: (day) => this.#day(day), rest: () => this.#write() });
-    this.#loadPins();
     this.#controls();
-  }
-
-  #read() {
-    const { asked } = this;
-    const known = (name, table, fallback) => (Object.hasOwn(table, asked.get(name)) ? asked.get(name) : fallback);
-    const day = /^\d{4}-\d\d-\d\d$/.test(asked.get("day") ?? "") ? Math.floor((Date.parse(asked.get("day")) - this.data.zero) / 86_400_000) : null;
-    const fold = asked.get("fold") === "never" ? NEVER : Math.max(3, parseInt(asked.get("fold"), 10) || 3);
-    return {
-      colour: known("colour", COLOURS, "kind"),
-      size: known("size", SIZES, "laid"),
-      fold,
-      open: new Set((asked.getAll("open") ?? []).slice(0, 20).map((key) => this.data.find(key)).filter((n) => n !== undefined)),
-      hide: new Set((asked.get("hide") ?? "").split(",").filter((kind) => Object.hasOwn(KIND_WORDS, kind))),
-      day,
-    };
   }
 
   /** Draw for the first time, then fetch what can wait. */
@@ -72,12 +59,11 @@ class MapPage {
     const { state, view } = this;
     this.days.take(this.data, state.day);
     this.#build();
-    const place = (this.asked.get("at") ?? "").split(",").map(Number);
-    if (place.length === 3 && place.every(Number.isFinite) && place[2] > 0) view.centre(...place);
+    const { place, node } = this.asked;
+    if (place) view.centre(...place);
     else view.fit();
     this.#draw();
-    const node = this.asked.get("node");
-    if (node && this.data.find(node) !== undefined) this.select(this.data.shownAs(this.data.find(node), state), !this.asked.has("at"));
+    if (node >= 0) this.select(this.data.shownAs(node, state), !place);
     else this.panel.show(this.scene, -1, null);
     performance.mark("map:ready");
     this.root.dataset.ready = "";
@@ -94,8 +80,7 @@ class MapPage {
   async #traffic() {
     if (!("days" in this.root.dataset)) return;
     const days = await fetched(this.#part("days"));
-    if (!days) { this.say("Requests of each day could not be loaded."); return; }
-    this.data.addDays(days);
+    if (!days || !this.data.addDays(days)) { this.say("Requests of each day could not be loaded."); return; }
     this.days.take(this.data, this.state.day);
     this.scene.byPair = null;
     if (this.state.day !== null) this.#day(this.state.day);
@@ -118,7 +103,7 @@ class MapPage {
     this.scene = this.data.scene(this.state);
     this.view.scene = this.scene;
     this.looks = looksOf(this.scene, this.state, this.theme);
-    this.#legend();
+    legend(this.at, this.data, this.state, this.looks, () => this.#rebuild());
   }
 
   #rebuild() {
@@ -158,31 +143,25 @@ class MapPage {
     }
   }
 
-  say(text) { this.live.textContent = text; }
+  say(text) { this.at("said").textContent = text; }
 
   /** Choose a thing; -1 for none. */
   select(n, centred = false) {
     this.selected = n;
-    this.walkAt = -1;
+    this.keys.forget();
     this.view.selected = n;
     this.view.beside = -1;
-    if (n >= 0 && centred) this.#bring(n);
+    if (n >= 0 && centred) this.bring(n);
     this.panel.show(this.scene, n, this.day);
     this.view.refresh();
-    this.say(n < 0 ? "Nothing is chosen." : `${this.#called(n)}, joined to ${number(this.scene.edgesAt(n).length)}.`);
+    this.say(n < 0 ? "Nothing is chosen." : `${this.called(n)}, joined to ${number(this.scene.edgesAt(n).length)}.`);
     this.#write();
   }
 
-  #called(n) {
-    const { data } = this;
-    const kind = KIND_WORDS[data.kindOf(n)];
-    const rank = data.rank.get(n);
-    const more = data.sizeOf(n) > 1 ? ` and ${number(data.sizeOf(n) - 1)} alike` : "";
-    return `${kind[0]} ${legible(data.value[n] ?? "", 100)}${more}${rank ? `, candidate ${rank}` : ""}${data.seeds[n] ? ", in the case" : ""}`;
-  }
+  called(n) { return called(this.data, n); }
 
   /** Bring a thing into sight, where it is not well inside. */
-  #bring(n) {
+  bring(n) {
     const [x, y] = this.view.toScreen(n);
     const { w, h } = this.view;
     if (x < 0.15 * w || x > 0.85 * w || y < 0.15 * h || y > 0.85 * h) this.view.centre(this.data.x[n], this.data.y[n], this.view.camera.k, true);
@@ -210,7 +189,7 @@ class MapPage {
     this.view.centre(data.x[shown], data.y[shown], k);
     this.view.repaint();
     this.at("canvas").focus({ preventScroll: true });
-    if (shown !== n) this.say(`${legible(data.value[n], 100)} is one of ${this.#called(shown)}.`);
+    if (shown !== n) this.say(`${legible(data.value[n], 100)} is one of ${this.called(shown)}.`);
     performance.measure("map:find", { start });
   }
 
@@ -230,8 +209,6 @@ class MapPage {
 
   #controls() {
     const { at, view } = this;
-    const canvas = at("canvas");
-    canvas.addEventListener("keydown", (event) => this.#key(event));
     at("in").addEventListener("click", () => view.zoom(1.5));
     at("out").addEventListener("click", () => view.zoom(1 / 1.5));
     at("fit").addEventListener("click", () => view.fit(true));
@@ -246,7 +223,8 @@ class MapPage {
         this.#rebuild();
       });
     }
-    this.folds = FOLDS.filter((least, k) => k === 0 || least <= Math.max(...this.data.size, 1));
+    const most = this.data.size.reduce((one, two) => Math.max(one, two), 1);
+    this.folds = FOLDS.filter((least, k) => k === 0 || least <= most);
     this.folds.push(NEVER);
     const fold = at("fold");
     fold.max = this.folds.length - 1;
@@ -276,115 +254,14 @@ class MapPage {
     this.state.fold = this.folds[place];
   }
 
-  #legend() {
-    const { data, state } = this;
-    const counts = new Map();
-    for (let n = 0; n < data.folded; n++) counts.set(data.kindOf(n), (counts.get(data.kindOf(n)) ?? 0) + data.size[n]);
-    const list = this.at("kinds");
-    const focus = document.activeElement?.dataset?.kind;
-    list.replaceChildren();
-    for (const [kind, words] of Object.entries(KIND_WORDS)) {
-      const count = counts.get(kind);
-      if (!count) continue;
-      const item = element("li"), label = element("label"), box = element("input", null, { type: "checkbox" });
-      box.checked = !state.hide.has(kind);
-      box.dataset.kind = kind;
-      box.addEventListener("change", () => {
-        if (box.checked) state.hide.delete(kind);
-        else state.hide.add(kind);
-        this.#rebuild();
-      });
-      const colour = state.colour === "kind" ? `var(--${LOOKS[kind][1]})` : "var(--soft)";
-      label.append(box, icon(LOOKS[kind][0], colour, kind === "sinkhole" ? "×" : null), `${number(count)} ${words[count === 1 ? 0 : 1]}`);
-      item.append(label);
-      list.append(item);
-      if (kind === focus) box.focus();
-    }
-    const more = this.at("colours");
-    more.replaceChildren();
-    for (const [colour, words, count] of this.looks.legend) {
-      const item = element("li");
-      item.append(icon("circle", colour), count === null ? words : `${words}: ${number(count)}`);
-      more.append(item);
-    }
-    this.at("sizes").textContent = this.looks.sizes;
-  }
-
   #hover(n, x, y) {
     const tip = this.at("tip");
     tip.hidden = n < 0;
     if (n < 0) return;
     const { data } = this;
-    tip.replaceChildren(element("bdi", legible(data.value[n] ?? "", 100)), element("span", this.#short(n)));
+    tip.replaceChildren(element("bdi", legible(data.value[n] ?? "", 100)), element("span", short(this.scene, n)));
     const { w } = this.view;
     tip.style.transform = `translate(${Math.round(Math.min(x + 14, w - 200))}px, ${Math.round(y + 16)}px)`;
-  }
-
-  #short(n) {
-    const { data } = this;
-    const kind = KIND_WORDS[data.kindOf(n)];
-    const parts = [data.sizeOf(n) > 1 ? `${number(data.sizeOf(n))} ${kind[1]} alike` : kind[0]];
-    if (data.told("label", n)) parts.push(legible(data.told("label", n), 60));
-    if (data.told("state", n)) parts.push(legible(data.told("state", n), 20));
-    if (data.told("hub", n)) parts.push("joins nothing");
-    if (data.rank.has(n)) parts.push(`candidate ${data.rank.get(n)}`);
-    parts.push(`${number(this.scene.edgesAt(n).length)} relations here`);
-    return parts.join(" · ");
-  }
-
-  #key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { view } = this;
-    const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (arrow && event.shiftKey) this.#walkTowards(...arrow);
-    else if (arrow) view.pan(-PAN * arrow[0], -PAN * arrow[1]);
-    else if (event.key === "+" || event.key === "=") view.zoom(1.3);
-    else if (event.key === "-") view.zoom(1 / 1.3);
-    else if (event.key === "0") view.fit(true);
-    else if (event.key === "]" || event.key === "n") this.#walk(1);
-    else if (event.key === "[" || event.key === "p") this.#walk(-1);
-    else if (event.key === "Enter") {
-      if (view.beside >= 0) this.select(view.beside, true);
-      else if (this.selected >= 0) this.open(this.selected);
-    } else if (event.key === "Escape") this.select(-1);
-    else if (event.key === "f") this.at("find").focus();
-    else return;
-    event.preventDefault();
-  }
-
-  /** Point at the next neighbour of what is chosen; Enter goes there. */
-  #walk(by) {
-    const { view, scene, data } = this;
-    if (this.selected < 0) {
-      // Where to begin: the first candidate, or what matters most.
-      const first = view.picture.order[0];
-      if (first !== undefined) this.select(first, true);
-      return;
-    }
-    const all = neighbours(scene, this.selected);
-    if (!all.length) return;
-    this.walkAt = (this.walkAt + by + all.length + (this.walkAt < 0 && by < 0 ? 1 : 0)) % all.length;
-    const e = all[this.walkAt];
-    view.beside = scene.other(e, this.selected);
-    view.refresh();
-    this.#bring(view.beside);
-    this.say(`${this.walkAt + 1} of ${number(all.length)}: ${joinWords(data, scene.edges, e, this.selected)} ${this.#called(view.beside)}. Enter goes there.`);
-  }
-
-  /** Go to the neighbour that lies most in a direction. */
-  #walkTowards(dx, dy) {
-    const { scene, data, selected } = this;
-    if (selected < 0) { this.#walk(1); return; }
-    let best = -1, most = 0.3;
-    for (const e of scene.edgesAt(selected)) {
-      const other = scene.other(e, selected);
-      const x = data.x[other] - data.x[selected], y = data.y[other] - data.y[selected];
-      const far = Math.hypot(x, y) || 1;
-      const fit = (x * dx + y * dy) / far - 0.002 * far;
-      if (fit > most) { most = fit; best = other; }
-    }
-    if (best >= 0) this.select(best, true);
-    else this.say("Nothing is joined to it in this direction.");
   }
 
   #save() {
@@ -402,74 +279,22 @@ class MapPage {
     this.say("The picture is being saved.");
   }
 
-  // Pins: kept in this browser, for this case.
-
-  get #store() { return `remnant-map-pins ${this.caseName}`; }
-
-  #loadPins() {
-    try {
-      for (const [key, x, y] of JSON.parse(localStorage.getItem(this.#store) ?? "[]")) {
-        const n = this.data.find(key);
-        if (n === undefined || !Number.isFinite(x) || !Number.isFinite(y)) continue;
-        this.pins.set(n, [this.data.x[n], this.data.y[n]]);
-        this.data.move(n, x, y);
-      }
-    } catch { /* a store that cannot be read holds no pins */ }
-    this.#pinControl();
-  }
-
-  #savePins() {
-    try {
-      localStorage.setItem(this.#store, JSON.stringify([...this.pins.keys()].map((n) => [this.data.key(n), this.data.x[n], this.data.y[n]])));
-    } catch { /* without a store pins last as long as the page */ }
-    this.#pinControl();
-  }
-
-  #pinControl() {
-    const button = this.at("unpin");
-    button.hidden = !this.pins.size;
-    button.textContent = `Unpin ${number(this.pins.size)}`;
-  }
-
   #pin(n) {
-    if (!this.pins.has(n)) this.pins.set(n, null);
-    this.#savePins();
-    this.say(`Pinned ${this.#called(n)}.`);
-    this.#rebuild();
-  }
-
-  #free(n) {
-    this.pins.delete(n);
-    this.#savePins();
-    this.data.moveHome(n);
+    this.pins.add(n);
+    this.say(`Pinned ${this.called(n)}.`);
     this.#rebuild();
   }
 
   #unpin() {
-    for (const n of this.pins.keys()) this.data.moveHome(n);
     this.pins.clear();
-    this.#savePins();
     this.say("Nothing is pinned.");
     this.#rebuild();
     this.at("canvas").focus({ preventScroll: true });
   }
 
-  /** Keep what is seen in the address. */
+  /** Keep what is seen in the address, but not at every step of what is played. */
   #write() {
-    if (this.days.isPlaying || !("ready" in this.root.dataset)) return;
-    const { state, view, data } = this;
-    const query = new URLSearchParams();
-    if (this.selected >= 0) query.set("node", data.key(this.selected));
-    if (state.colour !== "kind") query.set("colour", state.colour);
-    if (state.size !== "laid") query.set("size", state.size);
-    if (state.fold > 3) query.set("fold", state.fold === NEVER ? "never" : state.fold);
-    for (const n of [...state.open].slice(0, 20)) query.append("open", data.key(n));
-    if (state.hide.size) query.set("hide", [...state.hide].join(","));
-    if (state.day !== null) query.set("day", isoDay(data.dayStart(state.day)));
-    if (!view.fitted) query.set("at", [view.camera.x.toFixed(2), view.camera.y.toFixed(2), view.camera.k.toFixed(3)].join(","));
-    const text = query.toString();
-    const target = text ? `?${text}` : location.pathname;
-    if (text !== location.search.slice(1)) history.replaceState(null, "", target);
+    if (!this.days.isPlaying && "ready" in this.root.dataset) keep(this.data, this.state, this.selected, this.view);
   }
 }
 

@@ -104,14 +104,21 @@ export class MapData {
     this.own = columns(sent.edges);
   }
 
+  /** Take in requests of each day; say whether they are such. */
   addDays(sent) {
+    const { starts, tail, head, queries, clients, covered } = sent;
+    const rows = [tail, head, queries, clients];
+    if (![...rows, starts, covered].every(Array.isArray) || rows.some((row) => row.length !== tail.length)) return false;
+    const dayOf = new Map(starts.map((start, k) => [Math.floor((Date.parse(start) - this.zero) / 86_400_000), k]));
+    const days = [...dayOf.keys()];
+    if (!days.every(Number.isFinite)) return false;
     this.days = sent;
-    this.dayOf = new Map(sent.starts.map((start, k) => [Math.floor((Date.parse(start) - this.zero) / 86_400_000), k]));
-    for (const day of this.dayOf.keys()) {
-      this.firstDay = Math.min(this.firstDay, day);
-      this.lastDay = Math.max(this.lastDay, day);
-    }
+    this.dayOf = dayOf;
+    // Dates of the map come as steps, and may lie beyond those of the requests.
+    this.firstDay = days.reduce((one, two) => Math.min(one, two), this.firstDay);
+    this.lastDay = days.reduce((one, two) => Math.max(one, two), this.lastDay);
     this.dated = true;
+    return true;
   }
 
   /** Put a thing back to where it was laid out. */
@@ -203,11 +210,12 @@ export class MapData {
 }
 
 /** What is on the canvas: things, edges between them, and who is joined to whom. */
-export class Scene {
+class Scene {
   constructor(data, nodes, on, edges) {
     Object.assign(this, { data, nodes, on, edges });
     this.starts = null;
     this.byPair = null;
+    this.plan = null; // what pictures of it have in common (mappicture.js)
   }
 
   #index() {

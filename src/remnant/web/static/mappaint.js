@@ -1,7 +1,8 @@
 // Paints a scene. It is a generator that stops every few thousand marks, so that a picture can be
 // made beside a movement; who wants it at once runs it to its end.
 
-import { KIND_WORDS, LOOKS, trace } from "./mapglyph.js";
+import { KIND_WORDS, trace } from "./mapglyph.js";
+import { ARMS, NUMBER, RANK, RING } from "./mappicture.js";
 import { legible, number, shortened } from "./maptext.js";
 
 const EDGES_AT_ONCE = 400;
@@ -16,75 +17,8 @@ export function finish(painting) {
   while (!painting.next().done);
 }
 
-/**
- * What is the same for all views of one scene, look and day.
- * @param looks  colour and radius of each thing (mapstyle.js)
- * @param day    null, or {start, end, traffic}: steps of the map's times, end not included
- */
-export class Picture {
-  constructor(scene, looks, day, theme) {
-    Object.assign(this, { scene, looks, day, theme });
-    const { data, edges } = scene;
-    const count = edges.tail.length;
-    const asks = data.types.indexOf("asks");
-    const hubs = new Uint8Array(data.count);
-    for (const n of data.sparse.hub.keys()) hubs[n] = 1;
-    this.hubs = hubs;
-    const ranked = new Uint8Array(data.count);
-    for (const [n, rank] of data.rank) if (rank <= 10) ranked[n] = 1;
-    // 0: at a hub, 1: between clusters, 2: within one, 3: at a candidate, 4 and up: requests.
-    this.group = new Int8Array(count).fill(-1);
-    this.alive = null;
-    if (day) this.alive = new Uint8Array(data.count);
-    const sizes = [0, 0, 0, 0];
-    let asked = 0;
-    for (let e = 0; e < count; e++) {
-      const t = edges.tail[e], h = edges.head[e];
-      const dated = edges.first[e] >= 0;
-      if (day && dated && (edges.first[e] >= day.end || edges.last[e] < day.start)) continue;
-      if (edges.type[e] === asks) {
-        const own = day?.traffic ? day.traffic.queries[e] : edges.count[e];
-        if (day?.traffic && (own === 0 || !day.traffic.covered)) continue;
-        this.group[e] = 4 + (own > 0 ? Math.min(4, Math.floor(Math.log10(own))) : 0);
-      } else if (hubs[t] || hubs[h]) this.group[e] = 0;
-      else if (ranked[t] || ranked[h]) this.group[e] = 3;
-      else this.group[e] = data.cluster[t < data.folded ? t : data.parent[t]] === data.cluster[h < data.folded ? h : data.parent[h]] ? 2 : 1;
-      if (this.group[e] < 4) sizes[this.group[e]]++;
-      else asked++;
-      if (day && dated) this.alive[t] = this.alive[h] = 1;
-    }
-    const crowd = Math.min(1, (3000 / Math.max(count, 1)) ** 0.35);
-    const faint = (n, most) => Math.min(1, (most / Math.max(n, 1)) ** 0.5);
-    this.styles = [
-      ["soft", 1, 0.14 * faint(sizes[0], 400) * crowd],
-      ["soft", 1, Math.max(0.3 * faint(sizes[1], 250), 0.07) * crowd],
-      ["soft", 1, 0.55 * crowd],
-      ["alarm", 1, 0.6],
-      ...[0, 1, 2, 3, 4].map((k) => ["client", k > 2 ? k - 1 : 1, (0.14 + 0.09 * k) * faint(asked, 60)]),
-    ];
-    this.order = importance(scene, hubs);
-  }
-}
-
-/** Things by how much they matter, for labels and for what lies on top. */
-function importance(scene, hubs) {
-  const { data } = scene;
-  const weight = new Map();
-  for (const n of scene.nodes) {
-    let w = data.degree[n] ?? 1;
-    const rank = data.rank.get(n);
-    if (rank !== undefined) w += 1e7 - rank;
-    if (data.kindOf(n) === "sinkhole") w += 1e6;
-    if (data.seeds[n]) w = 4 * w + 10;
-    if (hubs[n]) w *= 0.5;
-    if (data.kindOf(n) === "asn") w += 20;
-    weight.set(n, w + 0.5 * data.sizeOf(n));
-  }
-  return Int32Array.from([...scene.nodes].sort((m, n) => weight.get(n) - weight.get(m))).subarray(0, 4000);
-}
-
 /** What is written beside a thing. */
-export function words(data, n) {
+function words(data, n) {
   const kind = data.kindOf(n);
   const value = shortened(data.value[n] ?? "");
   if (data.sizeOf(n) > 1) return `${number(data.sizeOf(n))} ${KIND_WORDS[kind][1]}, as ${value}`;
@@ -109,31 +43,34 @@ export function* paint(ctx, picture, camera, w, h, ratio, { labels = true, inner
   yield* paintEdges(ctx, picture, k, ox, oy, w, h, ratio);
 
   // Marks: tiny ones as squares, others as their shapes; what is not there on this day is faint.
-  const groups = new Map();
+  const { style, over, styles } = picture.marks;
+  const groups = Array.from({ length: 2 * styles.length }, () => []);
   const sinks = [], rings = [], folds = [], ranks = [];
-  const { order } = picture;
+  const { order, alive } = picture;
+  const { radius } = looks;
   let seen = 0;
   for (const n of scene.nodes) {
     const x = data.x[n] * k + ox, y = data.y[n] * k + oy;
-    const r = Math.max(looks.radius[n] * k, 0.8);
+    const r = Math.max(radius[n] * k, 0.8);
     if (x < -r - 9 || y < -r - 9 || x > w + r + 9 || y > h + r + 9) continue;
-    const gone = picture.alive && !picture.alive[n];
-    const kind = data.kindOf(n);
-    const hollow = picture.hubs[n] && kind !== "sinkhole";
-    const key = `${hollow ? "hollow" : looks.colour[n]} ${LOOKS[kind][0]} ${gone ? 1 : 0}`;
-    let group = groups.get(key);
-    if (!group) groups.set(key, (group = { hollow, colour: looks.colour[n], shape: LOOKS[kind][0], gone, marks: [] }));
-    group.marks.push(x, y, r);
-    if (!gone) {
-      if (kind === "sinkhole") sinks.push(x, y, r);
-      if (data.seeds[n] && r > TINY && !data.rank.has(n)) rings.push(x, y, r);
-      if (data.sizeOf(n) > 1) folds.push(n, x, y, r);
+    const gone = alive !== null && !alive[n];
+    groups[gone ? style[n] : styles.length + style[n]].push(x, y, r);
+    const more = over[n];
+    if (more) {
+      if (!gone) {
+        if (more & ARMS) sinks.push(x, y, r);
+        if (more & RING && r > TINY) rings.push(x, y, r);
+        if (more & NUMBER) folds.push(n, x, y, r);
+      }
+      if (more & RANK) ranks.push(n, x, y, r);
     }
-    if (data.rank.has(n)) ranks.push(n, x, y, r);
     if (++seen % 2000 === 0) yield;
   }
-  for (const { hollow, colour, shape, gone, marks } of groups.values()) {
-    ctx.globalAlpha = gone ? 0.16 : 1;
+  for (let g = 0; g < groups.length; g++) {
+    const marks = groups[g];
+    if (!marks.length) continue;
+    const { hollow, colour, shape } = styles[g % styles.length];
+    ctx.globalAlpha = g < styles.length ? 0.16 : 1;
     ctx.fillStyle = hollow ? theme.paper : colour;
     ctx.strokeStyle = theme.soft;
     ctx.lineWidth = 1.4;
@@ -185,10 +122,12 @@ export function* paint(ctx, picture, camera, w, h, ratio, { labels = true, inner
   ctx.fillStyle = theme.paper;
   for (let i = 0; i < folds.length; i += 4) {
     const [n, x, y, r] = folds.slice(i, i + 4);
+    if (r < 6.5) continue;
     const count = number(data.sizeOf(n));
-    const size = Math.min(r, (1.8 * r) / (count.length * 0.6), 16);
-    if (size < 6.5) continue;
-    ctx.font = `600 ${size.toFixed(1)}px ${FONT}`;
+    // Whole pixels: every size is a font that has to be found and drawn for the first time.
+    const size = Math.floor(Math.min(r, (1.8 * r) / (count.length * 0.6), 16) + 0.5);
+    if (size < 7) continue;
+    ctx.font = `600 ${size}px ${FONT}`;
     ctx.fillText(count, x, y + 0.05 * size);
   }
   for (let i = ranks.length - 4; i >= 0; i -= 4) {
@@ -206,7 +145,7 @@ export function* paint(ctx, picture, camera, w, h, ratio, { labels = true, inner
   if (inner) yield* paintLabels(ctx, picture, order, k, ox, oy, room, [0, 0, w, h], inner);
 }
 
-export function candidate(ctx, theme, x, y, r, rank) {
+function candidate(ctx, theme, x, y, r, rank) {
   ctx.beginPath();
   ctx.arc(x, y, r, 0, 2 * Math.PI);
   ctx.fillStyle = theme.alarm;
@@ -215,16 +154,16 @@ export function candidate(ctx, theme, x, y, r, rank) {
   ctx.fill();
   ctx.stroke();
   ctx.fillStyle = theme.paper;
-  ctx.font = `600 ${(rank > 9 ? 1.05 * r : 1.25 * r).toFixed(1)}px ${FONT}`;
+  ctx.font = `600 ${Math.round(rank > 9 ? 1.05 * r : 1.25 * r)}px ${FONT}`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   ctx.fillText(String(rank), x, y + 0.05 * r);
 }
 
 function* paintEdges(ctx, picture, k, ox, oy, w, h, ratio) {
-  const { scene, styles, theme, group } = picture;
-  const { data, edges } = scene;
-  const { x: px, y: py } = data;
+  const { scene, styles, theme, starts } = picture;
+  const { tail, head } = scene.edges;
+  const { x: px, y: py } = scene.data;
   let drawn = 0;
   for (let g = 0; g < styles.length; g++) {
     const [colour, width, alpha] = styles[g];
@@ -234,9 +173,9 @@ function* paintEdges(ctx, picture, k, ox, oy, w, h, ratio) {
     ctx.lineWidth = width <= 1 ? 1 / ratio : width;
     ctx.beginPath();
     let inPath = 0;
-    for (let e = 0; e < group.length; e++) {
-      if (group[e] !== g) continue;
-      const t = edges.tail[e], d = edges.head[e];
+    for (let i = starts[g]; i < starts[g + 1]; i++) {
+      const e = picture.edges[i];
+      const t = tail[e], d = head[e];
       const x = px[t] * k + ox, y = py[t] * k + oy, u = px[d] * k + ox, v = py[d] * k + oy;
       if ((x < 0 && u < 0) || (y < 0 && v < 0) || (x > w && u > w) || (y > h && v > h)) continue;
       ctx.moveTo(x, y);
@@ -308,28 +247,29 @@ class Room {
     this.cells = new Map();
   }
 
-  *#keys(x, y, wide, high) {
-    const c = this.cell;
-    for (let i = Math.floor(x / c); i <= Math.floor((x + wide) / c); i++) {
-      for (let j = Math.floor(y / c); j <= Math.floor((y + high) / c); j++) yield j * this.across + i;
-    }
-  }
-
   free(x, y, wide, high) {
-    for (const key of this.#keys(x, y, wide, high)) {
-      for (const [u, v, s, t] of this.cells.get(key) ?? []) {
-        if (x < u + s && u < x + wide && y < v + t && v < y + high) return false;
+    const c = this.cell;
+    const right = Math.floor((x + wide) / c), bottom = Math.floor((y + high) / c);
+    for (let i = Math.floor(x / c); i <= right; i++) {
+      for (let j = Math.floor(y / c); j <= bottom; j++) {
+        const boxes = this.cells.get(j * this.across + i);
+        if (!boxes) continue;
+        for (const [u, v, s, t] of boxes) if (x < u + s && u < x + wide && y < v + t && v < y + high) return false;
       }
     }
     return true;
   }
 
   take(x, y, wide, high) {
-    const box = [x, y, wide, high];
-    for (const key of this.#keys(x, y, wide, high)) {
-      const cell = this.cells.get(key);
-      if (cell) cell.push(box);
-      else this.cells.set(key, [box]);
+    const box = [x, y, wide, high], c = this.cell;
+    const right = Math.floor((x + wide) / c), bottom = Math.floor((y + high) / c);
+    for (let i = Math.floor(x / c); i <= right; i++) {
+      for (let j = Math.floor(y / c); j <= bottom; j++) {
+        const key = j * this.across + i;
+        const boxes = this.cells.get(key);
+        if (boxes) boxes.push(box);
+        else this.cells.set(key, [box]);
+      }
     }
   }
 }

@@ -5,7 +5,6 @@ import { legible, number } from "./maptext.js";
 
 const NAMES = ["paper", "panel", "ink", "soft", "line", "gap", "accent", "band", "alarm", "address", "prefix", "network", "server", "mail", "client"];
 const SERIES = ["accent", "address", "network", "server", "mail", "client", "prefix", "ink"];
-const STATE_WORDS = { seized: "seized", suspended: "suspended", live: "live", lost: "lost", unknown: "unknown" };
 const OTHER = "soft";
 
 /** The colours of the page as it is now: light or dark. */
@@ -14,14 +13,15 @@ export function theme() {
   return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim() || "#888"]));
 }
 
-const country = (() => {
-  const names = new Intl.DisplayNames(["en"], { type: "region", fallback: "code" });
-  return (code) => { try { return names.of(code); } catch { return legible(code, 20); } };
-})();
+let names = null;
+const country = (code) => {
+  names ??= new Intl.DisplayNames(["en"], { type: "region", fallback: "code" });
+  try { return names.of(code); } catch { return legible(code, 20); }
+};
 
 export const COLOURS = {
   kind: ["kind", (data, n) => data.kindOf(n), (key) => KIND_WORDS[key][1]],
-  state: ["state in the case", (data, n) => data.told("state", n), (key) => STATE_WORDS[key] ?? legible(key, 30)],
+  state: ["state in the case", (data, n) => data.told("state", n), (key) => legible(key, 30)],
   cluster: ["cluster", (data, n) => data.cluster[n < data.folded ? n : data.parent[n]], (key) => `cluster ${key + 1}`],
   asn: ["network (AS)", (data, n) => (data.kindOf(n) === "asn" || data.kindOf(n) === "client_network" ? asNumber(data.value[n]) : data.told("asn", n)), (key) => `AS${key}`],
   country: ["country", (data, n) => data.told("country", n), (key) => country(key)],
@@ -94,7 +94,7 @@ function radiiOf(scene, view) {
 }
 
 /** A colour between two, both #rrggbb. */
-export function mixed(one, two, share) {
+function mixed(one, two, share) {
   const parts = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
   const a = parts(one), b = parts(two);
   return `#${a.map((value, k) => Math.round(value + (b[k] - value) * share).toString(16).padStart(2, "0")).join("")}`;
