@@ -25,6 +25,7 @@ from remnant.errors import (
     StoreError,
     printable,
 )
+from remnant.web.access.audit import audit_failure
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:
@@ -105,11 +106,13 @@ def install(app: FastAPI) -> None:
             expected=error.expected,
             hint=error.hint,
         )
+        audit_failure(request, status, error.what)
         return answer(request, problem)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
         problem = Problem(status=error.status_code, what=str(error.detail))
+        audit_failure(request, problem.status, problem.what)
         return answer(request, problem, error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -122,11 +125,13 @@ def install(app: FastAPI) -> None:
             got=printable(str(first.get("input", ""))),
             expected=str(first.get("msg", "")),
         )
+        audit_failure(request, problem.status, f"{problem.what}: {problem.where}")
         return answer(request, problem)
 
     @app.exception_handler(Exception)
     def _unknown(request: Request, error: Exception) -> Response:
         _LOG.error("%s: %s", printable(request.url.path), type(error).__name__, exc_info=error)
+        audit_failure(request, 500, "the server failed")
         return answer(
             request, Problem(status=500, what="the server failed", hint="its log has the reason")
         )

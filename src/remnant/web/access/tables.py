@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCOUNT",
     "AUDIT",
+    "AUDIT_OUTCOME",
     "LOGIN_TRY",
     "RECOVERY_CODE",
     "SECOND_FACTOR",
@@ -78,6 +79,13 @@ AUDIT: Final = sa.Table(
     sa.Column("action", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
 )
+AUDIT_OUTCOME: Final = sa.Table(
+    "audit_outcome",
+    _META,
+    sa.Column("entry", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("outcome", sa.String(200), nullable=False),
+)
+"""Of entries that were not simply done: a table of its own, for logs that were begun without."""
 LOGIN_TRY: Final = sa.Table(
     "login_try",
     _META,
@@ -121,6 +129,10 @@ class Database:
         """Give back the connections."""
         self._engine.dispose()
 
+    def has(self, table: sa.Table) -> bool:
+        """Return whether somebody has made a table yet."""
+        return table.name in self._known or table.name in self._find()
+
     @contextlib.contextmanager
     def reading(self, table: sa.Table = AUDIT) -> Iterator[sa.Connection | None]:
         """Yield a connection, or ``None`` where nobody has made a table yet.
@@ -128,7 +140,7 @@ class Database:
         Args:
             table: of those that are to be read, the one that was thought of last.
         """
-        if table.name not in self._known and table.name not in self._find():
+        if not self.has(table):
             yield None
             return
         with explained(self._where, _WHAT), self._engine.connect() as connection:

@@ -199,7 +199,7 @@ def sensors(asked: AskedBy, case: str, query: Annotated[SensorsQuery, Query()]) 
     summary="Retire a sensor, or expect it again",
     responses=RESPONSES,
 )
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=(Action.SENSOR_RETIRED, Action.SENSOR_EXPECTED))
 def retire(
     asked: AskedBy,
     case: str,
