@@ -108,6 +108,38 @@ def enable(name: NameArgument) -> None:
     say(f"{name} is open.")
 
 
+@app.command("add-factor", short_help="Make an account's second factor here.")
+@changes(Action.FACTOR_ADDED, "name")
+def add_factor(name: NameArgument) -> None:
+    """Make an account's second factor: show its secret, ask for a code, print recovery codes.
+
+    A terminal shows the secret as a QR code too. It counts once a code of it was typed (or is the
+    next line of standard input); secret and recovery codes are shown once.
+    """
+    from remnant.errors import AccessError
+    from remnant.web.access import totp
+    from remnant.web.access.qr import in_terminal
+
+    with _access() as access:
+        access.accounts.get(name)
+        secret = access.factors.begin(name)
+        address = totp.address(secret, name, "Remnant")
+        if sys.stdout.isatty():
+            typer.echo(in_terminal(address), color=True)
+        typer.echo(f"secret   {secret}\naddress  {address}")
+        sys.stdout.flush()
+        codes = access.factors.confirm(name, _code())
+        if codes is None:
+            raise AccessError(
+                "that is not the code; the account has no second factor yet",
+                where=name,
+                hint="is the clock of the device right? Run the command again",
+            )
+    typer.echo("recovery codes, each good once:")
+    for code in codes:
+        typer.echo(f"  {code}")
+
+
 @app.command("reset-factor", short_help="Take an account's second factor away.")
 @changes(Action.FACTOR_RESET, "name")
 def reset_factor(name: NameArgument) -> None:
@@ -222,6 +254,13 @@ def _new_password() -> str:
         typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return typed
     return sys.stdin.readline(_LINE).rstrip("\r\n")
+
+
+def _code() -> str:
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("The code that the program shows now", err=True)
+        return typed
+    return sys.stdin.readline(_LINE).strip()
 
 
 def _role(word: str) -> Role:

@@ -24,15 +24,16 @@ __all__ = [
     "RECOVERY_CODE",
     "SECOND_FACTOR",
     "SESSION",
+    "TABLES",
     "TOKEN",
     "Database",
 ]
 
 _WHAT: Final = "the accounts"
-_META: Final = sa.MetaData()
+TABLES: Final = sa.MetaData()
 ACCOUNT: Final = sa.Table(
     "account",
-    _META,
+    TABLES,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("password", sa.Text, nullable=False),
     sa.Column("role", sa.String(20), nullable=False),
@@ -43,7 +44,7 @@ ACCOUNT: Final = sa.Table(
 )
 SESSION: Final = sa.Table(
     "web_session",
-    _META,
+    TABLES,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
     sa.Column("address", sa.String(64), nullable=False),
@@ -53,7 +54,7 @@ SESSION: Final = sa.Table(
 )
 TOKEN: Final = sa.Table(
     "api_token",
-    _META,
+    TABLES,
     sa.Column("id", sa.String(16), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
@@ -65,7 +66,7 @@ TOKEN: Final = sa.Table(
 )
 AUDIT: Final = sa.Table(
     "audit",
-    _META,
+    TABLES,
     sa.Column(
         "id",
         # SQLite counts up by itself for this type alone.
@@ -81,14 +82,14 @@ AUDIT: Final = sa.Table(
 )
 AUDIT_OUTCOME: Final = sa.Table(
     "audit_outcome",
-    _META,
+    TABLES,
     sa.Column("entry", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("outcome", sa.String(200), nullable=False),
 )
 """Of entries that were not simply done: a table of its own, for logs that were begun without."""
 LOGIN_TRY: Final = sa.Table(
     "login_try",
-    _META,
+    TABLES,
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("last", Time, nullable=False, index=True),
@@ -96,7 +97,7 @@ LOGIN_TRY: Final = sa.Table(
 )
 SECOND_FACTOR: Final = sa.Table(
     "second_factor",
-    _META,
+    TABLES,
     sa.Column("account", sa.String(64), primary_key=True),
     sa.Column("secret", sa.String(64), nullable=False),
     sa.Column("confirmed", sa.Boolean, nullable=False),
@@ -104,7 +105,7 @@ SECOND_FACTOR: Final = sa.Table(
 )
 RECOVERY_CODE: Final = sa.Table(
     "recovery_code",
-    _META,
+    TABLES,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
 )
@@ -150,7 +151,7 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """Yield a connection; leaving without an exception is the commit point."""
         with explained(self._where, _WHAT):
-            if not _META.tables.keys() <= self._known and not _META.tables.keys() <= self._find():
+            if not TABLES.tables.keys() <= self._known and not TABLES.tables.keys() <= self._find():
                 self._make()
             with self._writer.begin() as connection:
                 yield connection
@@ -172,8 +173,8 @@ class Database:
             # Hashes of passwords lie in it from now on: nothing for the machine's other users.
             os.chmod(file, file.stat().st_mode & 0o770)  # noqa: PTH101 - as the line above reads
         with self._writer.begin() as connection:
-            make_tables(connection, _META)
-        self._known |= _META.tables.keys()
+            make_tables(connection, TABLES)
+        self._known |= TABLES.tables.keys()
 
     def _file(self) -> Path | None:
         if self._url.get_backend_name() != "sqlite" or not self._url.database:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from remnant.web.access import totp
 from remnant.web.access.audit import Action, audit, audit_failure
 from remnant.web.access.gate import admits
+from remnant.web.access.qr import svg
 from remnant.web.access.viewer import OWNERS
 from remnant.web.frame import render
 from remnant.web.pages.own import prove, signed_in
@@ -32,6 +33,7 @@ class SecondFactor(BaseModel):
     codes_left: int
     secret: str | None = None
     address: str | None = None
+    qr: Any = Field(default=None, exclude=True)
     problem: str | None = None
 
 
@@ -85,6 +87,7 @@ def remove(asked: AskedBy, current: Annotated[str, Form()] = "") -> Response:
 
 def _shown(asked: Asked, *, secret: str | None = None, problem: str | None = None) -> Response:
     access, name = asked.access, asked.viewer.name
+    address = None if secret is None else totp.address(secret, name, _SITE)
     answer = render(
         asked,
         "second_factor",
@@ -95,7 +98,8 @@ def _shown(asked: Asked, *, secret: str | None = None, problem: str | None = Non
             has=access.factors.has(name),
             codes_left=access.factors.codes_left(name),
             secret=secret,
-            address=None if secret is None else totp.address(secret, name, _SITE),
+            address=address,
+            qr=None if address is None else svg(address),
             problem=problem,
         ),
     )
