@@ -108,9 +108,11 @@ def test_every_command_that_changes_something_leaves_a_line_that_says_so(place: 
         (("account", "add-factor", "olga"), b"CODE", "olga"),
         (("account", "reset-factor", "olga"), b"", "olga"),
         (("database", "copy", "--to", f"sqlite:///{folder / 'other'}"), b"", "other"),
-        (("case", "import", place.home / "cases" / "taken" / "case.toml", "--replace"), b"", "taken"),
+        (("case", "import", folder / "again.toml", "--replace"), b"", "taken"),
         (("case", "delete", "taken", "--yes"), b"", "taken"),
     ]  # fmt: skip
+    again = 'name = "taken"\ntitle = "t"\ntakedown = 2015-04-08T00:00:00Z\n'
+    (folder / "again.toml").write_text(f"[case]\n{again}")
     known = dict(commands())
     before = 0
     ran = set()
