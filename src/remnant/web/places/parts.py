@@ -44,6 +44,10 @@ class PrefixRow(BaseModel):
     days: int
     first: datetime
     last: datetime
+    contact: str | None = None
+    contact_name: str | None = None
+    contact_source: str | None = None
+    contact_as_of: str | None = None
 
 
 class NameAsked(BaseModel):
