@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from remnant.errors import StoreError
-from remnant.store import Store, copying
+from remnant.store import Store
 from remnant.store.copying import copy_state
 from remnant.store.database import open_engine
 from remnant.store.ledger import TABLES as LEDGER
@@ -117,7 +117,7 @@ def test_what_arrives_changed_is_not_kept(
         made = insert(table)
         return made.values(subject="other") if table.name == "audit" else made
 
-    monkeypatch.setattr(copying.sa, "insert", changed)
+    monkeypatch.setattr(sa, "insert", changed)
     file = tmp_path / "new.sqlite"
     for target in (postgres, f"sqlite:///{file}"):
         with pytest.raises(StoreError, match="not what was sent"):
