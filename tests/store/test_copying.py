@@ -6,6 +6,7 @@ import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import argon2
 import pytest
 import sqlalchemy as sa
 
@@ -16,8 +17,10 @@ from remnant.store.database import open_engine
 from remnant.store.ledger import TABLES as LEDGER
 from remnant.store.observations import TABLES as OBSERVATIONS
 from remnant.store.observations import Observation, Observations
+from remnant.web.access import passwords
 from remnant.web.access.access import Access
 from remnant.web.access.audit import Action
+from remnant.web.access.tables import AUDIT
 from remnant.web.access.tables import TABLES as ACCESS
 from store.test_store import put
 from web.guarded import ANALYST, bare, make_people
@@ -28,11 +31,14 @@ if TYPE_CHECKING:
     from remnant.settings import Settings
 
 ALL = [LEDGER, OBSERVATIONS, ACCESS]
+WHEN = datetime.now(tz=UTC)
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Settings:
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home with accounts, an audit log, sources and files, a retired sensor, a registration."""
+    quick = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
+    monkeypatch.setattr(passwords, "hasher", lambda: quick)
     settings = bare(tmp_path)
     make_people(settings)
     with Store.open(settings, write=True) as store:
@@ -41,8 +47,10 @@ def full(tmp_path: Path) -> Settings:
         said = Observation("", "network", "192.0.2.0-192.0.2.255", datetime.now(tz=UTC), '{"é":1}')
         Observations(store.ledger).put([said])
     access = Access(settings)
-    for number in range(2_500):
-        access.log.record(ANALYST, "", Action.REPORT_MADE, f"{number} <é>", "done")
+    line = {"at": WHEN, "account": ANALYST, "address": "", "action": "report made"}
+    lines = [line | {"subject": f"{number} <é>"} for number in range(2_500)]
+    with access.log._database.writing() as connection:  # more than is held in memory at once
+        connection.execute(sa.insert(AUDIT), lines)
     access.log.record(ANALYST, "", Action.REPORT_MADE, "x", "refused (422): no")
     access.close()
     return settings

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIELDS", "told_about"]
 
-_KEPT: Final[OrderedDict[tuple[str, str, str | None], Registrations]] = OrderedDict()
+_KEPT: Final[OrderedDict[tuple[str, str, bool, str | None], Registrations]] = OrderedDict()
 _LOCK: Final = threading.Lock()
 _MOST: Final = 4
 _LONGEST: Final = 200
@@ -83,10 +83,12 @@ def _registrations(store: Any, settings: Settings, case: str) -> Registrations:
     """Return what is known, read once as long as nothing is imported."""
     from remnant.infrastructure.registrations import Registrations
 
-    key = (str(settings.database_url), case, store.ledger.fact("observed"))
+    with store.ledger.reading() as connection:
+        simulated = bool(store.ledger.simulated(connection, case))
+    key = (settings.database_url, case, simulated, store.ledger.fact("observed"))
     found = _KEPT.get(key)
     if found is None:
-        found = Registrations(store, case, simulated=store.view(case).simulated)
+        found = Registrations(store, case, simulated=simulated)
         found.read()
         for old in [k for k in _KEPT if k[:2] == key[:2]]:
             del _KEPT[old]
