@@ -178,7 +178,7 @@ def test_a_deletion_that_nobody_confirmed_is_none(place: Place) -> None:
 
 
 def test_a_failure_in_a_home_that_was_misspelt_makes_none(place: Place) -> None:
-    assert place.run("account", "disable", "nobody").code == 1
+    assert place.run("case", "import", place.folder / "nothing.toml").code == 1
     assert not place.home.exists()
 
 

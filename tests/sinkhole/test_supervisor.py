@@ -354,6 +354,7 @@ def test_it_tells_its_home_that_it_runs_until_it_ends(tmp_path: Path) -> None:
         while running(it.home, "mine")[0].written == first.written:
             time.sleep(0.05)
         (now,) = running(it.home, "mine")
+        assert it.end() == 0
     assert (now.cases, now.since, now.per_s is not None) == (("mine",), first.since, True)
     assert running(tmp_path, "mine") == []
     assert not list(tmp_path.rglob("running-*"))

@@ -116,22 +116,25 @@ def test_a_database_in_which_something_stands_is_refused(full: Settings, postgre
         copy_state(full.database_url, full.database_url, ALL)
 
 
-def test_what_arrives_changed_is_not_kept(
-    full: Settings, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("on_server", [True, False], ids=["lost", "changed"])
+def test_what_arrives_lost_or_changed_is_not_kept(
+    full: Settings, postgres: str, tmp_path: Path, on_server: bool
 ) -> None:
-    insert = sa.insert
-
-    def changed(table: sa.Table) -> object:
-        made = insert(table)
-        return made.values(subject="other") if table.name == "audit" else made
-
-    monkeypatch.setattr(sa, "insert", changed)
-    file = tmp_path / "new.sqlite"
-    for target in (postgres, f"sqlite:///{file}"):
-        with pytest.raises(StoreError, match="not what was sent"):
-            copy_state(full.database_url, target, ALL)
-    assert not file.exists()
-    assert rows(postgres) == {}
+    target = postgres if on_server else f"sqlite:///{tmp_path / 'new.sqlite'}"
+    spoiled = (
+        "CREATE RULE spoil AS ON INSERT TO audit WHERE NEW.id = 7 DO INSTEAD NOTHING"
+        if on_server
+        else "CREATE TRIGGER spoil AFTER INSERT ON audit WHEN NEW.id = 7 "
+        "BEGIN UPDATE audit SET subject = 'other' WHERE id = 7; END"
+    )
+    engine = open_engine(target)
+    with engine.begin() as connection:
+        AUDIT.create(connection)
+        connection.exec_driver_sql(spoiled)
+    engine.dispose()
+    with pytest.raises(StoreError, match="not what was sent"):
+        copy_state(full.database_url, target, ALL)
+    assert rows(target) == {"audit": []}
 
 
 def test_what_the_target_cannot_hold_stops_it_whole(full: Settings, postgres: str) -> None:
