@@ -98,6 +98,7 @@ def test_every_command_that_changes_something_leaves_a_line_that_says_so(place: 
         (("sensor", "retire", "ns1", "--at", at), b"", "ns1 at 2015-04-12"),
         (("sensor", "retire", "ns1", "--undo"), b"", "ns1"),
         (("report", "taken", "-o", folder / "r.html"), b"", "r.html"),
+        (("account", "add", "boss", "--role", "operator"), PASSWORD, "boss"),
         (("account", "add", "olga", "--role", "operator"), PASSWORD, "olga"),
         (("account", "role", "olga", "analyst"), b"", "analyst"),
         (("account", "password", "olga"), PASSWORD, "olga"),
