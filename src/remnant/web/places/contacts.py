@@ -24,7 +24,7 @@ __all__ = ["FIELDS", "told_about"]
 _KEPT: Final[OrderedDict[tuple[str, str, bool, str | None], Registrations]] = OrderedDict()
 _LOCK: Final = threading.Lock()
 _MOST: Final = 4
-_LONGEST: Final = 200
+_LONGEST: Final = 199
 
 
 FIELDS: Final = ("contact", "contact_name", "contact_source", "contact_as_of")
