@@ -10,6 +10,8 @@ import pytest
 
 from infrastructure.registered import domain, network
 from infrastructure.test_resolving import knot
+from remnant.settings import Settings
+from remnant.web.access.access import Access
 from story.telling import Place
 
 if TYPE_CHECKING:
@@ -148,5 +150,11 @@ def test_resolve_asks_and_history_grows(
     assert states == ["resolving", "unknown", "resolving"]
     # What was asked for stays, without a resolver too.
     assert by_value(place.ask("servers", "taken"))["192.0.2.10"]["alive"] is True
+    # That it asked is in the audit log; looking at what is known is not.
+    access = Access(Settings(home=place.home))
+    told = [entry for entry in access.log.entries() if entry.action == "names resolved"]
+    access.close()
+    assert [(entry.subject, entry.outcome) for entry in told][:1] == [("taken", "done")]
+    assert sum(entry.outcome == "done" for entry in told) == 1
     (record,) = place.ask("pdns", "lookup", "192.0.2.10")
     assert (record["rrname"], record["sensor_id"]) == ("www.evil.example", "resolve")

@@ -18,6 +18,7 @@ from remnant import (
     __version__,
     cli_account,
     cli_case,
+    cli_database,
     cli_export,
     cli_keep,
     cli_map,
@@ -100,6 +101,7 @@ app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
 app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)
 app.add_typer(cli_keep.sensor_app, name="sensor")
 app.add_typer(cli_keep.settings_app, name="settings")
+app.add_typer(cli_database.app, name="database", short_help="Copy the small mutable state.")
 
 
 def _home_first(arguments: list[str]) -> list[str]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from remnant.cli_audit import changes, reads, recorded
 from remnant.cli_shared import Format, FormatOption, emit, open_settings, say
+from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
     from remnant.web.access.access import Access
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-WHO: Final = "command line"
-"""In the audit log, where an account's name stands otherwise."""
 _LINE: Final = 4_096
 
 app = typer.Typer(
@@ -44,17 +44,17 @@ NetworkOption = Annotated[
 
 
 @app.command("add", short_help="Make an account.")
+@changes(Action.ACCOUNT_ADDED, "name")
 def add(name: NameArgument, *, role: RoleOption, network: NetworkOption = None) -> None:
     """Make an account; its password is asked for, or is the first line of standard input."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         made = access.accounts.add(name, _new_password(), _role(role), network or [])
-        access.log.record(WHO, "", Action.ACCOUNT_ADDED, made.told)
+        recorded().about(made.told)
     say(f"Made {made.told}. A server that runs without accounts asks for them once started again.")
 
 
 @app.command("list", short_help="List the accounts.")
+@reads
 def list_accounts(*, output: FormatOption = Format.TABLE) -> None:
     """List the accounts: role, networks, state, last sign-in (UTC)."""
     from remnant.windows import iso
@@ -81,54 +81,81 @@ def list_accounts(*, output: FormatOption = Format.TABLE) -> None:
 
 
 @app.command("password", short_help="Give an account another password.")
+@changes(Action.PASSWORD_CHANGED, "name")
 def password(name: NameArgument) -> None:
     """Give an account another password; its sessions end."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         access.accounts.get(name)
         access.accounts.set_password(name, _new_password())
-        access.log.record(WHO, "", Action.PASSWORD_CHANGED, name)
     say(f"{name} has a new password; its sessions ended.")
 
 
 @app.command("disable", short_help="Close an account.")
+@changes(Action.ACCOUNT_CLOSED, "name")
 def disable(name: NameArgument) -> None:
     """Close an account; its sessions and tokens end."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         access.accounts.disable(name, disabled=True)
-        access.log.record(WHO, "", Action.ACCOUNT_CLOSED, name)
     say(f"{name} is closed; its sessions and tokens ended.")
 
 
 @app.command("enable", short_help="Open a closed account again.")
+@changes(Action.ACCOUNT_OPENED, "name")
 def enable(name: NameArgument) -> None:
     """Open a closed account again; tokens that ended stay ended."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         access.accounts.disable(name, disabled=False)
-        access.log.record(WHO, "", Action.ACCOUNT_OPENED, name)
     say(f"{name} is open.")
 
 
+@app.command("add-factor", short_help="Make an account's second factor here.")
+@changes(Action.FACTOR_ADDED, "name")
+def add_factor(name: NameArgument) -> None:
+    """Make an account's second factor: show its secret, ask for a code, print recovery codes.
+
+    A terminal shows the secret as a QR code too. It counts once a code of it was typed (or is the
+    next line of standard input); secret and recovery codes are shown once.
+    """
+    from remnant.errors import AccessError
+    from remnant.web.access import totp
+    from remnant.web.access.qr import in_terminal
+
+    with _access() as access:
+        access.accounts.get(name)
+        secret = access.factors.begin(name)
+        address = totp.address(secret, name, "Remnant")
+        if sys.stdout.isatty():
+            typer.echo(in_terminal(address), color=True)
+        typer.echo(f"secret   {secret}\naddress  {address}")
+        sys.stdout.flush()
+        codes = access.factors.confirm(name, _code())
+        if codes is None:
+            raise AccessError(
+                "that is not the code; the account has no second factor yet",
+                where=name,
+                hint="is the clock of the device right? Run the command again",
+            )
+    typer.echo("recovery codes, each good once:")
+    for code in codes:
+        typer.echo(f"  {code}")
+
+
 @app.command("reset-factor", short_help="Take an account's second factor away.")
+@changes(Action.FACTOR_RESET, "name")
 def reset_factor(name: NameArgument) -> None:
     """Take the second factor from an account whose owner lost it; its sessions end."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         access.accounts.get(name)
         had = access.factors.remove(name)
         if had:
             access.sessions.end_all(name)
-            access.log.record(WHO, "", Action.FACTOR_RESET, name)
+        else:
+            recorded().nothing()
     say(f"{name} {'signs in with its password alone' if had else 'has no second factor'}.")
 
 
 @app.command("role", short_help="Change what an account may see.")
+@changes(Action.ROLE_CHANGED, "name")
 def change_role(
     name: NameArgument,
     role: Annotated[str, typer.Argument(help="operator, analyst or network_owner.")],
@@ -136,17 +163,16 @@ def change_role(
     network: NetworkOption = None,
 ) -> None:
     """Change what an account may see, from its next request on."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         before = access.accounts.get(name)
         access.accounts.set_role(name, _role(role), network or [])
         now = access.accounts.get(name)
-        access.log.record(WHO, "", Action.ROLE_CHANGED, now.told_since(before))
+        recorded().about(now.told_since(before))
     say(f"Now {now.told}.")
 
 
 @token_app.command("make", short_help="Make a token and print it, once.")
+@changes(Action.TOKEN_MADE, "account", "label")
 def make_token(
     account: NameArgument,
     *,
@@ -157,7 +183,6 @@ def make_token(
     days: Annotated[int, typer.Option(help="Days until it ends, at most 366.")] = 90,
 ) -> None:
     """Make a token and print it: it is stored as a digest and cannot be shown again."""
-    from remnant.web.access.audit import Action
     from remnant.web.access.tokens import Scope
 
     known = {one.value: one for one in Scope}
@@ -168,11 +193,12 @@ def make_token(
     with _access() as access:
         secret = access.tokens.make(account, label, scopes, days)
         subject = f"{account}: {label} ({', '.join(sorted(scopes))}, {days} days)"
-        access.log.record(WHO, "", Action.TOKEN_MADE, subject)
+        recorded().about(subject)
     typer.echo(secret)
 
 
 @token_app.command("list", short_help="List the tokens.")
+@reads
 def list_tokens(
     account: Annotated[str | None, typer.Argument(help="Of this account alone.")] = None,
     *,
@@ -197,15 +223,14 @@ def list_tokens(
 
 
 @token_app.command("revoke", short_help="End a token.")
+@changes(Action.TOKEN_REVOKED, "token")
 def revoke_token(
     token: Annotated[str, typer.Argument(help="Its id, as the list shows it.", metavar="ID")],
 ) -> None:
     """End a token at once."""
-    from remnant.web.access.audit import Action
-
     with _access() as access:
         gone = access.tokens.revoke(token)
-        access.log.record(WHO, "", Action.TOKEN_REVOKED, f"{gone.account}: {gone.label}")
+        recorded().about(f"{gone.account}: {gone.label}")
     say(f"The token {gone.label} of {gone.account} is of no use any more.")
 
 
@@ -229,6 +254,13 @@ def _new_password() -> str:
         typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return typed
     return sys.stdin.readline(_LINE).rstrip("\r\n")
+
+
+def _code() -> str:
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("The code that the program shows now", err=True)
+        return typed
+    return sys.stdin.readline(_LINE).strip()
 
 
 def _role(word: str) -> Role:

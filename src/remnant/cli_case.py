@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from remnant.cli_audit import changes, reads, recorded
 from remnant.cli_shared import (
     CaseArgument,
     Format,
@@ -20,6 +21,7 @@ from remnant.cli_shared import (
     own_prefixes,
     say,
 )
+from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +65,7 @@ StateOption = Annotated[
 
 
 @app.command("new", short_help="Begin a case.")
+@changes(Action.CASE_MADE, "case")
 def new(
     case: CaseArgument,
     *,
@@ -143,6 +146,7 @@ def _from_options(
 
 
 @app.command("import", short_help="Make a case from a file.")
+@changes(Action.CASE_MADE, "name", "path", also=(Action.CASE_EDITED,))
 def import_case(
     path: Annotated[Path, typer.Argument(help="The file to read.", metavar="FILE")],
     *,
@@ -196,6 +200,10 @@ def import_case(
     settings = open_settings()
     library = open_library(settings)
     table = None if prefixes is None else prefixes.read_bytes()
+    was_there = library.origin(result.case.name) == "stored"
+    recorded().about(
+        f"{result.case.name} from {path}", Action.CASE_EDITED if was_there else Action.CASE_MADE
+    )
     library.save(result.case, text=result.text, replace=replace)
     if table is not None:
         own_prefixes(settings, result.case.name).write_bytes(table)
@@ -219,6 +227,7 @@ def import_case(
 
 
 @app.command("list", short_help="List the stored and built-in cases.")
+@reads
 def list_cases(*, output: FormatOption = Format.TABLE) -> None:
     """List the stored and the built-in cases."""
     from remnant.windows import iso
@@ -241,6 +250,7 @@ def list_cases(*, output: FormatOption = Format.TABLE) -> None:
 
 
 @app.command("show", short_help="Show what a case watches.")
+@reads
 def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     """Show what a case watches, and since when."""
     from remnant.cases.preview import preview
@@ -284,6 +294,7 @@ def show(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
 
 
 @app.command("check", short_help="Check a case file or a stored case.")
+@reads
 def check(
     target: Annotated[
         str, typer.Argument(help="A case file, or the name of a case.", metavar="CASE|FILE")
@@ -308,6 +319,7 @@ def check(
 
 
 @app.command("dga", short_help="Print the names that a family generates.")
+@reads
 def generate(
     family: Annotated[
         str | None, typer.Argument(help="The family of generated names.", metavar="FAMILY")
@@ -417,6 +429,7 @@ def _emit_names(family: str, first: int, end: int, output: Format) -> None:
 
 
 @app.command("delete", short_help="Delete a case and all that was ingested for it.")
+@changes(Action.CASE_DELETED, "case")
 def delete(
     case: CaseArgument,
     *,

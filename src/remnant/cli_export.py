@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from remnant.cli_audit import reads
 from remnant.cli_shared import (
     CaseArgument,
     SinceOption,
@@ -79,6 +80,7 @@ class Action(StrEnum):
 
 
 @app.command("zone", short_help="Zone files, and a catalog zone of them.")
+@reads
 def zone(
     case: CasesArgument,
     *,
@@ -110,6 +112,7 @@ def zone(
 
 
 @app.command("knot", short_help="Zones and a configuration for Knot DNS.")
+@reads
 def knot(
     case: CasesArgument,
     *,
@@ -128,6 +131,7 @@ def knot(
 
 
 @app.command("nsd", short_help="Zones and a configuration for NSD.")
+@reads
 def nsd(
     case: CasesArgument,
     *,
@@ -146,6 +150,7 @@ def nsd(
 
 
 @app.command("bind", short_help="Zones and a configuration for BIND.")
+@reads
 def bind(
     case: CasesArgument,
     *,
@@ -164,6 +169,7 @@ def bind(
 
 
 @app.command("unbound", short_help="Local data and a configuration for Unbound.")
+@reads
 def unbound(
     case: CasesArgument,
     *,
@@ -187,6 +193,7 @@ def unbound(
 
 
 @app.command("rpz", short_help="A response policy zone for resolvers.")
+@reads
 def rpz(
     case: CaseArgument,
     *,

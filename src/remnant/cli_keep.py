@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from remnant.cli_audit import changes, reads, recorded
 from remnant.cli_shared import (
     CaseArgument,
     Format,
@@ -19,6 +20,7 @@ from remnant.cli_shared import (
     say,
 )
 from remnant.errors import printable
+from remnant.web.access.actions import Action
 
 __all__ = ["enrich", "sensor_app", "settings_app"]
 
@@ -30,6 +32,7 @@ sensor_app = typer.Typer(
 settings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The settings in use.")
 
 
+@changes(Action.REFERENCE_FILLED, "case")
 def enrich(case: CaseArgument) -> None:
     """Fill AS, country and prefix again, after the reference data changed."""
     from remnant.enrich.reference import missing_hint
@@ -46,6 +49,7 @@ def enrich(case: CaseArgument) -> None:
 
 
 @sensor_app.command("list", short_help="List the sensors of a case.")
+@reads
 def sensor_list(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> None:
     """List the sensors of a case: first and last hour, hours delivered, retirement."""
     settings = open_settings()
@@ -56,6 +60,7 @@ def sensor_list(case: CaseArgument, *, output: FormatOption = Format.TABLE) -> N
 
 
 @sensor_app.command("retire", short_help="Say that a sensor was switched off on purpose.")
+@changes(Action.SENSOR_RETIRED, "name", also=(Action.SENSOR_EXPECTED,))
 def sensor_retire(
     name: Annotated[str, typer.Argument(help="Name of the sensor.", metavar="NAME")],
     *,
@@ -76,6 +81,10 @@ def sensor_retire(
     if (at is None) is not undo:
         raise typer.BadParameter("give either --at or --undo", param_hint="--at")
     time = None if at is None else parse_time(at)
+    if time is None:
+        recorded().about(name, Action.SENSOR_EXPECTED)
+    else:
+        recorded().about(f"{name} at {iso(time)}")
     settings = open_settings()
     cases = [entry.name for entry in open_library(settings).list()]
     with open_store(settings, write=True) as store:
@@ -93,12 +102,15 @@ def sensor_retire(
             raise NoData(
                 "this sensor is not retired", got=name, hint=f"remnant sensor list {concerned[0]}"
             )
+        told = recorded()
+        told.about(f"{','.join(concerned)} {told.subject}")
         store.retire_sensor(name, time)
     what = "is expected again" if time is None else f"is not expected any more from {iso(time)}"
     say(f"Sensor {printable(name)} {what}, in: {', '.join(concerned)}.")
 
 
 @settings_app.command("show")
+@reads
 def settings_show(*, output: FormatOption = Format.TABLE) -> None:
     """Show every setting, its value and where it comes from."""
     from remnant.settings import show

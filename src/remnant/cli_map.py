@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from remnant.cli_audit import reads
 from remnant.cli_shared import (
     CaseArgument,
     Format,
@@ -82,6 +83,7 @@ _NO_RECORDS: Final = (
 )
 
 
+@reads
 def map_case(
     case: CaseArgument,
     *,

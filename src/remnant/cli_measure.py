@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from remnant.cli_audit import reads
 from remnant.cli_read import tell_watchlist_age
 from remnant.cli_shared import (
     CaseArgument,
@@ -52,6 +53,7 @@ class Place(StrEnum):
     COUNTRY = "country"
 
 
+@reads
 def measure(
     case: CaseArgument,
     *,

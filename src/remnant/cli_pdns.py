@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from remnant.cli_audit import changes, reads
 from remnant.cli_run import Ingest, read_options
 from remnant.cli_shared import (
     Format,
@@ -18,6 +19,7 @@ from remnant.cli_shared import (
     open_store,
     say,
 )
+from remnant.web.access.actions import Action
 
 __all__ = ["app"]
 
@@ -29,6 +31,7 @@ app = typer.Typer(
 
 
 @app.command("import", short_help="Keep all records of files or folders.")
+@changes(Action.RECORDS_READ, "paths")
 def pdns_import(
     paths: Annotated[
         list[str],
@@ -84,6 +87,7 @@ ServerOption = Annotated[
 
 
 @app.command("lookup", short_help="Find records by name, address or network.")
+@reads
 def pdns_lookup(
     what: Annotated[
         str,
@@ -126,6 +130,7 @@ def pdns_lookup(
 
 
 @app.command("export", short_help="Write records as COF, one JSON object a line.")
+@reads
 def pdns_export(
     what: Annotated[
         str | None,

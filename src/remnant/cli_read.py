@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from remnant.cli_audit import changes, reads
 from remnant.cli_shared import (
     CaseArgument,
     Format,
@@ -24,6 +25,7 @@ from remnant.cli_shared import (
     say,
     window_of,
 )
+from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,6 +106,7 @@ _BYSTANDER_COLUMNS = (
 )
 
 
+@reads
 def traffic(
     case: CaseArgument,
     *,
@@ -195,6 +198,7 @@ def _tell_others(found: Sequence[str]) -> None:
         )
 
 
+@reads
 def clients(
     case: CaseArgument,
     *,
@@ -257,6 +261,7 @@ def clients(
         tell_watchlist_age(settings, loaded, view)
 
 
+@reads
 def judge(
     case: CaseArgument,
     *,
@@ -289,6 +294,7 @@ def judge(
         typer.echo(verdict_text(verdict), nl=False)
 
 
+@changes(Action.REPORT_MADE, "case", "path", "internal")
 def report(
     case: CaseArgument,
     *,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from remnant.cli_audit import changes, now_recorded, reads
 from remnant.cli_shared import (
     Format,
     FormatOption,
@@ -31,6 +32,7 @@ from remnant.cli_shared import (
     say,
     split_names,
 )
+from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,6 +73,7 @@ _SHOWN = (
 """What a table shows of each source, on 100 columns; the summary below it has the rest."""
 
 
+@changes(Action.TRAFFIC_READ, "targets", "all_cases")
 def ingest(
     targets: Annotated[
         list[str],
@@ -533,6 +536,7 @@ _TINY = 0.0005
 _WHICH = "Which botnet: beebone, kelihos, zbot."
 
 
+@reads
 def simulate(
     scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")],
     *,
@@ -564,6 +568,7 @@ def _simulate(scenario: str, out: Path, scale: float | None, seed: int) -> Any:
         return run(scenario, out, scale=scale, seed=seed, progress=bar.steps)
 
 
+@changes(Action.DEMO_MADE, "scenario")
 def demo(
     scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")] = "beebone",
     *,
@@ -640,6 +645,7 @@ def demo(
                 verdict = judge_case(view, case, settings).to_json()
                 say("4/4  Writing the report …")
                 write_report(settings, store, case, view, report)
+    now_recorded(settings)  # before the dashboard, which lasts
     if rehearsal:
         return
     typer.echo("\n" + verdict_text(verdict), nl=False)

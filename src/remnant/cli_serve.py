@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from remnant.cli_audit import reads
 from remnant.cli_shared import open_settings, say
 from remnant.errors import RemnantError
 
@@ -29,6 +30,7 @@ class ServeError(RemnantError):
     """The dashboard cannot be served as it was asked for."""
 
 
+@reads
 def serve(
     *,
     listen: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from remnant.cli_audit import changes, reads, recorded
 from remnant.cli_shared import (
     CaseArgument,
     Format,
@@ -23,6 +24,7 @@ from remnant.cli_shared import (
     open_store,
     say,
 )
+from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +65,7 @@ _SHOWN: Final = (
 
 
 @rdap_app.command("import", short_help="Keep what RDAP responses say.")
+@changes(Action.REGISTRATIONS_READ, "case", "paths")
 def rdap_import(
     paths: Annotated[
         list[Path],
@@ -111,6 +114,7 @@ def rdap_import(
 
 
 @rdap_app.command("show", short_help="Show what was said of a name, an address or an AS.")
+@reads
 def rdap_show(
     what: Annotated[
         str, typer.Argument(help="A domain, an address, or ASN.", metavar="DOMAIN|ADDRESS|ASN")
@@ -159,6 +163,7 @@ def _looked_up(known: Any, what: str) -> list[Any]:
     return [*known.networks([address]).values()]
 
 
+@changes(Action.NAMES_RESOLVED, "case")
 def servers(
     case: CaseArgument,
     *,
@@ -192,6 +197,8 @@ def servers(
     from remnant.infrastructure.server import COLUMNS
     from remnant.windows import parse_time
 
+    if not resolve:
+        recorded().nothing()
     settings = open_settings()
     loaded = open_library(settings).get(case)
     start = None if since is None else parse_time(since)

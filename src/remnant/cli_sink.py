@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from remnant.cli_audit import changes, now_recorded, reads
 from remnant.cli_shared import (
     Format,
     FormatOption,
@@ -25,6 +26,7 @@ from remnant.cli_shared import (
     open_settings,
     open_store,
 )
+from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +63,7 @@ app = typer.Typer(
 
 
 @app.command("run", short_help="Answer for the names of cases (the verb may be left out).")
+@changes(Action.SINKHOLE_STARTED, "cases", "all_cases", also=(Action.SINKHOLE_STOPPED,))
 def run(
     cases: Annotated[
         list[str] | None, typer.Argument(help="The cases to serve.", metavar="CASE...")
@@ -196,12 +199,14 @@ def run(
             metrics=control,
             asked_again=asked.is_set,
         )
+        now_recorded(settings, Action.SINKHOLE_STOPPED)
         code = asyncio.run(supervisor.run())
     if code:
         raise typer.Exit(code)
 
 
 @app.command("verify", short_help="Check the evidence: chain, signatures, segments.")
+@reads
 def verify(
     *,
     public_key: Annotated[

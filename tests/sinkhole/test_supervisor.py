@@ -345,6 +345,23 @@ def test_counters_only_grow_over_deaths_and_reloads(tmp_path: Path) -> None:
     assert seen[-1] > seen[0]
 
 
+def test_it_tells_its_home_that_it_runs_until_it_ends(tmp_path: Path) -> None:
+    from remnant.sinkhole.published import running
+
+    with supervised(tmp_path) as it:
+        it.wait_for("serving")
+        while not (found := running(it.home, "mine")):
+            time.sleep(0.05)
+        first = found[0]
+        while running(it.home, "mine")[0].written == first.written:
+            time.sleep(0.05)
+        (now,) = running(it.home, "mine")
+        assert it.end() == 0
+    assert (now.cases, now.since, now.per_s is not None) == (("mine",), first.since, True)
+    assert running(tmp_path, "mine") == []
+    assert not list(tmp_path.rglob("running-*"))
+
+
 def test_an_alarm_is_said_once(tmp_path: Path) -> None:
     with supervised(tmp_path, udp_0="cannot write") as it:
         it.wait_for("cannot_write")

@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 WATCHED = "ns1.timedate1.com"
 
 
+def audited(place: Place) -> list[tuple[str, str, str]]:
+    """Action, subject and outcome of the audit log, oldest first."""
+    from remnant.settings import Settings
+    from remnant.web.access.access import Access
+
+    access = Access(Settings(home=place.home))
+    try:
+        found = reversed(access.log.entries())
+        return [(entry.action, entry.subject, entry.outcome) for entry in found]
+    finally:
+        access.close()
+
+
 @pytest.fixture(scope="module")
 def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
     with sinking(
@@ -148,6 +161,20 @@ def test_metrics_and_health(sink: Sink) -> None:
         sink.get("/etc/passwd")
 
 
+def test_its_home_knows_what_it_counts_before_it_is_stored(sink: Sink) -> None:
+    from remnant.sinkhole.published import running
+
+    sink.dig(WATCHED)
+    until(lambda: running(sink.place.home, "beebone")[0].events > 0)
+    (told,) = running(sink.place.home, "beebone")
+    assert told.sensor == "sinkhole"
+    assert told.last_event is not None
+    assert told.last_event <= told.written
+    assert all(count <= sink.total(name) for name, count in told.lost.items())
+    # Told once a second: what it says was true a moment ago.
+    assert told.events <= sink.total("rows")
+
+
 def test_a_process_that_dies_is_started_again(sink: Sink) -> None:
     parent = sink.process.pid
     listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
@@ -247,6 +274,11 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
         safe += answered[begun:here]
     with sinking(place, "mine", "--workers", 1) as sink:
         assert sink.stop() == 0
+    lines = audited(place)
+    assert [line for line in lines if line[0].startswith("sinkhole")] == [
+        *[("sinkhole started", "mine", "done")] * (KILLS + 1),
+        ("sinkhole stopped", "mine", "done"),  # those that were killed could not say so
+    ]
     rows = place.ask("traffic", "mine", "--by", "name", "--vantage", "sinkhole_dns")
     counted = {row["name"]: row["queries"] for row in rows}
 

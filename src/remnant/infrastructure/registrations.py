@@ -172,14 +172,35 @@ class Registrations:
         return found
 
     def networks(self, addresses: Sequence[str]) -> dict[str, Dated]:
-        """Return the narrowest network that holds each address; of the same one, the newest."""
+        """Return the narrowest network that holds each address or prefix whole; of one, the newest.
+
+        Args:
+            addresses: addresses, or prefixes with their length.
+        """
         segments, known = self._networks()
         if not known or not addresses:
             return {}
         parsed = parse(pa.array(addresses, pa.string()))
         at = find(segments, parsed.high, parsed.low)
         owner = np.where((at >= 0) & (parsed.length >= 0), segments.owner[at], -1).tolist()
-        return {a: known[row] for a, row in zip(addresses, owner, strict=True) if row >= 0}
+        found = {a: known[row] for a, row in zip(addresses, owner, strict=True) if row >= 0}
+        return {
+            text: whole
+            for text, one in found.items()
+            if (whole := one if "/" not in text else self._covering(text, one)) is not None
+        }
+
+    def _covering(self, prefix: str, found: Dated) -> Dated | None:
+        """Return the narrowest network that holds a prefix whole, not its first address alone."""
+        if _width(found, prefix) is not None:
+            return found
+        wide = [(width, one) for one in self._networks()[1] if (width := _width(one, prefix))]
+        return min(wide, key=lambda pair: pair[0])[1] if wide else None
+
+    def read(self) -> None:
+        """Read all that was said of networks and ASes now: the store may be closed then."""
+        self._networks()
+        self.system(0)
 
     def system(self, number: int) -> Dated | None:
         """Return the newest that was said of an AS."""
@@ -223,3 +244,15 @@ class Registrations:
 def _plain(text: str) -> str:
     """Return an address without a zone."""
     return str(ipaddress.ip_address(text.partition("%")[0]))
+
+
+def _width(one: Dated, prefix: str) -> int | None:
+    """Return how many addresses a network has that holds a prefix whole; ``None``: it does not."""
+    asked = ipaddress.ip_network(prefix, strict=False)
+    first = ipaddress.ip_address(_plain(one.registration.first))
+    last = ipaddress.ip_address(_plain(one.registration.last))
+    if not first.version == last.version == asked.version:
+        return None
+    begin, end = int(first), int(last)
+    holds = begin <= int(asked[0]) and int(asked[-1]) <= end
+    return end - begin + 1 if holds else None

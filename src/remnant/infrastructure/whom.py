@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from remnant.infrastructure.registrations import Dated, Registrations
 
-__all__ = ["Ask", "AskKind", "networks", "registrars", "registries"]
+__all__ = ["Ask", "AskKind", "networks", "registrars", "registries", "systems"]
 
 AskKind = Literal["network", "registrar", "nobody"]
 
@@ -51,6 +51,7 @@ class Ask:
         where: what to ask there, for people.
         as_of: the time of the registration data; empty without.
         redacted: the registry says that it leaves out something about contacts.
+        record: which record says so: a range of addresses, or an AS; empty without.
     """
 
     kind: AskKind
@@ -60,6 +61,7 @@ class Ask:
     where: str = ""
     as_of: str = ""
     redacted: bool = False
+    record: str = ""
 
     @property
     def who(self) -> tuple[str, str, str, str]:
@@ -83,11 +85,13 @@ class Ask:
 def networks(
     registrations: Registrations, addresses: Sequence[str], systems: dict[str, int]
 ) -> dict[str, Ask]:
-    """Return whom to ask about each address.
+    """Return whom to ask about each address or prefix, be it of a server or of a client.
+
+    The narrowest network that covers it whole answers, then its AS.
 
     Args:
         registrations: what registries said.
-        addresses: canonical text.
+        addresses: canonical text, of prefixes too.
         systems: the AS of an address, where it is known.
     """
     known = registrations.networks(addresses)
@@ -102,21 +106,45 @@ def networks(
     return asks
 
 
+def systems(registrations: Registrations, numbers: Iterable[int]) -> dict[int, Ask]:
+    """Return whom to ask about all of each AS: what was said of the AS itself."""
+    asks = {}
+    for number in numbers:
+        said = registrations.system(number)
+        where = f"RDAP of AS{number} (IANA's list: data.iana.org/rdap/asn.json)"
+        asks[number] = _asked([] if said is None else [said], "", where)
+    return asks
+
+
 def _network(address: str, found: Sequence[Dated], place: tuple[str, str] | None) -> Ask:
     registry = "" if place is None else place[0]
     where = _NO_REGISTRY if place is None else f"RDAP of {address}: {place[1]}ip/{address}"
+    return _asked(found, registry, where)
+
+
+def _asked(found: Sequence[Dated], registry: str, where: str) -> Ask:
+    """Return whom the first of some records with a contact names; else what the first one says."""
     for one in found:
         contact = one.registration.contact()
         if contact is not None:
             name = one.registration.name or contact.name or one.registration.handle
             reached = contact.email or contact.phone
-            return Ask("network", name, reached, registry, where, iso(one.observed))
+            dated, record = iso(one.observed), _record(one)
+            return Ask("network", name, reached, registry, where, dated, record=record)
     if found:
         said = found[0]
         name = said.registration.name or said.registration.handle
         redacted = bool(said.registration.redacted)
-        return Ask("network", name, "", registry, where, iso(said.observed), redacted)
+        dated, record = iso(said.observed), _record(said)
+        return Ask("network", name, "", registry, where, dated, redacted, record)
     return Ask("network", registry=registry, where=where)
+
+
+def _record(said: Dated) -> str:
+    one = said.registration
+    if one.kind == "autnum":
+        return f"AS{one.first}"
+    return one.first if one.first == one.last else f"{one.first} - {one.last}"
 
 
 def registrars(registrations: Registrations, names: Iterable[str]) -> dict[str, Ask]:

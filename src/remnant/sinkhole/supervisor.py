@@ -14,11 +14,13 @@ import signal
 import socket
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from remnant.errors import RemnantError
 from remnant.sinkhole.metrics import Health, exposition, serve_metrics
 from remnant.sinkhole.order import Order, Plan, Process, Role
+from remnant.sinkhole.published import Publisher
 from remnant.sinkhole.shared import COUNTERS
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ class Supervisor:
         self._asked_again = asked_again
         self._restarts = 0
         self._alarms: set[str] = set()
+        self._publisher = Publisher(Path(home))
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code."""
@@ -136,6 +139,7 @@ class Supervisor:
         self._log("stopping")
         _notify("STOPPING=1")
         await self._end()
+        self._publisher.close()
         if server is not None:
             server.close()
         self._log("stopped", **self._totals())
@@ -212,6 +216,7 @@ class Supervisor:
             self._reap()
             self._start_again()
             self._tell_alarms()
+            self._publisher.turn(self._totals(), self._plan.sensor, self._plan.facts)
 
     def _start_again(self) -> None:
         """Start the processes whose pause is over."""

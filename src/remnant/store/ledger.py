@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-__all__ = ["Ledger", "is_missing"]
+__all__ = ["TABLES", "Ledger", "is_missing"]
 
 VERSION: Final = 2
 """Version 2 knows the order of files (``file_key``); a version 1 ledger has none in order."""
@@ -32,17 +32,17 @@ _CHUNK: Final = 500
 """Values of one ``IN`` list; databases bound the parameters of a statement."""
 
 
-_META: Final = sa.MetaData()
+TABLES: Final = sa.MetaData()
 
 _FACT = sa.Table(
     "store_fact",
-    _META,
+    TABLES,
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
 _SOURCE = sa.Table(
     "source",
-    _META,
+    TABLES,
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("case", sa.String(63), nullable=False, index=True),
     sa.Column("path", sa.Text, nullable=False),
@@ -68,7 +68,7 @@ _SOURCE = sa.Table(
 )
 _PREFIX = sa.Table(
     "source_prefix",
-    _META,
+    TABLES,
     sa.Column(
         "source", sa.ForeignKey("source.id", ondelete="CASCADE"), primary_key=True, nullable=False
     ),
@@ -78,7 +78,7 @@ _PREFIX = sa.Table(
 )
 _FILE = sa.Table(
     "file",
-    _META,
+    TABLES,
     sa.Column("path", sa.Text, primary_key=True),
     sa.Column("case", sa.String(63), nullable=False),
     sa.Column("table", sa.String(40), nullable=False),
@@ -91,13 +91,13 @@ _FILE = sa.Table(
 )
 _FILE_SOURCE = sa.Table(
     "file_source",
-    _META,
+    TABLES,
     sa.Column("path", sa.ForeignKey("file.path", ondelete="CASCADE"), primary_key=True),
     sa.Column("source", sa.String(32), primary_key=True, index=True),
 )
 _FILE_KEY = sa.Table(
     "file_key",
-    _META,
+    TABLES,
     sa.Column("path", sa.ForeignKey("file.path", ondelete="CASCADE"), primary_key=True),
     sa.Column("run", sa.String(32), nullable=False),
     sa.Column("low", sa.LargeBinary, nullable=False),
@@ -105,13 +105,13 @@ _FILE_KEY = sa.Table(
 )
 _RETIRED = sa.Table(
     "retired_sensor",
-    _META,
+    TABLES,
     sa.Column("sensor", sa.String(255), primary_key=True),
     sa.Column("at", Time, nullable=False),
 )
 _DIRTY = sa.Table(
     "dirty_day",
-    _META,
+    TABLES,
     sa.Column("case", sa.String(63), primary_key=True),
     sa.Column("day", sa.String(10), primary_key=True),
 )
@@ -143,7 +143,7 @@ class Ledger:
                 self._engine = open_engine("sqlite://")
             if not found:
                 with self._engine.begin() as connection:
-                    make_tables(connection, _META)
+                    make_tables(connection, TABLES)
                     self._set_fact(connection, "version", str(VERSION))
         version = self.fact("version") or "0"
         if int(version) > VERSION:
@@ -156,7 +156,7 @@ class Ledger:
             )
         if create and int(version) < VERSION:
             with self.writing() as connection:
-                make_tables(connection, _META)
+                make_tables(connection, TABLES)
                 self._set_fact(connection, "version", str(VERSION))
             self._ordered = True
 

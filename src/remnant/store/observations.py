@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from remnant.store.ledger import Ledger
 
-__all__ = ["EVERYONE", "MOST_OF_ONE", "Observation", "Observations"]
+__all__ = ["EVERYONE", "MOST_OF_ONE", "TABLES", "Observation", "Observations"]
 
 EVERYONE: Final = ""
 """The case of what belongs to no case: every case that is not simulated sees it."""
@@ -32,10 +32,10 @@ MOST_OF_ONE: Final = 1000
 
 _CHUNK: Final = 300
 
-_META: Final = sa.MetaData()
+TABLES: Final = sa.MetaData()
 _OBSERVATION: Final = sa.Table(
     "observation",
-    _META,
+    TABLES,
     sa.Column("case", sa.String(63), primary_key=True),
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("key", sa.String(1024), primary_key=True),
@@ -44,7 +44,7 @@ _OBSERVATION: Final = sa.Table(
 )
 _BODY: Final = sa.Table(
     "observation_body",
-    _META,
+    TABLES,
     sa.Column("digest", sa.String(32), primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
 )
@@ -92,7 +92,7 @@ class Observations:
         if not rows:
             return 0
         with self._ledger.writing() as connection:
-            make_tables(connection, _META)
+            make_tables(connection, TABLES)
             known = self._known(connection, {row[:3] for row in rows})
             new = [row for row in rows if row not in known]
             bodies = {row[4]: rows[row].body for row in new}

@@ -48,6 +48,7 @@ def page(
     table: str | None = None,
     template: str | None = None,
     kept: bool | None = None,
+    live: bool | None = None,
     recorded: Action | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Serve what a function answers as HTML, JSON and, with ``table``, CSV.
@@ -63,9 +64,11 @@ def page(
             be kept for a few seconds (``web.answers``), and the open page keeps itself new. False
             for what must be seen at once (accounts, the list of reports) and for what is written
             down each time it is seen. Default: pages below ``/cases``.
+        live: the open page keeps itself new. Default: where it is kept.
         recorded: what the audit log says each time it is seen, kept or not; with the case.
     """
     keeps = path.startswith("/cases") if kept is None else kept
+    lives = keeps if live is None else live
 
     def declare(answer: Callable[..., Answer]) -> Callable[..., Answer]:
         name = answer.__name__
@@ -101,7 +104,7 @@ def page(
                 # Each visit has its own secret for forms: it comes in when the page is sent.
                 asked.request.state.is_shared = True
                 try:
-                    text = to_html(asked, template or name, title, found, is_live=keeps)
+                    text = to_html(asked, template or name, title, found, is_live=lives)
                 finally:
                     asked.request.state.is_shared = False
                 return Body.of(text.encode("utf-8", "backslashreplace"), "text/html; charset=utf-8")

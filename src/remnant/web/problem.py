@@ -25,6 +25,7 @@ from remnant.errors import (
     StoreError,
     printable,
 )
+from remnant.web.access.audit import audit_failure
 from remnant.web.frame import render_problem
 
 if TYPE_CHECKING:
@@ -112,11 +113,13 @@ def install(app: FastAPI, always: Mapping[str, str]) -> None:
             expected=error.expected,
             hint=error.hint,
         )
+        audit_failure(request, status, error.what)
         return answer(request, problem)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
         problem = Problem(status=error.status_code, what=str(error.detail))
+        audit_failure(request, problem.status, problem.what)
         return answer(request, problem, error.headers)
 
     @app.exception_handler(RequestValidationError)
@@ -130,10 +133,12 @@ def install(app: FastAPI, always: Mapping[str, str]) -> None:
             got=printable(str(first.get("input", ""))[:_ECHOED]),
             expected=str(first.get("msg", "")),
         )
+        audit_failure(request, problem.status, f"{problem.what}: {problem.where}")
         return answer(request, problem)
 
     @app.exception_handler(Exception)
     def _unknown(request: Request, error: Exception) -> Response:
         _LOG.error("%s: %s", printable(request.url.path), type(error).__name__, exc_info=error)
+        audit_failure(request, 500, "the server failed")
         problem = Problem(status=500, what="the server failed", hint="its log has the reason")
         return answer(request, problem, {**always, "cache-control": "no-store"})

@@ -8,6 +8,7 @@ import pytest
 
 from remnant.errors import StoreError
 from remnant.web.access import audit
+from remnant.web.access.actions import COMMAND_LINE
 from remnant.web.access.audit import Action
 from remnant.web.access.tokens import Scope
 from web.access.test_sessions import Clock
@@ -56,8 +57,8 @@ def test_the_log_is_read_by_account_and_action_and_as_csv(site: Guarded) -> None
     ]
     assert operator.get("/audit.json?account=nobody").json()["entries"] == []
     lines = operator.get("/audit.csv?action=report+made").text.splitlines()
-    assert lines[0] == "id,at,account,address,action,subject"
-    assert lines[1].endswith("report made,'=cmd|x")
+    assert lines[0] == "id,at,account,address,action,subject,outcome"
+    assert lines[1].endswith("report made,'=cmd|x,done")
     page = operator.get("/audit?limit=1", headers={"accept": "text/html"}).text
     assert "Older entries" in page
     assert "after=" in page
@@ -191,7 +192,11 @@ def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
             headers={"authorization": f"Bearer {token}"},
         )
         assert answer.status_code == 200, answer.text
-        told = [(who, what, subject) for who, what, subject in site.actions() if what != "login"]
+        told = [
+            (who, what, subject)
+            for who, what, subject in site.actions()
+            if what != "login" and who != COMMAND_LINE
+        ]
         assert told == [
             *[(OWNER, "clients looked at", "taken")] * 2,
             *[(OPERATOR, "clients looked at", "taken")] * 2,
@@ -204,3 +209,66 @@ def test_who_looked_at_clients_and_who_edited_a_case_is_recorded(
             (ANALYST, "report deleted", f"taken {made} (map-csv)"),
             (ANALYST, "case edited", f"taken {answer.json()['digest']}"),
         ]
+
+
+def test_what_failed_is_recorded_with_the_reason(site: Guarded) -> None:
+    operator = site.signed_in(OPERATOR)
+    page = "/accounts"
+    short = send(operator, page, page, name="new", password="short", again="short")
+    assert short.status_code == 422
+    (entry,) = [e for e in site.access.log.entries() if e.action == "account added"]
+    assert (entry.account, entry.subject) == (OPERATOR, "POST /accounts")
+    assert entry.outcome.startswith("refused (422): ")
+    shown = operator.get(page.replace("accounts", "audit"), headers={"accept": "text/html"}).text
+    assert "refused (422)" in shown
+    send(operator, page, page, name="new", password=PASSWORD, again=PASSWORD)
+    found = operator.get("/audit.json?action=account+added").json()["entries"]
+    assert [e["outcome"].partition(":")[0] for e in found] == ["done", "refused (422)"]
+
+
+def test_outcomes_are_bounded_escaped_and_go_with_their_lines(
+    site: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlalchemy as sa
+
+    from remnant.web.access.tables import AUDIT_OUTCOME
+
+    clock = Clock()
+    monkeypatch.setattr(audit, "datetime", clock)
+    log = site.access.log
+    for _ in range(3):  # a failure that repeats is one line a minute
+        log.record(ANALYST, "", Action.REPORT_MADE, "taken", "\x1b[2J" + "<b>" * 900)
+    (entry,) = log.entries()
+    assert len(entry.outcome) <= 200
+    assert entry.outcome.startswith("\\x1b[2J<b>")
+    clock.time += timedelta(days=400)
+    monkeypatch.setattr(log, "_pruned", float("-inf"))
+    log.record(ANALYST, "", Action.REPORT_MADE, "new")
+    with log._database.reading(AUDIT_OUTCOME) as connection:
+        assert connection is not None
+        assert connection.scalar(sa.select(sa.func.count()).select_from(AUDIT_OUTCOME)) == 0
+
+
+def test_a_log_that_was_begun_without_outcomes_is_read_and_gets_them(site: Guarded) -> None:
+    import sqlalchemy as sa
+
+    from remnant.web.access.tables import AUDIT_OUTCOME, Database
+
+    log = site.access.log
+    log.record(ANALYST, "", Action.REPORT_MADE, "old")
+    with log._database.writing() as connection:
+        AUDIT_OUTCOME.drop(connection)
+    database = Database(site.app.state.site.settings)
+    try:
+        older = audit.AuditLog(database, site.app.state.site.settings.web)
+        assert [(e.subject, e.outcome) for e in older.entries()] == [("old", "done")]
+        older.record(ANALYST, "", Action.REPORT_MADE, "new", "refused")
+        assert [(e.subject, e.outcome) for e in older.entries()] == [
+            ("new", "refused"),
+            ("old", "done"),
+        ]
+        with database.reading(AUDIT_OUTCOME) as reading:
+            assert reading is not None
+            assert AUDIT_OUTCOME.name in sa.inspect(reading).get_table_names()
+    finally:
+        database.close()

@@ -8,8 +8,8 @@ from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
 from remnant.web.access import sessions
-from remnant.web.access.forms import genuine
-from remnant.web.access.gate import HEADER, admits, roles_of, still_admitted
+from remnant.web.access.forms import SAFE, genuine
+from remnant.web.access.gate import HEADER, admits, recorded_by, roles_of, still_admitted
 from remnant.web.access.security import routes_of
 from remnant.web.access.tokens import Scope
 from remnant.web.access.viewer import ANALYSTS, ANYBODY, OPERATORS, OWNERS, Role
@@ -106,6 +106,21 @@ def test_accounts_and_the_audit_log_are_the_operators(site: Guarded) -> None:
 
 def test_every_endpoint_declares_roles(site: Guarded) -> None:
     assert [path for _, path, _, roles in endpoints(site.app) if not roles] == []
+
+
+CHANGE_NOTHING = {"/api/cases/{case}/check", "/api/cases/{case}/import"}
+"""What is sent with POST because it is long: it is looked at and not kept."""
+
+
+def test_every_endpoint_that_changes_something_says_what_it_records(site: Guarded) -> None:
+    silent = {
+        route.path
+        for route in routes_of(site.app)
+        if isinstance(route, APIRoute)
+        and not (route.methods or set()) <= SAFE
+        and not recorded_by(route.endpoint)
+    }
+    assert silent == CHANGE_NOTHING
 
 
 def test_an_endpoint_that_declares_no_roles_answers_nobody(site: Guarded) -> None:

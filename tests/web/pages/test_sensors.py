@@ -137,3 +137,31 @@ def test_a_live_sensor_says_its_rate_and_over_what_it_is_measured(
 def test_a_case_without_traffic_says_so(own: Own) -> None:
     assert own.json(f"/cases/{QUIET}/sensors.json")["sensors"] == []
     assert "No sensor delivered anything yet" in own.page(f"/cases/{QUIET}/sensors")
+
+
+def test_a_sinkhole_that_runs_shows_what_it_counts_before_anything_is_stored(own: Own) -> None:
+    from remnant.sinkhole.published import Publisher
+
+    quiet = own.json(f"{SENSORS}.json")
+    assert quiet["running"] == []
+    assert "No sinkhole of this home runs for this case now" in own.page(SENSORS)
+    steady = iter((0.0, 2.0))
+    told = Publisher(own.place.home, clock=lambda: next(steady))
+    try:
+        told.turn({}, "<b>sink</b>", [CASE, "other"])
+        told.turn({"rows": 30, "committed_rows": 12, "lost": 5}, "<b>sink</b>", [CASE, "other"])
+        busy = own.json(f"{SENSORS}.json")
+        (one,) = busy["running"]
+        assert (one["events"], one["committed"], one["lost"], one["unkept"]) == (30, 12, 5, 0)
+        assert (one["per_s"], one["over_s"], one["cases_served"]) == (15.0, 2.0, 2)
+        assert 0 <= one["last_event_age_s"] < 60
+        # What is stored is what it was: the two are told apart.
+        assert busy["sensors"] == quiet["sensors"]
+        page = own.page(SENSORS)
+        assert "15 events/s" in page
+        assert "over all 2 cases that it serves" in page
+        assert "&lt;b&gt;sink&lt;/b&gt;" in page
+        assert "<b>sink" not in page
+    finally:
+        told.close()
+    assert own.json(f"{SENSORS}.json")["running"] == []

@@ -1,7 +1,7 @@
-"""The audit log: who did what, when, from where.
+"""The audit log: who did what, to what, when, from where, and what came of it.
 
-Pages write to it with ``audit(request, Action.REPORT_MADE, case)``. Text in it is bounded; entries
-older than ``web.audit_days`` go.
+One log for all doors. Pages write to it with ``audit(request, Action.REPORT_MADE, case)``, commands
+through ``cli_audit``. Text in it is bounded; entries older than ``web.audit_days`` go.
 """
 
 from __future__ import annotations
@@ -12,65 +12,41 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from fastapi import Request
 
 from remnant.errors import StoreError, printable
-from remnant.web.access.tables import AUDIT
+from remnant.web.access.actions import REPEATED, Action
+from remnant.web.access.tables import AUDIT, AUDIT_OUTCOME
 
 if TYPE_CHECKING:
+    from fastapi import Request
+
     from remnant.settings import WebSettings
     from remnant.web.access.tables import Database
 
-__all__ = ["Action", "AuditLog", "Entry", "address_of", "audit"]
+__all__ = ["DONE", "Action", "AuditLog", "Entry", "address_of", "audit", "audit_failure"]
 
 _LOG: Final = logging.getLogger(__name__)
+_NOT_TRIED: Final = frozenset({303, 401, 403})
+"""Answers of who was not let in."""
 _PRUNE_S: Final = 3_600.0
 _QUIET_S: Final = 60.0
 _REMEMBERED: Final = 1_000
 _SUBJECT: Final = 200
 _ADDRESS: Final = 64
-
-
-class Action(StrEnum):
-    """What is recorded."""
-
-    LOGIN = "login"
-    LOGIN_FAILED = "login failed"
-    LOGIN_DELAYED = "login delayed"
-    LOGOUT = "logout"
-    ACCOUNT_ADDED = "account added"
-    ROLE_CHANGED = "role changed"
-    ACCOUNT_CLOSED = "account closed"
-    ACCOUNT_OPENED = "account opened"
-    PASSWORD_CHANGED = "password changed"  # noqa: S105 - an action
-    FACTOR_ADDED = "second factor added"
-    FACTOR_REMOVED = "second factor removed"
-    FACTOR_RESET = "second factor reset"
-    SESSIONS_ENDED = "sessions ended"
-    TOKEN_MADE = "token made"  # noqa: S105 - an action
-    TOKEN_REVOKED = "token revoked"  # noqa: S105 - an action
-    CASE_EDITED = "case edited"
-    REPORT_MADE = "report made"
-    REPORT_DOWNLOADED = "report downloaded"
-    REPORT_DELETED = "report deleted"
-    SENSOR_RETIRED = "sensor retired"
-    SENSOR_EXPECTED = "sensor expected again"
-    CLIENTS_SEEN = "clients looked at"
-    CLIENTS_EXPORTED = "clients exported"
-    DENIED = "denied"
-
-
-REPEATED: Final = frozenset({Action.DENIED, Action.CLIENTS_SEEN, Action.LOGIN_DELAYED})
-"""Actions that a page which is open repeats: recorded once a minute for one subject."""
+DONE: Final = "done"
+"""The outcome of what was done; another one says why it was not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the log. ``account`` is empty where nobody was signed in; ``at`` is UTC."""
+    """One line of the log; ``at`` is UTC.
+
+    ``account`` is empty where nobody was signed in. ``address`` of what the command line did is the
+    user of this machine. ``outcome`` is ``done``, or why it was not done, or not wholly.
+    """
 
     id: int
     at: datetime
@@ -78,6 +54,7 @@ class Entry:
     address: str
     action: str
     subject: str
+    outcome: str = DONE
 
 
 class AuditLog:
@@ -95,17 +72,22 @@ class AuditLog:
         self._said: OrderedDict[tuple[str, ...], float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def record(self, account: str, address: str, action: Action, subject: str) -> None:
+    def record(
+        self, account: str, address: str, action: Action, subject: str, outcome: str = DONE
+    ) -> None:
         """Write one line, and forget what is too old.
+
+        A failure that repeats is recorded once a minute, as what pages repeat is.
 
         Raises:
             StoreError: the database cannot be written.
         """
-        if action in REPEATED and not self._is_new((account, address, action, subject)):
+        repeats = action in REPEATED or outcome != DONE
+        if repeats and not self._is_new((account, address, action, subject, outcome)):
             return
         now = datetime.now(tz=UTC)
         with self._database.writing() as connection:
-            connection.execute(
+            made = connection.execute(
                 sa.insert(AUDIT).values(
                     at=now,
                     account=printable(account, 60),
@@ -114,9 +96,19 @@ class AuditLog:
                     subject=printable(subject, _SUBJECT - 1),
                 )
             )
+            if outcome != DONE:
+                connection.execute(
+                    sa.insert(AUDIT_OUTCOME).values(
+                        entry=made.inserted_primary_key.id,  # type: ignore[union-attr]  # one row was written
+                        outcome=printable(outcome, _SUBJECT - 1),
+                    )
+                )
             if time.monotonic() - self._pruned > _PRUNE_S:
                 self._pruned = time.monotonic()
-                connection.execute(sa.delete(AUDIT).where(AUDIT.c.at < now - self._kept))
+                old = AUDIT.c.at < now - self._kept
+                of_old = AUDIT_OUTCOME.c.entry.in_(sa.select(AUDIT.c.id).where(old))
+                connection.execute(sa.delete(AUDIT_OUTCOME).where(of_old))
+                connection.execute(sa.delete(AUDIT).where(old))
 
     def entries(
         self,
@@ -127,7 +119,14 @@ class AuditLog:
         limit: int = 100,
     ) -> list[Entry]:
         """Return lines, newest first; those that come after the line of a number."""
-        query = sa.select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+        columns: list[Any] = [*AUDIT.c]
+        source: Any = AUDIT
+        if self._database.has(AUDIT_OUTCOME):  # a log of an earlier version has none
+            columns.append(AUDIT_OUTCOME.c.outcome)
+            source = AUDIT.outerjoin(AUDIT_OUTCOME, AUDIT.c.id == AUDIT_OUTCOME.c.entry)
+        else:
+            columns.append(sa.null().label("outcome"))
+        query = sa.select(*columns).select_from(source).order_by(AUDIT.c.id.desc()).limit(limit)
         query = query.where(AUDIT.c.at >= datetime.now(tz=UTC) - self._kept)
         if after is not None:
             query = query.where(AUDIT.c.id < after)
@@ -139,7 +138,7 @@ class AuditLog:
             if connection is None:
                 return []
             return [
-                Entry(r.id, r.at, r.account, r.address, r.action, r.subject)
+                Entry(r.id, r.at, r.account, r.address, r.action, r.subject, r.outcome or DONE)
                 for r in connection.execute(query)
             ]
 
@@ -184,3 +183,29 @@ def audit(
             raise
         # This machine's own user may look at a store that is read-only.
         _LOG.warning("not recorded: %s %s: %s", action, printable(subject), error.what)
+
+
+def audit_failure(request: Request, status: int, what: str) -> None:
+    """Record that what somebody wanted to change was not changed, and why.
+
+    Only for who is known: what strangers try is counted where passwords are. What an account may
+    not do at all has its own line already.
+
+    Args:
+        request: one whose endpoint says what it records (``admits``).
+        status: of the answer.
+        what: the reason, as the answer gives it.
+    """
+    from remnant.web.access.gate import recorded_by
+
+    actions = recorded_by(request.scope.get("endpoint"))
+    viewer: Any = getattr(request.state, "viewer", None)
+    if not actions or viewer is None or not viewer.is_known or status in _NOT_TRIED:
+        return
+    subject = f"{request.method} {request.url.path}"
+    try:
+        request.app.state.access.log.record(
+            viewer.name, address_of(request), actions[0], subject, f"refused ({status}): {what}"
+        )
+    except StoreError as error:
+        _LOG.warning("not recorded: %s %s: %s", actions[0], printable(subject), error.what)

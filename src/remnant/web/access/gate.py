@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from remnant.web.access.access import Access
     from remnant.web.access.viewer import Viewer
 
-__all__ = ["HEADER", "admit", "admits", "roles_of", "still_admitted"]
+__all__ = ["HEADER", "admit", "admits", "recorded_by", "roles_of", "still_admitted"]
 
 HEADER: Final = "x-remnant-by-itself"
 """What a script of ours sends along when no person asked."""
@@ -37,23 +37,30 @@ HEADER: Final = "x-remnant-by-itself"
 _ROLES: Final = "__remnant_roles__"
 _BY_ITSELF: Final = "__remnant_by_itself__"
 _FOR_FACTOR: Final = "__remnant_for_second_factor__"
+_RECORDS: Final = "__remnant_records__"
 _BEARER: Final = "bearer"
 Endpoint = TypeVar("Endpoint", bound="Callable[..., Any]")
 
 
 def admits(
-    roles: frozenset[Role], *, by_itself: bool = False, for_second_factor: bool = False
+    roles: frozenset[Role],
+    *,
+    by_itself: bool = False,
+    for_second_factor: bool = False,
+    records: Action | tuple[Action, ...] = (),
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare who may use an endpoint; stands below the decorator that routes to it.
 
     With ``by_itself`` pages ask it without a person: that keeps no session alive. What is
-    ``for_second_factor`` is open to who has to make one before all else.
+    ``for_second_factor`` is open to who has to make one before all else. What changes something
+    says which actions of the audit log it ``records``, the first for an attempt that failed.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _ROLES, roles)
         setattr(endpoint, _BY_ITSELF, by_itself)
         setattr(endpoint, _FOR_FACTOR, for_second_factor)
+        setattr(endpoint, _RECORDS, (records,) if isinstance(records, Action) else records)
         return endpoint
 
     return declare
@@ -62,6 +69,12 @@ def admits(
 def roles_of(endpoint: object) -> frozenset[Role]:
     """Return who may use an endpoint."""
     found: frozenset[Role] = getattr(endpoint, _ROLES, frozenset())
+    return found
+
+
+def recorded_by(endpoint: object) -> tuple[Action, ...]:
+    """Return which actions of the audit log an endpoint records."""
+    found: tuple[Action, ...] = getattr(endpoint, _RECORDS, ())
     return found
 
 

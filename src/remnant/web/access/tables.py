@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCOUNT",
     "AUDIT",
+    "AUDIT_OUTCOME",
     "LOGIN_TRY",
     "RECOVERY_CODE",
     "SECOND_FACTOR",
     "SESSION",
+    "TABLES",
     "TOKEN",
     "Database",
 ]
 
 _WHAT: Final = "the accounts"
-_META: Final = sa.MetaData()
+TABLES: Final = sa.MetaData()
 ACCOUNT: Final = sa.Table(
     "account",
-    _META,
+    TABLES,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("password", sa.Text, nullable=False),
     sa.Column("role", sa.String(20), nullable=False),
@@ -42,7 +44,7 @@ ACCOUNT: Final = sa.Table(
 )
 SESSION: Final = sa.Table(
     "web_session",
-    _META,
+    TABLES,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
     sa.Column("address", sa.String(64), nullable=False),
@@ -52,7 +54,7 @@ SESSION: Final = sa.Table(
 )
 TOKEN: Final = sa.Table(
     "api_token",
-    _META,
+    TABLES,
     sa.Column("id", sa.String(16), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
@@ -64,7 +66,7 @@ TOKEN: Final = sa.Table(
 )
 AUDIT: Final = sa.Table(
     "audit",
-    _META,
+    TABLES,
     sa.Column(
         "id",
         # SQLite counts up by itself for this type alone.
@@ -78,9 +80,16 @@ AUDIT: Final = sa.Table(
     sa.Column("action", sa.String(40), nullable=False),
     sa.Column("subject", sa.String(200), nullable=False),
 )
+AUDIT_OUTCOME: Final = sa.Table(
+    "audit_outcome",
+    TABLES,
+    sa.Column("entry", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("outcome", sa.String(200), nullable=False),
+)
+"""Of entries that were not simply done: a table of its own, for logs that were begun without."""
 LOGIN_TRY: Final = sa.Table(
     "login_try",
-    _META,
+    TABLES,
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("last", Time, nullable=False, index=True),
@@ -88,7 +97,7 @@ LOGIN_TRY: Final = sa.Table(
 )
 SECOND_FACTOR: Final = sa.Table(
     "second_factor",
-    _META,
+    TABLES,
     sa.Column("account", sa.String(64), primary_key=True),
     sa.Column("secret", sa.String(64), nullable=False),
     sa.Column("confirmed", sa.Boolean, nullable=False),
@@ -96,7 +105,7 @@ SECOND_FACTOR: Final = sa.Table(
 )
 RECOVERY_CODE: Final = sa.Table(
     "recovery_code",
-    _META,
+    TABLES,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("account", sa.String(64), nullable=False, index=True),
 )
@@ -121,6 +130,10 @@ class Database:
         """Give back the connections."""
         self._engine.dispose()
 
+    def has(self, table: sa.Table) -> bool:
+        """Return whether somebody has made a table yet."""
+        return table.name in self._known or table.name in self._find()
+
     @contextlib.contextmanager
     def reading(self, table: sa.Table = AUDIT) -> Iterator[sa.Connection | None]:
         """Yield a connection, or ``None`` where nobody has made a table yet.
@@ -128,7 +141,7 @@ class Database:
         Args:
             table: of those that are to be read, the one that was thought of last.
         """
-        if table.name not in self._known and table.name not in self._find():
+        if not self.has(table):
             yield None
             return
         with explained(self._where, _WHAT), self._engine.connect() as connection:
@@ -138,7 +151,7 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """Yield a connection; leaving without an exception is the commit point."""
         with explained(self._where, _WHAT):
-            if not _META.tables.keys() <= self._known and not _META.tables.keys() <= self._find():
+            if not TABLES.tables.keys() <= self._known and not TABLES.tables.keys() <= self._find():
                 self._make()
             with self._writer.begin() as connection:
                 yield connection
@@ -160,8 +173,8 @@ class Database:
             # Hashes of passwords lie in it from now on: nothing for the machine's other users.
             os.chmod(file, file.stat().st_mode & 0o770)  # noqa: PTH101 - as the line above reads
         with self._writer.begin() as connection:
-            make_tables(connection, _META)
-        self._known |= _META.tables.keys()
+            make_tables(connection, TABLES)
+        self._known |= TABLES.tables.keys()
 
     def _file(self) -> Path | None:
         if self._url.get_backend_name() != "sqlite" or not self._url.database:

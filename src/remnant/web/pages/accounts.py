@@ -49,7 +49,11 @@ class AccountList(BaseModel):
 
 
 class EntryRow(BaseModel):
-    """One line of the audit log; ``at`` is UTC."""
+    """One line of the audit log; ``at`` is UTC.
+
+    ``account`` is ``command line`` for what was done there; ``address`` is then the user of the
+    machine. ``outcome`` is ``done``, or the reason why it was not done.
+    """
 
     id: int
     at: datetime
@@ -57,6 +61,7 @@ class EntryRow(BaseModel):
     address: str
     action: str
     subject: str
+    outcome: str
 
 
 class AuditQuery(BaseModel):
@@ -127,6 +132,7 @@ def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPag
                 address=one.address,
                 action=one.action,
                 subject=one.subject,
+                outcome=one.outcome,
             )
             for one in rows
         ],
@@ -139,7 +145,7 @@ def audit_log(asked: AskedBy, query: Annotated[AuditQuery, Query()]) -> AuditPag
 
 
 @router.post("/accounts", include_in_schema=False)
-@admits(OPERATORS)
+@admits(OPERATORS, records=Action.ACCOUNT_ADDED)
 def add_account(
     asked: AskedBy,
     name: Annotated[str, Form()] = "",
@@ -156,7 +162,7 @@ def add_account(
 
 
 @router.post("/accounts/{name}/role", include_in_schema=False)
-@admits(OPERATORS)
+@admits(OPERATORS, records=Action.ROLE_CHANGED)
 def change_role(
     asked: AskedBy,
     name: str,
@@ -172,7 +178,7 @@ def change_role(
 
 
 @router.post("/accounts/{name}/password", include_in_schema=False)
-@admits(OPERATORS)
+@admits(OPERATORS, records=Action.PASSWORD_CHANGED)
 def reset_password(
     asked: AskedBy,
     name: str,
@@ -187,7 +193,7 @@ def reset_password(
 
 
 @router.post("/accounts/{name}/state", include_in_schema=False)
-@admits(OPERATORS)
+@admits(OPERATORS, records=(Action.ACCOUNT_CLOSED, Action.ACCOUNT_OPENED))
 def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) -> Response:
     """Close an account, with its sessions and tokens, or open it again."""
     asked.access.accounts.disable(name, disabled=disabled)
@@ -196,7 +202,7 @@ def open_or_close(asked: AskedBy, name: str, disabled: Annotated[bool, Form()]) 
 
 
 @router.post("/accounts/{name}/second-factor/reset", include_in_schema=False)
-@admits(OPERATORS)
+@admits(OPERATORS, records=Action.FACTOR_RESET)
 def reset_factor(asked: AskedBy, name: str) -> Response:
     """Take the second factor from an account whose owner lost it; its sessions end."""
     access = asked.access
@@ -208,7 +214,7 @@ def reset_factor(asked: AskedBy, name: str) -> Response:
 
 
 @router.post("/accounts/tokens/{token}/revoke", include_in_schema=False)
-@admits(OPERATORS)
+@admits(OPERATORS, records=Action.TOKEN_REVOKED)
 def revoke_any(asked: AskedBy, token: str) -> Response:
     """Revoke a token of any account."""
     gone = asked.access.tokens.revoke(token)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict
 
+from remnant.web.access.audit import Action
 from remnant.web.access.gate import admits
 from remnant.web.access.viewer import ANALYSTS
 from remnant.web.editing.sheet import Edit, act, begun
@@ -35,7 +36,7 @@ def begin(asked: AskedBy, query: Annotated[Beginning, Query()]) -> Edit:
 
 
 @router.post("/new", include_in_schema=False)
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=Action.CASE_MADE)
 def begin_sent(asked: AskedBy, sent: Annotated[Fields, Depends(fields)]) -> Response:
     """Check a new case, or store it."""
-    return answered(asked, act(asked, None, sent.given, sent.upload))
+    return answered(asked, act(asked, None, sent.given, sent.upload), Action.CASE_MADE)

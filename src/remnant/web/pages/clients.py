@@ -21,6 +21,7 @@ from remnant.web.pages.about import about
 from remnant.web.places.answers import About, about_of, scope_of
 from remnant.web.places.asking import Days
 from remnant.web.places.clients import ClientRow, client_rows, page_of_clients
+from remnant.web.places.contacts import FIELDS, told_about
 from remnant.web.places.order import CURSOR
 from remnant.web.places.prefixes import Network, parse
 from remnant.web.problem import RESPONSES
@@ -140,6 +141,7 @@ def clients(asked: AskedBy, case: str, query: Annotated[ClientsQuery, Query()]) 
                 answer.rows, answer.after = page_of_clients(
                     view, of, rows, limit=query.limit, after=query.after
                 )
+                answer.rows = told_about(asked.site.settings, case, answer.rows, by="address")
     except NoData as error:
         answer.notes.append(error.what)
     if query.view == "bystanders" and answer.of is not None:
@@ -232,7 +234,11 @@ def _stream(settings: Settings, case: str, viewer: Viewer, answer: ClientsAnswer
         )
         # Asked of each row, beside what the network asked for leaves.
         mine = (row for row in found if owns(viewer, row["asn"], row["address"]))
-        told = ({name: row[name] for name in ClientRow.model_fields} for row in mine)
+        names = ClientRow.model_fields.keys() - set(FIELDS)
+        told = (ClientRow.model_construct(**{name: row[name] for name in names}) for row in mine)
         rows = islice(told, MOST_CSV)
         while part := list(islice(rows, _PART)):
-            yield to_csv(part).partition("\n")[2]
+            full = told_about(settings, case, part, by="address")
+            columns = ClientRow.model_fields
+            lines = ({name: getattr(row, name) for name in columns} for row in full)
+            yield to_csv(lines).partition("\n")[2]

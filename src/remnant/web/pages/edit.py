@@ -75,14 +75,14 @@ def edit(asked: AskedBy, case: str, query: Annotated[Editing, Query()]) -> Edit:
 
 
 @router.post("/cases/{case}/edit", include_in_schema=False)
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=Action.CASE_EDITED)
 def edit_sent(asked: AskedBy, case: str, sent: Annotated[Fields, Depends(fields)]) -> Response:
     """Do what a button of the page says, and show the page or go to what was stored."""
     return answered(asked, act(asked, case, sent.given, sent.upload))
 
 
 @router.post("/cases/{case}/edit/restore", include_in_schema=False)
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=Action.CASE_EDITED)
 def restore_sent(asked: AskedBy, case: str, sent: Annotated[Fields, Depends(fields)]) -> Response:
     """Store an older version again."""
     version, base = (str(sent.given.get(key, ""))[:64] for key in ("version", "base"))
@@ -90,13 +90,18 @@ def restore_sent(asked: AskedBy, case: str, sent: Annotated[Fields, Depends(fiel
         saved = desk.restore(asked.site, case, version, base=base)
     except CaseChanged as error:
         raise HTTPException(409, error.what) from None
-    return answered(asked, saved)
+    return answered(asked, saved, told=" restored")
 
 
-def answered(asked: AskedBy, found: tuple[Edit, int] | desk.Saved) -> Response:
-    """Return the page, or send the browser to the case that was stored."""
+def answered(
+    asked: AskedBy,
+    found: tuple[Edit, int] | desk.Saved,
+    action: Action = Action.CASE_EDITED,
+    told: str = "",
+) -> Response:
+    """Return the page, or send the browser to the case that was stored, which is recorded."""
     if isinstance(found, desk.Saved):
-        audit(asked.request, Action.CASE_EDITED, f"{found.case} {found.digest}")
+        audit(asked.request, action, f"{found.case} {found.digest}{told}")
         where = f"/cases/{quote(found.case, safe='')}/edit?stored={found.digest}"
         return RedirectResponse(where, status_code=303)
     sheet, status = found

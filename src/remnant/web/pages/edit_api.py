@@ -92,7 +92,7 @@ def check(asked: AskedBy, case: Name, edited: Edited) -> Look:
 
 
 @router.put("/{case}", operation_id="store_case", summary="Store an edited case")
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=(Action.CASE_EDITED, Action.CASE_MADE))
 def store(asked: AskedBy, case: Name, edited: Stored) -> Saved:
     """Store a case as its newest version.
 
@@ -105,7 +105,8 @@ def store(asked: AskedBy, case: Name, edited: Stored) -> Saved:
             first.what, where=first.path, got=first.got, expected=first.expected, hint=first.hint
         )
     saved = desk.save(asked.site, checked, as_text=edited.text is not None, base=edited.base)
-    audit(asked.request, Action.CASE_EDITED, f"{saved.case} {saved.digest}")
+    action = Action.CASE_MADE if edited.base is None else Action.CASE_EDITED
+    audit(asked.request, action, f"{saved.case} {saved.digest}")
     return saved
 
 
@@ -139,7 +140,7 @@ def version(
 
 
 @router.post("/{case}/restore", operation_id="restore_case", summary="Restore a version")
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=Action.CASE_EDITED)
 def restore(asked: AskedBy, case: Name, what: Restored) -> Saved:
     """Store an older version again, as the newest one; the others are kept."""
     saved = desk.restore(asked.site, case, what.version, base=what.base)

@@ -80,7 +80,7 @@ def login(
 
 
 @router.post("/login")
-@admits(ANYBODY)
+@admits(ANYBODY, records=(Action.LOGIN, Action.LOGIN_FAILED, Action.LOGIN_DELAYED))
 def sign_in(
     asked: AskedBy,
     name: Annotated[str, Form()] = "",
@@ -132,7 +132,7 @@ def sign_in(
 
 
 @router.post("/logout")
-@admits(ANYBODY)
+@admits(ANYBODY, records=Action.LOGOUT)
 def sign_out(request: Request) -> Response:
     """End the session, and let the browser forget what it keeps of this site."""
     if request.state.viewer.is_known:

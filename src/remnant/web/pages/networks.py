@@ -32,6 +32,7 @@ from remnant.web.places.answers import (
 )
 from remnant.web.places.asking import MOST_ROWS, PlacesQuery
 from remnant.web.places.bars import widths
+from remnant.web.places.contacts import told_about
 from remnant.web.places.drawn import as_file, drawn, picked
 from remnant.web.places.order import Paged, paged
 from remnant.web.places.rows import PlaceRow, exact, label_of, value_of
@@ -105,6 +106,8 @@ def networks_csv(asked: AskedBy, case: str, query: Annotated[PlacesQuery, Query(
         with asked.site.snapshots.view(case) as view:
             of = scope_of(asked, case, view, query)
             rows = _fitting(exact(asked, case, view, of, query.by), query)
+        if query.by == "network":
+            rows = told_about(asked.site.settings, case, rows)
     else:
         query.refuse_free()
         asked.case(case)
@@ -112,6 +115,7 @@ def networks_csv(asked: AskedBy, case: str, query: Annotated[PlacesQuery, Query(
         if asked.viewer.role is Role.OWNER and query.by == "network":
             with asked.site.snapshots.view(case) as view:
                 own = own_rows(asked, case, view, scope_of(asked, case, view, query))
+            own = told_about(asked.site.settings, case, own)
             keys = {row.key for row in own}
             rows = own + [row for row in rows if row.key not in keys]
     ordered = _page(rows, query, limit=max(len(rows), 1)).rows
@@ -151,6 +155,8 @@ def _exact(asked: Asked, case: str, query: PlacesQuery) -> PlacesAnswer:
         found = _page(_fitting(everything, query), query, limit=query.limit, after=query.after)
         _fill(answer, found, everything, query)
         answer.rows = draw_curves(view, of, found.rows, query.by)
+        if query.by == "network":
+            answer.rows = told_about(asked.site.settings, case, answer.rows)
         answer.countries, answer.states = facets(everything)
         if query.by == "country":
             answer.tiles, answer.shades = counted_tiles(everything)
@@ -181,7 +187,8 @@ def _published(asked: Asked, case: str, query: PlacesQuery) -> PlacesAnswer:
     if asked.viewer.role is Role.OWNER:
         answer.own_prefixes = [text for text in asked.viewer.networks if "/" in text]
         with noted(answer.notes), asked.site.snapshots.view(case) as view:
-            answer.own = own_rows(asked, case, view, scope_of(asked, case, view, query))
+            own = own_rows(asked, case, view, scope_of(asked, case, view, query))
+            answer.own = told_about(asked.site.settings, case, own)
     return answer
 
 

@@ -118,7 +118,7 @@ def token_rows(access: Access, name: str | None) -> list[TokenRow]:
 
 
 @router.post("/account/password", include_in_schema=False)
-@admits(OWNERS)
+@admits(OWNERS, records=Action.PASSWORD_CHANGED)
 def change_password(
     asked: AskedBy,
     current: Annotated[str, Form()] = "",
@@ -138,7 +138,7 @@ def change_password(
 
 
 @router.post("/account/sessions/end", include_in_schema=False)
-@admits(OWNERS)
+@admits(OWNERS, records=Action.SESSIONS_ENDED)
 def end_sessions(asked: AskedBy) -> Response:
     """End all sessions of one's own but this one."""
     access, name, _ = signed_in(asked)
@@ -148,7 +148,7 @@ def end_sessions(asked: AskedBy) -> Response:
 
 
 @router.post("/account/tokens", include_in_schema=False)
-@admits(OWNERS)
+@admits(OWNERS, records=Action.TOKEN_MADE)
 def make_token(
     asked: AskedBy,
     label: Annotated[str, Form()] = "",
@@ -165,7 +165,7 @@ def make_token(
 
 
 @router.post("/account/tokens/{token}/revoke", include_in_schema=False)
-@admits(OWNERS)
+@admits(OWNERS, records=Action.TOKEN_REVOKED)
 def revoke_token(asked: AskedBy, token: str) -> Response:
     """Revoke a token of one's own."""
     access, name, _ = signed_in(asked)

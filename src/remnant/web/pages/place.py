@@ -28,6 +28,7 @@ from remnant.web.places.asked import CountryAnswer, Day, NetworkAnswer, PrefixAn
 from remnant.web.places.asking import Days
 from remnant.web.places.bars import widths
 from remnant.web.places.clients import client_rows
+from remnant.web.places.contacts import told_about
 from remnant.web.places.drawn import Drawn, as_file, drawn, of_lines
 from remnant.web.places.parts import (
     MOST_CLIENT_ROWS,
@@ -112,13 +113,16 @@ def network(
         of = scope_of(asked, case, view, query)
         answer.of = about_of(view, of)
         mine = [row for row in exact(asked, case, view, of, "network") if row.asn == number]
-        answer.rows = draw_curves(view, of, mine, "network")
+        answer.rows = told_about(asked.site.settings, case, draw_curves(view, of, mine, "network"))
         answer.as_name = next((row.as_name for row in mine if row.as_name), None)
         if mine:
             read = recent(view, of, schema.CLIENTS, MOST_CLIENT_ROWS)
             answer.prefixes_since = read.window.since
             rows = client_rows(view, read, asked.viewer, asn=number)
-            answer.prefixes, answer.prefixes_total = by_prefix(rows, _ROWS)
+            found_prefixes, answer.prefixes_total = by_prefix(rows, _ROWS)
+            answer.prefixes = told_about(
+                asked.site.settings, case, found_prefixes, by="prefix", asn=number
+            )
             answer.names, window = names_asked(view, of, number, 50)
             answer.names_since, answer.names_until = window.since, window.until
             answer.days = _days(view, of, mine, "network")
@@ -212,7 +216,8 @@ def one_prefix(
         told = inside_prefix(client_rows(view, of, asked.viewer, network=found), _ROWS)
         answer.clients, answer.queries = told.clients, told.queries
         answer.first, answer.last = told.first, told.last
-        answer.prefixes, answer.prefixes_total = told.prefixes, told.prefixes_total
+        answer.prefixes_total = told.prefixes_total
+        answer.prefixes = told_about(asked.site.settings, case, told.prefixes, by="prefix")
         answer.asns = [
             PlaceRow(asn=n, as_name=name, country=land, country_name=name_of(land), clients=count)
             for n, name, land, count in told.asns

@@ -158,7 +158,7 @@ def reports(asked: AskedBy, case: str) -> Reports:
     summary="Have a report, figures or a map made",
     responses=RESPONSES,
 )
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=Action.REPORT_MADE)
 def make_report(
     asked: AskedBy,
     case: str,
@@ -242,7 +242,7 @@ def shown(asked: AskedBy, case: str, id_: IdPart) -> Response:
     summary="Delete a file that was made",
     responses=RESPONSES,
 )
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=Action.REPORT_DELETED)
 def delete_report(asked: AskedBy, case: str, id_: IdPart) -> RedirectResponse:
     """Delete a file, or what is still to be made; it cannot be taken back."""
     asked.case(case)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from remnant.web.access import totp
-from remnant.web.access.audit import Action, audit
+from remnant.web.access.audit import Action, audit, audit_failure
 from remnant.web.access.gate import admits
+from remnant.web.access.qr import svg
 from remnant.web.access.viewer import OWNERS
 from remnant.web.frame import render
 from remnant.web.pages.own import prove, signed_in
@@ -32,6 +33,7 @@ class SecondFactor(BaseModel):
     codes_left: int
     secret: str | None = None
     address: str | None = None
+    qr: Any = Field(default=None, exclude=True)
     problem: str | None = None
 
 
@@ -49,15 +51,17 @@ def second_factor(asked: AskedBy) -> Response:
 
 
 @router.post(f"{_PATH}/begin")
-@admits(OWNERS, for_second_factor=True)
+@admits(OWNERS, for_second_factor=True, records=Action.FACTOR_BEGUN)
 def begin(asked: AskedBy) -> Response:
     """Make a secret and show it."""
     access, name, _ = signed_in(asked)
-    return _shown(asked, secret=access.factors.begin(name))
+    secret = access.factors.begin(name)
+    audit(asked.request, Action.FACTOR_BEGUN, name)
+    return _shown(asked, secret=secret)
 
 
 @router.post(f"{_PATH}/confirm")
-@admits(OWNERS, for_second_factor=True)
+@admits(OWNERS, for_second_factor=True, records=Action.FACTOR_ADDED)
 def confirm(asked: AskedBy, code: Annotated[str, Form(max_length=64)] = "") -> Response:
     """Make it count, once a password of it was typed; show the recovery codes, once."""
     access, name, _ = signed_in(asked)
@@ -65,13 +69,14 @@ def confirm(asked: AskedBy, code: Annotated[str, Form(max_length=64)] = "") -> R
     if codes is None:
         answer = _shown(asked, secret=access.factors.begun(name), problem="That is not the code.")
         answer.status_code = 422
+        audit_failure(asked.request, 422, "not the code")
         return answer
     audit(asked.request, Action.FACTOR_ADDED, name)
     return render(asked, "recovery_codes", "Recovery codes", RecoveryCodes(codes=codes))
 
 
 @router.post(f"{_PATH}/remove")
-@admits(OWNERS)
+@admits(OWNERS, records=Action.FACTOR_REMOVED)
 def remove(asked: AskedBy, current: Annotated[str, Form()] = "") -> Response:
     """Sign in with the password alone from now on."""
     access, name = prove(asked, current)
@@ -82,6 +87,7 @@ def remove(asked: AskedBy, current: Annotated[str, Form()] = "") -> Response:
 
 def _shown(asked: Asked, *, secret: str | None = None, problem: str | None = None) -> Response:
     access, name = asked.access, asked.viewer.name
+    address = None if secret is None else totp.address(secret, name, _SITE)
     answer = render(
         asked,
         "second_factor",
@@ -92,7 +98,8 @@ def _shown(asked: Asked, *, secret: str | None = None, problem: str | None = Non
             has=access.factors.has(name),
             codes_left=access.factors.codes_left(name),
             secret=secret,
-            address=None if secret is None else totp.address(secret, name, _SITE),
+            address=address,
+            qr=None if address is None else svg(address),
             problem=problem,
         ),
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from remnant.report.facts import Sensor
     from remnant.store import View
     from remnant.store.records import SourceRecord
+    from remnant.web.site import Asked
 
 __all__ = ["router"]
 
@@ -72,6 +73,31 @@ class Rate(BaseModel):
     messages_over_s: float
     matched_per_s: float
     matched_over_s: float
+
+
+class RunningNow(BaseModel):
+    """A sinkhole of this home that runs now, as it counts, before its events are in the store.
+
+    ``events`` are those of all cases that it serves (``cases_served`` of them) since ``since``;
+    ``committed`` of them are in the store. ``per_s`` is the mean of the last ``over_s`` seconds
+    before ``written`` (UTC), null in its first second; ``last_event`` is known to a second.
+    ``dropped`` messages the system dropped before they were read, ``unkept`` rows were lost because
+    the disk was too slow, ``lost`` rows could not be written; all since ``since``.
+    """
+
+    sensor: str
+    cases_served: int
+    since: datetime
+    written: datetime
+    events: int
+    committed: int
+    last_event: datetime | None
+    last_event_age_s: float | None
+    per_s: float | None
+    over_s: float
+    dropped: int
+    unkept: int
+    lost: int
 
 
 class SensorRow(BaseModel):
@@ -124,11 +150,16 @@ class SourceRow(BaseModel):
 
 
 class Sensors(BaseModel):
-    """The sensors of a case, and what was read."""
+    """The sensors of a case, and what was read.
+
+    ``running`` are the sinkholes of this home that run now; the rates of ``sensors`` are those of
+    what is committed.
+    """
 
     about: About
     window: list[datetime] | None
     step_hours: int | None
+    running: list[RunningNow] = []
     sensors: list[SensorRow]
     quarantine: list[tuple[str, int]]
     sources_total: int
@@ -139,9 +170,50 @@ class Sensors(BaseModel):
     may_retire: bool
 
 
-@page(router, "/cases/{case}/sensors", title="Sensors", roles=ANALYSTS, table="sensors")
+@page(
+    router,
+    "/cases/{case}/sensors",
+    title="Sensors",
+    roles=ANALYSTS,
+    table="sensors",
+    kept=False,  # a sinkhole counts while nothing is committed
+    live=True,
+)
 def sensors(asked: AskedBy, case: str, query: Annotated[SensorsQuery, Query()]) -> Sensors:
     """Coverage, loss, clock faults and live rate of every sensor; the sources that were read."""
+    key = ("sensors", asked.scope_of_view, asked.path_and_query)
+    found: Sensors = asked.site.answers.models.get(
+        key, asked.state, lambda: _committed(asked, case, query)
+    )
+    return found.model_copy(update={"running": _running(asked, case)})
+
+
+def _running(asked: Asked, case: str) -> list[RunningNow]:
+    from remnant.sinkhole.published import running
+
+    now = datetime.now(tz=UTC)
+    return [
+        RunningNow(
+            sensor=one.sensor,
+            cases_served=len(one.cases),
+            since=one.since,
+            written=one.written,
+            events=one.events,
+            committed=one.committed,
+            last_event=one.last_event,
+            last_event_age_s=None
+            if one.last_event is None
+            else max(0.0, round((now - one.last_event).total_seconds(), 1)),
+            per_s=one.per_s,
+            over_s=one.over_s,
+            **one.lost,
+        )
+        for one in running(asked.site.settings.home, case, now)
+    ]
+
+
+def _committed(asked: Asked, case: str, query: SensorsQuery) -> Sensors:
+    """Return what the store says of them."""
     from remnant.estimate.coverage import default_window
     from remnant.estimate.sensor_hours import sensor_hours
     from remnant.report.intake import intake
@@ -199,7 +271,7 @@ def sensors(asked: AskedBy, case: str, query: Annotated[SensorsQuery, Query()]) 
     summary="Retire a sensor, or expect it again",
     responses=RESPONSES,
 )
-@admits(ANALYSTS)
+@admits(ANALYSTS, records=(Action.SENSOR_RETIRED, Action.SENSOR_EXPECTED))
 def retire(
     asked: AskedBy,
     case: str,

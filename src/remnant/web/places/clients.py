@@ -35,7 +35,7 @@ class ClientRow(BaseModel):
     """One client in the window: an address that was seen, or an IPv6 /64.
 
     ``first`` and ``last`` are UTC. ``proof`` is the strongest sign that the address is genuine.
-    ``address`` is null where it is no longer stored.
+    ``address`` is null where it is no longer stored. ``contact`` and what follows say whom to tell.
     """
 
     address: str | None
@@ -49,6 +49,10 @@ class ClientRow(BaseModel):
     asn: int | None
     as_name: str | None
     country: str | None
+    contact: str | None = None
+    contact_name: str | None = None
+    contact_source: str | None = None
+    contact_as_of: str | None = None
 
 
 def client_rows(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from remnant import schema
+from remnant.web.places.contacts import FIELDS
 from remnant.web.places.prefixes import subnet
 from remnant.windows import Window
 
@@ -44,6 +45,10 @@ class PrefixRow(BaseModel):
     days: int
     first: datetime
     last: datetime
+    contact: str | None = None
+    contact_name: str | None = None
+    contact_source: str | None = None
+    contact_as_of: str | None = None
 
 
 class NameAsked(BaseModel):
@@ -95,7 +100,7 @@ def by_prefix(rows: Any, limit: int) -> tuple[list[PrefixRow], int]:
     found = found.mutate(total=ibis._.count().over(ibis.window()))
     top = found.order_by(ibis.desc("clients"), ibis.desc("queries"), "part").limit(limit)
     told = top.to_pyarrow().to_pylist()
-    fields = set(PrefixRow.model_fields) - {"prefix"}
+    fields = set(PrefixRow.model_fields) - {"prefix", *FIELDS}
     made = [
         PrefixRow(prefix=subnet(row["part"]), **{name: row[name] for name in fields})
         for row in told

@@ -53,6 +53,7 @@ class PlaceRow(BaseModel):
     ``decline`` is the fall per day on the log scale with the limits of its interval, ``half_life``
     the days of it; a null upper limit with a state is infinite. ``state`` is what the rules of the
     verdict say of the place alone. ``hidden`` names the counts that are not published, and why.
+    ``contact`` and what follows say whom to tell of a network, to who may see its clients.
     """
 
     asn: int | None = None
@@ -78,6 +79,10 @@ class PlaceRow(BaseModel):
     rank_high: int | None = None
     hidden: dict[str, str] = {}
     curve: list[float | None] = []
+    contact: str | None = None
+    contact_name: str | None = None
+    contact_source: str | None = None
+    contact_as_of: str | None = None
 
     @property
     def key(self) -> tuple[int, str]:
