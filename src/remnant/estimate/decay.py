@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -136,7 +138,12 @@ def half_life(rate: float | None) -> float | None:
 
 
 def fit(
-    days: Days, values: Floats, exposure: Floats | None = None, *, level: float = 0.95
+    days: Days,
+    values: Floats,
+    exposure: Floats | None = None,
+    *,
+    level: float = 0.95,
+    steps: Sequence[tuple[int, int]] = (),
 ) -> Trend | None:
     """Return the trend of a daily series, or ``None`` where nothing can be fitted.
 
@@ -145,6 +152,8 @@ def fit(
         values: the series, zero or more each.
         exposure: share of a whole day's signal that each value had the chance to see; ones if null.
         level: confidence level.
+        steps: first day of each step of the level, and the days that it takes. They are fitted
+            beside the trend, whose rate then is that of the days between them.
 
     Nothing can be fitted with fewer than ``MINIMUM_FIT_DAYS`` days, or if fewer than two days are
     above zero.
@@ -156,10 +165,11 @@ def fit(
     offset = np.zeros(len(days)) if exposure is None else np.log(exposure)
     center = float(days.mean())
     design, weekdays = design_of(days, center)
-    solved = _solve(design, values, offset, days)
+    edges = [np.clip((days - first + 1) / takes, 0.0, 1.0) for first, takes in steps]
+    solved = _solve(_beside(design, edges), values, offset, days)
     if solved is None and weekdays:
         design, weekdays = design[:, [0, -1]], False
-        solved = _solve(design, values, offset, days)
+        solved = _solve(_beside(design, edges), values, offset, days)
     if solved is None:
         return None
     mixture, dispersion = solved
@@ -234,6 +244,11 @@ def design_of(days: Days, center: float) -> tuple[Floats, bool]:
     last = (weekday == present[-1]).astype(np.float64)
     contrasts = [(weekday == day).astype(np.float64) - last for day in present[:-1]]
     return np.column_stack([level, *contrasts, time]), True
+
+
+def _beside(design: Floats, edges: Sequence[Floats]) -> Floats:
+    """Return a design with more columns before the last one, which is time."""
+    return np.column_stack([design[:, :-1], *edges, design[:, -1]]) if edges else design
 
 
 def _solve(

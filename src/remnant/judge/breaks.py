@@ -1,9 +1,12 @@
-"""Whether the fall rests on one break of the curve, and what is on record for its date.
+"""On which dates the curve broke, what is on record for them, and whether the fall rests on a step.
 
-Breaks are evidence beside the verdict, not a rule of it: a sensor, the watchlist or the coverage
-that changed inside the fitted days has a guard of its own. This check says on which dates the curve
-broke and which test found that, what happened then, whether the other views broke too, and on how
-many days stands what can be said of the time since.
+Hosts that are cleaned one after another make a slope. A step is something else: many that moved to
+names which nobody watches, names lost, a sensor, or one large clean-up. Where what is said of the
+clean-up would not be said of the days between the steps, or a step is a quarter of the fall, the
+guard ``step`` keeps the verdict open, unless a notice on record explains the step.
+
+All breaks are evidence beside it: which test found them, what happened then, whether the other
+views broke too, and on how many days stands what can be said of the time since.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from remnant.errors import printable
 from remnant.estimate.changepoints import Cause, Changepoint, annotate, find
 from remnant.estimate.coverage import sensors, vantages
+from remnant.estimate.decay import fit
 from remnant.estimate.measures import who
 from remnant.estimate.online import day_start, series
 from remnant.judge.guards import Guard, watch_changes
@@ -29,13 +33,10 @@ if TYPE_CHECKING:
     from remnant.estimate.online import Series
     from remnant.judge.guards import Ground
 
-__all__ = ["MINIMUM_DAYS", "causes", "check_breaks", "rests_on"]
+__all__ = ["MINIMUM_DAYS", "causes", "check_breaks", "check_step", "find_breaks"]
 
 MINIMUM_DAYS: Final = 28
 """Two pieces of 14 days."""
-
-TECHNICAL: Final = frozenset({"sensor", "watchlist", "coverage", "outage"})
-"""Causes that change what is seen and not how many are infected."""
 
 HOSTS: Final = frozenset({"sinkhole_http", "sinkhole_tcp", "flow"})
 """Vantages at which infected hosts arrive."""
@@ -43,43 +44,103 @@ HOSTS: Final = frozenset({"sinkhole_http", "sinkhole_tcp", "flow"})
 LOOKUPS: Final = frozenset({"resolver", "sinkhole_dns", "authority"})
 """Vantages at which names are looked up."""
 
+_TOO_FEW: Final = f"Breaks of the curve need {MINIMUM_DAYS} fitted days: two pieces of 14."
+
 _FOUND_BY: Final = {
     "search": "found by the search over all days",
     "date": "found by the test at dates on record",
     "both": "found by the search over all days and by the test at dates on record",
 }
 _DAY: Final = timedelta(days=1)
-_CARRIED: Final = 0.5
+_CARRIED: Final = 0.25
 _MOST_SHOWN: Final = 4
 _TEXT: Final = 120
 
 
-def check_breaks(
-    ground: Ground | None,
-    after: Series,
-    added: Iterable[tuple[str, datetime]] = (),
-    *,
-    minimum_days: int = 14,
-) -> Guard:
-    """Return what the breaks of the fitted days say.
-
-    Failed if a step carries half of the fall or more, and a sensor, the watchlist, an outage or a
-    gap of the coverage coincides with it; info if there are other breaks; passed if there is none.
+def find_breaks(
+    ground: Ground | None, after: Series, added: Iterable[tuple[str, datetime]] = ()
+) -> list[Changepoint] | None:
+    """Return the breaks of the fitted days with what is on record; null if they are too few.
 
     Args:
         ground: what the guards look at; null where no trend could be fitted.
         after: all days after the takedown, gaps among them.
         added: indicators that a later version of the case added, with when (UTC).
-        minimum_days: complete days that a verdict needs, and what is said of the days since.
     """
     if ground is None or len(ground.kept.days) < MINIMUM_DAYS:
-        text = f"Breaks of the curve need {MINIMUM_DAYS} fitted days: two pieces of 14."
-        return Guard("breaks", "unavailable", text)
+        return None
     kept = ground.kept
     known = causes(ground, after, added)
-    found = annotate(
-        find(kept.days, kept.values, kept.exposure, [cause.time for cause in known]), known
+    times = [cause.time for cause in known]
+    return annotate(find(kept.days, kept.values, kept.exposure, times), known)
+
+
+def check_step(ground: Ground | None, found: list[Changepoint] | None) -> Guard:
+    """Return whether what looks like clean-up is a step, or comes with one that shows otherwise.
+
+    Failed where the trend falls, a step down has no notice on record, and either that step carries
+    a quarter of the fall or more, or the fall (or that it is fast enough) cannot be told where the
+    steps are fitted beside it. Who left at once was hardly cleaned, and then the slope may be made
+    by the same that made the step.
+    """
+    if ground is None or found is None:
+        return Guard("step", "unavailable", _TOO_FEW)
+    trend, kept = ground.trend, ground.kept
+    steps = [one for one in found if one.jump_high < 0.0 or one.jump_low > 0.0]
+    down = [one for one in steps if one.jump < 0.0]
+    if not down or trend.low <= 0.0 or trend.high < ground.r_min:
+        return Guard("step", "passed", "No step of the curve makes it look like clean-up.")
+    unexplained = [one for one in down if all(cause.kind != "notice" for cause in one.causes)]
+    if not unexplained:
+        text = f"A notice is on record for the step of the curve, {_step(down[-1])}."
+        return Guard("step", "passed", text)
+    facts: dict[str, object] = {"steps": [f"{one.day:%Y-%m-%d}" for one in unexplained]}
+    largest = min(unexplained, key=lambda one: one.jump)
+    on_record = "; ".join(printable(cause.text, _TEXT) for cause in largest.causes[:_MOST_SHOWN])
+    step = f"{_step(largest)} ({on_record or 'nothing is on record for it'})"
+    between = fit(
+        kept.days,
+        kept.values,
+        kept.exposure,
+        level=trend.level,
+        steps=[(int((one.day - day_start(0)) / _DAY), one.takes) for one in steps],
     )
+    fast = trend.low > ground.r_min
+    if between is None or between.low <= (ground.r_min if fast else 0.0):
+        claim = "That clean-up is fast enough" if fast else "What looks like clean-up"
+        text = f"{claim} rests on a step, {step}"
+        if between is not None:
+            facts["rate_between"] = {"low": between.low, "high": between.high}
+            text += (
+                f": beside it the change is {_a_day(between.high)} to {_a_day(between.low)} a day"
+            )
+    else:
+        days = int(kept.days[-1] - kept.days[0])
+        share = -largest.jump / (days * between.rate - sum(one.jump for one in steps))
+        facts["share"] = share
+        if share < _CARRIED:
+            text = f"The steps of the curve carry little of the fall; the largest is {step}."
+            return Guard("step", "passed", text, None, facts)
+        text = f"{100 * share:.0f} % of the fall is one step, {step}"
+    text += "; many hosts at once may have moved to names that the case does not watch"
+    if not largest.causes:
+        text += " (if they were cleaned, put the notice on record)"
+    clear_from = day_start(max(map(_day_after, unexplained)))
+    return Guard("step", "failed", f"{text}.", clear_from, facts)
+
+
+def check_breaks(
+    ground: Ground | None, found: list[Changepoint] | None, *, minimum_days: int = 14
+) -> Guard:
+    """Return what the breaks of the fitted days say: info if there are any, passed if not.
+
+    Args:
+        ground: what the guards look at; null where no trend could be fitted.
+        found: what ``find_breaks`` found.
+        minimum_days: complete days that a verdict needs, and what is said of the days since.
+    """
+    if ground is None or found is None:
+        return Guard("breaks", "unavailable", _TOO_FEW)
     if not found:
         return Guard("breaks", "passed", "One line fits the whole: the curve has no clear break.")
     last = found[-1]
@@ -91,16 +152,6 @@ def check_breaks(
         "rate_since": None if rate is None else {"low": rate.low, "high": rate.high},
         "other_views": views,
     }
-    step = rests_on(found, int(kept.days[0]), int(kept.days[-1]))
-    if step is not None and ground.trend.low > 0:
-        blamed = [cause for cause in step.causes if cause.kind in TECHNICAL]
-        if blamed:
-            what = "; ".join(printable(cause.text, _TEXT) for cause in blamed[:_MOST_SHOWN])
-            text = (
-                f"Most of the fall is one step, {_told(step)}, and something else changed: {what}. "
-                f"{since}"
-            )
-            return Guard("breaks", "failed", text, day_start(_day_after(step)), facts)
     shown = "; ".join(
         f"{_told(one)}: {printable(one.explanation, 2 * _TEXT)}" for one in found[:_MOST_SHOWN]
     )
@@ -226,30 +277,6 @@ def _meaning(vantage: str, last: Changepoint, views: list[dict[str, object]]) ->
     return words
 
 
-def rests_on(found: Iterable[Changepoint], first: int, last: int) -> Changepoint | None:
-    """Return the break whose step is half of the whole fall or more; null if none is.
-
-    Args:
-        found: the breaks, in order.
-        first: first fitted day (days since 1970-01-01 UTC).
-        last: last fitted day.
-    """
-    breaks = list(found)
-    if not breaks:
-        return None
-    edges = [day_start(first), *(one.day for one in breaks), day_start(last + 1)]
-    rates = [breaks[0].rate_before, *(one.rate_after for one in breaks)]
-    day = timedelta(days=1)
-    fall = sum(
-        rate * ((until - since) / day)
-        for rate, since, until in zip(rates, edges[:-1], edges[1:], strict=True)
-    ) - sum(one.jump for one in breaks)
-    largest = min(breaks, key=lambda one: one.jump)
-    if fall <= 0 or -largest.jump < _CARRIED * fall:
-        return None
-    return largest
-
-
 def causes(
     ground: Ground, after: Series, added: Iterable[tuple[str, datetime]] = ()
 ) -> list[Cause]:
@@ -313,6 +340,12 @@ def _gaps(ground: Ground, after: Series) -> list[Cause]:
         )
         for run in runs
     ]
+
+
+def _step(one: Changepoint) -> str:
+    """Return a step and its date, briefly."""
+    limits = f"{_percent(one.jump_low)} to {_percent(one.jump_high)}"
+    return f"{_percent(one.jump)} ({limits}) on {one.day:%Y-%m-%d}"
 
 
 def _told(one: Changepoint) -> str:

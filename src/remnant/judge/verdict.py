@@ -12,7 +12,7 @@ from remnant.estimate.coverage import COMPLETE, bases, covers_nothing, default_w
 from remnant.estimate.decay import half_life
 from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
-from remnant.judge.breaks import check_breaks
+from remnant.judge.breaks import check_breaks, check_step, find_breaks
 from remnant.judge.confounders import check_confounders
 from remnant.judge.guards import Ground, Guard, check
 from remnant.judge.outlook import Outlook, outlook
@@ -124,7 +124,9 @@ def judge(
     r_min = math.log(2) / slowest
     trend = after.trend(level=level)
     ground = None if trend is None else Ground(view, case, fitted, trend, r_min)
-    guards = check(ground)
+    age = watched(view, case, settings, digest=None if ground is None else ground.digest)
+    breaks = find_breaks(ground, after, age.added)
+    guards = [*check(ground), check_step(ground, breaks)]
     failed = [guard for guard in guards if guard.state == "failed"]
     rule = decide(
         Facts(
@@ -149,7 +151,6 @@ def judge(
             level=level,
             cut=window is not None and window.until < default_window(view).until,
         )
-    age = watched(view, case, settings, digest=None if ground is None else ground.digest)
     return Verdict(
         state=rule.outcome,
         sentence=sentence(
@@ -174,7 +175,7 @@ def judge(
             *_evidence(view, case, after, trend, rule=rule, slowest=slowest),
             *_age(age),
             *_again(open_until),
-            _found(check_breaks(ground, after, age.added, minimum_days=minimum)),
+            _found(check_breaks(ground, breaks, minimum_days=minimum)),
             *(_found(found) for found in check_confounders(ground)),
         ),
     )
