@@ -3,6 +3,7 @@
     <home>/dashboard/<case>/<kind>-<digest>.json
 
 The first line says of what state of the case the result was made, the second one is the result.
+One that other code made (an older Remnant) may lack what a page shows, and counts as not there.
 Only the owner can read a file (a result may hold small counts and addresses). It is written beside
 its place and renamed. What cannot be read, or was cut off or changed, counts as not there.
 """
@@ -10,6 +11,7 @@ its place and renamed. What cannot be read, or was cut off or changed, counts as
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -34,7 +36,7 @@ MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 1000
 """Beyond either, the results that were made first are removed."""
 
-_VERSION: Final = 1
+_PACKAGE: Final = Path(__file__).parents[2]
 _STALE_NS: Final = 3600 * 1_000_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -136,7 +138,7 @@ class Kept:
         """
         digest = hashlib.blake2b(value, digest_size=16).hexdigest()
         told = {
-            "version": _VERSION,
+            "version": _version(),
             "stamp": head.stamp,
             "made": head.made.isoformat(),
             "seconds": round(head.seconds, 3),
@@ -222,11 +224,22 @@ class Kept:
                 size=int(told["size"]),
                 digest=str(told["digest"]),
             )
-            sound = told["version"] == _VERSION and head.made.tzinfo is not None
+            sound = told["version"] == _version() and head.made.tzinfo is not None
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         digest = hashlib.blake2b(value, digest_size=16).hexdigest()
         return (head, value) if sound and digest == head.digest else None
+
+
+@functools.cache
+def _version() -> str:
+    """Return what tells the code that makes results from any other: a digest of its files."""
+    state = hashlib.blake2b(digest_size=8)
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        found = path.stat()
+        name = path.relative_to(_PACKAGE).as_posix()
+        state.update(f"{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return state.hexdigest()
 
 
 def to_json(value: Any) -> bytes:
