@@ -14,6 +14,7 @@ from remnant.estimate.measures import who
 from remnant.estimate.online import Series, day_start, series
 from remnant.judge.breaks import check_breaks, check_step, find_breaks
 from remnant.judge.confounders import check_confounders
+from remnant.judge.few_clients import check_few_clients
 from remnant.judge.guards import Ground, Guard, check
 from remnant.judge.outlook import Outlook, outlook
 from remnant.judge.rules import RULES_VERSION, Facts, Rule, decide
@@ -22,6 +23,7 @@ from remnant.judge.wording import UNIT_WORDS, fitted_window, sentence, span
 from remnant.windows import Window, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from remnant.cases.model import Case
@@ -126,7 +128,7 @@ def judge(
     ground = None if trend is None else Ground(view, case, fitted, trend, r_min)
     age = watched(view, case, settings, digest=None if ground is None else ground.digest)
     breaks = find_breaks(ground, after, age.added)
-    guards = [*check(ground), check_step(ground, breaks)]
+    guards = [*check(ground), check_few_clients(ground), check_step(ground, breaks)]
     failed = [guard for guard in guards if guard.state == "failed"]
     rule = decide(
         Facts(
@@ -145,8 +147,8 @@ def judge(
             case,
             after,
             trend,
-            failed,
-            minimum_days=minimum,
+            [guard for guard in failed if "days_needed" not in guard.facts],
+            minimum_days=max([minimum, *(int(str(days)) for days in _waits(failed))]),
             r_min=r_min,
             level=level,
             cut=window is not None and window.until < default_window(view).until,
@@ -179,6 +181,11 @@ def judge(
             *(_found(found) for found in check_confounders(ground)),
         ),
     )
+
+
+def _waits(failed: list[Guard]) -> Iterator[object]:
+    """Return the days that a guard asks for, where all that it needs is days."""
+    return (guard.facts["days_needed"] for guard in failed if "days_needed" in guard.facts)
 
 
 def _evidence(
