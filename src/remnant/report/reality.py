@@ -85,7 +85,7 @@ _RUNGS: Final[dict[str, tuple[str, bool, str]]] = {
         "Machines, from two views",
         False,
         "Machines that asked on an average day of the last week in the networks that both views "
-        "see, with those that both missed.",
+        "see, with those that both missed; one whose address changed that day counts again.",
     ),
     "hosts_behind_caches": (
         "Machines behind resolvers",
