@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
+import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -125,13 +127,18 @@ def test_a_deleted_case_leaves_nothing_behind(mine: Place, made: Made) -> None:
 
     said = mine.do("case", "delete", CASE, "--yes").err
     assert "deleted" in said
-    assert places_of(mine.home, CASE) == []
+    # Its name is left in the audit log alone: who deleted it, and when.
+    assert places_of(mine.home, CASE) == [str(mine.home / "state.sqlite")]
+    assert tables_of(mine.home / "state.sqlite", CASE) == {"audit"}
     assert mine.run("traffic", CASE).code == 1
     assert mine.ask("traffic", "other") == kept
 
     mine.do("case", "delete", "other", "--yes")
-    for needle in (address, NAME, "resolver-a"):
+    for needle in (address, NAME):
         assert places_of(mine.home, needle) == [], needle
+    # So are the paths of the files that were read, which name the sensor here.
+    assert places_of(mine.home, "resolver-a") == [str(mine.home / "state.sqlite")]
+    assert tables_of(mine.home / "state.sqlite", "resolver-a") == {"audit"}
     again = mine.run("case", "delete", CASE, "--yes")
     assert again.code == 1
     assert "case list" in again.err
@@ -151,6 +158,17 @@ def places_of(home: Path, needle: str) -> list[str]:
         if held:
             found.append(str(path))
     return found
+
+
+def tables_of(state: Path, needle: str) -> set[str]:
+    """Return the tables of a state that hold a text."""
+    with contextlib.closing(sqlite3.connect(state)) as connection:
+        tables = connection.execute("select name from sqlite_master where type = 'table'")
+        return {
+            name
+            for (name,) in tables.fetchall()
+            if any(needle in str(row) for row in connection.execute(f'select * from "{name}"'))
+        }
 
 
 def test_the_demonstration_twice_in_a_row(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,9 @@ def test_one_makes_it_signs_in_with_it_and_takes_it_away(site: Guarded, clock: C
     failed = ("", "login failed", f"{ANALYST} (second factor)")
     assert told == [
         (ANALYST, "login", ""),
+        (ANALYST, "second factor begun", ANALYST),
+        (ANALYST, "second factor added", "POST /account/second-factor/confirm"),
+        (ANALYST, "second factor begun", ANALYST),
         (ANALYST, "second factor added", ANALYST),
         failed,
         failed,
@@ -221,8 +224,11 @@ def test_the_command_resets_it_too(
     assert not access.factors.has(ANALYST)
     assert "has no second factor" in run(command, ["account", "reset-factor", ANALYST]).output
     assert run(command, ["account", "reset-factor", "nobody-here"]).exit_code == 1
-    told = [(e.account, e.action, e.subject) for e in access.log.entries()]
-    assert told == [("command line", "second factor reset", ANALYST)]
+    told = [(e.account, e.action, e.subject, e.outcome == "done") for e in access.log.entries()]
+    assert told == [
+        ("command line", "second factor reset", "nobody-here", False),
+        ("command line", "second factor reset", ANALYST, True),
+    ]
 
 
 def test_an_account_of_any_role_may_have_one(access: Access, clock: Clock) -> None:

@@ -167,7 +167,7 @@ def test_one_adds_a_second_factor_and_signs_in_with_it(
     page.get_by_role("button", name="Sign in").press("Enter")
     page.wait_for_url("**/account/second-factor")
     page.get_by_role("button", name="Make a secret").press("Enter")
-    secret = page.get_by_label("Secret").input_value()
+    secret = page.get_by_role("textbox", name="Secret").input_value()
     link = page.get_by_role("link", name="open it there").get_attribute("href")
     assert link == f"otpauth://totp/Remnant:{ANALYST}?secret={secret}&issuer=Remnant"
     now = step_of(datetime.now(tz=UTC))
