@@ -19,13 +19,14 @@ from remnant import (
     cli_account,
     cli_case,
     cli_database,
+    cli_demo,
     cli_export,
+    cli_ingest,
     cli_keep,
     cli_map,
     cli_measure,
     cli_pdns,
     cli_read,
-    cli_run,
     cli_serve,
     cli_servers,
     cli_sink,
@@ -75,9 +76,9 @@ def root(
 
 
 # One verb per room, in the order in which a person needs them.
-app.command("demo", short_help="Go the whole way on a simulated botnet.")(cli_run.demo)
+app.command("demo", short_help="Go the whole way on a simulated botnet.")(cli_demo.demo)
 app.add_typer(cli_case.app, name="case", short_help="What is watched: one case per takedown.")
-app.command("ingest", short_help="Read DNS traffic, keep what is watched.")(cli_run.ingest)
+app.command("ingest", short_help="Read DNS traffic, keep what is watched.")(cli_ingest.ingest)
 app.command("traffic", short_help="Queries and clients over time, or by name or place.")(
     cli_read.traffic
 )
@@ -98,7 +99,7 @@ app.command("serve", short_help="The dashboard in a browser.")(cli_serve.serve)
 app.add_typer(cli_account.app, name="account", short_help="Who may sign in to the dashboard.")
 app.add_typer(cli_sink.app, name="sink", short_help="Run the sinkhole.")
 app.command("enrich", short_help="Fill AS and country again.")(cli_keep.enrich)
-app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_run.simulate)
+app.command("simulate", short_help="Make up a botnet's traffic, and its truth.")(cli_demo.simulate)
 app.add_typer(cli_keep.sensor_app, name="sensor")
 app.add_typer(cli_keep.settings_app, name="settings")
 app.add_typer(cli_database.app, name="database", short_help="Copy the small mutable state.")

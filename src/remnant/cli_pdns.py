@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from remnant.cli_audit import changes, reads
-from remnant.cli_run import Ingest, read_options
+from remnant.cli_ingest import Ingest, read_options
 from remnant.cli_shared import (
     Format,
     FormatOption,

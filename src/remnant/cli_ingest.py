@@ -1,12 +1,9 @@
-"""Commands that bring traffic in: real, simulated, or the whole way as a demonstration."""
+"""The command that reads traffic."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import stat
-import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from remnant.cli_audit import changes, now_recorded, reads
+from remnant.cli_audit import changes
 from remnant.cli_shared import (
     Format,
     FormatOption,
@@ -27,15 +24,14 @@ from remnant.cli_shared import (
     open_library,
     open_settings,
     open_store,
-    open_view,
-    own_prefixes,
     say,
     split_names,
 )
+from remnant.cli_sources import open_source, opens_again, place_of, sources_of, written
 from remnant.web.access.actions import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import tzinfo
 
     from remnant.capture import Reader, ReadOptions
@@ -46,7 +42,7 @@ if TYPE_CHECKING:
     from remnant.watchlist import Rule, Watchlist
     from remnant.windows import Window
 
-__all__ = ["Ingest", "demo", "ingest", "read_options", "simulate"]
+__all__ = ["Ingest", "ingest", "read_options"]
 
 _COLUMNS = (
     "path",
@@ -265,7 +261,7 @@ class Ingest:
         watchlist = Watchlist.compile(self._rules() if self.watched else ())
         lookup = _lookup(self.settings, self.names) if self.watched else None
         year = options.year
-        found = list(_sources(paths))
+        found = list(sources_of(paths))
         years = self._years([path for path, _, _ in found], year)
         total = sum(size for _, _, size in found) if all(s >= 0 for _, _, s in found) else None
         done = 0
@@ -313,7 +309,7 @@ class Ingest:
         from remnant.errors import FormatError, UnknownFormat, printable
 
         try:
-            with _open(path) as stream:
+            with open_source(path) as stream:
                 reader = self._reader(stream)
                 if reader is None:
                     self._not_read(path, "not recognised", named=named)
@@ -327,8 +323,8 @@ class Ingest:
                     cases=self.names,
                     sensor=self.sensor,
                     lookup=lookup,
-                    path=_place(path),
-                    reopen=(lambda: _open(path)) if _opens_again(path) else None,
+                    path=place_of(path),
+                    reopen=(lambda: open_source(path)) if opens_again(path) else None,
                     on_batch=lambda _: moved(stream.raw_position),
                 )
         except UnknownFormat as error:
@@ -362,9 +358,9 @@ class Ingest:
         if year is None:
             return {}
         days: dict[str, int] = {}
-        for path in filter(_opens_again, paths):
+        for path in filter(opens_again, paths):
             # What cannot be read is told when its turn comes.
-            with contextlib.suppress(FormatError, OSError), _open(path) as stream:
+            with contextlib.suppress(FormatError, OSError), open_source(path) as stream:
                 reader = self._reader(stream)
                 if not isinstance(reader, DatedReader):
                     continue
@@ -402,7 +398,7 @@ class Ingest:
         state = "not recognised" if why == "not recognised" else "not read"
         self.rows.append(
             empty
-            | {"path": _written(path), "format": None, "state": state}
+            | {"path": written(path), "format": None, "state": state}
             | dict.fromkeys(
                 ("records", "messages", "matched", "malformed", "skipped", "clock_faults"), 0
             )
@@ -468,231 +464,3 @@ def _lookup(settings: Settings, names: Sequence[str]) -> Callable[[Any], Any]:
     if reference.is_empty:
         say(missing_hint())
     return reference.lookup
-
-
-def _sources(paths: Sequence[str]) -> list[tuple[str, bool, int]]:
-    """Return path, whether the person named it, and bytes (-1: unknown) of every source."""
-    found: list[tuple[str, bool, int]] = []
-    for text in paths:
-        path = Path(text)
-        if text == "-":
-            found.append((text, True, -1))
-        elif path.is_dir():
-            for inner in sorted(path.rglob("*")):
-                if inner.name.startswith("."):
-                    continue
-                try:
-                    if inner.is_file():
-                        found.append((str(inner), False, inner.stat().st_size))
-                except FileNotFoundError:
-                    # A log moves on while its folder is looked into.
-                    continue
-                except OSError:
-                    # To open it will say what is wrong.
-                    found.append((str(inner), False, -1))
-        else:
-            size = path.stat().st_size if path.is_file() else -1
-            found.append((text, True, size))
-    return found
-
-
-def _open(path: str) -> ByteStream:
-    """Open one source.
-
-    Raises:
-        OSError: it cannot be opened.
-        DamagedInput: its compression cannot be read.
-    """
-    from remnant.capture.stream import ByteStream
-
-    if path == "-":
-        return ByteStream(sys.stdin.buffer, "standard input")
-    return ByteStream(Path(path).open("rb"), _written(path))
-
-
-def _opens_again(path: str) -> bool:
-    """Return whether a source can be opened a second time from its start: a pipe cannot."""
-    if path == "-" or Path(path).absolute().is_relative_to("/dev"):
-        return False
-    try:
-        return stat.S_ISREG(Path(path).stat().st_mode)
-    except OSError:
-        return False
-
-
-def _place(path: str) -> str | None:
-    """Return where a source is found again from any folder, ``None`` for what cannot be."""
-    return _written(str(Path(path).absolute())) if _opens_again(path) else None
-
-
-def _written(path: str) -> str:
-    r"""Return a path as text that can be stored: bytes that are not UTF-8 stand as \xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-_TINY = 0.0005
-"""Scale of the botnet that is only there to have every kernel compiled."""
-
-_WHICH = "Which botnet: beebone, kelihos, zbot."
-
-
-@reads
-def simulate(
-    scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")],
-    *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="A new or empty folder.")],
-    scale: Annotated[
-        float | None,
-        typer.Option(help="Size relative to the real botnet; default: the scenario's."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
-) -> None:
-    """Make up a botnet's traffic at resolvers and at a sinkhole, and the truth to compare with."""
-    result = _simulate(scenario, out, scale, seed)
-    say(
-        f"{result.messages:,} messages in {result.files} files "
-        f"({result.written_bytes / 1e6:,.0f} MB), {result.sightings:,} of them queries for watched "
-        f"names; {result.events:,} events at the sinkhole; scale {result.scale:g}, seed "
-        f"{result.seed}"
-    )
-    say(
-        f"Next: remnant case import {result.case_file} --prefixes {result.prefixes} && "
-        f"remnant ingest {result.case} {result.traffic} --answers all"
-    )
-
-
-def _simulate(scenario: str, out: Path, scale: float | None, seed: int) -> Any:
-    from remnant.simulate import run
-
-    with Progress("simulating", None, unit="days") as bar:
-        return run(scenario, out, scale=scale, seed=seed, progress=bar.steps)
-
-
-@changes(Action.DEMO_MADE, "scenario")
-def demo(
-    scenario: Annotated[str, typer.Argument(help=_WHICH, metavar="SCENARIO")] = "beebone",
-    *,
-    scale: Annotated[
-        float | None,
-        typer.Option(help="Size relative to the real botnet; default: the scenario's."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same botnet.")] = 1,
-    keep: Annotated[
-        bool, typer.Option("--keep-traffic", help="Keep the simulated traffic files.")
-    ] = False,
-    no_serve: Annotated[
-        bool, typer.Option("--no-serve", help="Only write the report; serve no dashboard.")
-    ] = False,
-    rehearsal: Annotated[bool, typer.Option("--rehearsal", hidden=True)] = False,
-) -> None:
-    """Go the whole way on a simulated botnet: simulate, ingest, measure, judge, report, serve.
-
-    Without a terminal, or where CI=true, it only tries whether the dashboard answers.
-    """
-    from remnant.cases.casefile import load
-    from remnant.cli_read import write_report
-    from remnant.cli_serve import has_watcher, serve_here, try_served
-    from remnant.infrastructure.registrations import import_files
-    from remnant.judge.verdict import judge as judge_case
-    from remnant.report.text import verdict_text
-    from remnant.simulate import scenarios
-    from remnant.web.results.filling import filled
-
-    if scenario not in scenarios():
-        raise typer.BadParameter("the scenarios are: " + ", ".join(scenarios()))
-    settings = open_settings()
-    place = settings.home / "demo" / scenario
-    shutil.rmtree(place, ignore_errors=True)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as until_done:
-        until_done.callback(lambda: None if keep else shutil.rmtree(place, ignore_errors=True))
-        if not rehearsal:
-            until_done.enter_context(_rehearsed(scenario))
-        say(f"1/4  Simulating the {scenario} botnet, two resolvers and the sinkhole …")
-        made = _simulate(scenario, place, scale, seed)
-        say(
-            f"     {made.messages:,} DNS messages, {made.events:,} events at the sinkhole, "
-            f"scale {made.scale:g} of the real botnet, seed {made.seed}"
-        )
-        library = open_library(settings)
-        with open_store(settings, write=True) as store:
-            store.delete_case(made.case)
-        library.save(
-            load(made.case_file), text=made.case_file.read_text(encoding="utf-8"), replace=True
-        )
-        shutil.copyfile(made.prefixes, own_prefixes(settings, made.case))
-
-        say("2/4  Ingesting it …")
-        run = Ingest(settings, [made.case])
-        told = made.passive_dns
-        run.read([str(p) for p in sorted(made.traffic.iterdir()) if p != told], read_options())
-        # All of it: what a map joins to the watched names is not watched itself.
-        run.read([str(told)], read_options(answers="all"))
-        say(
-            f"     {sum(row['messages'] for row in run.rows):,} messages read, "
-            f"{sum(row['matched'] for row in run.rows):,} of them for watched names"
-        )
-        if run.problems:
-            say("\n".join(run.problems))
-        with open_store(settings, write=True) as store:
-            list(import_files(store, [made.rdap], case=made.case))
-
-        report = settings.home / "reports" / f"{made.case}.html"
-        with open_store(settings) as store:
-            case, view = open_view(settings, store, made.case)
-            with contextlib.nullcontext() if no_serve else filled(settings, store, view):
-                say("3/4  Measuring and judging …")
-                verdict = judge_case(view, case, settings).to_json()
-                say("4/4  Writing the report …")
-                write_report(settings, store, case, view, report)
-    now_recorded(settings)  # before the dashboard, which lasts
-    if rehearsal:
-        return
-    typer.echo("\n" + verdict_text(verdict), nl=False)
-    typer.echo(f"\nThe report lies in {report.resolve()}")
-    typer.echo(
-        f"Look further:  remnant traffic {made.case} --by country\n"
-        f"               remnant map {made.case} --candidates\n"
-        f"               remnant servers {made.case} --alive"
-    )
-    if keep:
-        typer.echo(f"The traffic is kept in {made.traffic}")
-    if no_serve:
-        return
-    typer.echo("")
-    if has_watcher():
-        serve_here(settings)
-    else:
-        try_served(settings, made.case, str(verdict["sentence"]))
-
-
-@contextlib.contextmanager
-def _rehearsed(scenario: str) -> Iterator[None]:
-    """Let another process go ahead on a tiny botnet, where nothing was compiled yet.
-
-    Half the time of a first demo is the compiling of kernels, which one processor does while the
-    other has nothing to do. What one process has compiled the other loads.
-    """
-    import subprocess
-    import tempfile
-
-    from remnant.wire import kernels_are_new
-
-    if not kernels_are_new() or len(os.sched_getaffinity(0)) < 2:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="remnant-rehearsal-") as folder:
-        home = {"REMNANT_HOME": folder, "REMNANT_SITE_KEY": str(Path(folder, "site.key"))}
-        line = ["-m", "remnant", "demo", scenario, "--scale", str(_TINY), "--rehearsal"]
-        other = subprocess.Popen(  # noqa: S603 - this program
-            [sys.executable, *line],
-            env=os.environ | home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            yield
-        finally:
-            other.kill()
-            other.wait()
