@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from web.conftest import settings_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
 DAYS = 21
@@ -86,16 +88,16 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="session")
-def application(spread: Place) -> Any:
+def application(spread: Place) -> FastAPI:
     """The application over it; what a page needs is worked out on the way to it."""
     from remnant.web.app import create_app
 
     return create_app(settings_of(spread), beside=False)
 
 
-@pytest.fixture(scope="session")
-def as_viewer(application: Any) -> Iterator[Callable[[Viewer], TestClient]]:
-    """Return the application as somebody sees it."""
+@contextlib.contextmanager
+def seen_in(application: FastAPI) -> Iterator[Callable[[Viewer], TestClient]]:
+    """Give an application as somebody sees it, without signing in."""
     from fastapi.testclient import TestClient
 
     with TestClient(application, base_url="http://127.0.0.1", follow_redirects=False) as client:
@@ -111,6 +113,13 @@ def as_viewer(application: Any) -> Iterator[Callable[[Viewer], TestClient]]:
 
         yield ask
         application.dependency_overrides.clear()
+
+
+@pytest.fixture(scope="session")
+def as_viewer(application: FastAPI) -> Iterator[Callable[[Viewer], TestClient]]:
+    """Return the application as somebody sees it."""
+    with seen_in(application) as ask:
+        yield ask
 
 
 @pytest.fixture

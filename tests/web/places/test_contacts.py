@@ -8,15 +8,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import HTTPException, Request
 
 from infrastructure.registered import card, network
-from remnant.web.access.gate import admit, roles_of
 from remnant.web.access.viewer import PUBLIC, Role, Viewer
 from remnant.web.places.contacts import FIELDS
 from web.conftest import settings_of
 from web.own_home import copied
-from web.places.conftest import BIG, OTHER, OWNER, SMALL
+from web.places.conftest import BIG, OTHER, OWNER, SMALL, seen_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,22 +65,9 @@ def informed(spread: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="module")
 def seen_by(informed: Place) -> Iterator[Callable[[Viewer], TestClient]]:
     """The application over it as somebody sees it."""
-    from fastapi.testclient import TestClient
-
     from remnant.web.app import create_app
 
-    application = create_app(settings_of(informed), beside=False)
-    with TestClient(application, base_url="http://127.0.0.1", follow_redirects=False) as client:
-
-        def ask(viewer: Viewer) -> TestClient:
-            def let_in(request: Request) -> None:
-                request.state.viewer = viewer
-                if viewer.role not in roles_of(request.scope.get("endpoint")):
-                    raise HTTPException(403, "this account may not do that")
-
-            application.dependency_overrides[admit] = let_in
-            return client
-
+    with seen_in(create_app(settings_of(informed), beside=False)) as ask:
         yield ask
 
 
