@@ -63,8 +63,10 @@ def cut_as_a_power_loss(
     paths = open_segments(settings, turn)
     size = paths[-1].stat().st_size
     loose = sum(path.stat().st_size for path in paths) - synced_bytes
-    if loose > 0:
-        cut = chance.randint(1, min(loose, size - 1000))
+    # A segment that was just begun is its header alone.
+    most = min(loose, size - 1000)
+    if most > 0:
+        cut = chance.randint(1, most)
         with paths[-1].open("r+b") as file:
             file.truncate(size - cut)
             if chance.random() < 0.5:

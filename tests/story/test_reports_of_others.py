@@ -181,15 +181,15 @@ def connection(hour: int, source: str, target: str, state: str) -> str:
 def test_flows_to_a_watched_address(own: Place, tmp_path: Path) -> None:
     lines = []
     for hour in range(24 * 30):
-        lines += [connection(hour, f"192.0.2.{k}", "198.51.100.53", "SF") for k in range(1, 5)]
+        lines += [connection(hour, f"192.0.2.{k}", "198.51.100.53", "SF") for k in range(1, 41)]
         lines += [connection(hour, "192.0.2.77", "203.0.113.1", "SF")] * 20
         lines += [connection(hour, "198.51.100.53", "192.0.2.1", "SF")]
     (tmp_path / "conn.log").write_text("\n".join(lines) + "\n")
     (source,) = ingest(own, tmp_path / "conn.log")
 
-    assert (source["format"], source["matched"]) == ("zeek-conn", 24 * 30 * 4)
+    assert (source["format"], source["matched"]) == ("zeek-conn", 24 * 30 * 40)
     (row,) = own.ask("traffic", "beebone", "--by", "name")
-    assert (row["name"], row["vantage"], row["clients"]) == ("198.51.100.53", "flow", 4)
+    assert (row["name"], row["vantage"], row["clients"]) == ("198.51.100.53", "flow", 40)
     assert {r["coverage"] for r in own.ask("traffic", "beebone", "--by", "day")} == {1.0}
     assert {row["proof"] for row in own.ask("clients", "beebone")} == {"tcp"}
     assert own.ask("judge", "beebone")["state"] == "no_effective_cleanup"
