@@ -23,8 +23,8 @@ def check_few_clients(ground: Ground | None) -> Guard:
     """Return whether what the verdict rules out is ruled out by the number of clients, too.
 
     Failed where as few clients gone (or, for a fast clean-up, as many) would be no surprise at
-    ``r_min``: one-sided, at half of what the trend's level leaves. ``facts`` then has
-    ``days_needed``, after which so many clients of whom none is gone would say enough.
+    ``r_min``: one-sided, at half of what the trend's level leaves. ``days_needed`` then is when so
+    many clients of whom none is gone would say enough.
     """
     if ground is None:
         return Guard("few_clients", "unavailable", "Not checked: no trend could be fitted.")
@@ -45,16 +45,15 @@ def check_few_clients(ground: Ground | None) -> Guard:
     facts["chance"] = chance
     if chance <= (1.0 - trend.level) / 2.0:
         return Guard("few_clients", "passed", _enough(clients), None, facts)
-    facts["days_needed"] = 1 + math.ceil(
-        -math.log((1.0 - trend.level) / 2.0) / (clients * ground.r_min)
-    )
+    needed = 1 + math.ceil(-math.log((1.0 - trend.level) / 2.0) / (clients * ground.r_min))
+    facts["days_needed"] = needed
     plural = "client is" if clients == 1 else "clients are"
     text = (
         f"Only {clients} {plural} seen at a time: of so few, {few} {gone:.1f} gone in {days} days "
         f"can be chance ({100 * chance:.0f} %) where {clients * pace:.1f} are cleaned on average, "
         "the slowest pace that counts."
     )
-    return Guard("few_clients", "failed", text, None, facts)
+    return Guard("few_clients", "failed", text, None, facts, needed)
 
 
 def _enough(clients: int) -> str:

@@ -72,6 +72,8 @@ class Guard:
         sentence: what was found, for people.
         clear_from: for a failed guard: from when on its cause is past; null if that is unknown.
         facts: the figures behind the sentence.
+        days_needed: for a failed guard: complete days after which it may pass, where days are all
+            that it lacks.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Guard:
     sentence: str
     clear_from: datetime | None = None
     facts: dict[str, object] = field(default_factory=dict)
+    days_needed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,8 +61,9 @@ def outlook(
 
     That is when no decay at all and a decay of ``r_min`` can be told apart with 80 % power; once
     that is reached and still open, when the present estimate can be told apart from ``r_min``.
-    After a failed guard the days count from where its cause is past; where enough of them are
-    there, no waiting is needed but a later start.
+    A failed guard that lacks nothing but days says how many. After any other one the days count
+    from where its cause is past; where enough of them are there, no waiting is needed but a later
+    start.
 
     Args:
         case: the case; only days after its takedown count.
@@ -74,6 +75,8 @@ def outlook(
         level: confidence level of the fit.
         cut: the window ends before the data do, so that no day will be added to it.
     """
+    minimum_days = max([minimum_days, *(guard.days_needed or 0 for guard in failed)])
+    failed = [guard for guard in failed if guard.days_needed is None]
     if not after.complete.any() or any(guard.clear_from is None for guard in failed):
         return Outlook()
     start = ceil(max([case.takedown, *(g.clear_from for g in failed if g.clear_from)]), "day")

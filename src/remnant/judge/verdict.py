@@ -23,7 +23,6 @@ from remnant.judge.wording import UNIT_WORDS, fitted_window, sentence, span
 from remnant.windows import Window, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
 
     from remnant.cases.model import Case
@@ -147,8 +146,8 @@ def judge(
             case,
             after,
             trend,
-            [guard for guard in failed if "days_needed" not in guard.facts],
-            minimum_days=max([minimum, *(int(str(days)) for days in _waits(failed))]),
+            failed,
+            minimum_days=minimum,
             r_min=r_min,
             level=level,
             cut=window is not None and window.until < default_window(view).until,
@@ -181,11 +180,6 @@ def judge(
             *(_found(found) for found in check_confounders(ground)),
         ),
     )
-
-
-def _waits(failed: list[Guard]) -> Iterator[object]:
-    """Return the days that a guard asks for, where all that it needs is days."""
-    return (guard.facts["days_needed"] for guard in failed if "days_needed" in guard.facts)
 
 
 def _evidence(

@@ -107,7 +107,7 @@ class Publisher:
             self._seen.popleft()
         if at - self._told < _EACH_S:
             return
-        first = not self._seen or self._told == float("-inf")
+        first = self._told == float("-inf")
         self._told = at
         over = at - self._seen[0][0]
         found = Running(
